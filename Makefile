@@ -1,0 +1,48 @@
+# make check   the table: kernels before and after the patch, and the kernel that runs here
+# make test    everything that guards the project: style, types, imports, all tests
+# make lint    style, types and imports alone
+#
+# Each sets up what it needs in .venv.  `check` needs python3 and nothing else, and no network.
+
+PYTHON ?= python3
+VENV := .venv
+PY := $(VENV)/bin/python
+RUN_READY := $(VENV)/.run-ready
+DEV_READY := $(VENV)/.dev-ready
+
+.PHONY: check test lint unit clean
+.DELETE_ON_ERROR:
+
+check: $(RUN_READY)
+	@$(VENV)/bin/pinhold check
+
+test: lint
+	$(PY) -m pytest -q -n 2 -m "not serial"
+	$(PY) -m pytest -q -m serial
+
+lint: $(DEV_READY)
+	$(PY) -m ruff check src tests
+	$(PY) -m ruff format --check src tests
+	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
+
+clean:
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+# A virtual environment without pip, which every python3 of Debian can make, and the command in it.
+$(RUN_READY): Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	    { echo "pinhold needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.11 check"; exit 3; }
+	@$(PYTHON) -m venv --clear --without-pip $(VENV)
+	@echo "$(CURDIR)/src" > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/pinhold.pth"
+	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m pinhold "$$@"\n' > $(VENV)/bin/pinhold
+	@chmod +x $(VENV)/bin/pinhold
+	@touch $@
+
+# The tools for development, at the versions of constraints.txt.
+$(DEV_READY): $(RUN_READY) pyproject.toml constraints.txt
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip -q --default-pip >/dev/null 2>&1 || \
+	    { echo "make test and make lint need pip for .venv. Install it once: sudo apt-get install python3-venv"; exit 3; }
+	@echo "installing the development tools into $(VENV) ..."
+	@PIP_CONSTRAINT=constraints.txt $(PY) -m pip install -q --disable-pip-version-check -e '.[explore,dev]'
+	@touch $@
