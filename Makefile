@@ -39,10 +39,12 @@ $(RUN_READY): Makefile
 	@chmod +x $(VENV)/bin/pinhold
 	@touch $@
 
-# The tools for development, at the versions of constraints.txt.
+# The tools for development, at the versions of constraints.txt.  Debian keeps ensurepip in python3-venv; a pip outside
+# the environment does as well.
 $(DEV_READY): $(RUN_READY) pyproject.toml constraints.txt
-	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip -q --default-pip >/dev/null 2>&1 || \
-	    { echo "make test and make lint need pip for .venv. Install it once: sudo apt-get install python3-venv"; exit 3; }
+	@$(PY) -m pip --version >/dev/null 2>&1 || $(PY) -m ensurepip --default-pip >/dev/null 2>&1 || \
+	    $(PYTHON) -m pip --python $(PY) install -q pip >/dev/null 2>&1 || \
+	    { echo "make lint and make test need pip in $(VENV). Install it once: apt-get install python3-venv"; exit 3; }
 	@echo "installing the development tools into $(VENV) ..."
-	@PIP_CONSTRAINT=constraints.txt $(PY) -m pip install -q --disable-pip-version-check -e '.[explore,dev]'
+	@PIP_CONSTRAINT=constraints.txt $(PY) -m pip install -qq --disable-pip-version-check -e '.[explore,dev]'
 	@touch $@
