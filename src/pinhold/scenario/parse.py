@@ -1,12 +1,129 @@
-"""Scenario text to Scenario."""
+"""Scenario text to Scenario.
+
+Nothing of a text is evaluated, and every size and count is bounded (bounds.py): the text may come from anyone.
+"""
 
 from __future__ import annotations
 
-from pinhold.scenario.step import Scenario
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pinhold.scenario.bounds import MAX_STEPS, MAX_TEXT, MAX_TITLE
+from pinhold.scenario.check import Misuse, World
+from pinhold.scenario.grammar import decode_range, parse_step
+from pinhold.scenario.step import Range, Scenario, Step
+from pinhold.scenario.tokens import BLANKS, Cursor, Mismatch, quoted, tokenize
 from pinhold.scenario.tokens import ScenarioError as ScenarioError
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
 
+_TITLE = "scenario"
+_WATCH = "watch"
+
 
 def parse(text: str, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> Scenario:
-    """The scenario that `text` states.  Raises ScenarioError with line, column and what was expected."""
-    raise NotImplementedError
+    """The scenario that `text` states, on a machine with huge pages of those sizes (in base pages).
+
+    Raises ScenarioError with line, column, what was expected and what was found.
+    """
+    if len(text) > MAX_TEXT or len(text.encode(errors="replace")) > MAX_TEXT:
+        raise ScenarioError(1, 1, f"expected at most {MAX_TEXT} bytes, found a longer text")
+    reader = _Reader(World(pmd_pages, pud_pages))
+    last = 0
+    for last, line in enumerate(text.split("\n"), 1):
+        try:
+            reader.line(line.removesuffix("\r"), last)
+        except Mismatch as failure:
+            raise ScenarioError(last, failure.column, failure.message()) from None
+    if reader.title is None:
+        raise ScenarioError(last, 1, f"expected '{_TITLE} TITLE', found end of file")
+    return Scenario(reader.title, tuple(reader.steps), tuple(reader.watched()))
+
+
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    range: Range
+    line: int
+    column: int
+
+
+class _Reader:
+    """What the lines read so far say."""
+
+    def __init__(self, world: World) -> None:
+        self.title: str | None = None
+        self.steps: list[Step] = []
+        self._world = world
+        self._watches: list[_Watch] = []
+
+    def line(self, line: str, number: int) -> None:
+        """Read one line.  Raises Mismatch."""
+        _refuse_unprintable(line)
+        first = line.lstrip(BLANKS)
+        if not first or first.startswith("#"):
+            return
+        verb = first.split(maxsplit=1)[0]
+        if self.title is None:
+            self.title = _title(line, verb)
+        elif verb == _TITLE:
+            raise Mismatch(line.index(_TITLE) + 1, ["one scenario in a text"], "a second one")
+        elif verb == _WATCH:
+            self._watches += _watch_line(tokenize(line), number)
+        else:
+            self._step(tokenize(line), number)
+
+    def _step(self, line: Cursor, number: int) -> None:
+        verb_column = line.column
+        step, columns = parse_step(line)
+        if len(self.steps) >= MAX_STEPS:
+            raise Mismatch(verb_column, [f"at most {MAX_STEPS} steps"], "one more")
+        try:
+            self.steps.append(self._world.step(step, number))
+        except Misuse as misuse:
+            raise Mismatch(columns.get(misuse.field, verb_column), [misuse.expected], misuse.found) from None
+
+    def watched(self) -> Iterator[Range]:
+        """The ranges of all watch lines.  Only the end of the text tells whether their regions exist."""
+        before: list[Range] = []
+        for watch in self._watches:
+            try:
+                self._world.watch(watch.range, before)
+            except Misuse as misuse:
+                message = Mismatch(watch.column, [misuse.expected], misuse.found).message()
+                raise ScenarioError(watch.line, watch.column, message) from None
+            before.append(watch.range)
+            yield watch.range
+
+
+def _refuse_unprintable(line: str) -> None:
+    """Raise Mismatch for control characters and characters that reorder or hide text."""
+    if line.isprintable():
+        return
+    for column, char in enumerate(line, 1):
+        if not char.isprintable() and char != "\t":
+            raise Mismatch(column, ["printable text"], quoted(char))
+
+
+def _title(line: str, verb: str) -> str:
+    start = len(line) - len(line.lstrip(BLANKS))
+    if verb != _TITLE:
+        raise Mismatch(start + 1, [f"'{_TITLE} TITLE' before anything else"], quoted(verb))
+    title = line[start + len(_TITLE) :].strip()
+    if "\t" in title:
+        raise Mismatch(line.index("\t", line.index(title)) + 1, ["a title without tabs"], "a tab")
+    if not title or len(title) > MAX_TITLE:
+        column = start + len(_TITLE) + 2
+        raise Mismatch(column, [f"a title of 1 to {MAX_TITLE} characters"], f"one of {len(title)}")
+    return title
+
+
+def _watch_line(line: Cursor, number: int) -> Iterator[_Watch]:
+    line.word(_WATCH)
+    expected = "a range such as x, x[3], x[1:5], x[1:] or x[:5]"
+    while True:
+        token = line.word(expected)
+        r = decode_range(token.text)
+        if r is None:
+            raise Mismatch(token.column, [expected], quoted(token.text))
+        yield _Watch(r, number, token.column)
+        if line.peek() is None:
+            return

@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
+from pinhold.scenario.grammar import encode_range, show_step
 from pinhold.scenario.step import Range, Scenario, Step
+
+_WIDEST_COLUMN = 8
+"""Verbs longer than this (clear_softdirty) stick out instead of widening the column of all lines."""
 
 
 def format_scenario(scenario: Scenario) -> str:
     """The canonical text, ending in a newline; parse() of it gives an equal scenario."""
-    raise NotImplementedError
+    lines = [show_step(step) for step in scenario.steps]
+    if scenario.watch:
+        lines.insert(0, ["watch", *map(format_range, scenario.watch)])
+    width = max((len(words[0]) for words in lines if len(words[0]) <= _WIDEST_COLUMN), default=0)
+    body = [f"{words[0]:<{width}} {' '.join(words[1:])}".rstrip() for words in lines]
+    return "\n".join([f"scenario {scenario.title}", *body]) + "\n"
 
 
 def format_step(step: Step) -> str:
     """One step as its line, without newline."""
-    raise NotImplementedError
+    return " ".join(show_step(step))
 
 
 def format_range(range: Range) -> str:
     """A range as a scenario writes it: x, x[3], x[1:5], x[1:], x[:5]."""
-    raise NotImplementedError
+    return encode_range(range)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 
 from pinhold.scenario.step import Scenario
 
@@ -10,12 +11,14 @@ SUITES = ("seed",)
 
 
 class UnknownSuite(ValueError):
-    """No suite, or no test of a suite, of that name; the message names the nearest."""
+    """No suite, or no test of a suite, of that name; the message names the nearest valid choice."""
 
 
 @dataclass(frozen=True, slots=True)
 class Test:
     """number: from 1, as in the suite's KTAP output; result_text: what its result line says."""
+
+    __test__ = False  # not a test class of pytest's
 
     number: int
     scenario: Scenario
@@ -24,14 +27,23 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
+    """tests: in the order of their numbers, 1 to len(tests)."""
+
     name: str
     tests: tuple[Test, ...]
 
     def test(self, number: int) -> Test:
         """The test of that number.  Raises UnknownSuite."""
-        raise NotImplementedError
+        if not 1 <= number <= len(self.tests):
+            raise UnknownSuite(f"suite {self.name} has no test {number}: its tests are 1 to {len(self.tests)}")
+        return self.tests[number - 1]
 
 
+@cache
 def suite(name: str) -> Suite:
-    """The suite of that name.  Raises UnknownSuite."""
-    raise NotImplementedError
+    """The suite of that name, for the geometry of x86-64.  Raises UnknownSuite."""
+    if name == "seed":
+        from pinhold.scenario.suites import seed  # noqa: PLC0415 (162 scenarios: only for who asks)
+
+        return Suite(name, seed.scenarios())
+    raise UnknownSuite(f"no suite '{name}': the suites are {', '.join(SUITES)}")

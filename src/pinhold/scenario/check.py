@@ -1,0 +1,223 @@
+"""What grammar cannot say: that a step names what exists at that point, within its bounds."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+from pinhold.scenario.bounds import MAX_PAGES, MAX_PINS, MAX_PROCESSES, MAX_REGIONS, MAX_TOTAL_PAGES, MAX_WATCHED
+from pinhold.scenario.grammar import encode_range
+from pinhold.scenario.step import (
+    EXPECTATIONS,
+    Exit,
+    ExpectErrno,
+    Fork,
+    Map,
+    Mremap,
+    Pin,
+    Range,
+    Require,
+    Step,
+    Unpin,
+    Vmsplice,
+)
+from pinhold.scenario.watch import FILE_KINDS, SHARED_KINDS, huge_unit, region_pages
+
+FIRST_PROCESS = "P"
+
+
+class Misuse(Exception):
+    """A step that cannot be meant.  field: of the step; expected and found in words, as in tokens.Mismatch."""
+
+    def __init__(self, field: str, expected: str, found: str) -> None:
+        super().__init__(field, expected, found)
+        self.field = field
+        self.expected = expected
+        self.found = found
+
+
+@dataclass(slots=True)
+class _Process:
+    regions: list[str] = field(default_factory=list)
+    ended: int | None = None
+    """The line of its exit."""
+
+
+@dataclass(slots=True)
+class _Region:
+    pages: int
+    unit: int
+    map: Map
+    moved: bool = False
+    """Made by mremap: a part of a mapping."""
+
+
+@dataclass(slots=True)
+class _Pin:
+    proc: str
+    gone: str | None = None
+    """Why nothing can use it any more."""
+
+
+class World:
+    """The processes, regions and pins that the steps so far have made."""
+
+    def __init__(self, pmd_pages: int, pud_pages: int) -> None:
+        self._geometry = pmd_pages, pud_pages
+        self._processes = {FIRST_PROCESS: _Process()}
+        self._regions: dict[str, _Region] = {}
+        self._pins: dict[str, _Pin] = {}
+        self._after_action = False
+
+    def step(self, step: Step, line: int) -> Step:
+        """Take one step, stated in that line; gives it completed (a Map with `of`).  Raises Misuse."""
+        if isinstance(step, ExpectErrno) and not self._after_action:
+            raise Misuse("errno", "an action in the step before expect errno", "none")
+        self._after_action = not isinstance(step, (*EXPECTATIONS, Require))
+        self._references(step)
+        match step:
+            case Map():
+                step = self._completed(step)
+                self._add_region(step.proc, step.region, "region", _Region(self._pages(step), self._unit(step), step))
+            case Mremap():
+                self._move(step)
+            case Fork():
+                self._fork(step)
+            case Exit():
+                self._exit(step.proc, line)
+            case Pin() | Vmsplice():
+                self._add_pin(step.pin, step.proc)
+            case Unpin():
+                self._pins[step.pin].gone = f"was released in line {line}"
+        return step
+
+    def watch(self, watch: Range, watched: Iterable[Range]) -> None:
+        """One range of a `watch` line, after the last step; `watched` are those before it.  Raises Misuse."""
+        if watch.region not in self._regions:
+            raise Misuse("range", self._one_of("a region", self._regions), f"'{watch.region}'")
+        self._within(watch, "range")
+        pages = sum(self._observed(r) for r in (*watched, watch))
+        if pages > MAX_WATCHED:
+            raise Misuse("range", f"at most {MAX_WATCHED} watched pages", f"{pages}")
+
+    def _observed(self, r: Range) -> int:
+        region = self._regions[r.region]
+        end = region.pages if r.end is None else r.end
+        return (end - 1) // region.unit - r.first // region.unit + 1
+
+    # References: every field of these names means the same in every step.
+
+    def _references(self, step: Step) -> None:
+        for proc_field, range_field in (("proc", "range"), ("other_proc", "other_range")):
+            proc = getattr(step, proc_field, None)
+            if proc is None:
+                continue
+            self._alive(proc, proc_field)
+            r = getattr(step, range_field, None)
+            if r is not None:
+                self._reachable(proc, r, range_field)
+        pin = getattr(step, "pin", None)
+        if pin is not None and not isinstance(step, Pin | Vmsplice):
+            self._held(pin)
+
+    def _alive(self, proc: str, field: str) -> None:
+        process = self._processes.get(proc)
+        running = [name for name, p in self._processes.items() if p.ended is None]
+        if process is None:
+            raise Misuse(field, self._one_of("a running process", running), f"'{proc}'")
+        if process.ended is not None:
+            found = f"'{proc}', which exited in line {process.ended}"
+            raise Misuse(field, self._one_of("a running process", running), found)
+
+    def _reachable(self, proc: str, r: Range, field: str) -> None:
+        regions = self._processes[proc].regions
+        if r.region not in regions:
+            raise Misuse(field, self._one_of(f"a region of {proc}", regions), f"'{r.region}'")
+        self._within(r, field)
+        unit = self._regions[r.region].unit
+        if r.first % unit or (r.end is not None and r.end % unit):
+            raise Misuse(field, f"a range of whole huge pages of {r.region} ({unit} pages each)", f"'{encode_range(r)}'")
+
+    def _within(self, r: Range, field: str) -> None:
+        pages = self._regions[r.region].pages
+        if r.first >= pages or (r.end is not None and r.end > pages):
+            raise Misuse(field, f"a range within the {_pages(pages)} of {r.region}", f"'{encode_range(r)}'")
+
+    def _held(self, pin: str) -> None:
+        known = self._pins.get(pin)
+        held = [name for name, p in self._pins.items() if p.gone is None]
+        if known is None:
+            raise Misuse("pin", self._one_of("a pin", held), f"'{pin}'")
+        if known.gone is not None:
+            raise Misuse("pin", self._one_of("a pin", held), f"'{pin}', which {known.gone}")
+
+    @staticmethod
+    def _one_of(what: str, names: Iterable[str]) -> str:
+        return f"{what} ({', '.join(names) or 'there is none yet'})"
+
+    # Steps that make or end something.
+
+    def _completed(self, step: Map) -> Map:
+        """`step` with what its `of` says; raises Misuse for what cannot be mapped so."""
+        if step.of is not None:
+            known = self._processes[step.proc].regions
+            mappable = [r for r in known if self._regions[r].map.kind in FILE_KINDS and not self._regions[r].moved]
+            if step.of not in mappable:
+                raise Misuse("of", self._one_of(f"a mapped file of {step.proc}", mappable), f"'{step.of}'")
+            first = self._regions[step.of].map
+            step = replace(step, kind=first.kind, size=first.size, pages=first.pages)
+        if step.shared and step.kind not in SHARED_KINDS:
+            raise Misuse("shared", f"private ({step.kind} is private memory; use memfd to share)", "'shared'")
+        unit = self._unit(step)
+        if step.pages is not None and step.pages % unit:
+            raise Misuse("pages", f"a multiple of {unit} pages, the huge page size", f"'{step.pages}'")
+        return step
+
+    def _pages(self, step: Map) -> int:
+        return region_pages(step, *self._geometry)
+
+    def _unit(self, step: Map) -> int:
+        return huge_unit(step, *self._geometry)
+
+    def _add_region(self, proc: str, name: str, field: str, region: _Region) -> None:
+        if name in self._regions:
+            raise Misuse(field, "a new name for this region", f"'{name}', which exists")
+        if len(self._regions) >= MAX_REGIONS:
+            raise Misuse(field, f"at most {MAX_REGIONS} regions", "one more")
+        if region.pages > MAX_PAGES:
+            raise Misuse("pages", f"at most {MAX_PAGES} pages in a region", str(region.pages))
+        total = region.pages + sum(r.pages for r in self._regions.values() if not r.moved)
+        if not region.moved and total > MAX_TOTAL_PAGES:
+            raise Misuse(field, f"at most {MAX_TOTAL_PAGES} pages in all regions", str(total))
+        self._regions[name] = region
+        self._processes[proc].regions.append(name)
+
+    def _move(self, step: Mremap) -> None:
+        old = self._regions[step.range.region]
+        end = old.pages if step.range.end is None else step.range.end
+        moved = _Region(end - step.range.first, old.unit, old.map, moved=True)
+        self._add_region(step.proc, step.to, "to", moved)
+
+    def _fork(self, step: Fork) -> None:
+        if step.child in self._processes:
+            raise Misuse("child", "a new name for the child", f"'{step.child}', which exists")
+        if len(self._processes) >= MAX_PROCESSES:
+            raise Misuse("child", f"at most {MAX_PROCESSES} processes", "one more")
+        self._processes[step.child] = _Process(list(self._processes[step.proc].regions))
+
+    def _exit(self, proc: str, line: int) -> None:
+        self._processes[proc].ended = line
+        for pin in self._pins.values():
+            if pin.proc == proc and pin.gone is None:
+                pin.gone = f"was released when {proc} exited in line {line}"
+
+    def _add_pin(self, name: str, proc: str) -> None:
+        if name in self._pins:
+            raise Misuse("pin", "a new name for this pin", f"'{name}', which exists")
+        if len(self._pins) >= MAX_PINS:
+            raise Misuse("pin", f"at most {MAX_PINS} pins", "one more")
+        self._pins[name] = _Pin(proc)
+
+
+def _pages(count: int) -> str:
+    return "1 page" if count == 1 else f"{count} pages"
