@@ -1,8 +1,118 @@
-"""The command line."""
+"""The command line: parses the arguments, runs one command, and turns what ends it into a status and one line.
 
+What a command needs is imported when it runs, so that `pinhold --help` is there at once.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
 import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from pinhold import __version__
+from pinhold.commands import Stop, UsageError, nearest
+
+EXIT_BROKEN = 5
+EXIT_INTERRUPTED = 130
+EXIT_BROKEN_PIPE = 141
+
+_TEST = "SUITE, SUITE/N, SUITE/N-M (for example seed/151-162) or FILE.pin"
+_TARGET = "model:REL (for example model:6.2) or live (the running kernel); repeat it to compare"
+
+
+class _Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose errors are this command's usage errors."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def parser() -> argparse.ArgumentParser:
+    """The grammar of the command line."""
+    top = _Parser(
+        prog="pinhold",
+        description="Is the memory that I handed to a device still the memory that my process sees?",
+        epilog="Exit status: 0 all held; 1 violated or mismatch; 2 unknown; 3 usage; 4 nothing could be run here; "
+        "5 the tool or a guest broke.",
+        allow_abbrev=False,
+    )
+    top.add_argument("--version", action="version", version=f"pinhold {__version__}")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
+
+    def command(name: str, words: str) -> argparse.ArgumentParser:
+        return commands.add_parser(name, help=words, description=words, allow_abbrev=False)
+
+    check = command("check", "the table: kernels before and after the patch, and the kernel that runs here")
+    check.add_argument("--on", action="append", metavar="TARGET", help=f"{_TARGET}; default model:6.1 model:6.2 live")
+
+    run = command("run", "run tests and report the verdicts")
+    run.add_argument("tests", nargs="+", metavar="TEST", help=_TEST)
+    run.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
+    run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")
+    run.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
+
+    show = command("show", "print the text of a test, or the tests of a suite")
+    show.add_argument("what", nargs="?", metavar="TEST", help=f"{_TEST}; without it the suites are listed")
+
+    step = command("step", "tell a test step by step, on two targets up to their first difference")
+    step.add_argument("test", metavar="TEST", help="SUITE/N or FILE.pin")
+    step.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
+
+    rules = command("rules", "what differs between kernels, switch by switch")
+    actions = rules.add_subparsers(dest="rules", metavar="list | show REL | diff REL REL")
+    actions.add_parser("list", help="every switch with its commit and first release", allow_abbrev=False)
+    one = actions.add_parser("show", help="the switches of one release", allow_abbrev=False)
+    one.add_argument("release", metavar="REL")
+    two = actions.add_parser("diff", help="the switches that differ between two releases", allow_abbrev=False)
+    two.add_argument("old", metavar="REL")
+    two.add_argument("new", metavar="REL")
+    return top
+
+
+COMMANDS = ("check", "run", "show", "step", "rules")
+
+
+def _parse(arguments: Sequence[str]) -> argparse.Namespace:
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        raise UsageError(f"unknown command {arguments[0]!r}: {nearest(arguments[0], COMMANDS)}")
+    return parser().parse_args(arguments)
+
+
+def _stop(message: object, status: int) -> int:
+    print(f"pinhold: {' '.join(str(message).split())}", file=sys.stderr)
+    return status
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run one command; gives its exit status."""
+    try:
+        options = _parse(arguments)
+        status: int = importlib.import_module(f"pinhold.commands.{options.command}").main(options)
+        sys.stdout.flush()
+        return status
+    except Stop as error:
+        return _stop(error, error.status)
+    except BrokenPipeError:
+        _silence_stdout()
+        return EXIT_BROKEN_PIPE
+    except KeyboardInterrupt:
+        _silence_stdout()
+        return EXIT_INTERRUPTED
+    except OSError as error:
+        _silence_stdout()
+        where = f"{error.filename}: " if error.filename else "the output could not be written: "
+        return _stop(f"{where}{error.strerror or error}", EXIT_BROKEN)
+
+
+def _silence_stdout() -> None:
+    """What is still buffered goes nowhere: flushing it at exit would fail again."""
+    with open(os.devnull, "w") as nowhere:
+        os.dup2(nowhere.fileno(), sys.stdout.fileno())
 
 
 def entry() -> None:
     """Run the command and exit with its status."""
-    sys.exit(3)
+    sys.exit(main(sys.argv[1:]))

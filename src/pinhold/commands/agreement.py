@@ -1,0 +1,51 @@
+"""Whether a real kernel does what the specification of its release does, verdict by verdict and frame by frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pinhold.report.results import CONCLUSIVE, CaseResult
+from pinhold.scenario.compare import compare
+from pinhold.scenario.printer import format_step
+from pinhold.targets.runner import Result
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """verdicts, values: how many both sides had; differences: one sentence each."""
+
+    verdicts: int
+    values: int
+    differences: tuple[str, ...]
+
+
+def agreement(real: Sequence[CaseResult], model: Sequence[CaseResult]) -> Agreement:
+    """Compare test by test what both sides saw; what one of them could not see or do is passed over."""
+    verdicts = values = 0
+    differences = []
+    for ours, theirs in zip(real, model, strict=True):
+        left, right = ours.verdict.kind, theirs.verdict.kind
+        if {left, right} <= CONCLUSIVE:
+            verdicts += 1
+            if left != right:
+                differences.append(f"{ours.name}: {ours.result.target} {left}, {theirs.result.target} {right}")
+        compared, sentence = _frames(ours.result, theirs.result)
+        values += compared
+        if sentence:
+            differences.append(f"{ours.name}: {sentence}")
+    return Agreement(verdicts, values, tuple(differences))
+
+
+def _frames(ours: Result, theirs: Result) -> tuple[int, str | None]:
+    """How many values both observed, and the first difference in words.
+
+    A scenario that one side could not do to its end is compared up to there.
+    """
+    common = min(len(ours.observations), len(theirs.observations))
+    comparison = compare(ours.observations[:common], theirs.observations[:common])
+    difference = comparison.difference
+    if difference is None:
+        return comparison.compared, None
+    observed = [record.step for record in ours.steps if record.observation is not None]
+    return comparison.compared, difference.words(ours.target, theirs.target, format_step(observed[difference.index]))

@@ -1,0 +1,43 @@
+"""What the rules of a release predict for the suite `seed`: the one place where `check` gets its expectations from.
+
+A prediction follows from the row's switches and from what a test asks, never from a number or a recorded result.
+"""
+
+from __future__ import annotations
+
+from pinhold.commands.select import Selected
+from pinhold.mm.rules import RULES, row
+from pinhold.report.results import WITH
+
+UNSHARE = "gup_unshares"
+"""The switch that the seed turns: what a read-only pin breaks copy-on-write for."""
+
+LONGTERM = ("R/O longterm GUP pin", "R/O longterm GUP-fast pin")
+"""The cases that the seed makes succeed, on memory that is not anonymous: its twelve tests."""
+
+
+def is_twelve(test: Selected) -> bool:
+    """Whether the seed quotes this test's line."""
+    return test.scenario.title.partition(WITH)[0] in LONGTERM
+
+
+def predicted(test: Selected, release: str) -> str | None:
+    """The verdict that the rules of `release` predict, or None where they leave it to the specification.
+
+    They do so for vmsplice() of hugetlb: hugetlb_wp() does not see its FOLL_GET reference, a known leak to this day;
+    and for rows without PageAnonExclusive, which share anonymous pages by chance of reference counts.
+    """
+    unshares = _value(release, UNSHARE)
+    if unshares == "none":
+        return None
+    case, _, memory = test.scenario.title.partition(WITH)
+    if case in LONGTERM:
+        return "held" if unshares == "cow_longterm" else "violated"
+    if case.startswith("vmsplice()") and memory.startswith("hugetlb"):
+        return None
+    return "held"
+
+
+def _value(release: str, name: str) -> str:
+    rule = next(rule for rule in RULES if rule.name == name)
+    return rule.values[row(release)[name]]

@@ -1,0 +1,66 @@
+"""`pinhold rules`: what differs between kernels, switch by switch."""
+
+from __future__ import annotations
+
+import textwrap
+from argparse import Namespace
+from collections.abc import Iterator
+
+from pinhold.commands import UsageError
+from pinhold.mm.rules import RULES, Rule, UnknownRelease, releases, row
+
+_INDENT = "    "
+
+
+def main(options: Namespace) -> int:
+    """Print the list, one release, or the difference of two."""
+    match options.rules:
+        case "show":
+            lines = _show(options.release)
+        case "diff":
+            lines = _diff(options.old, options.new)
+        case _:
+            lines = _list()
+    for line in lines:
+        print(line)
+    return 0
+
+
+def _row(release: str) -> dict[str, int]:
+    try:
+        return row(release)
+    except UnknownRelease as error:
+        raise UsageError(str(error)) from None
+
+
+def _about(rule: Rule) -> Iterator[str]:
+    yield from textwrap.wrap(" ".join(rule.doc.split()), 96, initial_indent=_INDENT, subsequent_indent=_INDENT)
+    commit = f"commit {rule.commit}, " if rule.commit else ""
+    stable = f"; backported to {', '.join(rule.stable)}" if rule.stable else ""
+    yield f"{_INDENT}{rule.function}: {commit}first in {rule.first}{stable}"
+
+
+def _list() -> Iterator[str]:
+    for rule in RULES:
+        yield f"{rule.name}: {' | '.join(rule.values)}"
+        yield from _about(rule)
+    yield ""
+    yield f"Rows: {', '.join(releases())}"
+
+
+def _show(release: str) -> Iterator[str]:
+    values = _row(release)
+    width = max(len(rule.name) for rule in RULES)
+    yield f"rules of {release}"
+    for rule in RULES:
+        yield f"  {rule.name:{width}}  {rule.values[values[rule.name]]}"
+
+
+def _diff(old: str, new: str) -> Iterator[str]:
+    before, after = _row(old), _row(new)
+    changed = [rule for rule in RULES if before[rule.name] != after[rule.name]]
+    if not changed:
+        yield f"{old} and {new} have the same rules."
+    for rule in changed:
+        yield f"{rule.name}: {rule.values[before[rule.name]]} in {old}, {rule.values[after[rule.name]]} in {new}"
+        yield from _about(rule)

@@ -1,0 +1,53 @@
+"""`pinhold run`: tests of suites and scenario files, on one target or several."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Callable, Iterator, Sequence
+
+from pinhold.commands.output import output
+from pinhold.commands.registry import describe, make_target
+from pinhold.commands.runs import run_target, run_tests
+from pinhold.commands.select import select
+from pinhold.report.results import TargetRun, tally
+from pinhold.scenario.verdict import exit_status
+
+FORMATS = ("table", "ktap", "json", "junit")
+
+
+def main(options: Namespace) -> int:
+    """Run, report, and give the exit status of the verdicts."""
+    tests = select(options.tests)
+    targets = [make_target(name) for name in options.on]
+    infos = [describe(target) for target in targets]
+    with output(options.output) as stream:
+        if options.format == "json":
+            from pinhold.report.jsonreport import write_run_file
+
+            pairs = zip(infos, (run_tests(target, tests) for target in targets), strict=True)
+            return exit_status(r.verdict for r in write_run_file(stream, pairs))
+        runs = [run_target(target, info, tests) for target, info in zip(targets, infos, strict=True)]
+        for line in _format(options.format)(runs):
+            stream.write(line + "\n")
+    return exit_status(r.verdict for run in runs for r in run.results)
+
+
+def _format(name: str) -> Callable[[Sequence[TargetRun]], Iterator[str]]:
+    if name == "ktap":
+        from pinhold.report.ktap import ktap
+
+        return ktap
+    if name == "junit":
+        from pinhold.report.junit import junit
+
+        return junit
+    return _table
+
+
+def _table(runs: Sequence[TargetRun]) -> Iterator[str]:
+    from pinhold.report.table import table
+
+    yield from table(runs)
+    yield ""
+    for run in runs:
+        yield f"{run.info.name}: {tally(run.results)} in {run.seconds:.1f} s"

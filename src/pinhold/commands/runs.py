@@ -1,0 +1,98 @@
+"""Runs selected tests on a target, in order, in worker processes where the target allows it."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from multiprocessing.connection import Connection
+
+from pinhold.commands.select import Selected
+from pinhold.report.results import CaseResult, TargetRun
+from pinhold.scenario.verdict import Verdict
+from pinhold.targets.base import Target, TargetInfo
+from pinhold.targets.runner import Result, run_scenario
+
+WORKERS = 2
+_WORTH_IT = 16
+"""Fewer tests than this run faster without workers."""
+
+
+class Progress:
+    """One line on stderr, on a terminal only and not before a second has gone."""
+
+    def __init__(self, name: str, total: int) -> None:
+        self._name, self._total = name, total
+        self._begun = time.monotonic()
+        self._shown = False
+        self._terminal = sys.stderr.isatty()
+
+    def at(self, done: int) -> None:
+        """So many tests are done."""
+        if self._terminal and time.monotonic() - self._begun > 1:
+            self._shown = True
+            sys.stderr.write(f"\r{self._name}: {done} of {self._total} tests ")
+            sys.stderr.flush()
+
+    def clear(self) -> None:
+        """Take the line away."""
+        if self._shown:
+            sys.stderr.write("\r\x1b[K")
+            sys.stderr.flush()
+
+
+def run_tests(target: Target, tests: Sequence[Selected]) -> Iterator[CaseResult]:
+    """The results in the order of `tests`, each as soon as it and all before it are known."""
+    progress = Progress(target.name, len(tests))
+    # The kernel that runs here is one machine, where tests beside each other would disturb each other.
+    parallel = target.name.startswith("model:") and len(tests) >= _WORTH_IT and (os.cpu_count() or 1) > 1
+    results = _in_workers(target, tests) if parallel else (run_scenario(target, t.scenario) for t in tests)
+    try:
+        for done, (test, result) in enumerate(zip(tests, results, strict=True), start=1):
+            progress.at(done)
+            yield CaseResult(test.number, test.name, test.text, result)
+    finally:
+        progress.clear()
+
+
+def run_target(target: Target, info: TargetInfo, tests: Sequence[Selected]) -> TargetRun:
+    """All results on one target."""
+    begun = time.monotonic()
+    results = tuple(run_tests(target, tests))
+    return TargetRun(tests[0].suite, info, results, time.monotonic() - begun)
+
+
+def _work(target: Target, tests: Sequence[Selected], pipe: Connection) -> None:
+    """A worker: sends the results of its tests in order."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    for test in tests:
+        pipe.send(run_scenario(target, test.scenario))
+    pipe.close()
+
+
+def _in_workers(target: Target, tests: Sequence[Selected]) -> Iterator[Result]:
+    """Worker i runs every WORKERS-th test from test i; a worker that dies is an `error` of its next test."""
+    context = multiprocessing.get_context("fork")
+    workers, pipes = [], []
+    try:
+        for index in range(WORKERS):
+            ours, theirs = context.Pipe(duplex=False)
+            worker = context.Process(target=_work, args=(target, tests[index::WORKERS], theirs), daemon=True)
+            worker.start()
+            theirs.close()
+            workers.append(worker)
+            pipes.append(ours)
+        for index, test in enumerate(tests):
+            try:
+                yield pipes[index % WORKERS].recv()
+            except EOFError:
+                reason = "the worker process that ran it ended without a result"
+                yield Result(target.name, test.scenario, Verdict("error", reason=reason))
+    finally:
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.join()

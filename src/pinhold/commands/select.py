@@ -1,0 +1,122 @@
+"""From SUITE, SUITE/N, SUITE/N-M or FILE.pin on the command line to the tests that it names."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from pinhold.commands import UsageError, nearest
+from pinhold.scenario.bounds import MAX_TEXT
+from pinhold.scenario.parse import ScenarioError, parse
+from pinhold.scenario.step import EXPECTATIONS, Scenario
+from pinhold.scenario.suites import SUITES, Suite, suite
+
+
+@dataclass(frozen=True, slots=True)
+class Selected:
+    """One test that was asked for.  name: "seed/151" or the file's name; text: the words of its result line."""
+
+    suite: str
+    number: int
+    name: str
+    scenario: Scenario
+    text: str
+
+
+def select(arguments: Iterable[str]) -> list[Selected]:
+    """The tests, in the order asked for.  Raises UsageError."""
+    return [test for argument in arguments for test in _select_one(argument)]
+
+
+def is_file(argument: str) -> bool:
+    """Whether the argument names a file and no part of a suite."""
+    head = argument.partition("/")[0]
+    return head not in SUITES and (argument.endswith(".pin") or "/" in argument or os.path.lexists(argument))
+
+
+def _select_one(argument: str) -> list[Selected]:
+    if is_file(argument):
+        return [_from_file(argument)]
+    name, slash, part = argument.partition("/")
+    if name not in SUITES:
+        raise UsageError(f"no suite and no file {argument!r}: {nearest(name, SUITES)}")
+    chosen = suite(name)
+    numbers = _numbers(chosen, argument, part) if slash else range(1, len(chosen.tests) + 1)
+    return [_from_suite(chosen, number) for number in numbers]
+
+
+def _numbers(chosen: Suite, argument: str, part: str) -> range:
+    last = len(chosen.tests)
+    match = re.fullmatch(r"([0-9]{1,9})(?:-([0-9]{1,9}))?", part)
+    if not match:
+        raise UsageError(f"{argument!r} is no test: write {chosen.name}/N or {chosen.name}/N-M, N from 1 to {last}")
+    low, high = int(match[1]), int(match[2] or match[1])
+    for number in (low, high):
+        if not 1 <= number <= last:
+            near = min(max(number, 1), last)
+            raise UsageError(f"{argument!r}: {chosen.name} has tests 1 to {last}; the nearest is {chosen.name}/{near}")
+    if low > high:
+        raise UsageError(f"{argument!r} names no test; did you mean {chosen.name}/{high}-{low}?")
+    return range(low, high + 1)
+
+
+def _from_suite(chosen: Suite, number: int) -> Selected:
+    test = chosen.tests[number - 1]
+    return Selected(chosen.name, number, f"{chosen.name}/{number}", test.scenario, test.result_text)
+
+
+def _from_file(path: str) -> Selected:
+    try:
+        scenario = parse(read_text(path))
+    except ScenarioError as error:
+        raise UsageError(f"{path}: {error}") from None
+    texts = [step.text for step in scenario.steps if isinstance(step, EXPECTATIONS) and step.text]
+    return Selected(path, 1, path, scenario, texts[-1] if texts else scenario.title)
+
+
+def read_text(path: str) -> str:
+    """A scenario file's text, bounded.  Raises UsageError naming the file and what is wrong with it."""
+    try:
+        # O_NONBLOCK: opening a FIFO that nobody writes to does not wait.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except (OSError, ValueError) as error:
+        raise UsageError(f"cannot read {path!r}: {_why(error)}{_neighbour(path)}") from None
+    with os.fdopen(descriptor, "rb") as file:
+        kind = os.fstat(descriptor).st_mode
+        if stat.S_ISDIR(kind):
+            raise UsageError(f"cannot read {path!r}: it is a directory; name a .pin file in it")
+        if not stat.S_ISREG(kind):
+            raise UsageError(f"cannot read {path!r}: it is no ordinary file")
+        try:
+            data = file.read(MAX_TEXT + 1)
+        except OSError as error:
+            raise UsageError(f"cannot read {path!r}: {_why(error)}") from None
+    if len(data) > MAX_TEXT:
+        raise UsageError(f"{path!r} is no scenario: it is larger than {MAX_TEXT // 1024} KiB")
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise UsageError(f"{path!r} is no scenario: byte {error.start} is not UTF-8 text") from None
+    if "\0" in text:
+        raise UsageError(f"{path!r} is no scenario: it is a binary file")
+    return text
+
+
+def _why(error: OSError | ValueError) -> str:
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
+
+
+def _neighbour(path: str) -> str:
+    """A file of nearly that name beside it, or the suites, as the end of a message."""
+    from difflib import get_close_matches
+
+    folder, name = os.path.split(path)
+    try:
+        names = [n for n in os.listdir(folder or ".") if n.endswith(".pin")]
+    except (OSError, ValueError):
+        names = []
+    close = get_close_matches(name, names, n=1) or get_close_matches(path.partition("/")[0], SUITES, n=1, cutoff=0.5)
+    return f"; did you mean {os.path.join(folder, close[0]) if close[0] in names else close[0]}?" if close else ""

@@ -1,0 +1,64 @@
+"""`pinhold step`: a test step by step, on one target or on two side by side up to their first difference."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
+
+from pinhold.commands import UsageError
+from pinhold.commands.registry import describe, make_target
+from pinhold.commands.select import select
+from pinhold.report.narrate import outcome_lines, view_lines
+from pinhold.scenario.compare import Difference, first_difference
+from pinhold.scenario.printer import format_step
+from pinhold.scenario.verdict import exit_status
+from pinhold.targets.runner import Result, run_scenario
+
+EXIT_MISMATCH = 1
+
+
+def main(options: Namespace) -> int:
+    """Tell every step; gives the status of the verdict, or 1 where two targets part."""
+    tests = select([options.test])
+    if len(tests) != 1:
+        raise UsageError(f"{options.test!r} names {len(tests)} tests; step takes one, for example {tests[0].name}")
+    if len(options.on) > 2:
+        raise UsageError("step takes one target, or two to compare; --on was given more often")
+    targets = [make_target(name) for name in options.on]
+    for target in targets:
+        describe(target)
+    results = [run_scenario(target, tests[0].scenario) for target in targets]
+    difference = first_difference(results[0].observations, results[-1].observations)
+    print(f"scenario {tests[0].scenario.title}")
+    for line in tell(results, difference):
+        print(line)
+    return EXIT_MISMATCH if difference else exit_status(r.verdict for r in results)
+
+
+def tell(results: Sequence[Result], difference: Difference | None) -> Iterator[str]:
+    """The lines, up to and with the step of the difference."""
+    observed = -1
+    for index in range(max(len(r.steps) for r in results)):
+        records = [(r.target, r.steps[index]) for r in results if index < len(r.steps)]
+        yield ""
+        yield f"{index + 1:>3}  {format_step(records[0][1].step)}"
+        accounts = [(name, [*view_lines(record), *outcome_lines(record)]) for name, record in records]
+        if all(lines == accounts[0][1] for _, lines in accounts):
+            accounts = [("", accounts[0][1])]
+        for name, lines in accounts:
+            if name:
+                yield f"     {name}"
+            yield from (f"       {line}" for line in lines)
+        observed += any(record.observation is not None for _, record in records)
+        if difference and observed == difference.index:
+            yield ""
+            names = [r.target for r in results]
+            yield difference.words(names[0], names[-1], format_step(records[0][1].step))
+            return
+    yield ""
+    for result in results:
+        verdict = result.verdict
+        why = f": {verdict.reason}" if verdict.reason else f": {verdict.text}" if verdict.text else ""
+        yield f"{result.target}: {verdict.kind}{why}"
+    if len(results) > 1:
+        yield "No difference in anything that both could see."

@@ -1,0 +1,82 @@
+"""One step in words: who maps which frame, what each pin holds, which rule decided."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+
+from pinhold.report.results import one_line
+from pinhold.scenario.observation import MIXED, PageView, PinView
+from pinhold.targets.runner import StepRecord
+
+_KINDS = {
+    "anon": "anonymous",
+    "file": "page cache",
+    "zero": "the zero page",
+    "hugetlb": "hugetlb",
+    "ksm": "KSM page",
+}
+
+
+def _byte(byte: int | None) -> str:
+    return "mixed bytes" if byte == MIXED else f"0x{byte:02x}"
+
+
+def _frame(frame: int | None) -> str:
+    return "a frame that cannot be seen" if frame is None else f"f{frame}"
+
+
+def page_words(view: PageView) -> str:
+    """What one page of a process is: "P x[0] maps f1, anonymous, exclusive, mapped once, reads 0xff"."""
+    where = f"{view.proc} {view.region}[{view.page}]"
+    if view.state is None:
+        return f"{where} cannot be seen"
+    if view.state == "none":
+        return f"{where} maps nothing"
+    if view.state == "swapped":
+        return f"{where} is swapped out"
+    facts = [f"{where} maps {_frame(view.frame)}"]
+    if view.kind is not None:
+        facts.append(_KINDS.get(view.kind, view.kind))
+    if view.exclusive is not None and view.kind not in ("zero", "file"):
+        facts.append("exclusive" if view.exclusive else "not exclusive")
+    if view.mapcount is not None and view.kind != "zero":
+        facts.append({1: "mapped once", 2: "mapped twice"}.get(view.mapcount, f"mapped {view.mapcount} times"))
+    if view.byte is not None:
+        facts.append(f"reads {_byte(view.byte)}")
+    return ", ".join(facts)
+
+
+def pin_words(view: PinView) -> str:
+    """What one page of a pin is: "p[0] holds f0, sees 0x00"."""
+    words = f"{view.pin}[{view.page}] holds {_frame(view.frame)}"
+    return words if view.byte is None else f"{words}, sees {_byte(view.byte)}"
+
+
+def view_lines(record: StepRecord) -> Iterator[str]:
+    """Everything that was observed after the step."""
+    if record.observation is None:
+        return
+    yield from map(page_words, record.observation.pages)
+    yield from map(pin_words, record.observation.pins)
+
+
+def outcome_lines(record: StepRecord) -> Iterator[str]:
+    """How the step ended, and what decided."""
+    if record.check is not None:
+        yield f"this expectation: {record.check}"
+    if record.outcome is None:
+        return
+    if record.outcome.errno:
+        number = record.outcome.errno
+        yield f"failed with {errno.errorcode.get(number, number)} ({os.strerror(number)})"
+    if record.outcome.note:
+        yield one_line(record.outcome.note)
+    for decision in record.outcome.decisions:
+        rule = (
+            f" [rule {decision.rule}{', commit ' + decision.commit if decision.commit else ''}]"
+            if decision.rule
+            else ""
+        )
+        yield f"{decision.function}: {one_line(decision.sentence)}{rule}"

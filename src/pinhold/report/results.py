@@ -1,0 +1,91 @@
+"""What every report is made of: the results of some tests on one target."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pinhold.scenario.verdict import KINDS, Verdict
+from pinhold.targets.base import TargetInfo
+from pinhold.targets.runner import Result
+
+WITH = " ... with "
+"""Between the case and the kind of memory in the title of a selftest."""
+
+CONCLUSIVE = frozenset({"held", "violated", "xfail", "livelock"})
+"""Verdicts that say something about the memory, as opposed to the tool or the machine."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseResult:
+    """One test on one target.
+
+    number: in its suite; name: as on the command line ("seed/151"); text: the words of the selftest's result line.
+    """
+
+    number: int
+    name: str
+    text: str
+    result: Result
+
+    @property
+    def title(self) -> str:
+        """The title of the scenario, as in the selftest's [RUN] line."""
+        return self.result.scenario.title
+
+    @property
+    def verdict(self) -> Verdict:
+        """The verdict of the run."""
+        return self.result.verdict
+
+    @property
+    def mechanisms(self) -> tuple[str, ...]:
+        """What made the pins."""
+        return tuple(sorted(set(self.result.mechanisms.values())))
+
+    @property
+    def case(self) -> str:
+        """The title up to the kind of memory."""
+        return self.title.partition(WITH)[0]
+
+    @property
+    def memory(self) -> str:
+        """The kind of memory, or "" for a title that names none."""
+        return self.title.partition(WITH)[2]
+
+
+@dataclass(frozen=True, slots=True)
+class TargetRun:
+    """All tests of one command on one target, in the order of the suite."""
+
+    suite: str
+    info: TargetInfo
+    results: tuple[CaseResult, ...]
+    seconds: float = 0.0
+
+    def count(self, kind: str) -> int:
+        """How many results have a verdict of this kind."""
+        return sum(r.verdict.kind == kind for r in self.results)
+
+
+def one_line(text: str) -> str:
+    """`text` with every run of white space and control characters as one blank."""
+    return " ".join("".join(c if c.isprintable() else " " for c in text).split())
+
+
+def tally(results: Sequence[CaseResult]) -> str:
+    """The verdicts counted, in words: "150 held, 12 violated"."""
+    counts = Counter(r.verdict.kind for r in results)
+    return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]) or "nothing ran"
+
+
+def number_ranges(numbers: Sequence[int]) -> str:
+    """Ascending numbers, runs joined: "1-3, 7"."""
+    runs: list[list[int]] = []
+    for number in numbers:
+        if runs and runs[-1][1] == number - 1:
+            runs[-1][1] = number
+        else:
+            runs.append([number, number])
+    return ", ".join(str(a) if a == b else f"{a}-{b}" for a, b in runs)
