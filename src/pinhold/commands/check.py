@@ -46,8 +46,8 @@ def main(options: Namespace) -> int:
         status = max(status, verdict, key=_SEVERITY.index)
         for sentence in sentences:
             _paragraph(sentence)
-    for reason in absent:
-        _paragraph(f"{reason}.")
+    for sentence in absent:
+        _paragraph(f"{sentence}.")
     print("\nAll as predicted." if status == EXIT_HELD else "\nNOT all as predicted: see above.")
     return status
 

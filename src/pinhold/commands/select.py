@@ -77,23 +77,20 @@ def _from_file(path: str) -> Selected:
     return Selected(path, 1, path, scenario, texts[-1] if texts else scenario.title)
 
 
+def _open_at_once(path: str, flags: int) -> int:
+    """Opening a FIFO that nobody writes to would wait."""
+    return os.open(path, flags | os.O_NONBLOCK)
+
+
 def read_text(path: str) -> str:
     """A scenario file's text, bounded.  Raises UsageError naming the file and what is wrong with it."""
     try:
-        # O_NONBLOCK: opening a FIFO that nobody writes to does not wait.
-        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        with open(path, "rb", opener=_open_at_once) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise UsageError(f"cannot read {path!r}: it is no ordinary file")
+            data = file.read(MAX_TEXT + 1)
     except (OSError, ValueError) as error:
         raise UsageError(f"cannot read {path!r}: {_why(error)}{_neighbour(path)}") from None
-    with os.fdopen(descriptor, "rb") as file:
-        kind = os.fstat(descriptor).st_mode
-        if stat.S_ISDIR(kind):
-            raise UsageError(f"cannot read {path!r}: it is a directory; name a .pin file in it")
-        if not stat.S_ISREG(kind):
-            raise UsageError(f"cannot read {path!r}: it is no ordinary file")
-        try:
-            data = file.read(MAX_TEXT + 1)
-        except OSError as error:
-            raise UsageError(f"cannot read {path!r}: {_why(error)}") from None
     if len(data) > MAX_TEXT:
         raise UsageError(f"{path!r} is no scenario: it is larger than {MAX_TEXT // 1024} KiB")
     try:
