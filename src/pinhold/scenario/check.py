@@ -136,7 +136,8 @@ class World:
         self._within(r, field)
         unit = self._regions[r.region].unit
         if r.first % unit or (r.end is not None and r.end % unit):
-            raise Misuse(field, f"a range of whole huge pages of {r.region} ({unit} pages each)", f"'{encode_range(r)}'")
+            expected = f"a range of whole huge pages of {r.region} ({unit} pages each)"
+            raise Misuse(field, expected, f"'{encode_range(r)}'")
 
     def _within(self, r: Range, field: str) -> None:
         pages = self._regions[r.region].pages

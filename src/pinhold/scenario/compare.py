@@ -1,11 +1,20 @@
-"""Comparing two targets is comparing two lists of observations."""
+"""Comparing two targets is comparing two lists of observations.
+
+A field that one side could not see is passed over.  Frames have no names that two targets share, so they are compared
+as a relation: within one observation the views of one frame on one side are views of one frame on the other, and from
+one observation to the next a page keeps its frame on both sides or on neither.  The second rule follows a page, not a
+frame's name: the number of a frame that was freed may come back at another page within the same step.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pinhold.scenario.observation import Observation
+from pinhold.scenario.errnos import errno_name
+from pinhold.scenario.observation import MIXED, Observation, PageView, PinView
+
+_PAGE_FIELDS = ("state", "kind", "exclusive", "mapcount", "byte")
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +33,14 @@ class Difference:
 
     def words(self, left: str = "left", right: str = "right", step: str | None = None) -> str:
         """One sentence; left and right name the targets, step is the step's text."""
-        raise NotImplementedError
+        if self.field == "length":
+            return f"{left} made {self.left}, {right} made {self.right}"
+        after = f"after step {self.index + 1}" + (f" ({step})" if step else "")
+        what = f"{self.where}: {self.field}" if self.where else self.field
+        return f"{after}, {what}: {self.left} on {left}, {self.right} on {right}"
+
+    def __str__(self) -> str:
+        return self.words()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,9 +53,115 @@ class Comparison:
 
 def compare(a: Sequence[Observation], b: Sequence[Observation]) -> Comparison:
     """Compare field by field up to the first difference; None fields are passed over."""
-    raise NotImplementedError
+    compared = 0
+    before: tuple[_Frames, _Frames] | None = None
+    for index, (left, right) in enumerate(zip(a, b, strict=False)):
+        pair = _Pair(index, left, right)
+        difference = pair.values() or pair.frames() or (pair.kept(before) if before else None)
+        compared += pair.compared
+        if difference is not None:
+            return Comparison(difference, compared)
+        before = _frames(left), _frames(right)
+    if len(a) != len(b):
+        return Comparison(Difference(min(len(a), len(b)), "", "length", _observations(a), _observations(b)), compared)
+    return Comparison(None, compared)
 
 
 def first_difference(a: Sequence[Observation], b: Sequence[Observation]) -> Difference | None:
     """The first difference between two runs of one scenario, or None."""
     return compare(a, b).difference
+
+
+_Frames = dict[str, int]
+"""Place to frame, of the page views that show one."""
+
+
+class _Pair:
+    """The observations that two targets made after the same step."""
+
+    def __init__(self, index: int, left: Observation, right: Observation) -> None:
+        self.compared = 0
+        self._index = index
+        self._errnos = left.errno, right.errno
+        self._left = _views(left)
+        self._right = _views(right)
+
+    def values(self) -> Difference | None:
+        """The first difference in anything but frames."""
+        left, right = self._errnos
+        if self._differ(left, right):
+            return Difference(self._index, "", "errno", *(errno_name(e or 0) for e in self._errnos))
+        for place, view in self._left.items():
+            other = self._right.get(place)
+            if other is None:
+                continue
+            for field in _PAGE_FIELDS if isinstance(view, PageView) else ("byte",):
+                mine, theirs = getattr(view, field), getattr(other, field)
+                if self._differ(mine, theirs):
+                    return Difference(self._index, place, field, _value(field, mine), _value(field, theirs))
+        return None
+
+    def frames(self) -> Difference | None:
+        """The first view whose frame is shared with an earlier view on one side only."""
+        first_of_left: dict[int, str] = {}
+        first_of_right: dict[int, str] = {}
+        for place, view in self._left.items():
+            other = self._right.get(place)
+            if other is None or view.frame is None or other.frame is None:
+                continue
+            self.compared += 1
+            left = first_of_left.setdefault(view.frame, place)
+            right = first_of_right.setdefault(other.frame, place)
+            if left != right:
+                return Difference(self._index, place, "frame", *_sharing(place, left, right))
+        return None
+
+    def kept(self, before: tuple[_Frames, _Frames]) -> Difference | None:
+        """The first page that kept its frame since the observation before on one side only."""
+        for place, view in self._left.items():
+            other = self._right.get(place)
+            if other is None or not isinstance(view, PageView) or view.frame is None or other.frame is None:
+                continue
+            if place not in before[0] or place not in before[1]:
+                continue
+            self.compared += 1
+            left, right = view.frame == before[0][place], other.frame == before[1][place]
+            if left != right:
+                words = [("the frame of the step before" if kept else "a new frame") for kept in (left, right)]
+                return Difference(self._index, place, "frame", *words)
+        return None
+
+    def _differ(self, left: object, right: object) -> bool:
+        if left is None or right is None:
+            return False
+        self.compared += 1
+        return left != right
+
+
+def _sharing(place: str, left: str, right: str) -> tuple[str, str]:
+    """Whose frame `place` shows on each side, left and right being the first places that show it."""
+    other = left if left != place else right
+    words = {True: f"the frame of {other}", False: f"another frame than {other}"}
+    return words[left == other], words[right == other]
+
+
+def _views(observation: Observation) -> dict[str, PageView | PinView]:
+    views: dict[str, PageView | PinView] = {f"{v.proc} {v.region}[{v.page}]": v for v in observation.pages}
+    views.update({f"pin {v.pin}[{v.page}]": v for v in observation.pins})
+    return views
+
+
+def _frames(observation: Observation) -> _Frames:
+    return {f"{v.proc} {v.region}[{v.page}]": v.frame for v in observation.pages if v.frame is not None}
+
+
+def _value(field: str, value: object) -> str:
+    if field == "byte" and isinstance(value, int):
+        return "mixed bytes" if value == MIXED else f"0x{value:02x}"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value)
+
+
+def _observations(observations: Sequence[Observation]) -> str:
+    return "1 observation" if len(observations) == 1 else f"{len(observations)} observations"

@@ -274,9 +274,7 @@ def _range(name: str, usage: str) -> Field:
 
 _KIND = _one_of("kind", "KIND", s.KINDS)
 _SIZE = _one_of("size", "SIZE", s.HUGETLB_SIZES)
-_SWITCH = Field(
-    "ipc_lock", "on|off", ("on", "off"), {"on": True, "off": False}.get, lambda on: "on" if on else "off"
-)
+_SWITCH = Field("ipc_lock", "on|off", ("on", "off"), {"on": True, "off": False}.get, lambda on: "on" if on else "off")
 _PROC = _named("proc", "PROC", "a process")
 _REGION = _named("region", "REGION", "a region")
 _PIN = _named("pin", "PIN", "a pin")
@@ -290,7 +288,9 @@ _MAP_OPTIONS = (
 _PAGES = Field("pages", "N", (f"a number of pages (1 to {MAX_PAGES})",), _number(MAX_PAGES))
 _MEMLOCK = Field("pages", "PAGES", (f"a number of pages (0 to {MAX_MEMLOCK})",), _number(MAX_MEMLOCK, 0))
 _VIA = Field("via", "MECHANISM", ("the name of a pin mechanism",), lambda w: w if _MECHANISM.fullmatch(w) else None)
-_ERRNO = Field("errno", "ERRNO", ("OK or the name of an errno such as EINVAL",), lambda w: w if w in ERRNO or w == OK else None)
+_ERRNO = Field(
+    "errno", "ERRNO", ("OK or the name of an errno such as EINVAL",), lambda w: w if w in ERRNO or w == OK else None
+)
 
 
 def _flag(name: str) -> Chosen:
@@ -333,7 +333,9 @@ FORMS: tuple[Form, ...] = (
     Form(s.Vmsplice, (Literal("vmsplice"), _PROC, _RANGE_PART, Literal("as"), _PIN)),
     Form(s.DeviceRead, (Literal("device"), Literal("read"), _PIN)),
     Form(s.DeviceWrite, (Literal("device"), Literal("write"), _PIN, _BYTE_PART)),
-    Form(s.Require, (Literal("require"), _PROC, _RANGE_PART, _one_of("state", "|".join(s.STATES), s.STATES)), text=True),
+    Form(
+        s.Require, (Literal("require"), _PROC, _RANGE_PART, _one_of("state", "|".join(s.STATES), s.STATES)), text=True
+    ),
     Form(s.ExpectErrno, (Literal("expect"), Literal("errno"), _ERRNO), text=True),
     Form(s.ExpectPinSees, (Literal("expect"), _PIN, Literal("sees"), _PROC, _RANGE_PART), text=True),
     Form(s.ExpectPinByte, (Literal("expect"), _PIN, _BYTE_PART), text=True),

@@ -12,9 +12,10 @@ from pinhold.scenario.bounds import MAX_STEPS, MAX_TEXT, MAX_TITLE
 from pinhold.scenario.check import Misuse, World
 from pinhold.scenario.grammar import decode_range, parse_step
 from pinhold.scenario.step import Range, Scenario, Step
-from pinhold.scenario.tokens import BLANKS, Cursor, Mismatch, quoted, tokenize
-from pinhold.scenario.tokens import ScenarioError as ScenarioError
+from pinhold.scenario.tokens import BLANKS, Cursor, Mismatch, ScenarioError, quoted, tokenize
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
+
+__all__ = ["ScenarioError", "parse"]
 
 _TITLE = "scenario"
 _WATCH = "watch"

@@ -1,16 +1,25 @@
-"""The run file: JSON Lines, streamed, readable when cut off (docs/run-file.md)."""
+"""The run file: JSON Lines, streamed, readable when cut off.  Its format is docs/run-file.md.
+
+Explorer, conformance tester, pictures and comparison read nothing else.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TextIO
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field, fields, replace
+from typing import Any, TextIO, TypeVar
 
-from pinhold.scenario.observation import Observation
+from pinhold.scenario.observation import Observation, PageView, PinView
+from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.step import Scenario
-from pinhold.scenario.verdict import Verdict
+from pinhold.scenario.verdict import KINDS, Verdict
 
 SCHEMA = 1
+"""The schema that this version writes, and the newest that it reads."""
+MAX_LINE = 16 * 1024 * 1024
+"""Characters of a line."""
 
 
 class RunFileError(ValueError):
@@ -77,31 +86,247 @@ class RunFile:
     complete: bool
 
 
+def scenario_hash(text: str) -> str:
+    """SHA-256 of a scenario's canonical text, in hex: the same scenario in two run files has the same."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def config_hash(config: Mapping[str, str]) -> str:
+    """SHA-256 of a kernel's configuration, in hex; the order of its names does not matter."""
+    return hashlib.sha256(json.dumps(dict(config), sort_keys=True).encode()).hexdigest()
+
+
 class RunWriter:
     """Writes a run file line by line to `stream`; each line is flushed, so a crash loses at most one."""
 
     def __init__(self, stream: TextIO, pinhold: str, seed: int | None = None) -> None:
-        raise NotImplementedError
+        self._stream = stream
+        self._runs = 0
+        self._line("header", {"schema": SCHEMA, "pinhold": pinhold, "seed": seed})
 
     def target(self, target: RecordedTarget) -> None:
         """Say what runs, once per target and before its first scenario."""
-        raise NotImplementedError
+        self._line("target", {**_plain(target), "config_hash": config_hash(target.config)})
 
     def begin(self, target: str, name: str, scenario: Scenario) -> int:
         """Start one scenario (name: "seed/151" or the file's name); gives the run's number for step() and end()."""
-        raise NotImplementedError
+        text = format_scenario(scenario)
+        run, self._runs = self._runs, self._runs + 1
+        content = {"run": run, "target": target, "name": name, "text": text, "hash": scenario_hash(text)}
+        self._line("scenario", content)
+        return run
 
     def step(self, run: int, step: RecordedStep) -> None:
-        raise NotImplementedError
+        """Add one step of that run, in order."""
+        self._line("step", {"run": run, **_plain(step)})
 
     def end(self, run: int, verdict: Verdict, seconds: float, mechanisms: Mapping[str, str]) -> None:
-        raise NotImplementedError
+        """Add the verdict of that run; mechanisms: pin name to the mechanism used."""
+        content = {"verdict": _plain(verdict), "seconds": round(seconds, 6), "mechanisms": dict(mechanisms)}
+        self._line("verdict", {"run": run, **content})
 
     def close(self) -> None:
         """Mark the file complete.  Does not close the stream."""
-        raise NotImplementedError
+        self._line("end", {"runs": self._runs})
+
+    def _line(self, line: str, content: Mapping[str, Any]) -> None:
+        self._stream.write(json.dumps({"line": line, **content}, ensure_ascii=False, separators=(",", ":")) + "\n")
+        self._stream.flush()
 
 
 def read_run(lines: Iterable[str]) -> RunFile:
-    """Read a run file.  A cut-off last line is dropped; raises RunFileError for anything else that is wrong."""
-    raise NotImplementedError
+    """Read a run file, given line by line with the line ends.
+
+    A last line that was cut off is dropped.  Raises RunFileError for a newer schema and for anything else that is
+    wrong.
+    """
+    reader = _Reader()
+    torn: int | None = None
+    for number, line in enumerate(lines, 1):
+        if torn is not None:
+            raise RunFileError(f"line {torn} of the run file is not JSON")
+        record = _json(line, number)
+        if record is None:
+            torn = number
+        else:
+            reader.take(record, number)
+    return reader.file()
+
+
+def _json(line: str, number: int) -> dict[str, Any] | None:
+    """The record of a line; None where it is cut off or no JSON."""
+    if len(line) > MAX_LINE:
+        raise RunFileError(f"line {number} of the run file is longer than {MAX_LINE} characters")
+    try:
+        record = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(record, dict):
+        raise RunFileError(f"line {number} of the run file is no JSON object")
+    return record
+
+
+class _Reader:
+    """What the lines read so far say."""
+
+    def __init__(self) -> None:
+        self._header: dict[str, Any] | None = None
+        self._targets: list[RecordedTarget] = []
+        self._runs: dict[int, RecordedRun] = {}
+        self._steps: dict[int, list[RecordedStep]] = {}
+        self._complete = False
+
+    def take(self, record: dict[str, Any], number: int) -> None:
+        """Take one record.  Kinds of lines that this version does not know are passed over."""
+        kind = record.get("line")
+        if (self._header is None) != (kind == "header"):
+            raise RunFileError(
+                f"line {number} of the run file: expected {'a' if kind != 'header' else 'no second'} header"
+            )
+        takers: dict[Any, Callable[[dict[str, Any]], None]] = {
+            "header": self._take_header,
+            "target": self._take_target,
+            "scenario": self._take_scenario,
+            "step": self._take_step,
+            "verdict": self._take_verdict,
+            "end": self._take_end,
+        }
+        taker = takers.get(kind) if isinstance(kind, str) else None
+        if taker is None:
+            return
+        try:
+            taker(record)
+        except RunFileError:
+            raise
+        except (KeyError, TypeError, ValueError, AttributeError) as wrong:
+            raise RunFileError(f"line {number} of the run file: broken {kind} line ({_what(wrong)})") from None
+
+    def file(self) -> RunFile:
+        if self._header is None:
+            raise RunFileError("no run file: it has no header line")
+        runs = [replace(run, steps=tuple(self._steps[number])) for number, run in self._runs.items()]
+        h = self._header
+        return RunFile(h["schema"], h["pinhold"], h["seed"], tuple(self._targets), tuple(runs), self._complete)
+
+    def _take_header(self, record: dict[str, Any]) -> None:
+        schema, pinhold = _int(record["schema"]), _str(record.get("pinhold", "unknown"))
+        if schema > SCHEMA:
+            raise RunFileError(
+                f"this run file has schema {schema}, written by pinhold {pinhold}; this version reads schemas up to "
+                f"{SCHEMA}: read it with that version or a later one"
+            )
+        if schema < 1:
+            raise ValueError("schema")
+        self._header = {"schema": schema, "pinhold": pinhold, "seed": _optional(_int, record.get("seed"))}
+
+    def _take_target(self, record: dict[str, Any]) -> None:
+        self._targets.append(
+            RecordedTarget(
+                _str(record["name"]),
+                _str(record["release"]),
+                _str(record["rules"]),
+                _strings(record.get("config", {})),
+                _strings(record.get("mechanisms", {})),
+            )
+        )
+
+    def _take_scenario(self, record: dict[str, Any]) -> None:
+        run = _int(record["run"])
+        if run in self._runs:
+            raise ValueError(f"run {run} began before")
+        self._steps[run] = []
+        self._runs[run] = RecordedRun(
+            _str(record["target"]), _str(record["name"]), _str(record["text"]), _str(record["hash"])
+        )
+
+    def _take_step(self, record: dict[str, Any]) -> None:
+        observation = _optional(_observation, record.get("observation"))
+        decisions = tuple(_made(RecordedDecision, d, _str) for d in record.get("decisions", ()))
+        self._steps[_int(record["run"])].append(
+            RecordedStep(
+                _int(record["index"]),
+                _str(record["step"]),
+                observation,
+                _optional(_str, record.get("note")),
+                _optional(_str, record.get("check")),
+                decisions,
+            )
+        )
+
+    def _take_verdict(self, record: dict[str, Any]) -> None:
+        run, v = _int(record["run"]), record["verdict"]
+        kind = _str(v["kind"])
+        if kind not in KINDS:
+            raise ValueError(f"verdict {kind}")
+        text, reason = _optional(_str, v.get("text")), _optional(_str, v.get("reason"))
+        self._runs[run] = replace(
+            self._runs[run],
+            verdict=Verdict(kind, text, reason, _optional(_int, v.get("step"))),
+            seconds=float(record["seconds"]),
+            mechanisms=_strings(record.get("mechanisms", {})),
+        )
+
+    def _take_end(self, record: dict[str, Any]) -> None:
+        self._complete = True
+
+
+def _plain(value: Any) -> Any:
+    """A dataclass as JSON has it: fields that are None, and empty decisions, are left out."""
+    plain = asdict(value, dict_factory=lambda items: {k: v for k, v in items if v is not None})
+    if plain.get("decisions") == ():
+        del plain["decisions"]
+    return plain
+
+
+_Made = TypeVar("_Made")
+
+
+def _made(cls: Callable[..., _Made], record: Mapping[str, Any], convert: Callable[[Any], Any]) -> _Made:
+    names = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+    return cls(**{name: convert(record[name]) for name in names})
+
+
+_VIEW_TYPES: dict[str, type] = {
+    "proc": str, "region": str, "pin": str, "page": int, "state": str, "frame": int, "kind": str, "exclusive": bool,
+    "mapcount": int, "byte": int,
+}  # fmt: skip
+
+
+def _view(cls: Callable[..., _Made], record: Mapping[str, Any]) -> _Made:
+    values = {}
+    for f in fields(cls):  # type: ignore[arg-type]
+        value = record.get(f.name)
+        if value is not None and type(value) is not _VIEW_TYPES[f.name]:
+            raise TypeError(f"{f.name} is {type(value).__name__}")
+        values[f.name] = value
+    return cls(**values)
+
+
+def _observation(record: Mapping[str, Any]) -> Observation:
+    pages = tuple(_view(PageView, v) for v in record.get("pages", ()))
+    pins = tuple(_view(PinView, v) for v in record.get("pins", ()))
+    return Observation(_optional(_int, record.get("errno")), pages, pins)
+
+
+def _optional(convert: Callable[[Any], _Made], value: Any) -> _Made | None:
+    return None if value is None else convert(value)
+
+
+def _int(value: Any) -> int:
+    if type(value) is not int:
+        raise TypeError(f"{value!r:.40} is no number")
+    return value
+
+
+def _str(value: Any) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"{value!r:.40} is no text")
+    return value
+
+
+def _strings(value: Any) -> dict[str, str]:
+    return {_str(k): _str(v) for k, v in value.items()}
+
+
+def _what(wrong: Exception) -> str:
+    return f"{wrong} is missing" if isinstance(wrong, KeyError) else str(wrong)

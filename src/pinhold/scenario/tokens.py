@@ -42,7 +42,7 @@ class Mismatch(Exception):
 
 def nearest(word: str, choices: Iterable[str]) -> str | None:
     """The choice that `word` most probably meant, or None."""
-    from difflib import get_close_matches  # only needed for an error, and slow to import
+    from difflib import get_close_matches  # noqa: PLC0415 (slow to import, and only errors need it)
 
     found = get_close_matches(word, list(choices), n=1)
     return found[0] if found else None

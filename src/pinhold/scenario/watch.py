@@ -49,9 +49,7 @@ def region_sizes(scenario: Scenario, pmd_pages: int = PMD_PAGES, pud_pages: int 
     return {name: pages for name, (pages, _) in _regions(scenario, pmd_pages, pud_pages).items()}
 
 
-def watched(
-    scenario: Scenario, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES
-) -> dict[str, tuple[int, ...]]:
+def watched(scenario: Scenario, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> dict[str, tuple[int, ...]]:
     """The pages to observe, per region, ascending.
 
     The first, the last, one on each side of every boundary that a step's range makes, and what `watch` lines add; of
@@ -66,9 +64,7 @@ def watched(
                 pages[r.region].update(p for p in (boundary - 1, boundary) if 0 <= p < size)
     for r in scenario.watch:
         pages[r.region].update(range(r.first, regions[r.region][0] if r.end is None else r.end))
-    return {
-        name: tuple(sorted({page - page % unit for page in pages[name]})) for name, (_, unit) in regions.items()
-    }
+    return {name: tuple(sorted({page - page % unit for page in pages[name]})) for name, (_, unit) in regions.items()}
 
 
 def _regions(scenario: Scenario, pmd_pages: int, pud_pages: int) -> dict[str, tuple[int, int]]:

@@ -1,15 +1,49 @@
-"""Runs one scenario on one target, evaluates its expectations and gives the verdict."""
+"""Runs one scenario on one target, evaluates its expectations and gives the verdict.
+
+The first thing that decides ends the run: a requirement that is not met, a step that this target cannot do, an
+expectation that is violated, an action that failed and was not expected to.  What could not be read is unknown, never
+held.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 
+from pinhold.scenario.errnos import ERRNO, OK, errno_name
 from pinhold.scenario.observation import Observation
-from pinhold.scenario.runfile import RecordedStep, RecordedTarget
-from pinhold.scenario.step import Scenario, Step
+from pinhold.scenario.printer import format_step
+from pinhold.scenario.runfile import RecordedDecision, RecordedStep, RecordedTarget
+from pinhold.scenario.step import (
+    EXPECTATIONS,
+    Action,
+    Expectation,
+    ExpectErrno,
+    Fork,
+    Map,
+    Mremap,
+    Pin,
+    Require,
+    Scenario,
+    Step,
+    Vmsplice,
+)
 from pinhold.scenario.verdict import Verdict
-from pinhold.targets.base import Outcome, Target, TargetInfo
+from pinhold.scenario.watch import HUGETLB_KINDS, huge_unit, ranges, region_pages
+from pinhold.targets.base import (
+    Broken,
+    CannotDo,
+    Crashed,
+    Livelock,
+    Outcome,
+    Session,
+    Target,
+    TargetInfo,
+    Unavailable,
+)
+from pinhold.targets.expect import Check, check, requirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +78,189 @@ class Result:
         return tuple(r.observation for r in self.steps if r.observation is not None)
 
 
-def run_scenario(
-    target: Target, scenario: Scenario, on_step: Callable[[StepRecord], None] | None = None
-) -> Result:
-    """Run it to its verdict; on_step sees each record as it is made.  Never raises for what a target reports."""
-    raise NotImplementedError
+def run_scenario(target: Target, scenario: Scenario, on_step: Callable[[StepRecord], None] | None = None) -> Result:
+    """Run it to its verdict; on_step sees each record as it is made.
+
+    Never raises for what a target reports, nor for a defect of the target itself: that is the verdict `error`.
+    """
+    started = time.perf_counter()
+    run = _Run(scenario, on_step)
+    verdict = _guarded(run, target)
+    return Result(target.name, scenario, verdict, tuple(run.records), run.mechanisms, time.perf_counter() - started)
+
+
+class _Decided(Exception):
+    """The run is over."""
+
+    def __init__(self, verdict: Verdict) -> None:
+        super().__init__(verdict)
+        self.verdict = verdict
+
+
+def _guarded(run: _Run, target: Target) -> Verdict:
+    """The verdict, with what the target raises turned into one."""
+    try:
+        with target.open(run.scenario) as session:
+            try:
+                run.to_the_end(session)
+                verdict = run.verdict()
+            except _Decided as decided:
+                verdict = decided.verdict
+        return verdict
+    except (CannotDo, Unavailable) as refusal:
+        return run.decided("skipped", str(refusal))
+    except Livelock as livelock:
+        return run.decided("livelock", str(livelock))
+    except Broken as broken:
+        return run.decided("error", str(broken))
+    except Crashed as crashed:
+        return run.decided("crashed", str(crashed))
+    except Exception as defect:  # a defect of the tool must not end the other scenarios of a suite
+        at = traceback.extract_tb(defect.__traceback__)[-1]
+        return run.decided("error", f"{type(defect).__name__} in {at.name}, line {at.lineno}: {defect}")
+
+
+class _Run:
+    """How far a scenario is run."""
+
+    def __init__(self, scenario: Scenario, on_step: Callable[[StepRecord], None] | None) -> None:
+        self.scenario = scenario
+        self.records: list[StepRecord] = []
+        self.mechanisms: dict[str, str] = {}
+        self._on_step = on_step
+        self._index = -1
+        self._errno = 0
+        self._failed: dict[str, str] = {}
+        self._checks: list[tuple[int, Check, str | None]] = []
+
+    def to_the_end(self, session: Session) -> None:
+        """Do every step.  Raises _Decided where one decides the verdict."""
+        for index, step in enumerate(self.scenario.steps):
+            self._index = index
+            self._refuse_what_failed(step)
+            if isinstance(step, Require):
+                self._require(session, step)
+            elif isinstance(step, EXPECTATIONS):
+                self._expect(session, step)
+            else:
+                self._act(session, step)
+
+    def verdict(self) -> Verdict:
+        """The verdict of a run that nothing ended early."""
+        if not self._checks:
+            return Verdict("unknown", None, "the scenario expects nothing")
+        for index, found, text in self._checks:
+            if found.kind == "unknown":
+                return Verdict("unknown", text, found.reason, index)
+        index, _, text = self._checks[-1]
+        return Verdict("held", text, None, index)
+
+    def decided(self, kind: str, reason: str, text: str | None = None) -> Verdict:
+        """A verdict that the step at hand decided."""
+        return Verdict(kind, text, reason, self._index if self._index >= 0 else None)
+
+    def _act(self, session: Session, step: Action) -> None:
+        outcome = session.do(step)
+        self._errno = outcome.errno
+        if isinstance(step, Pin | Vmsplice) and outcome.errno == 0 and outcome.note:
+            self.mechanisms[step.pin] = outcome.note
+        observation = replace(session.observe(), errno=outcome.errno)
+        self._record(StepRecord(self._index, step, outcome, observation))
+        if outcome.errno and not self._errno_is_expected():
+            raise _Decided(self._failure(step, outcome.errno))
+        if outcome.errno and (made := _made_by(step)) is not None:
+            self._failed[made] = errno_name(outcome.errno)
+
+    def _refuse_what_failed(self, step: Step) -> None:
+        """Raise _Decided for a step on something that an action should have made, but failed as expected."""
+        for name in _named_by(step):
+            if name in self._failed:
+                raise _Decided(self.decided("unknown", f"there is no {name}: it failed with {self._failed[name]}"))
+
+    def _errno_is_expected(self) -> bool:
+        after = self.scenario.steps[self._index + 1 : self._index + 2]
+        return bool(after) and isinstance(after[0], ExpectErrno)
+
+    def _failure(self, step: Action, errno: int) -> Verdict:
+        """The verdict of an action that failed unexpectedly."""
+        name = errno_name(errno)
+        if not isinstance(step, Map) or step.kind not in HUGETLB_KINDS:
+            return self.decided("violated", f"{format_step(step)}: {name}")
+        if errno == ERRNO["ENOMEM"]:
+            return self.decided("skipped", f"needs {_hugepages(self.scenario, step)} of {step.size} here")
+        return self.decided("skipped", f"no hugepages of {step.size} here: {name}")
+
+    def _require(self, session: Session, step: Require) -> None:
+        self._record(StepRecord(self._index, step))
+        unmet = requirement(session, step)
+        if unmet is not None:
+            raise _Decided(self.decided("skipped", step.text or unmet))
+
+    def _expect(self, session: Session, step: Expectation) -> None:
+        found = self._errno_check(step) if isinstance(step, ExpectErrno) else check(session, step)
+        self._checks.append((self._index, found, step.text))
+        observation = replace(session.observe(), errno=None)
+        self._record(StepRecord(self._index, step, None, observation, found.kind))
+        if found.kind == "violated":
+            raise _Decided(self.decided("violated", found.reason or format_step(step), step.text))
+
+    def _errno_check(self, step: ExpectErrno) -> Check:
+        wanted = 0 if step.errno == OK else ERRNO[step.errno]
+        if self._errno == wanted:
+            return Check("held")
+        return Check("violated", f"the step before gave {errno_name(self._errno)}, expected {step.errno}")
+
+    def _record(self, record: StepRecord) -> None:
+        self.records.append(record)
+        if self._on_step is not None:
+            self._on_step(record)
+
+
+def _made_by(step: Action) -> str | None:
+    """What the action makes, in words."""
+    match step:
+        case Pin() | Vmsplice():
+            return f"pin {step.pin}"
+        case Map():
+            return f"region {step.region}"
+        case Mremap():
+            return f"region {step.to}"
+        case Fork():
+            return f"process {step.child}"
+    return None
+
+
+def _named_by(step: Step) -> Iterator[str]:
+    """What the step uses, in the words of _made_by()."""
+    for field_name, what in (("proc", "process"), ("other_proc", "process"), ("pin", "pin"), ("of", "region")):
+        name = getattr(step, field_name, None)
+        if name is not None:
+            yield f"{what} {name}"
+    for r in ranges(step):
+        yield f"region {r.region}"
+
+
+def _hugepages(scenario: Scenario, step: Map) -> str:
+    """The free huge pages of that size which the scenario's mappings need together."""
+    pages = 0
+    for other in scenario.steps:
+        if isinstance(other, Map) and other.kind in HUGETLB_KINDS and other.size == step.size:
+            units = region_pages(other) // huge_unit(other)
+            of_the_file = units if other.kind == "memfd_hugetlb" and other.of is None else 0
+            of_the_mapping = units if not other.shared or other.kind == "hugetlb" else 0
+            pages += of_the_file + of_the_mapping
+    return "1 free hugepage" if pages == 1 else f"{pages} free hugepages"
 
 
 def recorded_step(record: StepRecord) -> RecordedStep:
     """A record as the run file keeps it."""
-    raise NotImplementedError
+    outcome = record.outcome or Outcome()
+    decisions = tuple(RecordedDecision(d.site, d.function, d.rule, d.commit, d.sentence) for d in outcome.decisions)
+    return RecordedStep(
+        record.index, format_step(record.step), record.observation, outcome.note, record.check, decisions
+    )
 
 
 def recorded_target(info: TargetInfo) -> RecordedTarget:
     """A target's description as the run file keeps it."""
-    raise NotImplementedError
+    return RecordedTarget(info.name, info.release, info.rules, dict(info.config), dict(info.mechanisms))

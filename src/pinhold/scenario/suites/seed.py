@@ -280,8 +280,7 @@ def scenarios(pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> tuple[T
     anon = [(case, memory) for case in ANON_CASES for memory in anon_memory(pmd_pages // 2)]
     non_anon = [(case, memory) for case in NON_ANON_CASES for memory in non_anon_memory()]
     return tuple(
-        _test(number, case, memory, pmd_pages, pud_pages)
-        for number, (case, memory) in enumerate(anon + non_anon, 1)
+        _test(number, case, memory, pmd_pages, pud_pages) for number, (case, memory) in enumerate(anon + non_anon, 1)
     )
 
 
