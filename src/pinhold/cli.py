@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -115,4 +116,6 @@ def _silence_stdout() -> None:
 
 def entry() -> None:
     """Run the command and exit with its status."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file's name or title may not fit the locale
     sys.exit(main(sys.argv[1:]))

@@ -49,7 +49,6 @@ def test_a_saved_test_is_the_same_test(tmp_path: Path) -> None:
         ("seed/x", "write seed/N or seed/N-M"),
         ("seed/1-2-3", "write seed/N or seed/N-M"),
         ("seed/" + "9" * 5000, "write seed/N or seed/N-M"),
-        ("no\0where.pin", "null"),
     ],
 )
 def test_a_wrong_name_is_answered_with_a_right_one(argument: str, expected: str) -> None:

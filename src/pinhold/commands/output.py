@@ -33,21 +33,21 @@ def _replaceable(path: str, real: str) -> bool:
         mode = os.stat(real).st_mode
     except FileNotFoundError:
         return True
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise _unwritable(path, error) from None
     if stat.S_ISDIR(mode):
         raise UsageError(f"cannot write {path!r}: it is a directory; name a file in it")
     return stat.S_ISREG(mode)
 
 
-def _unwritable(path: str, error: Exception) -> UsageError:
-    return UsageError(f"cannot write {path!r}: {getattr(error, 'strerror', None) or error}")
+def _unwritable(path: str, error: OSError) -> UsageError:
+    return UsageError(f"cannot write {path!r}: {error.strerror or error}")
 
 
 @contextmanager
 def _direct(path: str, real: str) -> Iterator[TextIO]:
     try:
-        stream = open(real, "w", encoding="utf-8")  # noqa: SIM115 (closed below, where a failure is told)
+        stream = open(real, "w", encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 (closed below, where a failure is told)
     except OSError as error:
         raise _unwritable(path, error) from None
     with _telling(path):
@@ -66,11 +66,11 @@ def _temporary(path: str, real: str) -> Iterator[TextIO]:
         if os.path.exists(real) and not os.access(real, os.W_OK):
             raise PermissionError(None, "Permission denied")
         descriptor, partial = tempfile.mkstemp(prefix=f".{name[:64]}.", dir=folder)
-    except (OSError, ValueError) as error:
+    except OSError as error:
         raise _unwritable(path, error) from None
     try:
         with _telling(path):
-            with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="backslashreplace") as stream:
                 yield stream
                 stream.flush()
                 os.fchmod(stream.fileno(), _mode(real))

@@ -89,8 +89,8 @@ def read_text(path: str) -> str:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
                 raise UsageError(f"cannot read {path!r}: it is no ordinary file")
             data = file.read(MAX_TEXT + 1)
-    except (OSError, ValueError) as error:
-        raise UsageError(f"cannot read {path!r}: {_why(error)}{_neighbour(path)}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path!r}: {error.strerror or error}{_neighbour(path)}") from None
     if len(data) > MAX_TEXT:
         raise UsageError(f"{path!r} is no scenario: it is larger than {MAX_TEXT // 1024} KiB")
     try:
@@ -102,10 +102,6 @@ def read_text(path: str) -> str:
     return text
 
 
-def _why(error: OSError | ValueError) -> str:
-    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)
-
-
 def _neighbour(path: str) -> str:
     """A file of nearly that name beside it, or the suites, as the end of a message."""
     from difflib import get_close_matches
@@ -113,7 +109,7 @@ def _neighbour(path: str) -> str:
     folder, name = os.path.split(path)
     try:
         names = [n for n in os.listdir(folder or ".") if n.endswith(".pin")]
-    except (OSError, ValueError):
+    except OSError:
         names = []
     close = get_close_matches(name, names, n=1) or get_close_matches(path.partition("/")[0], SUITES, n=1, cutoff=0.5)
     return f"; did you mean {os.path.join(folder, close[0]) if close[0] in names else close[0]}?" if close else ""
