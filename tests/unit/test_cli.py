@@ -1,0 +1,169 @@
+"""The command line: what it prints, what it answers to mistakes, and its exit status."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fakes import FakeTarget
+from pinhold import __version__
+from pinhold.cli import COMMANDS, main, parser
+from pinhold.commands import registry
+
+COMMAND = (sys.executable, "-m", "pinhold")
+EXAMPLE = 'scenario mine\nmap P x anon\nread P x\nexpect P x 0x00 "zeros"\n'
+
+
+@pytest.fixture
+def targets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fake targets under the names zero, one, idle and absent."""
+    for target in (
+        FakeTarget("zero"),
+        FakeTarget("one", byte=1),
+        FakeTarget("idle", refusal="nothing works here"),
+        FakeTarget("absent", absent="not this machine"),
+    ):
+        monkeypatch.setitem(registry._FACTORIES, target.name, lambda _rest, target=target: target)
+
+
+@pytest.fixture
+def example(tmp_path: Path) -> str:
+    """A scenario that holds where fresh memory is zero."""
+    file = tmp_path / "mine.pin"
+    file.write_text(EXAMPLE)
+    return str(file)
+
+
+def refused(capsys: pytest.CaptureFixture[str], *arguments: str, status: int = 3) -> str:
+    """The one line on stderr with which the command refuses."""
+    assert main(arguments) == status
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.startswith("pinhold: ")
+    assert err.count("\n") == 1
+    return err
+
+
+@pytest.mark.usefixtures("targets")
+def test_the_exit_status_is_that_of_the_verdicts(example: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """0 all held, 1 violated, 4 nothing could be run here."""
+    assert main(["run", example, "--on", "zero"]) == 0
+    assert main(["run", example, "--on", "zero", "--on", "one"]) == 1
+    assert main(["run", example, "--on", "idle"]) == 4
+    assert main(["run", example, "--on", "idle", "--on", "zero"]) == 0
+    out = capsys.readouterr().out
+    assert "nothing works here" in out
+    assert "VIOLATED" in out
+
+
+@pytest.mark.usefixtures("targets")
+def test_a_target_that_is_not_there_is_one_sentence(example: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 4 and the reason, before anything is run."""
+    assert "not this machine" in refused(capsys, "run", example, "--on", "absent", status=4)
+
+
+@pytest.mark.usefixtures("targets")
+def test_json_is_a_run_file(example: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each line is a JSON object, and the header states the schema."""
+    assert main(["run", example, "--on", "zero", "--format", "json"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines[0]["schema"] == 1
+    assert lines[0]["pinhold"] == __version__
+
+
+@pytest.mark.usefixtures("targets")
+def test_output_goes_to_the_file(example: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With -o nothing is printed, and the file has the whole report."""
+    out = tmp_path / "report.ktap"
+    assert main(["run", example, "--on", "zero", "--format", "ktap", "-o", str(out)]) == 0
+    assert capsys.readouterr().out == ""
+    assert out.read_text().splitlines()[2:4] == ["# [RUN] mine", "ok 1 zeros"]
+
+
+@pytest.mark.usefixtures("targets")
+def test_step_stops_at_the_first_difference(example: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two targets that see different bytes are told apart at the first step, in words, with status 1."""
+    assert main(["step", example, "--on", "zero", "--on", "one"]) == 1
+    out = capsys.readouterr().out
+    assert "  1  map    P x anon" in out or "  1  map P x anon" in out
+    assert "  2  " not in out
+    assert "zero" in out.splitlines()[-1]
+    assert "one" in out.splitlines()[-1]
+
+
+@pytest.mark.usefixtures("targets")
+def test_step_tells_every_step_and_the_verdict(example: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """One target, or two that agree, are told to the end."""
+    assert main(["step", example, "--on", "zero"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "zero: held: zeros"
+    assert main(["step", example, "--on", "zero", "--on", "zero"]) == 0
+    assert "No difference" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["chek"], "did you mean check?"),
+        (["run", "sed", "--on", "zero"], "did you mean seed?"),
+        (["run", "seed/200", "--on", "zero"], "the nearest is seed/162"),
+        (["run", "seed"], "required: --on"),
+        (["run", "seed", "--on", "zero", "--format", "tabel"], "'tabel'"),
+        (["step", "seed", "--on", "zero"], "step takes one, for example seed/1"),
+        (["step", "seed/1", "--on", "zero", "--on", "zero", "--on", "zero"], "two to compare"),
+        (["show", "nowhere.pin"], "nowhere.pin"),
+        (["show", "seed/1", "--frobnicate"], "--frobnicate"),
+        (["rules", "shwo"], "shwo"),
+        ([], "COMMAND"),
+    ],
+)
+@pytest.mark.usefixtures("targets")
+def test_a_mistake_is_answered_in_one_line(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], expected: str
+) -> None:
+    """Status 3, the wrong word, and what would be right."""
+    assert expected in refused(capsys, *arguments)
+
+
+def test_every_command_of_the_grammar_has_its_module() -> None:
+    """The names that the grammar knows are those that can be run."""
+    actions = [a for a in parser()._actions if a.dest == "command"]
+    assert tuple(actions[0].choices or ()) == COMMANDS
+    folder = Path(registry.__file__).parent
+    assert [name for name in COMMANDS if not (folder / f"{name}.py").is_file()] == []
+
+
+def test_a_closed_pipe_ends_the_command_quietly() -> None:
+    """`| head` shows no traceback and no message."""
+    with subprocess.Popen([*COMMAND, "show", "seed"], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
+def test_a_full_disk_is_one_sentence() -> None:
+    """Standard output that cannot be written ends the command with status 5 and the reason."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*COMMAND, "show", "seed"], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 5
+    assert done.stderr == "pinhold: the output could not be written: No space left on device\n"
+
+
+def test_ctrl_c_ends_the_command_quietly() -> None:
+    """SIGINT gives status 130 and no traceback."""
+    script = (
+        "import os, signal, sys; from pinhold.commands import show; from pinhold.cli import main\n"
+        "show.select = lambda _: os.kill(os.getpid(), signal.SIGINT)\n"
+        "sys.exit(main(['show', 'seed']))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+def test_version() -> None:
+    """--version prints the version of the package."""
+    done = subprocess.run([*COMMAND, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"pinhold {__version__}\n"
