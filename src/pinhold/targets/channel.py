@@ -1,0 +1,98 @@
+"""Small JSON messages, with file descriptors, between the controller and the processes of a scenario."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import time
+from collections.abc import Sequence
+from typing import Any
+
+Message = dict[str, Any]
+
+_LENGTH = struct.Struct("=I")
+_MOST_FDS = 8
+_MOST_BYTES = 64 << 20
+
+
+class Closed(Exception):
+    """The other end is gone."""
+
+
+class Late(Exception):
+    """No complete message came within the time given."""
+
+
+class Channel:
+    """One end of a stream socket pair: whole messages, in order."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+
+    @classmethod
+    def pair(cls) -> tuple[Channel, socket.socket]:
+        """A channel and the socket to hand to the other side."""
+        near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
+        return cls(near), far
+
+    def send(self, message: Message, fds: Sequence[int] = ()) -> None:
+        """Raises Closed.  The descriptors stay open here."""
+        data = json.dumps(message, separators=(",", ":")).encode()
+        try:
+            self._sock.settimeout(None)
+            if fds:
+                socket.send_fds(self._sock, [_LENGTH.pack(len(data))], list(fds))
+            else:
+                self._sock.sendall(_LENGTH.pack(len(data)))
+            self._sock.sendall(data)
+        except (BrokenPipeError, ConnectionResetError) as error:
+            raise Closed(str(error)) from None
+
+    def receive(self, seconds: float | None = None) -> tuple[Message, list[int]]:
+        """The next message and its descriptors; waits for ever where `seconds` is None.  Raises Closed, Late."""
+        deadline = None if seconds is None else time.monotonic() + seconds
+        fds: list[int] = []
+        try:
+            header = self._read(_LENGTH.size, deadline, fds)
+            (length,) = _LENGTH.unpack(header)
+            if length > _MOST_BYTES:
+                raise Closed(f"a message of {length} bytes")
+            message = json.loads(self._read(length, deadline, fds))
+        except BaseException:
+            for fd in fds:
+                os.close(fd)
+            raise
+        return message, fds
+
+    def _read(self, count: int, deadline: float | None, fds: list[int]) -> bytes:
+        parts = []
+        while count:
+            self._set_timeout(deadline)
+            try:
+                data, received, _, _ = socket.recv_fds(
+                    self._sock, min(count, 1 << 20), _MOST_FDS, socket.MSG_CMSG_CLOEXEC
+                )
+            except TimeoutError:
+                raise Late from None
+            except ConnectionResetError as error:
+                raise Closed(str(error)) from None
+            fds += received
+            if not data:
+                raise Closed("end of stream")
+            parts.append(data)
+            count -= len(data)
+        return b"".join(parts)
+
+    def _set_timeout(self, deadline: float | None) -> None:
+        if deadline is None:
+            self._sock.settimeout(None)
+            return
+        left = deadline - time.monotonic()
+        if left <= 0:
+            raise Late
+        self._sock.settimeout(left)
+
+    def close(self) -> None:
+        self._sock.close()

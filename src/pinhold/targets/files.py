@@ -1,0 +1,66 @@
+"""The files behind regions: the controller keeps them open, processes map them and hold no descriptor."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import tempfile
+
+from pinhold.scenario.step import Map
+from pinhold.targets.base import CannotDo
+from pinhold.targets.regions import HUGE_SHIFTS
+from pinhold.targets.syscalls import MAP_HUGE_SHIFT, PAGE
+
+KINDS = ("memfd", "tmpfile", "file", "memfd_hugetlb")
+
+
+class Files:
+    """By region name.  Closing leaves no file behind."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, int] = {}
+        self._paths: list[str] = []
+
+    def for_map(self, step: Map, pages: int) -> int | None:
+        """The descriptor that `step` maps, made if it has to be; None for anonymous memory.  Raises OSError."""
+        if step.of is not None:
+            self._open[step.region] = os.dup(self._open[step.of])
+        elif step.kind in KINDS:
+            self._open[step.region] = fd = self._create(step)
+            os.ftruncate(fd, pages * PAGE)
+        else:
+            return None
+        return self._open[step.region]
+
+    def share(self, region: str, to: str) -> None:
+        """`to` is a moved part of `region`."""
+        if region in self._open:
+            self._open[to] = os.dup(self._open[region])
+
+    def _create(self, step: Map) -> int:
+        if step.kind == "memfd":
+            return os.memfd_create("pinhold", os.MFD_CLOEXEC)
+        if step.kind == "memfd_hugetlb":
+            size = step.size or "2M"
+            try:
+                return os.memfd_create("pinhold", os.MFD_CLOEXEC | os.MFD_HUGETLB | HUGE_SHIFTS[size] << MAP_HUGE_SHIFT)
+            except OSError as error:
+                if error.errno in (errno.ENODEV, errno.EINVAL, errno.ENOENT):
+                    raise CannotDo(f"needs hugepages of {size}: this machine has no such size") from None
+                raise
+        fd, path = tempfile.mkstemp(prefix="pinhold-")
+        if step.kind == "tmpfile":
+            os.unlink(path)
+        else:
+            self._paths.append(path)
+        return fd
+
+    def close(self) -> None:
+        for fd in self._open.values():
+            os.close(fd)
+        self._open.clear()
+        for path in self._paths:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        self._paths.clear()

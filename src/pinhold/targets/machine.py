@@ -1,0 +1,164 @@
+"""What this machine and its kernel offer: read, never changed."""
+
+from __future__ import annotations
+
+import ctypes
+import gzip
+import os
+import re
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from pinhold.targets import pagemap, syscalls
+from pinhold.targets.base import Unavailable
+from pinhold.targets.pagemap import FrameWords, Sight
+from pinhold.targets.syscalls import PAGE
+
+_OPTIONS = (
+    "MEM_SOFT_DIRTY",
+    "TRANSPARENT_HUGEPAGE",
+    "SWAP",
+    "HUGETLB_PAGE",
+    "KSM",
+    "NUMA_BALANCING",
+    "PAGE_MAPCOUNT",
+    "GUP_TEST",
+)
+_POOLS = {"2M": 2048, "1G": 1048576}
+_THP = "sys/kernel/mm/transparent_hugepage"
+
+
+def check_supported() -> None:
+    """Raises Unavailable off Linux on x86-64."""
+    name = os.uname() if hasattr(os, "uname") else None
+    system = name.sysname if name else sys.platform
+    machine = name.machine if name else "this processor"
+    if system != "Linux" or machine != "x86_64" or ctypes.sizeof(ctypes.c_void_p) != 8:
+        raise Unavailable(f"live needs Linux on x86-64, and this is {system} on {machine}: use a model:REL target")
+
+
+def exact_release(release: str, version: str, signature: str = "") -> str:
+    """The stable release "X.Y.Z" of a kernel, from `uname -r`, `uname -v` and Ubuntu's version_signature.
+
+    Distributions freeze the number in `uname -r`: Debian's says 6.1.0-32-amd64, and the version string tells 6.1.129.
+    """
+    number = r"(\d+\.\d+(?:\.\d+)?)"
+    for pattern, text in ((rf"^Ubuntu \S+ {number}", signature), (rf"Debian {number}", version), (number, release)):
+        match = re.search(pattern, text)
+        if match:
+            return match[1]
+    return release
+
+
+def probe_sight() -> Sight:
+    """Write a page of this process, look at it, and unmap it."""
+    address = syscalls.mmap(
+        0, PAGE, syscalls.PROT_READ | syscalls.PROT_WRITE, syscalls.MAP_PRIVATE | syscalls.MAP_ANONYMOUS
+    )
+    frames = FrameWords()
+    try:
+        ctypes.memset(address, 1, PAGE)
+        fd = os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            word = pagemap.words(fd, address, 1)[0]
+        finally:
+            os.close(fd)
+        frame = pagemap.pfn(word)
+        return Sight.of_fresh_page(word, frames.flags(frame), frames.count(frame))
+    finally:
+        frames.close()
+        syscalls.munmap(address, PAGE)
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """root: where /proc and /sys are looked up."""
+
+    root: Path = Path("/")
+
+    def _text(self, path: str) -> str | None:
+        try:
+            return (self.root / path).read_text(encoding="utf-8", errors="replace")
+        except OSError:
+            return None
+
+    def release(self) -> str:
+        """The exact stable release, for the rule row."""
+        name = os.uname()
+        return exact_release(name.release, name.version, self._text("proc/version_signature") or "")
+
+    def kernel_config(self) -> dict[str, str]:
+        """The kernel's configuration, CONFIG_ left off; empty where the kernel does not show it."""
+        release = os.uname().release
+        try:
+            text = gzip.decompress((self.root / "proc/config.gz").read_bytes()).decode()
+        except (OSError, EOFError):
+            text = self._text(f"boot/config-{release}") or self._text(f"lib/modules/{release}/config") or ""
+        found = dict(re.findall(r"^CONFIG_(\w+)=(.*)$", text, re.MULTILINE))
+        found.update(dict.fromkeys(re.findall(r"^# CONFIG_(\w+) is not set$", text, re.MULTILINE), "n"))
+        return found
+
+    def swap_kib(self) -> int:
+        """Size of all swap areas."""
+        match = re.search(r"^SwapTotal:\s+(\d+) kB", self._text("proc/meminfo") or "", re.MULTILINE)
+        return int(match[1]) if match else 0
+
+    def free_hugepages(self, size: str) -> tuple[int, int] | None:
+        """(free, all) of the pool of "2M" or "1G" pages; None where the kernel has no such size."""
+        pool = f"sys/kernel/mm/hugepages/hugepages-{_POOLS[size]}kB"
+        free, total = self._text(f"{pool}/free_hugepages"), self._text(f"{pool}/nr_hugepages")
+        return None if free is None or total is None else (int(free), int(total))
+
+    def thp(self) -> str:
+        """The mode of transparent huge pages: "always", "madvise", "never"; "none" where the kernel has none."""
+        match = re.search(r"\[(\w+)\]", self._text(f"{_THP}/enabled") or "")
+        if match is None:
+            return "none"
+        own = re.search(r"\[(\w+)\]", self._text(f"{_THP}/hugepages-2048kB/enabled") or "")
+        return match[1] if own is None or own[1] == "inherit" else own[1]
+
+    def huge_zero_page(self) -> bool:
+        return (self._text(f"{_THP}/use_zero_page") or "0").strip() == "1"
+
+    def config(self, sight: Sight) -> dict[str, str]:
+        """What of the kernel's configuration and state decides how scenarios go."""
+        known = self.kernel_config()
+        found = {option: known.get(option, "n" if known else "unknown") for option in _OPTIONS}
+        found["MEM_SOFT_DIRTY"] = "y" if sight.soft_dirty else "n"
+        found["thp"] = self.thp()
+        found["huge_zero_page"] = "y" if self.huge_zero_page() else "n"
+        found["swap_kib"] = str(self.swap_kib())
+        for size in _POOLS:
+            pool = self.free_hugepages(size)
+            found[f"hugetlb_{size}"] = "none" if pool is None else f"{pool[0]} free of {pool[1]}"
+        numa = self._text("proc/sys/kernel/numa_balancing")
+        found["numa_balancing"] = "none" if numa is None else numa.strip()
+        return found
+
+    # Why something is missing, for people
+
+    def missing_swap(self) -> str | None:
+        return None if self.swap_kib() else "needs swap: none is configured here"
+
+    def missing_thp(self, kind: str) -> str | None:
+        mode = self.thp()
+        if mode == "none":
+            return "needs transparent huge pages: this kernel has none"
+        if mode == "never":
+            return f"needs transparent huge pages: /{_THP}/enabled is never here"
+        if kind == "hugezero" and not self.huge_zero_page():
+            return f"needs the huge zero page: /{_THP}/use_zero_page is 0 here"
+        return None
+
+    def missing_hugepages(self, size: str, pages: int) -> str:
+        """Why mmap() of that many base pages in huge pages of `size` can have failed."""
+        unit = _POOLS[size] * 1024 // PAGE
+        count, name = -(-pages // unit), {"2M": "2 MiB", "1G": "1 GiB"}[size]
+        pool = self.free_hugepages(size)
+        if pool is None:
+            return f"needs {name} hugepages: this machine has no such size"
+        return (
+            f"needs {count} free hugepage{'s' if count > 1 else ''} of {name}: "
+            f"the pool has {pool[0]} free of {pool[1]} here"
+        )

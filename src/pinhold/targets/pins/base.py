@@ -1,0 +1,127 @@
+"""What a step needs of a pin, what a mechanism gives, and how the two are matched: exactly, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from pinhold.scenario.observation import Run
+from pinhold.targets.base import CannotDo
+
+FOLL_GET = "reference by FOLL_GET"
+FOLL_PIN = "pin"
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """One pin that a scenario asks for.
+
+    takes: FOLL_PIN or FOLL_GET; readable, writable: whether a later step reads or writes through it; user: whose
+    memlock accounting it is under.  Every one is held until it is released.
+    """
+
+    takes: str = FOLL_PIN
+    longterm: bool = False
+    write: bool = False
+    fast: bool = False
+    force: bool = False
+    readable: bool = False
+    writable: bool = False
+    user: str = "none"
+
+    def __str__(self) -> str:
+        if self.takes == FOLL_GET:
+            return FOLL_GET
+        words = [
+            "writable" if self.write else "read-only",
+            "long-term" if self.longterm else "short-term but held",
+            *(["forced"] if self.force else []),
+            *(["GUP-fast"] if self.fast else []),
+            "pin",
+            *([f"accounted as {self.user}"] if self.user != "none" else []),
+        ]
+        return " ".join(words)
+
+    @property
+    def access(self) -> str:
+        """What the scenario does with the pages, in words, or nothing."""
+        wants = [name for name, on in (("read back", self.readable), ("written through", self.writable)) if on]
+        return f" that can be {' and '.join(wants)}" if wants else ""
+
+
+@dataclass(frozen=True, slots=True)
+class Gives:
+    """What a mechanism takes of user memory: each field holds the values of `Need` that it can be asked for.
+
+    held: it lasts until it is released; readable, writable: its pages can be read or written through it.
+    """
+
+    takes: str
+    longterm: frozenset[bool]
+    write: frozenset[bool]
+    fast: frozenset[bool]
+    force: frozenset[bool] = frozenset({False})
+    users: frozenset[str] = frozenset({"none"})
+    held: bool = True
+    readable: bool = False
+    writable: bool = False
+
+    def meets(self, need: Need) -> bool:
+        """Whether it gives exactly that: nothing weaker, nothing stronger."""
+        return (
+            self.takes == need.takes
+            and need.longterm in self.longterm
+            and need.write in self.write
+            and need.fast in self.fast
+            and need.force in self.force
+            and need.user in self.users
+            and self.held
+            and self.readable >= need.readable
+            and self.writable >= need.writable
+        )
+
+
+class Mechanism(Protocol):
+    """A way to make the kernel take pages of a process.
+
+    `acquire` runs in that process; what it took then belongs to the descriptors alone, which the controller keeps:
+    `read_back` and `release` run there.
+    """
+
+    name: str
+    summary: str
+    gives: Gives
+
+    def unavailable(self) -> str | None:
+        """Why it cannot be used here, or None."""
+
+    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> tuple[list[int], int]:
+        """Take the pages; (descriptors that hold them, number of pages held).  Raises OSError, CannotDo."""
+
+    def read_back(self, fds: Sequence[int], pages: int) -> list[Run]:
+        """What the held pages contain, numbered from 0; changes nothing.  Raises OSError."""
+
+    def release(self, fds: Sequence[int]) -> None:
+        """Let the pages go and close the descriptors."""
+
+
+def choose(need: Need, via: str | None, mechanisms: Mapping[str, Mechanism]) -> Mechanism:
+    """The first mechanism that gives exactly `need` here, or `via` if it does.  Raises CannotDo with every reason."""
+    if via is not None and via not in mechanisms:
+        raise CannotDo(f"no pin mechanism is called {via!r}: there are {', '.join(mechanisms)}")
+    candidates = [mechanisms[via]] if via is not None else list(mechanisms.values())
+    fitting = [mechanism for mechanism in candidates if mechanism.gives.meets(need)]
+    if not fitting:
+        raise CannotDo(f"needs a {need}{need.access}: {_misfits(candidates)}")
+    reasons = []
+    for mechanism in fitting:
+        reason = mechanism.unavailable()
+        if reason is None:
+            return mechanism
+        reasons.append(reason)
+    raise CannotDo(f"needs a {need}: {'; '.join(reasons)}")
+
+
+def _misfits(candidates: Iterable[Mechanism]) -> str:
+    return "; ".join(f"{mechanism.name} gives {mechanism.summary} only" for mechanism in candidates)

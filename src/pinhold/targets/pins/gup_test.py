@@ -1,0 +1,97 @@
+"""Long-term pins by the kernel's own test device (CONFIG_GUP_TEST): the mechanism of the selftests, since 6.2."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from pinhold.scenario.observation import Run
+from pinhold.targets import content, syscalls
+from pinhold.targets.base import CannotDo
+from pinhold.targets.pins.base import FOLL_PIN, Gives
+from pinhold.targets.syscalls import PAGE
+
+PATH = "/sys/kernel/debug/gup_test"
+
+PIN_LONGTERM_TEST_START = 0x40186707
+"""_IOW('g', 7, {u64 addr, u64 size, u32 flags}), 24 bytes with padding."""
+
+PIN_LONGTERM_TEST_STOP = 0x6708
+PIN_LONGTERM_TEST_READ = 0x40086709
+"""_IOW('g', 9, u64): the address to copy every pinned page to."""
+
+FLAG_USE_WRITE = 1
+FLAG_USE_FAST = 2
+
+_START = struct.Struct("=QQI4x")
+_READ = struct.Struct("=Q")
+
+Ioctl = Callable[[int, int, Any], Any]
+
+
+class GupTest:
+    """Up to 6.12 the kernel keeps one set of pins for all openers, and a second START is EINVAL."""
+
+    name = "gup_test"
+    summary = "long-term pins"
+    gives = Gives(
+        takes=FOLL_PIN,
+        longterm=frozenset({True}),
+        write=frozenset({False, True}),
+        fast=frozenset({False, True}),
+        readable=True,
+    )
+
+    def __init__(self, path: str = PATH, ioctl: Ioctl = fcntl.ioctl) -> None:
+        self._path = path
+        self._ioctl = ioctl
+
+    def unavailable(self) -> str | None:
+        """Looks only: opening and closing the device would release the pins of whoever uses it."""
+        try:
+            os.stat(self._path)
+        except FileNotFoundError:
+            return f"no {self._path} here"
+        except OSError as error:
+            return f"{self._path} cannot be reached: {error.strerror}"
+        if not os.access(self._path, os.R_OK | os.W_OK):
+            return f"{self._path} cannot be opened by this user"
+        return None
+
+    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> tuple[list[int], int]:
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError as error:
+            raise CannotDo(f"{self._path} cannot be opened: {error.strerror}") from None
+        flags = (FLAG_USE_WRITE if write else 0) | (FLAG_USE_FAST if fast else 0)
+        try:
+            self._ioctl(fd, PIN_LONGTERM_TEST_START, _START.pack(address, pages * PAGE, flags))
+        except OSError as error:
+            os.close(fd)
+            if error.errno == errno.EINVAL:
+                raise CannotDo(
+                    "gup_test refused to start: it is older than 6.2 here, or another set of pins is alive"
+                ) from None
+            raise
+        return [fd], pages
+
+    def read_back(self, fds: Sequence[int], pages: int) -> list[Run]:
+        length = pages * PAGE
+        buffer = syscalls.mmap(
+            0, length, syscalls.PROT_READ | syscalls.PROT_WRITE, syscalls.MAP_PRIVATE | syscalls.MAP_ANONYMOUS
+        )
+        try:
+            self._ioctl(fds[0], PIN_LONGTERM_TEST_READ, _READ.pack(buffer))
+            return content.runs(buffer, [(0, pages, True)])
+        finally:
+            syscalls.munmap(buffer, length)
+
+    def release(self, fds: Sequence[int]) -> None:
+        try:
+            self._ioctl(fds[0], PIN_LONGTERM_TEST_STOP, 0)
+        finally:
+            os.close(fds[0])

@@ -1,0 +1,323 @@
+"""One process of a scenario: does what the controller asks over a channel, and nothing else.
+
+The memory under test is touched by the steps alone.  Replies carry the errno of the step; a failure of the tool itself
+is sent as text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import os
+import resource
+import signal
+import socket
+import traceback
+from collections.abc import Callable
+from typing import Any, NoReturn
+
+from pinhold.targets import content, pagemap, syscalls, vmas
+from pinhold.targets.base import CannotDo
+from pinhold.targets.channel import Channel, Closed, Message
+from pinhold.targets.pins import MECHANISMS
+from pinhold.targets.regions import PROT, Arena, Region
+from pinhold.targets.syscalls import PAGE
+
+_ADVICE = {
+    "dontneed": syscalls.MADV_DONTNEED,
+    "pageout": syscalls.MADV_PAGEOUT,
+    "populate_read": syscalls.MADV_POPULATE_READ,
+    "populate_write": syscalls.MADV_POPULATE_WRITE,
+    "hugepage": syscalls.MADV_HUGEPAGE,
+    "nohugepage": syscalls.MADV_NOHUGEPAGE,
+    "dontfork": syscalls.MADV_DONTFORK,
+    "dofork": syscalls.MADV_DOFORK,
+}
+
+
+def die_with_parent(parent: int) -> None:
+    """SIGKILL this process when its parent ends, and end at once if it already has."""
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class Process:
+    """The state of one process: its regions, and an own page for what must not touch them."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._arena = Arena()
+        self._regions: dict[str, Region] = {}
+        self._pagemap = vmas.open_pagemap()
+        self._scratch = syscalls.mmap(
+            0, PAGE, syscalls.PROT_READ | syscalls.PROT_WRITE, syscalls.MAP_PRIVATE | syscalls.MAP_ANONYMOUS
+        )
+        self._files: list[int] = []
+        self._operations: dict[str, Callable[[Message], Message | None]] = {
+            "map": self._map,
+            "unmap": self._unmap,
+            "read": self._read,
+            "write": self._write,
+            "fork": self._fork,
+            "wait": self._wait,
+            "exit": self._exit,
+            "keep": self._keep,
+            "mprotect": self._mprotect,
+            "madvise": self._madvise,
+            "mremap": self._mremap,
+            "clear_softdirty": self._clear_softdirty,
+            "drain": self._drain,
+            "memlock": self._memlock,
+            "capability": self._capability,
+            "acquire": self._acquire,
+            "look": self._look,
+            "frames": self._frames,
+            "contents": self._contents,
+            "states": self._states,
+        }
+
+    def serve(self) -> NoReturn:
+        """Answer until the controller is gone."""
+        with contextlib.suppress(Closed):
+            self._send({"pid": os.getpid()})
+            while True:
+                message, self._files = self._channel.receive()
+                self._answer(message)
+        os._exit(0)
+
+    def _answer(self, message: Message) -> None:
+        try:
+            reply = self._operations[message["op"]](message) or {}
+        except OSError as error:
+            reply = {"errno": error.errno or errno.EIO}
+        except CannotDo as reason:
+            reply = {"cannot": str(reason)}
+        except Exception:
+            reply = {"broken": traceback.format_exc(limit=-3)}
+        for fd in self._files:
+            os.close(fd)
+        self._send(reply)
+
+    def _send(self, reply: Message) -> None:
+        """Descriptors to hand over are the reply's "fds": their only copy is the controller's from then on."""
+        fds: list[int] = reply.pop("fds", [])
+        self._channel.send(reply, fds)
+        for fd in fds:
+            os.close(fd)
+
+    def _span(self, message: Message) -> tuple[Region, int, int]:
+        """(region, address, pages) of the range in a message."""
+        region = self._regions[message["region"]]
+        return region, region.address + message["first"] * PAGE, message["end"] - message["first"]
+
+    # Steps
+
+    def _map(self, message: Message) -> None:
+        file = self._files[0] if self._files else -1
+        self._regions[message["region"]] = self._arena.map(
+            message["kind"], message["pages"], message["shared"], message["prot"], message["size"], file
+        )
+
+    def _unmap(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        syscalls.munmap(address, pages * PAGE)
+
+    def _read(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        allowed = self._touchable(address, pages, write=False)
+        content.load_each_page(address, allowed)
+        if allowed < pages:
+            self._fault(address + allowed * PAGE, write=False)
+
+    def _write(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        allowed = self._touchable(address, pages, write=True)
+        content.fill(address, allowed, message["byte"])
+        if allowed < pages:
+            self._fault(address + allowed * PAGE, write=True)
+
+    def _touchable(self, address: int, pages: int, write: bool) -> int:
+        """How many of the pages, from the first on, can be touched without a SIGSEGV."""
+        spans = vmas.accessible(address, address + pages * PAGE, write)
+        return (spans[0][1] - address) // PAGE if spans and spans[0][0] == address else 0
+
+    def _fault(self, address: int, write: bool) -> None:
+        """Touch memory that the process may not touch through the kernel, which answers EFAULT for a SIGSEGV."""
+        reader, writer = os.pipe()
+        try:
+            if write:
+                os.write(writer, b"\0")
+                syscalls.read_into(reader, address, 1)
+            else:
+                syscalls.write_from(writer, address, 1)
+        finally:
+            os.close(reader)
+            os.close(writer)
+
+    def _fork(self, message: Message) -> Message | None:
+        parent = os.getpid()
+        child = os.fork()
+        if child:
+            return {"pid": child}
+        die_with_parent(parent)
+        self._channel.close()
+        own = socket.socket(fileno=self._files[0])
+        os.close(self._pagemap)
+        self._channel, self._files, self._pagemap = Channel(own), [], vmas.open_pagemap()
+        self.serve()
+
+    def _wait(self, message: Message) -> Message:
+        """Reap a child that has been told to exit, or has died."""
+        _, status = os.waitpid(message["pid"], 0)
+        return {"status": os.waitstatus_to_exitcode(status)}
+
+    def _exit(self, message: Message) -> NoReturn:
+        os._exit(0)
+
+    def _keep(self, message: Message) -> None:
+        """Outlive the parent, or die with the present one again."""
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0 if message["on"] else signal.SIGKILL)
+
+    def _mprotect(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        syscalls.mprotect(address, pages * PAGE, PROT[message["prot"]])
+
+    def _madvise(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        try:
+            syscalls.madvise(address, pages * PAGE, _ADVICE[message["advice"]])
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                self._check_known(message["advice"])
+            raise
+
+    def _check_known(self, advice: str) -> None:
+        """Raises CannotDo where the kernel does not take the advice for any memory."""
+        if advice.startswith("populate_"):
+            try:
+                syscalls.madvise(self._scratch, PAGE, _ADVICE[advice])
+            except OSError:
+                raise CannotDo(f"needs MADV_{advice.upper()}: this kernel has none (it came with 5.14)") from None
+
+    def _mremap(self, message: Message) -> None:
+        region, _, _ = self._span(message)
+        self._regions[message["to"]] = self._arena.move(region, message["first"], message["end"])
+
+    def _clear_softdirty(self, message: Message) -> None:
+        with open("/proc/self/clear_refs", "wb", buffering=0) as clear_refs:
+            clear_refs.write(b"4")
+
+    def _drain(self, message: Message) -> None:
+        """MADV_COLD begins with lru_add_drain(); the advice itself goes to a page that is no part of the test."""
+        syscalls.madvise(self._scratch, PAGE, syscalls.MADV_COLD)
+
+    def _memlock(self, message: Message) -> None:
+        _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        limit = message["pages"] * PAGE
+        try:
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, hard if hard == -1 else max(hard, limit)))
+        except ValueError:
+            raise CannotDo(f"needs RLIMIT_MEMLOCK above {hard // PAGE} pages: that is this user's limit") from None
+
+    def _capability(self, message: Message) -> None:
+        if message["on"] and not syscalls.has_permitted_capability(syscalls.CAP_IPC_LOCK):
+            raise CannotDo("needs CAP_IPC_LOCK: this user does not have it")
+        syscalls.set_effective_capability(syscalls.CAP_IPC_LOCK, message["on"])
+
+    def _acquire(self, message: Message) -> Message:
+        _, address, pages = self._span(message)
+        mechanism = MECHANISMS[message["mechanism"]]
+        fds, held = mechanism.acquire(address, pages, message["write"], message["fast"])
+        return {"fds": fds, "held": held}
+
+    # Looking, which changes nothing
+
+    def _look(self, message: Message) -> Message:
+        """Per region and page: [pagemap word, byte or None, in the zero page or None, huge or None]."""
+        return {"regions": {name: self._views(name, pages, message) for name, pages in message["regions"].items()}}
+
+    def _views(self, name: str, pages: list[int], message: Message) -> list[list[Any]]:
+        region = self._regions[name]
+        words = [pagemap.words(self._pagemap, region.address + page * PAGE, 1)[0] for page in pages]
+        if not any(word & pagemap.PM_PRESENT for word in words):
+            return [[word, None, None, None] for word in words]
+        readable = vmas.accessible(region.address, region.end, write=False)
+        zero = vmas.scan(self._pagemap, region.address, region.end, vmas.PAGE_IS_PFNZERO) if message["zero"] else None
+        huge = self._huge(region) if message["huge"] else None
+        views: list[list[Any]] = []
+        for page, word in zip(pages, words, strict=True):
+            address = region.address + page * PAGE
+            byte = None
+            if word & pagemap.PM_PRESENT and _within(address, readable):
+                byte = content.load(address)
+            views.append([word, byte, _within(address, zero), _within(address, huge)])
+        return views
+
+    def _huge(self, region: Region) -> list[vmas.Span] | None:
+        """Where huge entries map the region."""
+        spans = vmas.scan(self._pagemap, region.address, region.end, vmas.PAGE_IS_HUGE)
+        if spans is not None:
+            return spans
+        if region.unit > PAGE:
+            return [(region.address, region.end)]
+        if not region.private_anonymous:
+            return None
+        return vmas.anon_huge(region.address, region.end, pagemap.words(self._pagemap, region.address, region.pages))
+
+    def _frames(self, message: Message) -> Message:
+        """The pagemap words of single pages."""
+        region = self._regions[message["region"]]
+        return {
+            "words": [pagemap.words(self._pagemap, region.address + page * PAGE, 1)[0] for page in message["pages"]]
+        }
+
+    def _contents(self, message: Message) -> Message:
+        """Runs [first, count, byte]: pages that are present and readable, the others as None."""
+        region, address, pages = self._span(message)
+        readable = vmas.accessible(address, address + pages * PAGE, write=False)
+        words = pagemap.words(self._pagemap, address, pages)
+        stretches: list[tuple[int, int, bool]] = []
+        for index, word in enumerate(words):
+            visible = bool(word & pagemap.PM_PRESENT) and bool(_within(address + index * PAGE, readable))
+            if stretches and stretches[-1][2] == visible:
+                first, count, _ = stretches[-1]
+                stretches[-1] = (first, count + 1, visible)
+            else:
+                stretches.append((message["first"] + index, 1, visible))
+        found = content.runs(region.address, stretches)
+        return {"runs": [[run.first, run.count, run.byte] for run in found]}
+
+    def _states(self, message: Message) -> Message:
+        """Runs [first, count, state]; "huge" None where it cannot be told from "present"."""
+        region, address, pages = self._span(message)
+        huge = self._huge(region)
+        found: list[list[Any]] = []
+        for index, word in enumerate(pagemap.words(self._pagemap, address, pages)):
+            state: str | None = pagemap.state(word)
+            if state == "present" and _within(address + index * PAGE, huge):
+                state = "huge"
+            if found and found[-1][2] == state:
+                found[-1][1] += 1
+            else:
+                found.append([message["first"] + index, 1, state])
+        return {"runs": found, "huge_known": huge is not None}
+
+
+def _within(address: int, spans: list[vmas.Span] | None) -> bool | None:
+    if spans is None:
+        return None
+    return any(first <= address < end for first, end in spans)
+
+
+def enter(sock: socket.socket, parent: int, cpu: int, seconds: int) -> NoReturn:
+    """Become the first process of a scenario: a session of its own, one CPU, no core file, bounded CPU time."""
+    os.setsid()
+    die_with_parent(parent)
+    os.sched_setaffinity(0, {cpu})
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard == -1 else min(hard, seconds), hard))
+    gc.disable()
+    Process(Channel(sock)).serve()

@@ -1,0 +1,140 @@
+"""The processes of one scenario as the controller sees them: by name, with deadlines, and none left behind."""
+
+from __future__ import annotations
+
+import os
+import signal as signals
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from pinhold.targets.base import Broken, CannotDo
+from pinhold.targets.channel import Channel, Closed, Late, Message
+from pinhold.targets.nursery import Nursery
+
+_REAP_SECONDS = 5.0
+
+
+class Died(Exception):
+    """A process ended that was not told to; `signal` 0: it exited by itself."""
+
+    def __init__(self, name: str, signal: int) -> None:
+        how = f"was killed by {signals.Signals(signal).name}" if signal else "ended by itself"
+        super().__init__(f"process {name} {how}")
+        self.signal = signal
+
+
+@dataclass(slots=True)
+class Member:
+    """parent: its name, None where the fork server is the parent."""
+
+    channel: Channel
+    pid: int
+    parent: str | None
+
+
+class Tree:
+    """step_seconds: how long one message may take; whole_seconds: all of them together."""
+
+    def __init__(self, nursery: Nursery, step_seconds: float, whole_seconds: float) -> None:
+        self._nursery = nursery
+        self._step_seconds = step_seconds
+        self._whole_seconds = whole_seconds
+        self._deadline = time.monotonic() + whole_seconds
+        self._members: dict[str, Member] = {}
+        self._ended: dict[str, str] = {}
+        self.leader = 0
+
+    def names(self) -> Iterator[str]:
+        """The live processes, in the order in which they were made."""
+        return iter(self._members)
+
+    def start(self, name: str) -> None:
+        """The first process."""
+        channel, far = Channel.pair()
+        allowed = sorted(os.sched_getaffinity(0))
+        with far:
+            self.leader = self._nursery.spawn(far, allowed[os.getpid() % len(allowed)], int(self._whole_seconds) + 1)
+        self._members[name] = Member(channel, self.leader, None)
+        self._receive(name, "start")
+
+    def ask(self, name: str, message: Message, fds: Sequence[int] = ()) -> tuple[Message, list[int]]:
+        """The reply to a message, and the descriptors that came with it.  Raises CannotDo, Broken, Died."""
+        if name not in self._members:
+            raise Broken(f"process {name} is gone: {self._ended.get(name, 'it was never started')}")
+        try:
+            self._members[name].channel.send(message, fds)
+        except Closed:
+            self._bury(name)
+        reply, received = self._receive(name, message["op"])
+        if "cannot" in reply:
+            raise CannotDo(reply["cannot"])
+        if "broken" in reply:
+            raise Broken(f"process {name} failed in {message['op']}: {reply['broken'].strip()}")
+        return reply, received
+
+    def _receive(self, name: str, op: str) -> tuple[Message, list[int]]:
+        left = self._deadline - time.monotonic()
+        try:
+            return self._members[name].channel.receive(min(left, self._step_seconds))
+        except Closed:
+            self._bury(name)
+        except Late:
+            limit = self._step_seconds if left > self._step_seconds else self._whole_seconds
+            raise Broken(f"process {name} did not finish {op} within {limit:g} s and was killed") from None
+
+    def _bury(self, name: str) -> NoReturn:
+        """A process is gone without having been told to: find out how, and raise Died."""
+        status = self._reap(name)
+        death = Died(name, -status if status < 0 else 0)
+        self._ended[name] = str(death)
+        raise death
+
+    def _reap(self, name: str) -> int:
+        """The exit status of a process that has ended or is about to."""
+        member = self._members.pop(name)
+        member.channel.close()
+        if member.parent in self._members:
+            reply, _ = self.ask(member.parent, {"op": "wait", "pid": member.pid})
+            return int(reply["status"])
+        status = self._nursery.wait(member.pid, _REAP_SECONDS)
+        if status is None:
+            raise Broken(f"process {name} (pid {member.pid}) closed its channel and still runs")
+        return status
+
+    def fork(self, name: str, child: str) -> int:
+        """fork() in `name`; 0 or the errno."""
+        channel, far = Channel.pair()
+        with far:
+            reply, _ = self.ask(name, {"op": "fork"}, [far.fileno()])
+        if reply.get("errno"):
+            channel.close()
+            return int(reply["errno"])
+        self._members[child] = Member(channel, reply["pid"], name)
+        self._ended.pop(child, None)
+        self._receive(child, "start")
+        return 0
+
+    def exit(self, name: str) -> None:
+        """The process exits and is waited for; its children live on."""
+        children = [child for child, member in self._members.items() if member.parent == name]
+        for child in children:
+            self.ask(child, {"op": "keep", "on": True})
+        member = self._members[name]
+        member.channel.send({"op": "exit"})
+        status = self._reap(name)
+        if status:
+            raise Broken(f"process {name} exited with status {status}")
+        self._ended[name] = "it has exited"
+        for child in children:
+            self._members[child].parent = None
+            self.ask(child, {"op": "keep", "on": False})
+
+    def close(self) -> None:
+        """End what still runs.  Raises Broken where a process cannot be killed."""
+        for member in self._members.values():
+            member.channel.close()
+        self._members.clear()
+        if self.leader and not self._nursery.end(self.leader):
+            raise Broken(f"a process of the scenario (session {self.leader}) cannot be killed")

@@ -1,0 +1,123 @@
+"""A process's own mappings: which of its memory it may touch, and where huge entries map it."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import fcntl
+import os
+import re
+import struct
+from collections.abc import Sequence
+
+from pinhold.targets.pagemap import PM_FILE, PM_PRESENT
+from pinhold.targets.syscalls import PAGE
+
+Span = tuple[int, int]
+
+HUGE = 2 << 20
+HUGE_PAGES = HUGE // PAGE
+
+PAGEMAP_SCAN = 0xC0606610
+"""_IOWR('f', 16, struct pm_scan_arg), since 6.7."""
+
+PAGE_IS_PFNZERO = 1 << 5
+PAGE_IS_HUGE = 1 << 6
+_ARGUMENT = struct.Struct("=12Q")
+_REGION = struct.Struct("=3Q")
+_VECTOR = 256
+
+_MAPS = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (....) ")
+
+
+def accessible(start: int, end: int, write: bool, path: str = "/proc/self/maps") -> list[Span]:
+    """The parts of [start, end) that the process may load from, or store to."""
+    position, letter = (1, "w") if write else (0, "r")
+    found: list[Span] = []
+    with open(path, encoding="utf-8", errors="replace") as maps:
+        for line in maps:
+            match = _MAPS.match(line)
+            if match is None or match[3][position] != letter:
+                continue
+            first, last = max(start, int(match[1], 16)), min(end, int(match[2], 16))
+            if first >= last:
+                continue
+            if found and found[-1][1] == first:
+                found[-1] = (found[-1][0], last)
+            else:
+                found.append((first, last))
+    return found
+
+
+def scan(pagemap: int, start: int, end: int, categories: int) -> list[Span] | None:
+    """The parts of [start, end) whose pages are in all `categories`, by PAGEMAP_SCAN; None where there is none."""
+    vector = bytearray(_REGION.size * _VECTOR)
+    with_address = _address_of(vector)
+    found: list[Span] = []
+    while start < end:
+        argument = bytearray(
+            _ARGUMENT.pack(_ARGUMENT.size, 0, start, end, 0, with_address, _VECTOR, 0, 0, categories, 0, categories)
+        )
+        try:
+            count = fcntl.ioctl(pagemap, PAGEMAP_SCAN, argument)
+        except OSError as error:
+            if error.errno in (errno.ENOTTY, errno.EINVAL):
+                return None
+            raise
+        for index in range(count):
+            first, last, _ = _REGION.unpack_from(vector, index * _REGION.size)
+            found.append((first, last))
+        walked = _ARGUMENT.unpack(argument)[4]
+        if walked <= start:
+            break
+        start = walked
+    return found
+
+
+def _address_of(buffer: bytearray) -> int:
+    return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
+
+
+def anon_huge(start: int, end: int, words: Sequence[int], path: str = "/proc/self/smaps") -> list[Span] | None:
+    """Where huge entries map private anonymous memory, from smaps: for kernels without PAGEMAP_SCAN.
+
+    smaps counts huge entries per mapping and leaves the huge zero page out, which pagemap (`words`, one a page from
+    `start`) shows as not anonymous.  None where the count leaves open which parts are huge.
+    """
+    found: list[Span] = []
+    for first, last, size in _anon_huge_sizes(start, end, path):
+        blocks = []
+        for block in range(-(-first // HUGE) * HUGE, last - HUGE + 1, HUGE):
+            part = words[(block - start) // PAGE : (block - start) // PAGE + HUGE_PAGES]
+            if all(word & PM_PRESENT and word & PM_FILE for word in part):
+                found.append((block, block + HUGE))
+            elif all(word & PM_PRESENT for word in part):
+                blocks.append((block, block + HUGE))
+        if size == len(blocks) * HUGE:
+            found += blocks
+        elif size:
+            return None
+    return sorted(found)
+
+
+def _anon_huge_sizes(start: int, end: int, path: str) -> list[tuple[int, int, int]]:
+    """(first, last, bytes mapped by huge entries) of each mapping that lies within [start, end)."""
+    found: list[tuple[int, int, int]] = []
+    inside = False
+    with open(path, encoding="utf-8", errors="replace") as smaps:
+        for line in smaps:
+            match = _MAPS.match(line)
+            if match is not None:
+                first, last = int(match[1], 16), int(match[2], 16)
+                inside = start <= first and last <= end
+                if inside:
+                    found.append((first, last, 0))
+            elif inside and line.startswith("AnonHugePages:"):
+                first, last, _ = found[-1]
+                found[-1] = (first, last, int(line.split()[1]) * 1024)
+    return found
+
+
+def open_pagemap() -> int:
+    """The calling process's own pagemap."""
+    return os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
