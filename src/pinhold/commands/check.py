@@ -62,8 +62,7 @@ def _paragraph(sentence: str) -> None:
 def _judge(run: TargetRun, runs: Sequence[TargetRun], tests: Sequence[Selected]) -> tuple[int, list[str]]:
     """The status of one column, and what to say about it."""
     name = run.info.name
-    kernel = "" if name.startswith(MODEL) else f" (Linux {run.info.release})"
-    count = f"{name}{kernel}: {tally(run.results)}."
+    count = f"{name}{f' ({run.kernel})' if run.kernel else ''}: {tally(run.results)}."
     twelve = tally([r for r, t in zip(run.results, tests, strict=True) if is_twelve(t)])
     count += f" Of the seed's twelve: {twelve}."
     status, verdict, details = (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -64,9 +65,11 @@ class TargetRun:
     results: tuple[CaseResult, ...]
     seconds: float = 0.0
 
-    def count(self, kind: str) -> int:
-        """How many results have a verdict of this kind."""
-        return sum(r.verdict.kind == kind for r in self.results)
+    @property
+    def kernel(self) -> str:
+        """Of a real kernel "Linux 6.18.44", without the builder's suffix; of a model ""."""
+        number = re.match(r"[0-9]+(\.[0-9]+)*", self.info.release)
+        return "" if self.info.name.startswith("model:") else f"Linux {number[0] if number else self.info.release}"
 
 
 def one_line(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Results as a table for a reader: a row is a test, or consecutive tests of a case with the same verdicts.
+"""Results as a table for a reader: a row is a test, or all tests of a case with the same verdicts.
 
 A letter behind a verdict points to a note below the table, which gives the reason in words.
 """
@@ -8,13 +8,13 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
+from itertools import groupby, zip_longest
 from string import ascii_lowercase
 
 from pinhold.report.results import CaseResult, TargetRun, number_ranges, one_line
 
 WIDTH = 100
-_NUMBERS = 9
+_NUMBERS = 17
 _WORDS = {"violated": "VIOLATED", "livelock": "LIVELOCK", "error": "ERROR", "crashed": "CRASHED"}
 _SELFTEST_WORDS = {"held": "ok", "violated": "not ok", "xfail": "xfail", "skipped": "skip"}
 
@@ -39,11 +39,9 @@ class Notes:
         """One paragraph a note."""
         for reason, numbers in self.numbers.items():
             letter = self.letter(reason, min(numbers))
-            tests = number_ranges(sorted(numbers))
-            label = "test" if len(numbers) == 1 else "tests"
-            yield from textwrap.wrap(
-                f"{letter:>2}  {reason} ({label} {tests})", WIDTH, subsequent_indent="    ", break_on_hyphens=False
-            )
+            tests = f"test {min(numbers)}" if len(numbers) == 1 else f"{len(numbers)} tests"
+            paragraph = f"{letter:>2}  {reason} ({tests})"
+            yield from textwrap.wrap(paragraph, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _cell(result: CaseResult, notes: Notes, words: dict[str, str]) -> str:
@@ -66,24 +64,25 @@ class _Row:
 
 
 def _rows(tests: Sequence[tuple[CaseResult, ...]], notes: Notes, words: dict[str, str]) -> Iterator[_Row]:
-    """Rows of one case; `tests` holds for each test its results on all targets."""
-    cells = [tuple(_cell(r, notes, words) for r in results) for results in tests]
-    for same, group in groupby(zip(cells, tests, strict=True), key=lambda pair: pair[0]):
-        members = [results[0] for _, results in group]
-        yield _Row(tuple(m.number for m in members), tuple(one_line(m.memory or m.title) for m in members), same)
+    """Rows of one case, by first appearance; `tests` holds for each test its results on all targets."""
+    groups: dict[tuple[str, ...], list[CaseResult]] = {}
+    for results in tests:
+        groups.setdefault(tuple(_cell(r, notes, words) for r in results), []).append(results[0])
+    for cells, members in groups.items():
+        yield _Row(tuple(m.number for m in members), tuple(one_line(m.memory or m.title) for m in members), cells)
 
 
 def _layout(row: _Row, name_width: int, widths: Sequence[int]) -> Iterator[str]:
-    names = textwrap.wrap(", ".join(row.names), name_width, break_on_hyphens=False) or [""]
-    cells = "  ".join(c.ljust(w) for c, w in zip(row.cells, widths, strict=True))
-    yield f"{number_ranges(row.numbers):>{_NUMBERS - 2}}  {names[0]:{name_width}}  {cells}".rstrip()
-    for more in names[1:]:
-        yield " " * _NUMBERS + more
+    numbers = textwrap.wrap(number_ranges(row.numbers), _NUMBERS - 4)
+    names = textwrap.wrap("; ".join(row.names), name_width, break_on_hyphens=False)
+    cells = ["  ".join(c.ljust(w) for c, w in zip(row.cells, widths, strict=True))]
+    for number, name, cell in zip_longest(numbers, names, cells, fillvalue=""):
+        yield f"  {number:{_NUMBERS - 4}}  {name:{name_width}}  {cell}".rstrip()
 
 
 def _heads(runs: Sequence[TargetRun], name_width: int, widths: Sequence[int]) -> Iterator[str]:
     """The targets' names, and below them the release of each that is a real kernel."""
-    heads = [(run.info.name, "" if run.info.name.startswith("model:") else run.info.release) for run in runs]
+    heads = [(run.info.name, run.kernel) for run in runs]
     for line in zip(*heads, strict=True):
         cells = "  ".join(head.ljust(width) for head, width in zip(line, widths, strict=True))
         if cells.strip():
@@ -115,7 +114,7 @@ def table(runs: Sequence[TargetRun], quoted: Collection[int] = ()) -> Iterator[s
         texts = " / ".join(dict.fromkeys(one_line(results[0].text) for results in quotes))
         blocks.append((f"As the selftest says it: {texts}", _selftest_block(quotes, notes)))
     widths = [
-        max(len(run.info.name), len(run.info.release), *(len(row.cells[i]) for _, rows in blocks for row in rows))
+        max(len(run.info.name), len(run.kernel), *(len(row.cells[i]) for _, rows in blocks for row in rows))
         for i, run in enumerate(runs)
     ]
     name_width = max(24, WIDTH - _NUMBERS - sum(widths) - 2 * len(widths))

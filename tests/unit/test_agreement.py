@@ -1,0 +1,61 @@
+"""A real kernel against the model of its release."""
+
+from dataclasses import replace
+
+from fakes import case_result
+from pinhold.commands.agreement import agreement
+from pinhold.report.results import CaseResult
+from pinhold.scenario.observation import Observation, PageView
+from pinhold.scenario.step import Drain, ExpectByte, Range, Require, Step
+from pinhold.scenario.verdict import Verdict
+from pinhold.targets.runner import StepRecord
+
+HELD = Verdict("held")
+X = Range("x")
+
+
+def seen(verdict: Verdict, *frames: int | None) -> CaseResult:
+    """A result whose steps showed x and y of P mapped to frame 7 and to each of these frames in turn."""
+    steps: list[StepRecord] = [StepRecord(0, Require("P", X, "present"))]
+    for index, frame in enumerate(frames, start=1):
+        pages = (PageView("P", "x", 0, "present", 7), PageView("P", "y", 0, "present", frame))
+        step: Step = Drain() if index < 3 else ExpectByte("P", X, 0)
+        steps.append(StepRecord(index, step, observation=Observation(None, pages)))
+    base = case_result(1, "case ... with memory", verdict)
+    return replace(base, result=replace(base.result, steps=tuple(steps)))
+
+
+def test_equal_verdicts_and_frame_relations_agree() -> None:
+    """Frames are compared by which pages share them, not by their names."""
+    found = agreement([seen(HELD, 7, 8)], [seen(HELD, 7, 3)])
+    assert found.differences == ()
+    assert found.verdicts == 1
+    assert found.values > 0
+
+
+def test_different_verdicts_are_a_difference() -> None:
+    """The sentence names the test and both verdicts."""
+    found = agreement([seen(HELD, 7)], [seen(Verdict("violated"), 7)])
+    assert found.differences == ("seed/1: fake held, fake violated",)
+
+
+def test_a_different_frame_is_a_difference_at_its_step() -> None:
+    """Where one side shares a frame and the other does not, the sentence names the step."""
+    found = agreement([seen(HELD, 7, 7, 7)], [seen(HELD, 7, 7, 3)])
+    assert len(found.differences) == 1
+    assert "expect P x 0x00" in " ".join(found.differences[0].split())
+
+
+def test_a_skip_is_compared_up_to_where_it_ended() -> None:
+    """A side that could not go on has no verdict to compare, but what it saw until then counts."""
+    skipped = Verdict("skipped", reason="no pin")
+    assert agreement([seen(skipped, 7)], [seen(HELD, 7, 8)]).differences == ()
+    found = agreement([seen(skipped, 7)], [seen(HELD, 3, 8)])
+    assert (found.verdicts, len(found.differences)) == (0, 1)
+
+
+def test_what_was_not_seen_is_passed_over_and_not_counted() -> None:
+    """A frame that one side cannot see agrees with anything, and adds nothing to the count."""
+    with_frame, without = agreement([seen(HELD, 7)], [seen(HELD, 7)]), agreement([seen(HELD, None)], [seen(HELD, 7)])
+    assert without.differences == ()
+    assert without.values < with_frame.values
