@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pinhold.report.results import CONCLUSIVE, CaseResult
-from pinhold.scenario.compare import compare
+from pinhold.scenario.compare import Comparison, compare
 from pinhold.scenario.printer import format_step
 from pinhold.targets.runner import Result
 
@@ -37,13 +37,15 @@ def agreement(real: Sequence[CaseResult], model: Sequence[CaseResult]) -> Agreem
     return Agreement(verdicts, values, tuple(differences))
 
 
-def _frames(ours: Result, theirs: Result) -> tuple[int, str | None]:
-    """How many values both observed, and the first difference in words.
-
-    A scenario that one side could not do to its end is compared up to there.
-    """
+def compare_results(ours: Result, theirs: Result) -> Comparison:
+    """Compare what both sides observed, up to the step at which one of them could go no further."""
     common = min(len(ours.observations), len(theirs.observations))
-    comparison = compare(ours.observations[:common], theirs.observations[:common])
+    return compare(ours.observations[:common], theirs.observations[:common])
+
+
+def _frames(ours: Result, theirs: Result) -> tuple[int, str | None]:
+    """How many values both observed, and the first difference in words."""
+    comparison = compare_results(ours, theirs)
     difference = comparison.difference
     if difference is None:
         return comparison.compared, None

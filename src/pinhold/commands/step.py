@@ -6,10 +6,11 @@ from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
 from pinhold.commands import UsageError
+from pinhold.commands.agreement import compare_results
 from pinhold.commands.registry import describe, make_target
 from pinhold.commands.select import select
 from pinhold.report.narrate import outcome_lines, view_lines
-from pinhold.scenario.compare import Difference, first_difference
+from pinhold.scenario.compare import Difference
 from pinhold.scenario.printer import format_step
 from pinhold.scenario.verdict import exit_status
 from pinhold.targets.runner import Result, run_scenario
@@ -28,7 +29,7 @@ def main(options: Namespace) -> int:
     for target in targets:
         describe(target)
     results = [run_scenario(target, tests[0].scenario) for target in targets]
-    difference = first_difference(results[0].observations, results[-1].observations)
+    difference = compare_results(results[0], results[-1]).difference
     print(f"scenario {tests[0].scenario.title}")
     for line in tell(results, difference):
         print(line)
