@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import signal
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -46,6 +47,7 @@ from pinhold.targets.nursery import Nursery
 from pinhold.targets.pagemap import FrameWords, Sight
 from pinhold.targets.pins import MECHANISMS
 from pinhold.targets.pins.base import FOLL_GET, Mechanism, Need, choose
+from pinhold.targets.syscalls import PAGE
 from pinhold.targets.tree import Died, Tree
 
 HUGE_KINDS = ("thp", "hugezero")
@@ -96,22 +98,25 @@ class LiveSession:
         self._names = FrameNames()
         self._regions: dict[str, dict[str, Known]] = {}
         self._pins: dict[str, Held] = {}
+        self._mapped = 0
         self._errno = 0
 
     def start(self) -> None:
         """Start the process P."""
-        self._tree.start("P")
+        try:
+            self._tree.start("P")
+        except Died as death:
+            raise Broken(f"{death} before the first step") from None
         self._regions["P"] = {}
 
     def close(self) -> None:
         """Raises Broken where a process cannot be killed."""
-        for name in list(self._pins):
-            self._release(name)
-        try:
-            self._tree.close()
-        finally:
-            self._files.close()
-            self._frame_words.close()
+        with ExitStack() as last:
+            last.callback(self._frame_words.close)
+            last.callback(self._files.close)
+            last.callback(self._tree.close)
+            for name in list(self._pins):
+                last.callback(self._release, name)
 
     def do(self, action: Action) -> Outcome:
         """Do one step.  A process that is killed by the step is EFAULT, with a note that says so."""
@@ -166,7 +171,7 @@ class LiveSession:
                 self.pin_contents(pin)
                 return Outcome()
             case DeviceWrite(pin):
-                raise CannotDo(f"{self._pins[pin].mechanism.name} cannot write through a pin")
+                raise CannotDo(f"{self._pin(pin).mechanism.name} cannot write through a pin")
 
     # Actions
 
@@ -174,8 +179,14 @@ class LiveSession:
         reply, _ = self._tree.ask(proc, {"op": op, **arguments})
         return Outcome(int(reply.get("errno", 0)))
 
+    def _region(self, proc: str, name: str) -> Known:
+        try:
+            return self._regions[proc][name]
+        except KeyError:
+            raise CannotDo(f"{name} is not mapped in {proc}: the step that maps it failed or came later") from None
+
     def _pages(self, proc: str, range: Range) -> Message:
-        end = self._regions[proc][range.region].pages if range.end is None else range.end
+        end = self._region(proc, range.region).pages if range.end is None else range.end
         return {"region": range.region, "first": range.first, "end": end}
 
     def _act(self, proc: str, op: str, range: Range, **arguments: Any) -> Outcome:
@@ -185,7 +196,10 @@ class LiveSession:
         pages = region_pages(step)
         if step.kind in HUGE_KINDS:
             self._refuse(self._machine.missing_thp(step.kind))
-        if step.kind in HUGETLB_KINDS and self._machine.free_hugepages(step.size or "2M") is None:
+        if step.kind not in HUGETLB_KINDS:
+            self._mapped += pages * PAGE
+            self._refuse(self._machine.missing_memory(self._mapped))
+        elif self._machine.free_hugepages(step.size or "2M") is None:
             raise CannotDo(self._machine.missing_hugepages(step.size or "2M", pages))
         try:
             file = self._files.for_map(step, pages)
@@ -219,7 +233,7 @@ class LiveSession:
         return Outcome(number)
 
     def _madvise(self, proc: str, range: Range, advice: str) -> Outcome:
-        if advice == "pageout" and self._regions[proc][range.region].kind not in ON_DISK:
+        if advice == "pageout" and self._region(proc, range.region).kind not in ON_DISK:
             self._refuse(self._machine.missing_swap())
         return self._act(proc, "madvise", range, advice=advice)
 
@@ -282,13 +296,20 @@ class LiveSession:
         pin.frames = {page - first: pagemap.pfn(word) for page, word in zip(seen, words["words"], strict=True)}
         return Outcome(0, mechanism.name)
 
+    def _pin(self, name: str) -> Held:
+        try:
+            return self._pins[name]
+        except KeyError:
+            raise CannotDo(f"{name} holds nothing: the step that takes it failed or came later") from None
+
     def _release(self, name: str) -> None:
-        pin = self._pins.pop(name)
+        pin = self._pin(name)
+        del self._pins[name]
         pin.mechanism.release(pin.fds)
 
     def pin_contents(self, pin: str) -> Sequence[Run]:
         """Every page that the pin holds, numbered from 0."""
-        held = self._pins[pin]
+        held = self._pin(pin)
         if not held.mechanism.gives.readable:
             raise CannotDo(f"{held.mechanism.name} cannot read back what it holds")
         if held.contents is None:

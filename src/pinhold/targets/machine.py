@@ -99,10 +99,13 @@ class Machine:
         found.update(dict.fromkeys(re.findall(r"^# CONFIG_(\w+) is not set$", text, re.MULTILINE), "n"))
         return found
 
+    def _meminfo(self, name: str) -> int:
+        match = re.search(rf"^{name}:\s+(\d+) kB", self._text("proc/meminfo") or "", re.MULTILINE)
+        return int(match[1]) if match else 0
+
     def swap_kib(self) -> int:
         """Size of all swap areas."""
-        match = re.search(r"^SwapTotal:\s+(\d+) kB", self._text("proc/meminfo") or "", re.MULTILINE)
-        return int(match[1]) if match else 0
+        return self._meminfo("SwapTotal")
 
     def free_hugepages(self, size: str) -> tuple[int, int] | None:
         """(free, all) of the pool of "2M" or "1G" pages; None where the kernel has no such size."""
@@ -140,6 +143,13 @@ class Machine:
 
     def missing_swap(self) -> str | None:
         return None if self.swap_kib() else "needs swap: none is configured here"
+
+    def missing_memory(self, length: int) -> str | None:
+        """Whether regions of `length` bytes would take more than half of the memory that is free."""
+        available = self._meminfo("MemAvailable")
+        if length // 1024 <= available // 2:
+            return None
+        return f"needs {length >> 20} MiB of memory, and no more than half of the {available >> 10} MiB free here"
 
     def missing_thp(self, kind: str) -> str | None:
         mode = self.thp()

@@ -256,7 +256,9 @@ class Process:
         return views
 
     def _huge(self, region: Region) -> list[vmas.Span] | None:
-        """Where huge entries map the region."""
+        """Where huge entries map the region; None where it cannot be seen."""
+        if region.pages < vmas.HUGE_PAGES:
+            return []
         spans = vmas.scan(self._pagemap, region.address, region.end, vmas.PAGE_IS_HUGE)
         if spans is not None:
             return spans
@@ -312,12 +314,15 @@ def _within(address: int, spans: list[vmas.Span] | None) -> bool | None:
 
 
 def enter(sock: socket.socket, parent: int, cpu: int, seconds: int) -> NoReturn:
-    """Become the first process of a scenario: a session of its own, one CPU, no core file, bounded CPU time."""
+    """Become the first process of a scenario: a session of its own, one CPU, no core file, bounded CPU time,
+    and the first that goes when memory runs out."""
     os.setsid()
     die_with_parent(parent)
     os.sched_setaffinity(0, {cpu})
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard == -1 else min(hard, seconds), hard))
+    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as first_to_go:
+        first_to_go.write("1000")
     gc.disable()
     Process(Channel(sock)).serve()

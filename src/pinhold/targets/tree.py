@@ -61,10 +61,9 @@ class Tree:
 
     def ask(self, name: str, message: Message, fds: Sequence[int] = ()) -> tuple[Message, list[int]]:
         """The reply to a message, and the descriptors that came with it.  Raises CannotDo, Broken, Died."""
-        if name not in self._members:
-            raise Broken(f"process {name} is gone: {self._ended.get(name, 'it was never started')}")
+        member = self._member(name)
         try:
-            self._members[name].channel.send(message, fds)
+            member.channel.send(message, fds)
         except Closed:
             self._bury(name)
         reply, received = self._receive(name, message["op"])
@@ -73,6 +72,11 @@ class Tree:
         if "broken" in reply:
             raise Broken(f"process {name} failed in {message['op']}: {reply['broken'].strip()}")
         return reply, received
+
+    def _member(self, name: str) -> Member:
+        if name not in self._members:
+            raise Broken(f"process {name} is gone: {self._ended.get(name, 'it was never started')}")
+        return self._members[name]
 
     def _receive(self, name: str, op: str) -> tuple[Message, list[int]]:
         left = self._deadline - time.monotonic()
@@ -118,11 +122,14 @@ class Tree:
 
     def exit(self, name: str) -> None:
         """The process exits and is waited for; its children live on."""
+        exiting = self._member(name)
         children = [child for child, member in self._members.items() if member.parent == name]
         for child in children:
             self.ask(child, {"op": "keep", "on": True})
-        member = self._members[name]
-        member.channel.send({"op": "exit"})
+        try:
+            exiting.channel.send({"op": "exit"})
+        except Closed:
+            self._bury(name)
         status = self._reap(name)
         if status:
             raise Broken(f"process {name} exited with status {status}")
