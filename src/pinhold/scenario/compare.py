@@ -32,12 +32,12 @@ class Difference:
     right: str
 
     def words(self, left: str = "left", right: str = "right", step: str | None = None) -> str:
-        """One sentence; left and right name the targets, step is the step's text."""
+        """One sentence; left and right name the targets, step is the text of the step that was observed."""
         if self.field == "length":
             return f"{left} made {self.left}, {right} made {self.right}"
-        after = f"after step {self.index + 1}" + (f" ({step})" if step else "")
+        when = f"after {step}" if step else f"in observation {self.index + 1}"
         what = f"{self.where}: {self.field}" if self.where else self.field
-        return f"{after}, {what}: {self.left} on {left}, {self.right} on {right}"
+        return f"{when}, {what}: {self.left} on {left}, {self.right} on {right}"
 
     def __str__(self) -> str:
         return self.words()

@@ -51,7 +51,7 @@ class Literal:
     def read(self, line: Cursor, values: Values, columns: Columns) -> None:
         token = line.peek()
         if token is None or token.is_text or token.text != self.usage:
-            raise line.mismatch(self.usage)
+            raise line.mismatch(quoted(self.usage))
         line.word()
 
     def show(self, step: s.Step) -> str | None:

@@ -36,7 +36,8 @@ class Mismatch(Exception):
 
     def message(self) -> str:
         text = f"expected {either(self.expected)}, found {self.found}"
-        near = nearest(self.found.strip("'"), [e for e in self.expected if e.isidentifier()])
+        words = [word for e in self.expected if (word := e.strip("'")).isidentifier()]
+        near = nearest(self.found.strip("'"), words)
         return f"{text}; did you mean {near}?" if near else text
 
 

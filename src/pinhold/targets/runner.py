@@ -77,6 +77,11 @@ class Result:
         """The observations in order, for compare.first_difference()."""
         return tuple(r.observation for r in self.steps if r.observation is not None)
 
+    @property
+    def observed(self) -> tuple[StepRecord, ...]:
+        """The records that have an observation: observed[Difference.index] tells which step differed."""
+        return tuple(r for r in self.steps if r.observation is not None)
+
 
 def run_scenario(target: Target, scenario: Scenario, on_step: Callable[[StepRecord], None] | None = None) -> Result:
     """Run it to its verdict; on_step sees each record as it is made.

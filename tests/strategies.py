@@ -1,0 +1,192 @@
+"""Hypothesis strategies for valid scenarios, steps drawn from what exists at that point."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hypothesis import strategies as st
+
+from pinhold.scenario import step as s
+from pinhold.scenario.bounds import MAX_NAME, MAX_PINS, MAX_PROCESSES, MAX_REGIONS, MAX_WATCHED
+from pinhold.scenario.errnos import ERRNO
+from pinhold.scenario.grammar import NAME, RESERVED
+from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, SHARED_KINDS, huge_unit, region_pages
+
+NAMES = st.from_regex(NAME, fullmatch=True).filter(lambda n: n not in RESERVED and len(n) <= MAX_NAME)
+BYTES = st.integers(0, 255)
+PRINTABLE = st.characters(categories=("L", "M", "N", "P", "S", "Zs")).filter(str.isprintable)
+TITLES = st.text(PRINTABLE, min_size=1, max_size=60).map(str.strip).filter(bool)
+TEXTS = st.none() | st.text(PRINTABLE, min_size=1, max_size=30)
+
+
+class _World:
+    """What exists while a scenario is drawn."""
+
+    def __init__(self) -> None:
+        self.processes: dict[str, list[str]] = {"P": []}
+        self.process_names = {"P"}
+        self.maps: dict[str, s.Map] = {}
+        self.pages: dict[str, int] = {}
+        self.moved: set[str] = set()
+        self.pins: dict[str, str] = {}
+        self.pin_names: set[str] = set()
+        self.after_action = False
+
+
+@st.composite
+def scenarios(draw: st.DrawFn, max_steps: int = 12) -> s.Scenario:
+    """A scenario that the language can state."""
+    world, steps = _World(), []
+    for _ in range(draw(st.integers(0, max_steps))):
+        possible = [kind for kind, may in _POSSIBLE.items() if may(world)]
+        steps.append(_DRAW[draw(st.sampled_from(possible))](draw, world))
+        world.after_action = not isinstance(steps[-1], (*s.EXPECTATIONS, s.Require))
+    small = sorted(name for name, pages in world.pages.items() if pages <= MAX_WATCHED // 3)
+    watch = st.sampled_from(small).flatmap(lambda name: _ranges(name, world.pages[name], 1)) if small else st.nothing()
+    return s.Scenario(draw(TITLES), tuple(steps), tuple(draw(st.lists(watch, max_size=3 if small else 0))))
+
+
+def _ranges(name: str, pages: int, unit: int) -> st.SearchStrategy[s.Range]:
+    units = pages // unit
+    whole = st.just(s.Range(name))
+    bounded = st.tuples(st.integers(0, units - 1), st.integers(1, units)).map(
+        lambda pair: s.Range(name, pair[0] * unit, min(pair[0] + pair[1], units) * unit)
+    )
+    tail = st.integers(0, units - 1).map(lambda first: s.Range(name, first * unit))
+    return whole | bounded | tail
+
+
+def _proc(draw: st.DrawFn, world: _World) -> str:
+    return draw(st.sampled_from(sorted(world.processes)))
+
+
+def _somewhere(draw: st.DrawFn, world: _World) -> tuple[str, s.Range]:
+    proc = draw(st.sampled_from(sorted(p for p, regions in world.processes.items() if regions)))
+    name = draw(st.sampled_from(world.processes[proc]))
+    return proc, draw(_ranges(name, world.pages[name], huge_unit(world.maps[name])))
+
+
+def _pin(draw: st.DrawFn, world: _World) -> str:
+    return draw(st.sampled_from(sorted(world.pins)))
+
+
+def _new(draw: st.DrawFn, taken: Any) -> str:
+    return draw(NAMES.filter(lambda name: name not in taken))
+
+
+def _map(draw: st.DrawFn, world: _World) -> s.Step:
+    proc, name, prot = _proc(draw, world), _new(draw, world.pages), draw(st.sampled_from(s.PROTS))
+    files = [r for r in world.processes[proc] if world.maps[r].kind in FILE_KINDS and r not in world.moved]
+    if files and draw(st.booleans()):
+        of = draw(st.sampled_from(files))
+        first = world.maps[of]
+        step = s.Map(proc, name, first.kind, draw(st.booleans()), prot, first.pages, first.size, of)
+    else:
+        kind = draw(st.sampled_from(s.KINDS))
+        size = draw(st.sampled_from(s.HUGETLB_SIZES)) if kind in HUGETLB_KINDS else None
+        shared = kind in SHARED_KINDS and draw(st.booleans())
+        unit = huge_unit(s.Map(proc, name, kind, size=size))
+        pages = draw(st.none() | st.integers(1, 2 if unit > 1 else 600).map(lambda n: n * unit))
+        step = s.Map(proc, name, kind, shared, prot, pages, size)
+    world.maps[name], world.pages[name] = step, region_pages(step)
+    world.processes[proc].append(name)
+    return step
+
+
+def _mremap(draw: st.DrawFn, world: _World) -> s.Step:
+    proc, r = _somewhere(draw, world)
+    to = _new(draw, world.pages)
+    world.maps[to] = world.maps[r.region]
+    world.pages[to] = (r.end or world.pages[r.region]) - r.first
+    world.moved.add(to)
+    world.processes[proc].append(to)
+    return s.Mremap(proc, r, to)
+
+
+def _fork(draw: st.DrawFn, world: _World) -> s.Step:
+    proc, child = _proc(draw, world), _new(draw, world.process_names)
+    world.processes[child] = list(world.processes[proc])
+    world.process_names.add(child)
+    return s.Fork(proc, child)
+
+
+def _exit(draw: st.DrawFn, world: _World) -> s.Step:
+    proc = draw(st.sampled_from(sorted(world.processes)))
+    del world.processes[proc]
+    world.pins = {pin: owner for pin, owner in world.pins.items() if owner != proc}
+    return s.Exit(proc)
+
+
+def _take_pin(draw: st.DrawFn, world: _World) -> s.Step:
+    (proc, r), name = _somewhere(draw, world), _new(draw, world.pin_names)
+    world.pins[name] = proc
+    world.pin_names.add(name)
+    if draw(st.booleans()):
+        return s.Vmsplice(proc, r, name)
+    flags = [draw(st.booleans()) for _ in range(4)]
+    via = draw(st.none() | st.sampled_from(("gup_test", "process_vm_readv")))
+    return s.Pin(proc, r, name, *flags, draw(st.sampled_from(s.PIN_USERS)), via)
+
+
+def _unpin(draw: st.DrawFn, world: _World) -> s.Step:
+    name = _pin(draw, world)
+    del world.pins[name]
+    return s.Unpin(name)
+
+
+def _frame(draw: st.DrawFn, world: _World) -> s.Step:
+    one, other = _somewhere(draw, world), _somewhere(draw, world)
+    return s.ExpectFrame(*one, draw(st.sampled_from(s.FRAME_RELATIONS)), *other, draw(TEXTS))
+
+
+_DRAW: dict[str, Any] = {
+    "map": _map,
+    "mremap": _mremap,
+    "fork": _fork,
+    "exit": _exit,
+    "pin": _take_pin,
+    "unpin": _unpin,
+    "unmap": lambda d, w: s.Unmap(*_somewhere(d, w)),
+    "read": lambda d, w: s.Read(*_somewhere(d, w)),
+    "write": lambda d, w: s.Write(*_somewhere(d, w), d(BYTES)),
+    "mprotect": lambda d, w: s.Mprotect(*_somewhere(d, w), d(st.sampled_from(s.PROTS))),
+    "madvise": lambda d, w: s.Madvise(*_somewhere(d, w), d(st.sampled_from(s.ADVICE))),
+    "swapout": lambda d, w: s.SwapOut(*_somewhere(d, w)),
+    "swapin": lambda d, w: s.SwapIn(*_somewhere(d, w)),
+    "clear_softdirty": lambda d, w: s.ClearSoftDirty(_proc(d, w)),
+    "drain": lambda d, w: s.Drain(),
+    "memlock": lambda d, w: s.LimitMemlock(_proc(d, w), d(st.integers(0, 1 << 30))),
+    "capability": lambda d, w: s.Capability(_proc(d, w), d(st.booleans())),
+    "device read": lambda d, w: s.DeviceRead(_pin(d, w)),
+    "device write": lambda d, w: s.DeviceWrite(_pin(d, w), d(BYTES)),
+    "require": lambda d, w: s.Require(*_somewhere(d, w), d(st.sampled_from(s.STATES)), d(TEXTS)),
+    "expect byte": lambda d, w: s.ExpectByte(*_somewhere(d, w), d(BYTES), d(TEXTS)),
+    "expect pin byte": lambda d, w: s.ExpectPinByte(_pin(d, w), d(BYTES), d(TEXTS)),
+    "expect pin sees": lambda d, w: s.ExpectPinSees(_pin(d, w), *_somewhere(d, w), d(TEXTS)),
+    "expect frame": _frame,
+    "expect errno": lambda d, w: s.ExpectErrno(d(st.sampled_from(["OK", *ERRNO])), d(TEXTS)),
+}
+
+
+def _has_region(world: _World) -> bool:
+    return any(world.processes.values())
+
+
+_NEEDS: dict[str, Any] = {
+    "map": lambda w: bool(w.processes) and len(w.pages) < MAX_REGIONS and sum(w.pages.values()) < 1 << 19,
+    "mremap": lambda w: _has_region(w) and len(w.pages) < MAX_REGIONS,
+    "fork": lambda w: bool(w.processes) and len(w.process_names) < MAX_PROCESSES,
+    "exit": lambda w: len(w.processes) > 1,
+    "pin": lambda w: _has_region(w) and len(w.pin_names) < MAX_PINS,
+    "unpin": lambda w: bool(w.pins),
+    "clear_softdirty": lambda w: bool(w.processes),
+    "drain": lambda w: True,
+    "memlock": lambda w: bool(w.processes),
+    "capability": lambda w: bool(w.processes),
+    "device read": lambda w: bool(w.pins),
+    "device write": lambda w: bool(w.pins),
+    "expect pin byte": lambda w: bool(w.pins),
+    "expect pin sees": lambda w: bool(w.pins) and _has_region(w),
+    "expect errno": lambda w: w.after_action,
+}
+_POSSIBLE = {kind: _NEEDS.get(kind, _has_region) for kind in _DRAW}
