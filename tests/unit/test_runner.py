@@ -322,6 +322,7 @@ def test_opening_and_closing() -> None:
 
 def test_an_interrupt_is_not_swallowed() -> None:
     """The user's interrupt ends the program, not the scenario."""
+
     class Interrupting(Scripted):
         def do(self, action: Action) -> Outcome:
             raise KeyboardInterrupt

@@ -1,0 +1,92 @@
+"""The manuals of the language and of the run file say what the code does."""
+
+import io
+import json
+import re
+from dataclasses import fields
+from pathlib import Path
+
+from pinhold.scenario import bounds, step
+from pinhold.scenario.grammar import FORMS
+from pinhold.scenario.observation import PAGE_KINDS, PAGE_STATES, Observation, PageView, PinView
+from pinhold.scenario.runfile import RecordedDecision, RecordedStep, RunWriter, read_run
+from pinhold.scenario.verdict import KINDS, Verdict
+
+DOCS = Path(__file__).parent.parent.parent / "docs"
+LANGUAGE = (DOCS / "language.md").read_text(encoding="utf-8")
+RUN_FILE = (DOCS / "run-file.md").read_text(encoding="utf-8")
+
+
+def test_the_manual_lists_the_forms_of_the_grammar() -> None:
+    """Every form of the grammar table is in the manual as it prints itself, and no other is."""
+    (block,) = [b for b in re.findall(r"```\n(.*?)```", LANGUAGE, re.DOTALL) if b.startswith("map ")]
+    assert sorted(block.splitlines()) == sorted(form.usage for form in FORMS)
+
+
+def test_the_manual_lists_the_words() -> None:
+    """Kinds, sizes and advices are those of the steps."""
+    rows = dict(re.findall(r"^\| `([A-Z]+)` \| (.*) \|$", LANGUAGE, re.MULTILINE))
+    assert tuple(re.findall(r"`(\w+)(?: SIZE)?`", rows["KIND"])) == step.KINDS
+    assert tuple(re.findall(r"`(\w+)`", rows["SIZE"])) == step.HUGETLB_SIZES
+    assert tuple(re.findall(r"`(\w+)`", rows["ADVICE"])) == step.ADVICE
+
+
+def test_the_manual_gives_the_bounds() -> None:
+    """The numbers in the manual are the bounds of the parser."""
+    said = " ".join(LANGUAGE.split())
+    for sentence in (
+        f"at most {bounds.MAX_TEXT} bytes",
+        f"1 to {bounds.MAX_TITLE} characters",
+        f"Every other statement is a step; at most {bounds.MAX_STEPS}",
+        f"at most {bounds.MAX_PROCESSES} processes, {bounds.MAX_REGIONS} regions, {bounds.MAX_PINS} pins, "
+        f"{bounds.MAX_PAGES} pages (2 GiB) in a region, {bounds.MAX_TOTAL_PAGES} pages in all regions together, and "
+        f"{bounds.MAX_WATCHED} pages added by `watch`",
+        f"at most {bounds.MAX_NAME}; not `errno` and not `sees`",
+        f"base pages, 0 to {bounds.MAX_MEMLOCK}",
+    ):
+        assert sentence in said
+
+
+def _documented(heading: str) -> set[str]:
+    """The fields in the first table below that heading."""
+    section = RUN_FILE.split(f"## `{heading}`", 1)[1].split("\n## ", 1)[0]
+    table = section.split("\n\n")[1]
+    return set(re.findall(r"`(\w+)`", " ".join(row.split("|")[1] for row in table.splitlines()[2:])))
+
+
+def test_the_manual_lists_the_fields_of_each_line() -> None:
+    """What the golden file of the schema has on its lines is what the manual lists, no more and no less."""
+    golden = (Path(__file__).parent.parent / "golden" / "run-schema-1.jsonl").read_text(encoding="utf-8")
+    written: dict[str, set[str]] = {}
+    for line in golden.splitlines():
+        record = json.loads(line)
+        written.setdefault(record.pop("line"), set()).update(record)
+    assert set(written) == {"header", "target", "scenario", "step", "verdict", "end"}
+    for kind, names in written.items():
+        assert names == _documented(kind), kind
+
+
+def test_the_manual_lists_the_fields_of_an_observation() -> None:
+    """Fields and values of pages, pins, decisions and verdicts are in the manual."""
+    words = set(re.findall(r"`(\w+)`", RUN_FILE))
+    for view in (Observation, PageView, PinView, RecordedDecision, Verdict):
+        assert {f.name for f in fields(view)} <= words, view
+    assert {*PAGE_STATES, *PAGE_KINDS, *KINDS} <= words
+
+
+def test_runs_may_be_mixed_as_the_manual_says() -> None:
+    """Steps of two scenarios may alternate: each line names its run."""
+    from pinhold.scenario.parse import parse
+
+    stream = io.StringIO()
+    writer = RunWriter(stream, "0.1.0")
+    scenario = parse("scenario t\ndrain\ndrain")
+    one, other = writer.begin("a", "t", scenario), writer.begin("b", "t", scenario)
+    for index in range(2):
+        writer.step(one, RecordedStep(index, "drain", note="one"))
+        writer.step(other, RecordedStep(index, "drain", note="other"))
+    writer.end(other, Verdict("held"), 0, {})
+    left, right = read_run(io.StringIO(stream.getvalue())).runs
+    assert [s.note for s in left.steps] == ["one", "one"]
+    assert [s.note for s in right.steps] == ["other", "other"]
+    assert (left.verdict, right.verdict) == (None, Verdict("held"))
