@@ -7,13 +7,14 @@ import os
 import socket
 import struct
 import time
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
 Message = dict[str, Any]
 
 _LENGTH = struct.Struct("=I")
-_MOST_FDS = 8
+_SPACE = socket.CMSG_SPACE(8 * array("i").itemsize)
 _MOST_BYTES = 64 << 20
 
 
@@ -71,14 +72,15 @@ class Channel:
         while count:
             self._set_timeout(deadline)
             try:
-                data, received, _, _ = socket.recv_fds(
-                    self._sock, min(count, 1 << 20), _MOST_FDS, socket.MSG_CMSG_CLOEXEC
-                )
+                # Not socket.recv_fds(): it drops its flags.
+                data, ancillary, _, _ = self._sock.recvmsg(min(count, 1 << 20), _SPACE, socket.MSG_CMSG_CLOEXEC)
             except TimeoutError:
                 raise Late from None
             except ConnectionResetError as error:
                 raise Closed(str(error)) from None
-            fds += received
+            for level, kind, content in ancillary:
+                if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
+                    fds += array("i", content)
             if not data:
                 raise Closed("end of stream")
             parts.append(data)

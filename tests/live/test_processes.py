@@ -1,0 +1,176 @@
+"""A scenario's processes: how they are kept apart, bounded, and ended."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import pinhold
+from pinhold.scenario.parse import parse
+from pinhold.scenario.step import Exit, Range, Read
+from pinhold.targets.base import Broken
+from pinhold.targets.live import LiveTarget
+from pinhold.targets.runner import run_scenario
+
+FORKED = parse("scenario test\nmap P x anon\nwrite P x 0x01\nfork P C\nexpect C x 0x01\n")
+
+
+def member(session, name: str) -> int:
+    return session._tree._members[name].pid
+
+
+def in_session(leader: int) -> list[int]:
+    """The processes of a session."""
+    found = []
+    for entry in os.listdir("/proc"):
+        if entry.isdigit():
+            try:
+                if os.getsid(int(entry)) == leader:
+                    found.append(int(entry))
+            except ProcessLookupError:
+                pass
+    return found
+
+
+def wait_gone(pidfd: int, seconds: float = 20) -> bool:
+    """Whether the process ended; a pidfd is readable then."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(seconds * 1000))
+
+
+def opened(live: LiveTarget):
+    """A session with the processes P and C."""
+    manager = live.open(FORKED)
+    session = manager.__enter__()
+    for step in FORKED.steps[:3]:
+        session.do(step)
+    return manager, session
+
+
+def test_a_tree_of_its_own(live):
+    """All processes are in one session and group, on one CPU, without core files, and first to go without memory."""
+    manager, session = opened(live)
+    try:
+        pids = [member(session, "P"), member(session, "C")]
+        assert {os.getsid(pid) for pid in pids} == {os.getpgid(pid) for pid in pids} == {session.leader}
+        assert session.leader != os.getsid(0)
+        cpus = {frozenset(os.sched_getaffinity(pid)) for pid in pids}
+        assert len(cpus) == 1 and len(cpus.pop()) == 1
+        for pid in pids:
+            limits = Path(f"/proc/{pid}/limits").read_text()
+            assert next(li for li in limits.splitlines() if "core file" in li).split()[4:6] == ["0", "0"]
+            assert Path(f"/proc/{pid}/oom_score_adj").read_text().strip() == "1000"
+    finally:
+        manager.__exit__(None, None, None)
+
+
+def test_nothing_is_left_behind(live):
+    """After closing, no process of the session exists, not even as a zombie, and no descriptor stays open."""
+    manager, session = opened(live)
+    manager.__exit__(None, None, None)
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(3):
+        manager, session = opened(live)
+        leader = session.leader
+        assert len(in_session(leader)) == 2
+        manager.__exit__(None, None, None)
+        assert in_session(leader) == []
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_stuck_process_is_killed_at_the_deadline():
+    """A step that does not finish is an error that names process, step and deadline; its tree is killed."""
+    live = LiveTarget(step_seconds=0.5)
+    manager, session = opened(live)
+    os.kill(member(session, "C"), signal.SIGSTOP)
+    with pytest.raises(Broken, match=r"process C did not finish read within 0\.5 s and was killed"):
+        session.do(Read("C", Range("x")))
+    leader = session.leader
+    manager.__exit__(None, None, None)
+    assert in_session(leader) == []
+
+
+def test_the_whole_scenario_has_a_deadline():
+    """A scenario that lasts too long is an error too, although each step is quick."""
+    verdict = run_scenario(LiveTarget(whole_seconds=0.0), FORKED).verdict
+    assert verdict.kind == "error" and "within 0 s" in verdict.reason
+
+
+@pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGBUS])
+def test_a_process_that_faults_is_reported(live, number):
+    """A process killed by a bad access makes its step EFAULT, with a note; asking it again is an error."""
+    manager, session = opened(live)
+    try:
+        os.kill(member(session, "C"), number)
+        outcome = session.do(Read("C", Range("x")))
+        assert outcome.errno == errno.EFAULT and outcome.note == f"process C was killed by {number.name}"
+        assert {v.proc for v in session.observe().pages} == {"P"}
+        with pytest.raises(Broken, match=f"process C is gone: process C was killed by {number.name}"):
+            session.do(Exit("C"))
+    finally:
+        manager.__exit__(None, None, None)
+
+
+def test_a_process_that_is_killed_is_an_error(live):
+    """A process that something else killed is the tool's error, not a result."""
+    manager, session = opened(live)
+    try:
+        os.kill(member(session, "P"), signal.SIGKILL)
+        with pytest.raises(Broken, match="process P was killed by SIGKILL"):
+            session.do(Read("P", Range("x")))
+    finally:
+        manager.__exit__(None, None, None)
+
+
+def test_the_tree_dies_with_the_program():
+    """When the program that runs a scenario is killed, its processes and its helper end."""
+    code = (
+        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pinhold.scenario.parse import parse\n"
+        "from pinhold.targets.live import LiveTarget\n"
+        "scenario = parse('scenario t\\nmap P x anon\\nfork P C\\n')\n"
+        "with LiveTarget().open(scenario) as session:\n"
+        "    for step in scenario.steps: session.do(step)\n"
+        "    pids = [m.pid for m in session._tree._members.values()]\n"
+        "    with open(f'/proc/{pids[0]}/stat') as stat: helper = stat.read().split()[3]\n"
+        "    print(*pids, helper, flush=True)\n"
+        "    sys.stdin.read()\n"
+    )
+    source = str(Path(pinhold.__file__).parents[1])
+    with subprocess.Popen(
+        [sys.executable, "-c", code, source], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as program:
+        pids = [int(pid) for pid in program.stdout.readline().split()]
+        fds = [os.pidfd_open(pid) for pid in pids]
+        assert len(fds) == 3
+        program.kill()
+        program.wait()
+        try:
+            assert [wait_gone(fd) for fd in fds] == [True, True, True]
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+
+def test_a_helper_that_died_is_named_and_replaced():
+    """When the helper is killed, the scenario ends as an error, and the next one runs."""
+    live = LiveTarget()
+    manager, session = opened(live)
+    stat = Path(f"/proc/{session.leader}/stat").read_text()
+    helper = int(stat.rsplit(")", 1)[1].split()[1])
+    fds = [os.pidfd_open(pid) for pid in (helper, session.leader)]
+    os.kill(helper, signal.SIGKILL)
+    assert [wait_gone(fd) for fd in fds] == [True, True]
+    for fd in fds:
+        os.close(fd)
+    with pytest.raises(Broken, match="helper that starts processes has died"):
+        manager.__exit__(None, None, None)
+    assert run_scenario(live, FORKED).verdict.kind == "held"

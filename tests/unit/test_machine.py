@@ -1,0 +1,156 @@
+"""What a machine offers, read from files, and the reasons that follow."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from types import SimpleNamespace
+
+import pytest
+
+from pinhold.targets import machine as module
+from pinhold.targets import vmas
+from pinhold.targets.base import Unavailable
+from pinhold.targets.machine import Machine, check_supported, exact_release
+from pinhold.targets.pagemap import Sight
+
+SIGHT = Sight(frames=True, flags=True, counts=True, anon_exclusive=True, ksm=True, soft_dirty=False)
+
+CONFIG = "CONFIG_SWAP=y\nCONFIG_TRANSPARENT_HUGEPAGE=y\n# CONFIG_GUP_TEST is not set\nCONFIG_MEM_SOFT_DIRTY=y\n"
+
+
+@pytest.fixture
+def root(tmp_path):
+    """Writes files of a machine."""
+
+    def write(**files: str) -> Machine:
+        for name, text in files.items():
+            path = tmp_path / name.replace("__", "/")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text)
+        return Machine(tmp_path)
+
+    return write
+
+
+@pytest.mark.parametrize(
+    ("release", "version", "signature", "exact"),
+    [
+        ("6.18.44-fc-v595", "#1 SMP PREEMPT_DYNAMIC @0", "", "6.18.44"),
+        ("6.1.0-32-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.1.129-1 (2025-03-06)", "", "6.1.129"),
+        ("6.12.57+deb13-cloud-amd64", "#1 SMP PREEMPT_DYNAMIC Debian 6.12.57-1 (2025-11-05)", "", "6.12.57"),
+        ("6.8.0-45-generic", "#45-Ubuntu SMP", "Ubuntu 6.8.0-45.45-generic 6.8.12\n", "6.8.12"),
+        ("6.17.0-rc3+", "#7 SMP", "", "6.17.0"),
+        ("7.3-custom", "#1 SMP", "", "7.3"),
+        ("unnumbered", "#1", "", "unnumbered"),
+    ],
+)
+def test_the_exact_release_of_a_kernel(release, version, signature, exact):
+    """Distributions freeze the number in `uname -r`: the stable release is found where they put it."""
+    assert exact_release(release, version, signature) == exact
+
+
+@pytest.mark.parametrize(("system", "machine"), [("Darwin", "arm64"), ("Linux", "aarch64"), ("FreeBSD", "amd64")])
+def test_other_systems_are_refused_in_one_sentence(monkeypatch, system, machine):
+    """live names the machine and what works there."""
+    monkeypatch.setattr(module.os, "uname", lambda: SimpleNamespace(sysname=system, machine=machine))
+    with pytest.raises(Unavailable) as caught:
+        check_supported()
+    assert str(caught.value) == (
+        f"live needs Linux on x86-64, and this is {system} on {machine}: use a model:REL target"
+    )
+
+
+def test_config_from_the_kernel_or_from_boot(root, tmp_path):
+    """config.gz is preferred to /boot; options that are not set are n, and without either nothing is known."""
+    assert root().kernel_config() == {}
+    assert root().config(SIGHT)["SWAP"] == "unknown"
+    machine = root(**{f"boot__config-{os.uname().release}": CONFIG})
+    assert machine.kernel_config()["SWAP"] == "y"
+    (tmp_path / "proc").mkdir()
+    (tmp_path / "proc" / "config.gz").write_bytes(gzip.compress(CONFIG.replace("SWAP=y", "SWAP=m").encode()))
+    assert machine.kernel_config()["SWAP"] == "m"
+    assert machine.config(SIGHT)["GUP_TEST"] == "n"
+
+
+def test_soft_dirty_is_found_out_and_not_believed(root):
+    """The configuration may say y where pages are not tracked: what a page showed counts."""
+    machine = root(**{f"boot__config-{os.uname().release}": CONFIG})
+    assert machine.config(SIGHT)["MEM_SOFT_DIRTY"] == "n"
+
+
+def test_what_is_missing_is_named(root):
+    """Swap, huge pages and free memory: each reason says what there is."""
+    machine = root(
+        proc__meminfo="MemTotal: 9 kB\nMemAvailable:  4096 kB\nSwapTotal:             0 kB\n",
+        **{
+            "sys__kernel__mm__transparent_hugepage__enabled": "always madvise [never]\n",
+            "sys__kernel__mm__hugepages__hugepages-2048kB__free_hugepages": "1\n",
+            "sys__kernel__mm__hugepages__hugepages-2048kB__nr_hugepages": "4\n",
+        },
+    )
+    assert machine.missing_swap() == "needs swap: none is configured here"
+    assert "enabled is never here" in machine.missing_thp("thp")
+    assert machine.missing_hugepages("2M", 1024) == ("needs 2 free hugepages of 2 MiB: the pool has 1 free of 4 here")
+    assert machine.missing_hugepages("1G", 262144) == "needs 1 GiB hugepages: this machine has no such size"
+    assert machine.missing_memory(2 << 20) is None
+    assert machine.missing_memory(3 << 20) == "needs 3 MiB of memory, and no more than half of the 4 MiB free here"
+
+
+def test_what_is_there_is_not_missing(root):
+    """With swap, huge pages and the huge zero page there are no reasons; one size of THP can be switched alone."""
+    thp = "sys__kernel__mm__transparent_hugepage__"
+    machine = root(
+        proc__meminfo="SwapTotal:  1024 kB\n",
+        **{f"{thp}enabled": "always [madvise] never\n", f"{thp}use_zero_page": "1\n"},
+    )
+    assert machine.missing_swap() is machine.missing_thp("thp") is machine.missing_thp("hugezero") is None
+    root(**{f"{thp}use_zero_page": "0\n"})
+    assert "use_zero_page is 0 here" in machine.missing_thp("hugezero")
+    assert machine.missing_thp("thp") is None
+    root(**{f"{thp}hugepages-2048kB__enabled": "always inherit madvise [never]\n"})
+    assert machine.thp() == "never"
+    root(**{f"{thp}hugepages-2048kB__enabled": "always [inherit] madvise never\n"})
+    assert machine.thp() == "madvise"
+
+
+SMAPS = """\
+{first:x}-{second:x} rw-p 00000000 00:00 0 
+Size:               4096 kB
+AnonHugePages:      {huge} kB
+VmFlags: rd wr mr mw me ac sd hg 
+{second:x}-{third:x} ---p 00000000 00:00 0 
+AnonHugePages:      2048 kB
+"""  # noqa: W291
+
+
+@pytest.mark.parametrize(
+    ("huge", "words", "found"),
+    [
+        (4096, [1 << 63] * 1024, [0, 1]),
+        (2048, [1 << 63] * 512 + [0] + [1 << 63] * 511, [0]),
+        (2048, [1 << 63] * 1024, None),
+        (0, [1 << 63] * 1024, []),
+        (0, [1 << 63 | 1 << 61] * 512 + [1 << 63] * 512, [0]),
+        (2048, [1 << 63 | 1 << 61] * 512 + [1 << 63] * 512, [0, 1]),
+    ],
+)
+def test_huge_entries_from_smaps(tmp_path, huge, words, found):
+    """A count of a mapping is told apart by what pagemap shows, or it is left open."""
+    first = 1 << 44
+    path = tmp_path / "smaps"
+    path.write_text(SMAPS.format(first=first, second=first + (4 << 20), third=first + (8 << 20), huge=huge))
+    spans = vmas.anon_huge(first, first + (4 << 20), words, str(path))
+    expected = [(first + (block << 21), first + (block + 1 << 21)) for block in found] if found is not None else None
+    assert spans == expected
+
+
+def test_accessible_parts_of_maps(tmp_path):
+    """Neighbouring mappings join, permissions count, and parts outside are cut off."""
+    path = tmp_path / "maps"
+    path.write_text(
+        "1000-3000 r--p 00000000 00:00 0\n3000-5000 rw-p 00000000 00:00 0 [heap]\n"
+        "5000-6000 ---p 00000000 00:00 0\n7000-9000 rw-s 00000000 00:01 5 /memfd:a b (deleted)\n"
+    )
+    assert vmas.accessible(0x2000, 0x8000, False, str(path)) == [(0x2000, 0x5000), (0x7000, 0x8000)]
+    assert vmas.accessible(0x2000, 0x8000, True, str(path)) == [(0x3000, 0x5000), (0x7000, 0x8000)]

@@ -1,0 +1,185 @@
+"""Pin mechanisms: matched exactly, and gup_test's ioctls by numbers and layout."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import itertools
+import os
+import struct
+
+import pytest
+
+from pinhold.scenario.observation import Run
+from pinhold.targets.base import CannotDo
+from pinhold.targets.pins import MECHANISMS
+from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN, Gives, Need, choose
+from pinhold.targets.pins.gup_test import GupTest
+from pinhold.targets.pins.vmsplice import Vmsplice
+
+PAGE = 4096
+NEEDS = [
+    Need(takes, longterm, write, fast, force, readable, writable, user)
+    for takes in (FOLL_PIN, FOLL_GET)
+    for user in ("none", "vfio")
+    for longterm, write, fast, force, readable, writable in itertools.product((False, True), repeat=6)
+]
+
+
+class Kernel:
+    """Answers the ioctls of gup_test as the kernel does from 6.2 to 6.12: one set of pins for everybody."""
+
+    def __init__(self, memory: bytes = b"") -> None:
+        self.calls: list[tuple[int, object]] = []
+        self.memory = memory
+        self.pinned: bytes | None = None
+
+    def ioctl(self, fd: int, request: int, argument: object) -> int:
+        self.calls.append((request, argument))
+        number = request & 0xFF
+        if number == 7:
+            if self.pinned is not None:
+                raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+            self.pinned = self.memory
+        elif number == 8:
+            self.pinned = None
+        elif number == 9:
+            (address,) = struct.unpack("=Q", argument)
+            ctypes.memmove(address, self.pinned, len(self.pinned))
+        return 0
+
+
+@pytest.fixture
+def device(tmp_path):
+    """A file in the place of the debugfs device."""
+    path = tmp_path / "gup_test"
+    path.touch()
+    return str(path)
+
+
+def encoded(direction: int, number: int, size: int) -> int:
+    """An ioctl request as asm-generic/ioctl.h composes it, of magic 'g'."""
+    return direction << 30 | size << 16 | ord("g") << 8 | number
+
+
+@pytest.mark.parametrize(
+    ("write", "fast", "flags"), [(False, False, 0), (True, False, 1), (False, True, 2), (True, True, 3)]
+)
+def test_start_packs_address_size_and_flags(device, write, fast, flags):
+    """START is _IOW('g', 7) with u64 addr, u64 size, u32 flags: 1 is WRITE, 2 is FAST; 24 bytes with padding."""
+    kernel = Kernel()
+    fds, held = GupTest(device, kernel.ioctl).acquire(0x7F0000001000, 3, write, fast)
+    assert held == 3
+    assert kernel.calls == [(encoded(1, 7, 24), struct.pack("<QQII", 0x7F0000001000, 3 * PAGE, flags, 0))]
+    os.close(fds[0])
+
+
+def test_read_copies_every_page_and_stop_releases(device):
+    """READ is _IOW('g', 9) with the address to copy to, STOP is _IO('g', 8); contents come as runs."""
+    kernel = Kernel(b"\1" * PAGE + b"\0" * 2 * PAGE + b"\1\2" * (PAGE // 2))
+    mechanism = GupTest(device, kernel.ioctl)
+    fds, held = mechanism.acquire(0x1000, 4, False, False)
+    assert mechanism.read_back(fds, held) == [Run(0, 1, 1), Run(1, 2, 0), Run(3, 1, -1)]
+    mechanism.release(fds)
+    assert [request for request, _ in kernel.calls[1:]] == [encoded(1, 9, 8), encoded(0, 8, 0)]
+    assert kernel.pinned is None
+    with pytest.raises(OSError):
+        os.fstat(fds[0])
+
+
+def test_a_second_set_of_pins_is_refused_in_words(device):
+    """EINVAL from START is not the scenario's errno: the device is too old or busy."""
+    kernel = Kernel()
+    first, _ = GupTest(device, kernel.ioctl).acquire(0x1000, 1, False, False)
+    with pytest.raises(CannotDo, match=r"older than 6\.2 here, or another set of pins is alive"):
+        GupTest(device, kernel.ioctl).acquire(0x1000, 1, False, False)
+    os.close(first[0])
+
+
+def test_an_errno_of_the_pin_is_passed_on(device):
+    """EFAULT from pin_user_pages() is the outcome of the step."""
+
+    def refuse(fd: int, request: int, argument: object) -> int:
+        raise OSError(errno.EFAULT, os.strerror(errno.EFAULT))
+
+    with pytest.raises(OSError) as caught:
+        GupTest(device, refuse).acquire(0x1000, 1, True, False)
+    assert caught.value.errno == errno.EFAULT
+
+
+def test_gup_test_says_why_it_is_missing(tmp_path, device):
+    """No file and no permission are different reasons; looking opens nothing."""
+    opened = []
+    missing = str(tmp_path / "nothing")
+    assert GupTest(missing, opened.append).unavailable() == f"no {missing} here"
+    assert GupTest(device).unavailable() is None
+    if os.geteuid() != 0:
+        os.chmod(device, 0)
+        assert GupTest(device).unavailable() == f"{device} cannot be opened by this user"
+    assert opened == []
+
+
+@pytest.mark.parametrize("mechanism", MECHANISMS.values(), ids=lambda each: each.name)
+def test_a_mechanism_meets_what_it_gives_and_nothing_else(mechanism):
+    """Each flag of a need that a mechanism meets is one that it can be asked for, and every such need is met."""
+    gives = mechanism.gives
+    for need in NEEDS:
+        exact = (
+            need.takes == gives.takes
+            and {need.longterm} <= gives.longterm
+            and {need.write} <= gives.write
+            and {need.fast} <= gives.fast
+            and {need.force} <= gives.force
+            and {need.user} <= gives.users
+            and not (need.readable and not gives.readable)
+            and not (need.writable and not gives.writable)
+        )
+        assert gives.meets(need) == exact
+
+
+def test_only_gup_test_answers_a_read_only_long_term_pin():
+    """No mechanism but gup_test gives a verdict to the selftest's R/O long-term tests."""
+    for fast in (False, True):
+        need = Need(longterm=True, fast=fast, readable=True)
+        assert [name for name, each in MECHANISMS.items() if each.gives.meets(need)] == ["gup_test"]
+
+
+def test_a_pin_that_does_not_last_never_meets():
+    """A momentary mechanism answers no pin step: pins are held until they are released."""
+    both = frozenset({False, True})
+    momentary = Gives(FOLL_PIN, both, both, both, held=False, readable=True)
+    assert not any(momentary.meets(need) for need in NEEDS)
+
+
+def test_choose_names_need_and_reasons(tmp_path):
+    """The refusal says what is needed, and of each mechanism that would fit why it is not here."""
+    one, other = GupTest(str(tmp_path / "a")), GupTest(str(tmp_path / "b"))
+    with pytest.raises(CannotDo) as caught:
+        choose(Need(longterm=True, readable=True), None, {"one": one, "other": other})
+    assert str(caught.value) == (f"needs a read-only long-term pin: no {tmp_path}/a here; no {tmp_path}/b here")
+
+
+@pytest.mark.parametrize(
+    ("need", "words"),
+    [
+        (Need(write=True), "needs a writable short-term but held pin: gup_test gives long-term pins only"),
+        (Need(longterm=True, force=True), "needs a read-only long-term forced pin:"),
+        (Need(longterm=True, fast=True, user="vfio"), "needs a read-only long-term GUP-fast pin accounted as vfio:"),
+        (Need(longterm=True, writable=True), "needs a read-only long-term pin that can be written through:"),
+    ],
+)
+def test_a_need_that_nothing_gives_is_refused(need, words):
+    """What a mechanism gives besides does not stand in for what is asked."""
+    with pytest.raises(CannotDo) as caught:
+        choose(need, None, MECHANISMS)
+    assert str(caught.value).startswith(words)
+
+
+def test_via_forces_one_mechanism(device):
+    """`via` leaves the choice to the scenario, but the need still has to be met; an unknown name lists the known."""
+    mechanisms = {"gup_test": GupTest(device), "vmsplice": Vmsplice()}
+    assert choose(Need(longterm=True), "gup_test", mechanisms) is mechanisms["gup_test"]
+    with pytest.raises(CannotDo, match="vmsplice gives references by FOLL_GET only"):
+        choose(Need(longterm=True), "vmsplice", mechanisms)
+    with pytest.raises(CannotDo, match="no pin mechanism is called 'vfoi': there are gup_test, vmsplice"):
+        choose(Need(longterm=True), "vfoi", mechanisms)
