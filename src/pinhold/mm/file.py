@@ -1,0 +1,80 @@
+"""Files, as far as their pages go: the page cache of shmem (memfd, tmpfs), ordinary and hugetlbfs files.
+
+The content of a file is the page cache's: nothing is written back or evicted.  Index and size are in units of the file's
+page size; a hugetlb file's unit is its huge page.
+"""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import FILE_HUGETLB, NO_PAGE
+from pinhold.mm.folio import folio_alloc, folio_get, folio_put, page_folio
+from pinhold.mm.kernel import kernel
+from pinhold.mm.state import State
+
+
+@kernel
+def file_create(m: State, file: int, kind: int, order: int) -> None:
+    """Open a fresh file in slot `file`; the caller holds its one use."""
+    m.file_kind[file] = kind
+    m.file_order[file] = order
+    m.file_users[file] = 1
+
+
+@kernel
+def file_free_slot(m: State) -> int:
+    """A slot for a new file, or -1."""
+    for file in range(len(m.file_kind)):
+        if m.file_users[file] == 0:
+            return file
+    return -1
+
+
+@kernel
+def file_put(m: State, file: int) -> None:
+    """One use less (a descriptor or a VMA); with the last one the file and its page cache go."""
+    m.file_users[file] -= 1
+    if m.file_users[file]:
+        return
+    first = file * m.file_pages
+    for slot in range(first, first + m.file_pages):
+        page = m.cache_page[slot]
+        if page != NO_PAGE:
+            m.cache_page[slot] = NO_PAGE
+            folio_put(m, page_folio(m, page))
+    m.file_kind[file] = 0
+    m.file_order[file] = 0
+
+
+@kernel
+def cache_lookup(m: State, file: int, index: int) -> int:
+    """The page cache's page, or NO_PAGE.  Linux: filemap_get_folio()."""
+    if index >= m.file_pages:
+        return NO_PAGE
+    return m.cache_page[file * m.file_pages + index]
+
+
+@kernel
+def cache_add(m: State, file: int, index: int, page: int) -> None:
+    """Give a page with one reference, the cache's, to the page cache.  Linux: filemap_add_folio()."""
+    m.cache_page[file * m.file_pages + index] = page
+    folio = page_folio(m, page)
+    m.folio_file[folio] = file
+    m.folio_index[folio] = index
+
+
+@kernel
+def cache_get_page(m: State, file: int, index: int) -> int:
+    """The file's page with a reference, read in (as zeros) if it was not cached; NO_PAGE where there is no memory.
+
+    Linux: shmem_get_folio(), filemap_fault().
+    """
+    page = cache_lookup(m, file, index)
+    if page == NO_PAGE:
+        if index >= m.file_pages or m.file_kind[file] == FILE_HUGETLB:
+            return NO_PAGE
+        page = folio_alloc(m, 0)
+        if page == NO_PAGE:
+            return NO_PAGE
+        cache_add(m, file, index, page)
+    folio_get(m, page_folio(m, page))
+    return page

@@ -1,0 +1,203 @@
+"""Pages and folios: allocation, references, the per-CPU LRU batch, content.
+
+A page is named by its frame number.  Base pages have state each; a hugetlb folio, however large, has one state entry for
+all its subpages (one content token too), found through its frame number: hugetlb folio k starts at (k + 1) << hugetlb_shift.
+A folio is named by the state index of its head page.
+"""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    FOLIO_ANON,
+    FOLIO_HUGETLB,
+    FOLIO_LRU_BATCH,
+    FOLIO_RESERVED,
+    FOLIO_SWAPCACHE,
+    NO_FILE,
+    NO_PAGE,
+    ZERO_PFN,
+)
+from pinhold.mm.kernel import kernel
+from pinhold.mm.state import State
+
+
+@kernel
+def page_index(m: State, page: int) -> int:
+    """Where the page's state is."""
+    if page < m.nr_pages:
+        return page
+    return m.nr_pages + (page >> m.hugetlb_shift) - 1
+
+
+@kernel
+def page_folio(m: State, page: int) -> int:
+    """The folio that the page belongs to."""
+    if page < m.nr_pages:
+        return page - m.page_offset[page]
+    return m.nr_pages + (page >> m.hugetlb_shift) - 1
+
+
+@kernel
+def folio_page(m: State, folio: int) -> int:
+    """The folio's head page."""
+    if folio < m.nr_pages:
+        return folio
+    return (folio - m.nr_pages + 1) << m.hugetlb_shift
+
+
+@kernel
+def folio_nr_pages(m: State, folio: int) -> int:
+    return 1 << m.folio_order[folio]
+
+
+@kernel
+def folio_test_anon(m: State, folio: int) -> bool:
+    return m.folio_flags[folio] & FOLIO_ANON != 0
+
+
+@kernel
+def folio_test_hugetlb(m: State, folio: int) -> bool:
+    return m.folio_flags[folio] & FOLIO_HUGETLB != 0
+
+
+@kernel
+def folio_test_swapcache(m: State, folio: int) -> bool:
+    return m.folio_flags[folio] & FOLIO_SWAPCACHE != 0
+
+
+@kernel
+def is_zero_page(page: int) -> bool:
+    """Whether this is the 4 KiB shared zero page."""
+    return page == ZERO_PFN
+
+
+@kernel
+def is_huge_zero_page(m: State, page: int) -> bool:
+    """Whether the page lies in the huge zero folio."""
+    return m.huge_zero_page[0] >= 0 and page_folio(m, page) == m.huge_zero_page[0] and page < m.nr_pages
+
+
+@kernel
+def page_free(m: State, page: int) -> bool:
+    return m.folio_refcount[page] == 0 and m.page_offset[page] == 0
+
+
+@kernel
+def folio_alloc(m: State, order: int) -> int:
+    """A folio of 2**order base pages with one reference and content 0; NO_PAGE where there is none."""
+    count = 1 << order
+    start = m.next_page[0] if m.next_fit else 0
+    folio = find_free_pages(m, start, m.nr_pages, count)
+    if folio < 0 and start:
+        folio = find_free_pages(m, 0, start + count, count)
+    if folio < 0:
+        return NO_PAGE
+    if m.next_fit:
+        m.next_page[0] = folio + count
+    m.folio_refcount[folio] = 1
+    m.folio_order[folio] = order
+    for i in range(count):
+        m.page_offset[folio + i] = i
+        m.page_content[folio + i] = 0
+    return folio
+
+
+@kernel
+def find_free_pages(m: State, start: int, end: int, count: int) -> int:
+    """The first free, aligned run of `count` pages in [start, end), or -1."""
+    page = -(-start // count) * count
+    end = min(end, m.nr_pages)
+    while page + count <= end:
+        free = True
+        for i in range(page, page + count):
+            if m.folio_refcount[i] or m.page_offset[i]:
+                free = False
+                break
+        if free:
+            return page
+        page += count
+    return -1
+
+
+@kernel
+def folio_get(m: State, folio: int) -> None:
+    m.folio_refcount[folio] += 1
+
+
+@kernel
+def folio_put(m: State, folio: int) -> None:
+    folio_put_refs(m, folio, 1)
+
+
+@kernel
+def folio_put_refs(m: State, folio: int, refs: int) -> None:
+    """Drop references; the last one frees the folio."""
+    m.folio_refcount[folio] -= refs
+    if m.folio_refcount[folio] == 0:
+        folio_free(m, folio)
+
+
+@kernel
+def folio_free(m: State, folio: int) -> None:
+    """Back to the buddy allocator or to the hugetlb pool.  Linux: __folio_put(), free_huge_folio()."""
+    if folio_test_hugetlb(m, folio):
+        hstate = 0 if m.folio_order[folio] == m.bits else 1
+        m.hugetlb_free[hstate] += 1
+    else:
+        for i in range(folio, folio + folio_nr_pages(m, folio)):
+            m.page_offset[i] = 0
+            m.page_exclusive[i] = 0
+            m.page_content[i] = 0
+    m.page_exclusive[folio] = 0
+    m.page_content[folio] = 0
+    m.folio_flags[folio] = 0
+    m.folio_order[folio] = 0
+    m.folio_file[folio] = NO_FILE
+    m.folio_index[folio] = 0
+    m.folio_swap[folio] = 0
+    for i in range(2):
+        m.folio_mm_id[2 * folio + i] = 0
+        m.folio_mm_id_mapcount[2 * folio + i] = 0
+
+
+@kernel
+def folio_add_lru(m: State, folio: int) -> None:
+    """Put a fresh base page into the CPU's batch of pages on their way to the LRU: one more reference until drained.
+
+    Linux: folio_add_lru() (lru_cache_add() up to 5.15), mm/swap.c.  A large folio drains the batch at once.
+    """
+    if m.folio_order[folio] > 0:
+        lru_add_drain(m)
+        return
+    m.folio_flags[folio] |= FOLIO_LRU_BATCH
+    folio_get(m, folio)
+    m.lru_batch_page[m.lru_batch[0]] = folio
+    m.lru_batch[0] += 1
+    if m.lru_batch[0] == m.lru_batch_size:
+        lru_add_drain(m)
+
+
+@kernel
+def lru_add_drain(m: State) -> None:
+    """Move the batch to the LRU and drop its references.  Linux: lru_add_drain(), mm/swap.c."""
+    for i in range(m.lru_batch[0]):
+        folio = m.lru_batch_page[i]
+        m.lru_batch_page[i] = 0
+        m.folio_flags[folio] &= ~FOLIO_LRU_BATCH
+        folio_put(m, folio)
+    m.lru_batch[0] = 0
+
+
+@kernel
+def folio_copy(m: State, source: int, target: int, count: int) -> None:
+    """Copy the content of `count` base pages (a hugetlb page has one token)."""
+    if source >= m.nr_pages:
+        m.page_content[page_index(m, target)] = m.page_content[page_index(m, source)]
+        return
+    for i in range(count):
+        m.page_content[target + i] = m.page_content[source + i]
+
+
+@kernel
+def folio_reserved(m: State, folio: int) -> bool:
+    return m.folio_flags[folio] & FOLIO_RESERVED != 0

@@ -1,0 +1,338 @@
+"""Get user pages, the slow path: mm/gup.c.
+
+`__get_user_pages` walks a range with mmap_lock held for reading: follow the page tables, fault in what cannot be followed,
+follow again.  `gup_must_unshare` decides whether a read-only pin has to break COW first; the seed's patch is its last rule.
+"""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    AGAIN,
+    BLOCKED,
+    EFAULT,
+    EINVAL,
+    EMLINK,
+    ENOMEM,
+    EOPNOTSUPP,
+    FAULT_FLAG_UNSHARE,
+    FAULT_FLAG_WRITE,
+    FAULT_WROTE,
+    FOLL_ANON,
+    FOLL_COW,
+    FOLL_DUMP,
+    FOLL_FAST_ONLY,
+    FOLL_FORCE,
+    FOLL_GET,
+    FOLL_HONOR_NUMA_FAULT,
+    FOLL_LONGTERM,
+    FOLL_MADV_POPULATE,
+    FOLL_NOFAULT,
+    FOLL_PCI_P2PDMA,
+    FOLL_PIN,
+    FOLL_REMOTE,
+    FOLL_SPLIT_PMD,
+    FOLL_TOUCH,
+    FOLL_TRIED,
+    FOLL_UNLOCKABLE,
+    FOLL_WRITE,
+    NO_PAGE,
+    NO_VMA,
+    PTE_DIRTY,
+    PTE_PRESENT,
+    PTE_PSE,
+    PTE_RW,
+    PTE_SPECIAL,
+    VM_HUGETLB,
+    VM_MAYREAD,
+    VM_MAYWRITE,
+    VM_READ,
+    VM_SHARED,
+    VM_WRITE,
+)
+from pinhold.mm.folio import folio_test_anon, is_huge_zero_page, page_folio
+from pinhold.mm.hugetlb import hugetlb_level
+from pinhold.mm.kernel import kernel
+from pinhold.mm.memory import soft_dirty_write_protected
+from pinhold.mm.pgtable import level_pages, pt_walk, pte_pfn, pte_present
+from pinhold.mm.pin import pin_record, try_grab_folio
+from pinhold.mm.rmap import page_anon_exclusive
+from pinhold.mm.sites import (
+    FOLL_FORCE_FOLLOWS,
+    GUP_ARGS_INVALID,
+    GUP_DIRTY_TRACKED_REFUSED,
+    GUP_VMA_REFUSED,
+    MUST_UNSHARE_ANON,
+    MUST_UNSHARE_COW_MAPPING,
+    MUST_UNSHARE_NO_VMA,
+    UNSHARE_NOT_LONGTERM,
+    UNSHARE_NOT_NEEDED_EXCLUSIVE,
+    UNSHARE_NOT_NEEDED_SHARED_MAPPING,
+    UNSHARE_RULE_ABSENT,
+    decided,
+)
+from pinhold.mm.state import State
+from pinhold.mm.task import FN_FAULT, call, current, finish, goto, mmap_read_lock, mmap_read_unlock
+from pinhold.mm.vma import find_vma, is_cow_mapping, vma_is_anonymous, vma_is_hugetlb, vma_needs_dirty_tracking
+
+UNSHARE_NONE, UNSHARE_ANON, UNSHARE_COW_LONGTERM = 0, 1, 2
+
+GET_USER_PAGES, GET_USER_PAGES_FAST, PIN_USER_PAGES, PIN_USER_PAGES_FAST = 0, 1, 2, 3
+"""The entry points that callers name; *_remote and *_unlocked check alike."""
+
+NO_PAGES = 1
+
+INTERNAL_FLAGS = (
+    FOLL_TOUCH | FOLL_TRIED | FOLL_REMOTE | FOLL_PIN | FOLL_FAST_ONLY | FOLL_UNLOCKABLE | FOLL_MADV_POPULATE
+)
+FAST_FLAGS = FOLL_WRITE | FOLL_LONGTERM | FOLL_FORCE | FOLL_PIN | FOLL_GET | FOLL_FAST_ONLY
+FAST_FLAGS_SINCE_6_2 = FAST_FLAGS | FOLL_NOFAULT | FOLL_PCI_P2PDMA | FOLL_HONOR_NUMA_FAULT
+
+GUP_LOCK, GUP_PAGE, GUP_FAULTED = 0, 1, 2
+
+
+@kernel
+def is_valid_gup_args(m: State, api: int, flags: int) -> int:
+    """0, or what the entry point returns for flags that its callers must not combine: -EINVAL, or NO_PAGES.
+
+    pin_user_pages() and its slow kin return 0 pages, not an error, since 6.3.  Since 6.3 one function checks all (is_valid_gup_args(), d64e2dbc33a1): flags internal to GUP, PIN with GET, LONGTERM
+    without PIN, LONGTERM with PCI_P2PDMA.  Before, each entry point refuses for itself: PIN or LONGTERM in get_*, GET in
+    pin_*.  The fast entry points also refuse what the fast walk does not know.
+    """
+    fast = api in (GET_USER_PAGES_FAST, PIN_USER_PAGES_FAST)
+    pin = api in (PIN_USER_PAGES, PIN_USER_PAGES_FAST)
+    known = FAST_FLAGS_SINCE_6_2
+    if m.rule_gup_args == 0:
+        known = FAST_FLAGS | (0 if m.rule_gup_unshares == UNSHARE_NONE else FOLL_NOFAULT)
+    bad = fast and flags & ~known != 0
+    if m.rule_gup_args:
+        bad = bad or flags & INTERNAL_FLAGS != 0 or (pin and flags & FOLL_GET != 0)
+        bad = bad or (not pin and flags & FOLL_LONGTERM != 0)
+        bad = bad or flags & (FOLL_LONGTERM | FOLL_PCI_P2PDMA) == FOLL_LONGTERM | FOLL_PCI_P2PDMA
+    elif pin:
+        bad = bad or flags & FOLL_GET != 0
+    else:
+        bad = bad or flags & (FOLL_PIN | FOLL_LONGTERM) != 0
+    if not bad:
+        return 0
+    decided(m, GUP_ARGS_INVALID)
+    return NO_PAGES if m.rule_gup_args and api == PIN_USER_PAGES else -EINVAL
+
+
+@kernel
+def gup_must_unshare(m: State, vma: int, flags: int, page: int) -> bool:
+    """Whether a read-only pin of `page`, whose entry is not writable, has to break COW first.
+
+    vma: index, or NO_VMA from GUP-fast, which has none and can only answer "perhaps": the slow path decides.  A pin that is
+    not long-term is a snapshot of what is not anonymous.  Linux: gup_must_unshare() (include/linux/mm.h, later
+    mm/internal.h); a7f226604170 (5.19) for anonymous pages, 84209e87c696 (6.2) for all others.
+    """
+    if flags & FOLL_WRITE or not flags & FOLL_PIN:
+        return False
+    if m.rule_gup_unshares == UNSHARE_NONE:
+        decided(m, UNSHARE_RULE_ABSENT)
+        return False
+    if folio_test_anon(m, page_folio(m, page)):
+        if gup_page_exclusive(m, page):
+            decided(m, UNSHARE_NOT_NEEDED_EXCLUSIVE)
+            return False
+        decided(m, MUST_UNSHARE_ANON)
+        return True
+    if m.rule_gup_unshares < UNSHARE_COW_LONGTERM:
+        decided(m, UNSHARE_RULE_ABSENT)
+        return False
+    if not flags & FOLL_LONGTERM:
+        decided(m, UNSHARE_NOT_LONGTERM)
+        return False
+    if vma == NO_VMA:
+        decided(m, MUST_UNSHARE_NO_VMA)
+        return True
+    if is_cow_mapping(m.vma_flags[vma]):
+        decided(m, MUST_UNSHARE_COW_MAPPING)
+        return True
+    decided(m, UNSHARE_NOT_NEEDED_SHARED_MAPPING)
+    return False
+
+
+@kernel
+def gup_page_exclusive(m: State, page: int) -> bool:
+    """PageAnonExclusive as GUP asks for it: of the page mapped by a PTE, of the head where a PMD maps the folio."""
+    folio = page_folio(m, page)
+    if m.folio_entire_mapcount[folio] > 0 and folio < m.nr_pages:
+        return m.page_exclusive[folio] != 0 or m.page_exclusive[page] != 0
+    return page_anon_exclusive(m, page)
+
+
+@kernel
+def check_vma_flags(m: State, vma: int, flags: int) -> int:
+    """0, or the errno (negative) for a VMA that the request may not touch.  Linux: check_vma_flags() (mm/gup.c).
+
+    Writing without VM_WRITE takes FOLL_FORCE and a COW mapping.  A writable long-term pin of a shared file mapping whose
+    file system tracks dirtying is refused since 8ac268436e6d (6.5).  A forced write to hugetlb: refused from f347454d0341.
+    """
+    vm_flags = m.vma_flags[vma]
+    if flags & FOLL_ANON and not vma_is_anonymous(m, vma):
+        return -EFAULT
+    if flags & FOLL_SPLIT_PMD and vm_flags & VM_HUGETLB:
+        return -EOPNOTSUPP
+    if flags & FOLL_WRITE:
+        if gup_dirty_tracked(m, vma, flags):
+            decided(m, GUP_DIRTY_TRACKED_REFUSED)
+            return -EFAULT
+        if not vm_flags & VM_WRITE:
+            refused = not flags & FOLL_FORCE or not is_cow_mapping(vm_flags)
+            if refused or (vm_flags & VM_HUGETLB and m.rule_hugetlb_force_write == 1):
+                decided(m, GUP_VMA_REFUSED)
+                return -EFAULT
+    elif not vm_flags & VM_READ and (not flags & FOLL_FORCE or not vm_flags & VM_MAYREAD):
+        decided(m, GUP_VMA_REFUSED)
+        return -EFAULT
+    return 0
+
+
+@kernel
+def gup_dirty_tracked(m: State, vma: int, flags: int) -> bool:
+    """Whether the pin would write behind the back of a file system that tracks dirtying."""
+    longterm = flags & (FOLL_PIN | FOLL_LONGTERM) == FOLL_PIN | FOLL_LONGTERM
+    return longterm and m.rule_longterm_dirty_tracked != 0 and vma_needs_dirty_tracking(m, vma)
+
+
+@kernel
+def can_follow_write(m: State, vma: int, flags: int, entry: int, page: int) -> bool:
+    """Whether a write request may use this entry.
+
+    FOLL_FORCE may write through an entry that is not writable, in a private mapping without VM_WRITE, once COW is broken:
+    known from the exclusive mark since 5535be309971 (6.0), before from a dirty entry after a write fault (FOLL_COW).
+    Linux: can_follow_write_pte(), can_follow_write_pmd().
+    """
+    if entry & PTE_RW:
+        return True
+    if not flags & FOLL_FORCE:
+        return False
+    if m.rule_foll_force == 0:
+        follows = flags & FOLL_COW != 0 and entry & PTE_DIRTY != 0
+    else:
+        vm_flags = m.vma_flags[vma]
+        follows = not vm_flags & (VM_SHARED | VM_WRITE) and vm_flags & VM_MAYWRITE != 0
+        follows = follows and folio_test_anon(m, page_folio(m, page)) and gup_page_exclusive(m, page)
+        follows = follows and not soft_dirty_write_protected(m, vma, entry)
+    if follows:
+        decided(m, FOLL_FORCE_FOLLOWS)
+    return follows
+
+
+@kernel
+def follow_entry(m: State, vma: int, addr: int, flags: int) -> int:
+    """The slot of the entry that maps `addr` as the request needs it, or -EFAULT (fault it in), or -EMLINK (unshare it).
+
+    Linux: follow_page_pte(), follow_trans_huge_pmd() (follow_huge_pmd() since 6.8), and for hugetlb
+    __follow_hugetlb_must_fault() (up to 6.4, since then folded into the same walk).
+    """
+    mm = vma // m.vmas_per_mm
+    level = 0
+    if vma_is_hugetlb(m, vma):
+        level = hugetlb_level(m, m.vma_order[vma])
+    slot = pt_walk(m, mm, addr, level)
+    if slot < 0 and m.levels > 1 and level == 0:
+        level = 1
+        slot = pt_walk(m, mm, addr, 1)
+        if slot >= 0 and not m.pte[slot] & PTE_PSE:
+            return -EFAULT
+    if slot < 0 or not pte_present(m.pte[slot]):
+        return -EFAULT
+    entry = m.pte[slot]
+    page = pte_pfn(entry) + (addr & (level_pages(m, level) - 1))
+    if not entry & PTE_PRESENT and not flags & FOLL_FORCE:
+        return -EFAULT
+    if flags & FOLL_DUMP and (entry & PTE_SPECIAL or is_huge_zero_page(m, page)):
+        return -EFAULT  # core dumps leave the zero pages out: the fault finds nothing to do and the caller gives up
+    if flags & FOLL_WRITE and not can_follow_write(m, vma, flags, entry, page):
+        return -EFAULT
+    if not entry & PTE_RW and gup_must_unshare(m, vma, flags, page):
+        return -EMLINK
+    return slot
+
+
+@kernel
+def entry_level(m: State, vma: int, addr: int) -> int:
+    """The level of the leaf that follow_entry found."""
+    if vma_is_hugetlb(m, vma):
+        return hugetlb_level(m, m.vma_order[vma])
+    return 0 if pt_walk(m, vma // m.vmas_per_mm, addr, 0) >= 0 else 1
+
+
+@kernel
+def gup_slow(m: State, task: int) -> int:
+    """One step of __get_user_pages().  act_addr … act_end: what is left; act_flags; act_arg: the pin that takes the pages
+    (NO_PAGE: none, populate only).  Result: 0, or a negative errno when not even one page could be had."""
+    act = current(m, task)
+    mm = m.act_mm[act]
+    pc = m.act_pc[act]
+    if pc == GUP_LOCK:
+        if mmap_read_lock(m, mm) == BLOCKED:
+            return BLOCKED
+        return goto(m, act, GUP_PAGE)
+    if pc == GUP_FAULTED:
+        err = faultin_result(m, act, m.task_result[task])
+        if err:
+            mmap_read_unlock(m, mm)
+            return finish(m, task, err)
+        m.act_pc[act] = GUP_PAGE
+    left = m.batch
+    while left > 0 and m.act_addr[act] < m.act_end[act]:
+        vma = find_vma(m, mm, m.act_addr[act])
+        err = -EFAULT if vma == NO_VMA else check_vma_flags(m, vma, m.act_flags[act])
+        slot = err
+        if err == 0:
+            slot = follow_entry(m, vma, m.act_addr[act], m.act_flags[act])
+            if slot < 0 and not m.act_flags[act] & FOLL_NOFAULT:
+                return faultin_page(m, task, act, slot == -EMLINK)
+        if slot < 0 or not grab_entry(m, act, vma, slot):
+            mmap_read_unlock(m, mm)
+            return finish(m, task, err if err else -EFAULT if slot < 0 else -ENOMEM)
+        left -= 1
+    if m.act_addr[act] < m.act_end[act]:
+        return AGAIN
+    mmap_read_unlock(m, mm)
+    return finish(m, task, 0)
+
+
+@kernel
+def faultin_page(m: State, task: int, act: int, unshare: int) -> int:
+    """Fault in, or unshare, the page at act_addr.  Linux: faultin_page()."""
+    fault_flags = 0
+    if m.act_flags[act] & FOLL_WRITE:
+        fault_flags |= FAULT_FLAG_WRITE
+    if unshare:
+        fault_flags |= FAULT_FLAG_UNSHARE
+    m.act_pc[act] = GUP_FAULTED
+    return call(m, task, FN_FAULT, m.act_mm[act], m.act_addr[act], 0, fault_flags, 0)
+
+
+@kernel
+def faultin_result(m: State, act: int, result: int) -> int:
+    """0: follow again.  A write fault resolved in a mapping without VM_WRITE sets FOLL_COW where the kernel has that."""
+    if result < 0:
+        return result
+    if result == FAULT_WROTE and m.rule_foll_force == 0:
+        vma = find_vma(m, m.act_mm[act], m.act_addr[act])
+        if vma != NO_VMA and not m.vma_flags[vma] & VM_WRITE:
+            m.act_flags[act] |= FOLL_COW
+    return 0
+
+
+@kernel
+def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
+    """Take what the entry maps, up to its or the range's end, for the pin; False: the pin has no room."""
+    addr = m.act_addr[act]
+    pages = level_pages(m, entry_level(m, vma, addr))
+    offset = addr & (pages - 1)
+    count = min(pages - offset, m.act_end[act] - addr)
+    page = pte_pfn(m.pte[slot]) + offset
+    m.act_addr[act] = addr + count
+    m.act_flags[act] &= ~FOLL_COW
+    if m.act_arg[act] == NO_PAGE:
+        return True
+    if not pin_record(m, m.act_arg[act], page, count):
+        m.act_addr[act] = addr
+        return False
+    return try_grab_folio(m, page, count, m.act_flags[act])

@@ -1,0 +1,263 @@
+"""Transparent huge pages mapped by a PMD: mm/huge_memory.c.
+
+A THP is anonymous memory of one PMD's size.  The huge zero folio is its zero page: read-only, one for all, not counted by
+mappings; a process that has used it keeps one use until it exits.
+"""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    ENOMEM,
+    FAULT_ALLOCATED,
+    FAULT_DONE,
+    FAULT_FALLBACK,
+    FAULT_FLAG_UNSHARE,
+    FAULT_FLAG_WRITE,
+    FAULT_WROTE,
+    NO_PAGE,
+    NO_VMA,
+    PTE_ACCESSED,
+    PTE_PRESENT,
+    PTE_PSE,
+    PTE_RW,
+    PTE_SPECIAL,
+    PTE_USER,
+    VM_HUGEPAGE,
+    VM_HUGETLB,
+    VM_NOHUGEPAGE,
+    ZERO_PFN,
+)
+from pinhold.mm.folio import folio_add_lru, folio_alloc, folio_put, folio_test_swapcache, is_huge_zero_page
+from pinhold.mm.kernel import kernel
+from pinhold.mm.pgtable import (
+    entry_flags,
+    level_pages,
+    mk_pte,
+    pt_walk,
+    pte_mkdirty,
+    pte_pfn,
+    table_alloc,
+)
+from pinhold.mm.rmap import (
+    folio_add_rmap_entire,
+    folio_mapcount,
+    folio_remove_rmap_entire,
+    folio_set_anon,
+    page_anon_exclusive,
+    set_page_anon_exclusive,
+    split_entire_mapping,
+)
+from pinhold.mm.sites import (
+    HUGE_WP_REUSE_EXCLUSIVE,
+    HUGE_WP_REUSE_MAPCOUNT,
+    HUGE_WP_REUSE_REFCOUNT,
+    HUGE_WP_SPLIT,
+    HUGE_ZERO_READ,
+    HUGE_ZERO_WP_SPLIT,
+    HUGE_ZERO_WP_THP,
+    decided,
+)
+from pinhold.mm.state import State
+from pinhold.mm.vma import find_vma, maybe_mkwrite, vm_page_prot, vma_is_anonymous
+
+
+@kernel
+def thp_suitable(m: State, vma: int, addr: int) -> bool:
+    """Whether a fault at `addr` may map a whole THP.  Linux: thp_vma_allowable_order() and thp_vma_suitable_order()."""
+    flags = m.vma_flags[vma]
+    if m.config_thp == 0 or not vma_is_anonymous(m, vma) or flags & (VM_NOHUGEPAGE | VM_HUGETLB):
+        return False
+    if m.config_thp == 1 and not flags & VM_HUGEPAGE:
+        return False
+    start = addr & -level_pages(m, 1)
+    return start >= m.vma_start[vma] and start + level_pages(m, 1) <= m.vma_end[vma]
+
+
+@kernel
+def huge_zero_folio(m: State, mm: int) -> int:
+    """The huge zero folio, made at its first use; NO_PAGE where there is no memory.  Linux: mm_get_huge_zero_folio()."""
+    if m.huge_zero_page[0] == NO_PAGE:
+        m.huge_zero_page[0] = folio_alloc(m, m.bits)
+    if m.huge_zero_page[0] != NO_PAGE:
+        m.mm_huge_zero[mm] = 1
+    return m.huge_zero_page[0]
+
+
+@kernel
+def do_huge_pmd_anonymous_page(m: State, act: int, vma: int, slot: int) -> int:
+    """Nothing there yet: a read maps the huge zero folio, a write a fresh THP; base pages where neither can be had.
+
+    The anon_vma is made before either, so fork() copies even a mapping that was only read.
+    """
+    m.vma_anon[vma] = 1
+    if not m.act_flags[act] & FAULT_FLAG_WRITE and m.config_use_zero_page:
+        folio = huge_zero_folio(m, m.act_mm[act])
+        if folio == NO_PAGE:
+            return FAULT_FALLBACK
+        decided(m, HUGE_ZERO_READ)
+        flags = vm_page_prot(m, vma) | PTE_PSE | PTE_ACCESSED
+        m.pte[slot] = mk_pte(folio, flags | (PTE_SPECIAL if m.rule_huge_zero_special else 0))
+        return FAULT_DONE
+    return thp_alloc(m, act, slot)
+
+
+@kernel
+def thp_alloc(m: State, act: int, slot: int) -> int:
+    """Allocate a THP, to be installed if the entry stays what it is."""
+    folio = folio_alloc(m, m.bits)
+    if folio == NO_PAGE:
+        return FAULT_FALLBACK
+    m.act_new[act] = folio
+    m.act_entry[act] = m.pte[slot]
+    return FAULT_ALLOCATED
+
+
+@kernel
+def huge_install(m: State, act: int) -> int:
+    """Under the lock: map the new THP writable, if the VMA is, unless the entry has changed.
+
+    Linux: map_anon_folio_pmd_pf() (__do_huge_pmd_anonymous_page() up to 6.12).
+    """
+    mm = m.act_mm[act]
+    new = m.act_new[act]
+    vma = find_vma(m, mm, m.act_addr[act])
+    slot = pt_walk(m, mm, m.act_addr[act], 1)
+    if vma == NO_VMA or slot < 0 or m.pte[slot] != m.act_entry[act]:
+        folio_put(m, new)
+        return FAULT_DONE
+    folio_set_anon(m, new)
+    set_page_anon_exclusive(m, new)
+    folio_add_rmap_entire(m, mm, new)
+    entry = mk_pte(new, vm_page_prot(m, vma) | PTE_PSE | PTE_ACCESSED)
+    m.pte[slot] = maybe_mkwrite(m, vma, pte_mkdirty(m, entry))
+    folio_add_lru(m, new)
+    return FAULT_WROTE if m.act_flags[act] & FAULT_FLAG_WRITE else FAULT_DONE
+
+
+@kernel
+def do_huge_pmd_wp_page(m: State, act: int, vma: int, slot: int) -> int:
+    """A write, or an unshare, meets a read-only PMD: reuse the THP, or split the mapping and go on with base pages.
+
+    Linux: do_huge_pmd_wp_page(); reuse by map and swap counts up to 5.17, by references since 3bff7e3f1f16 (5.18).
+    """
+    entry = m.pte[slot]
+    folio = pte_pfn(entry)
+    if is_huge_zero_page(m, folio):
+        if m.rule_huge_zero_wp:
+            decided(m, HUGE_ZERO_WP_THP)
+            result = thp_alloc(m, act, slot)
+            if result == FAULT_ALLOCATED:
+                return result
+        decided(m, HUGE_ZERO_WP_SPLIT)
+        split_huge_pmd(m, m.act_mm[act], m.act_addr[act])
+        return FAULT_FALLBACK
+    if huge_can_reuse(m, folio):
+        set_page_anon_exclusive(m, folio)
+        if m.act_flags[act] & FAULT_FLAG_UNSHARE:
+            return FAULT_DONE
+        m.pte[slot] = maybe_mkwrite(m, vma, pte_mkdirty(m, entry | PTE_ACCESSED))
+        return FAULT_WROTE
+    decided(m, HUGE_WP_SPLIT)
+    if split_huge_pmd(m, m.act_mm[act], m.act_addr[act]) < 0:
+        return -ENOMEM
+    return FAULT_FALLBACK
+
+
+@kernel
+def huge_can_reuse(m: State, folio: int) -> bool:
+    """Whether the PMD-mapped THP is the faulting process's alone."""
+    if page_anon_exclusive(m, folio):
+        decided(m, HUGE_WP_REUSE_EXCLUSIVE)
+        return True
+    if m.rule_huge_wp_reuse == 0:
+        if page_trans_huge_mapcount(m, folio) != 1 or folio_test_swapcache(m, folio):
+            return False
+        decided(m, HUGE_WP_REUSE_MAPCOUNT)
+        return True
+    if m.folio_refcount[folio] != 1:
+        return False
+    decided(m, HUGE_WP_REUSE_REFCOUNT)
+    return True
+
+
+@kernel
+def page_trans_huge_mapcount(m: State, folio: int) -> int:
+    """The highest number of mappings that any page of the THP has: what 5.10 judges reuse by."""
+    most = 0
+    for page in range(folio, folio + (1 << m.folio_order[folio])):
+        most = max(most, m.page_mapcount[page])
+    return most + m.folio_entire_mapcount[folio]
+
+
+@kernel
+def split_huge_pmd(m: State, mm: int, addr: int) -> int:
+    """Map the same pages by PTEs instead of a PMD; the folio stays whole.  0 (also where there is no PMD leaf), or -ENOMEM.
+
+    Linux: __split_huge_pmd_locked(), __split_huge_zero_page_pmd().
+    """
+    slot = pt_walk(m, mm, addr, 1)
+    if slot < 0 or not m.pte[slot] & PTE_PSE:
+        return 0
+    table = table_alloc(m)
+    if table < 0:
+        return -ENOMEM
+    old = m.pte[slot]
+    folio = pte_pfn(old)
+    flags = entry_flags(old) & ~PTE_PSE & ~PTE_SPECIAL
+    if is_huge_zero_page(m, folio):
+        for i in range(1 << m.bits):
+            m.pte[(table << m.bits) + i] = mk_pte(ZERO_PFN, flags & ~PTE_RW | PTE_SPECIAL)
+    else:
+        split_entire_mapping(m, mm, folio)
+        for i in range(1 << m.bits):
+            m.pte[(table << m.bits) + i] = mk_pte(folio + i, flags)
+    m.pte[slot] = mk_pte(table, PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED)
+    return 0
+
+
+@kernel
+def split_huge_range(m: State, mm: int, start: int, end: int) -> int:
+    """Split the PMD leaves that only partly lie in [start, end).  0, or -ENOMEM."""
+    span = level_pages(m, 1)
+    if m.levels == 1:
+        return 0
+    if start % span and split_huge_pmd(m, mm, start) < 0:
+        return -ENOMEM
+    if end % span and split_huge_pmd(m, mm, end) < 0:
+        return -ENOMEM
+    return 0
+
+
+@kernel
+def zap_huge_pmd(m: State, mm: int, slot: int) -> None:
+    """Remove a PMD mapping and its reference."""
+    folio = pte_pfn(m.pte[slot])
+    m.pte[slot] = 0
+    if not is_huge_zero_page(m, folio):
+        folio_remove_rmap_entire(m, mm, folio)
+        folio_put(m, folio)
+
+
+@kernel
+def split_folio(m: State, folio: int) -> bool:
+    """Make a large folio into base pages, if nothing but its PTE mappings holds it.
+
+    Linux: split_huge_page_to_list_to_order(); each page keeps its own mappings and exclusive mark.
+    """
+    if m.folio_entire_mapcount[folio] or m.folio_refcount[folio] != folio_mapcount(m, folio):
+        return False
+    pages = 1 << m.folio_order[folio]
+    flags = m.folio_flags[folio] & 0x1F
+    m.folio_large_mapcount[folio] = 0
+    for i in range(2 * folio, 2 * folio + 2):
+        m.folio_mm_id[i] = 0
+        m.folio_mm_id_mapcount[i] = 0
+    for page in range(folio, folio + pages):
+        m.page_offset[page] = 0
+        m.folio_order[page] = 0
+        m.folio_refcount[page] = m.page_mapcount[page]
+        m.folio_flags[page] = flags if m.page_mapcount[page] else 0
+        if not m.page_mapcount[page]:
+            m.page_content[page] = 0
+            m.page_exclusive[page] = 0
+    return True

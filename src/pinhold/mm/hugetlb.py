@@ -1,0 +1,297 @@
+"""hugetlb: pools of huge pages, their reserves, faults: mm/hugetlb.c.
+
+hstate 0 is the PMD size (2 MiB), hstate 1 the PUD size (1 GiB).  A private mapping reserves a page per unit when it is
+made; only its owner, not a forked child, may draw on the reserve.  Reuse at a write is by mapcount alone, in every release:
+harmless FOLL_GET references must not make the owner run out of pages.
+"""
+
+from __future__ import annotations
+
+from pinhold.mm.file import cache_add, cache_lookup
+from pinhold.mm.flags import (
+    EFAULT,
+    ENOMEM,
+    FAULT_ALLOCATED,
+    FAULT_DONE,
+    FAULT_FLAG_UNSHARE,
+    FAULT_FLAG_WRITE,
+    FAULT_WROTE,
+    FOLIO_HUGETLB,
+    NO_FILE,
+    NO_PAGE,
+    NO_VMA,
+    PTE_ACCESSED,
+    PTE_PSE,
+    PTE_RW,
+    VM_HUGETLB,
+    VM_SHARED,
+    VM_WRITE,
+)
+from pinhold.mm.folio import folio_copy, folio_get, folio_page, folio_put, folio_test_anon, page_folio, page_index
+from pinhold.mm.kernel import kernel
+from pinhold.mm.pgtable import mk_pte, pt_alloc, pt_walk, pte_mkdirty, pte_pfn
+from pinhold.mm.rmap import (
+    folio_add_rmap_entire,
+    folio_mapcount,
+    folio_remove_rmap_entire,
+    folio_set_anon,
+    set_page_anon_exclusive,
+)
+from pinhold.mm.sites import (
+    HUGETLB_FORCE_REFUSED,
+    HUGETLB_UNMAP_CHILDREN,
+    HUGETLB_WP_COPY,
+    HUGETLB_WP_REUSE_MAPCOUNT,
+    UNSHARE_NOT_ANON,
+    decided,
+)
+from pinhold.mm.state import State
+from pinhold.mm.vma import find_vma, vm_page_prot
+
+
+@kernel
+def hstate_of(m: State, order: int) -> int:
+    return 0 if order == m.bits else 1
+
+
+@kernel
+def hugetlb_level(m: State, order: int) -> int:
+    """The page-table level whose entry maps a huge page of this order."""
+    return order // m.bits
+
+
+@kernel
+def hugetlb_reserve(m: State, vma: int) -> int:
+    """Reserve a page per unit for a fresh private mapping.  0, or -ENOMEM.  Linux: hugetlb_reserve_pages()."""
+    hstate = hstate_of(m, m.vma_order[vma])
+    units = (m.vma_end[vma] - m.vma_start[vma]) >> m.vma_order[vma]
+    if m.hugetlb_free[hstate] - m.hugetlb_reserved[hstate] < units:
+        return -ENOMEM
+    m.hugetlb_reserved[hstate] += units
+    m.vma_reserve[vma] = units
+    m.vma_reserve_owner[vma] = 1
+    return 0
+
+
+@kernel
+def hugetlb_unreserve(m: State, vma: int) -> None:
+    """Give back what is left of the reserve.  Linux: hugetlb_vm_op_close()."""
+    m.hugetlb_reserved[hstate_of(m, m.vma_order[vma])] -= m.vma_reserve[vma]
+    m.vma_reserve[vma] = 0
+    m.vma_reserve_owner[vma] = 0
+
+
+@kernel
+def alloc_hugetlb_folio(m: State, order: int, vma: int, avoid_reserve: int) -> int:
+    """A huge page from the pool, of content 0 and with one reference; NO_PAGE where there is none for this VMA.
+
+    vma NO_VMA: for a file, outside all reserves.  Linux: alloc_hugetlb_folio(), dequeue_hugetlb_folio_vma().
+    """
+    hstate = hstate_of(m, order)
+    use_reserve = vma != NO_VMA and not avoid_reserve and m.vma_reserve[vma] > 0
+    if not use_reserve and m.hugetlb_free[hstate] - m.hugetlb_reserved[hstate] <= 0:
+        return NO_PAGE
+    for folio in range(m.nr_pages, m.nr_pages + m.nr_hugetlb):
+        if m.folio_refcount[folio] == 0:
+            m.hugetlb_free[hstate] -= 1
+            if use_reserve:
+                m.hugetlb_reserved[hstate] -= 1
+                m.vma_reserve[vma] -= 1
+            m.folio_refcount[folio] = 1
+            m.folio_order[folio] = order
+            m.folio_flags[folio] = FOLIO_HUGETLB
+            return folio_page(m, folio)
+    return NO_PAGE
+
+
+@kernel
+def hugetlb_fault(m: State, act: int, vma: int) -> int:
+    """Decide what a fault on hugetlb memory needs."""
+    mm = m.act_mm[act]
+    order = m.vma_order[vma]
+    slot = pt_alloc(m, mm, m.act_addr[act], hugetlb_level(m, order))
+    if slot < 0:
+        return -ENOMEM
+    entry = m.pte[slot]
+    m.act_entry[act] = entry
+    m.act_page[act] = NO_PAGE
+    if entry == 0:
+        return hugetlb_no_page(m, act, vma, slot)
+    if m.act_flags[act] & (FAULT_FLAG_WRITE | FAULT_FLAG_UNSHARE) and not entry & PTE_RW:
+        return hugetlb_wp(m, act, vma, slot)
+    if m.act_flags[act] & FAULT_FLAG_WRITE:
+        entry = pte_mkdirty(m, entry)
+    m.pte[slot] = entry | PTE_ACCESSED
+    return FAULT_DONE
+
+
+@kernel
+def hugetlb_file_index(m: State, vma: int, addr: int) -> int:
+    """Index into the file, in huge pages."""
+    return (m.vma_pgoff[vma] + addr - m.vma_start[vma]) >> m.vma_order[vma]
+
+
+@kernel
+def hugetlb_no_page(m: State, act: int, vma: int, slot: int) -> int:
+    """Nothing mapped: the file's page if it is cached; else a new page, the file's if shared, anonymous if private.
+
+    There is no zero page: a private read fault allocates.  A private write goes on to copy the file's page.
+    """
+    index = hugetlb_file_index(m, vma, m.act_addr[act])
+    page = cache_lookup(m, m.vma_file[vma], index)
+    if page == NO_PAGE:
+        page = alloc_hugetlb_folio(m, m.vma_order[vma], vma, 0)
+        if page == NO_PAGE:
+            return -EFAULT
+        if not m.vma_flags[vma] & VM_SHARED:
+            m.vma_anon[vma] = 1
+            m.act_new[act] = page
+            return FAULT_ALLOCATED
+        cache_add(m, m.vma_file[vma], index, page)
+    folio = page_folio(m, page)
+    folio_get(m, folio)
+    folio_add_rmap_entire(m, m.act_mm[act], folio)
+    m.pte[slot] = hugetlb_entry(m, vma, page, m.vma_flags[vma] & VM_SHARED)
+    m.act_entry[act] = m.pte[slot]
+    if m.act_flags[act] & FAULT_FLAG_WRITE and not m.vma_flags[vma] & VM_SHARED:
+        return hugetlb_wp(m, act, vma, slot)
+    return FAULT_DONE
+
+
+@kernel
+def hugetlb_entry(m: State, vma: int, page: int, writable: int) -> int:
+    """A fresh entry: writable and dirty if asked and the VMA is.  Linux: make_huge_pte()."""
+    entry = mk_pte(page, vm_page_prot(m, vma) & ~PTE_RW | PTE_PSE | PTE_ACCESSED)
+    if writable and m.vma_flags[vma] & VM_WRITE:
+        entry = pte_mkdirty(m, entry) | PTE_RW
+    return entry
+
+
+@kernel
+def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
+    """A write, or an unshare, meets a read-only entry: reuse, or copy.
+
+    Linux: hugetlb_wp() (hugetlb_cow() up to 5.18).
+    """
+    unshare = m.act_flags[act] & FAULT_FLAG_UNSHARE
+    entry = m.pte[slot]
+    folio = page_folio(m, pte_pfn(entry))
+    if not unshare and not m.vma_flags[vma] & VM_WRITE and m.rule_hugetlb_force_write == 1:
+        decided(m, HUGETLB_FORCE_REFUSED)
+        return -EFAULT
+    if m.vma_flags[vma] & VM_SHARED:
+        if not unshare:
+            m.pte[slot] = pte_mkdirty(m, entry) | PTE_RW
+        return FAULT_DONE
+    anon = folio_test_anon(m, folio)
+    if unshare and not anon and m.rule_unshare_breaks < 2:
+        decided(m, UNSHARE_NOT_ANON)
+        return FAULT_DONE
+    if anon and folio_mapcount(m, folio) == 1:
+        decided(m, HUGETLB_WP_REUSE_MAPCOUNT)
+        set_page_anon_exclusive(m, pte_pfn(entry))
+        if unshare:
+            return FAULT_DONE
+        m.pte[slot] = hugetlb_writable(m, vma, entry)
+        return FAULT_WROTE
+    decided(m, HUGETLB_WP_COPY)
+    outside_reserve = m.vma_reserve_owner[vma] and anon
+    new = alloc_hugetlb_folio(m, m.vma_order[vma], vma, outside_reserve)
+    if new == NO_PAGE and outside_reserve:
+        unmap_ref_private(m, vma, m.act_addr[act], folio)
+        return FAULT_DONE
+    if new == NO_PAGE:
+        return -EFAULT
+    folio_get(m, folio)
+    folio_copy(m, pte_pfn(entry), new, 1)
+    m.vma_anon[vma] = 1
+    m.act_page[act] = pte_pfn(entry)
+    m.act_new[act] = new
+    return FAULT_ALLOCATED
+
+
+@kernel
+def hugetlb_writable(m: State, vma: int, entry: int) -> int:
+    """Writable and dirty; a forced write keeps the entry read-only where the kernel supports that."""
+    entry = pte_mkdirty(m, entry)
+    if m.vma_flags[vma] & VM_WRITE or m.rule_hugetlb_force_write == 0:
+        entry |= PTE_RW
+    return entry
+
+
+@kernel
+def hugetlb_install(m: State, act: int) -> int:
+    """Under the lock: install the new anonymous huge page unless the entry has changed."""
+    mm = m.act_mm[act]
+    page = m.act_new[act]
+    new = page_folio(m, page)
+    old = m.act_entry[act]
+    vma = find_vma(m, mm, m.act_addr[act])
+    source = m.act_page[act]
+    slot = NO_VMA
+    if vma != NO_VMA and m.vma_flags[vma] & VM_HUGETLB:
+        slot = pt_walk(m, mm, m.act_addr[act], hugetlb_level(m, m.vma_order[vma]))
+    result = FAULT_DONE
+    if slot < 0 or m.pte[slot] != old:
+        folio_put(m, new)
+    else:
+        if old:
+            folio_remove_rmap_entire(m, mm, page_folio(m, pte_pfn(old)))
+            folio_put(m, page_folio(m, pte_pfn(old)))
+        folio_set_anon(m, new)
+        set_page_anon_exclusive(m, page)
+        folio_add_rmap_entire(m, mm, new)
+        write = m.act_flags[act] & FAULT_FLAG_WRITE
+        entry = hugetlb_entry(m, vma, page, write)
+        if write:
+            entry = hugetlb_writable(m, vma, entry)
+            result = FAULT_WROTE
+        m.pte[slot] = entry
+    if source != NO_PAGE:
+        folio_put(m, page_folio(m, source))
+    return result
+
+
+@kernel
+def unmap_ref_private(m: State, vma: int, addr: int, folio: int) -> None:
+    """The owner has no page to copy to: take the shared page from the other private mappings, who will be killed.
+
+    Linux: unmap_ref_private() (mm/hugetlb.c).
+    """
+    decided(m, HUGETLB_UNMAP_CHILDREN)
+    index = hugetlb_file_index(m, vma, addr)
+    for other in range(len(m.vma_end)):
+        if other == vma or m.vma_end[other] == 0 or m.vma_file[other] != m.vma_file[vma]:
+            continue
+        if m.vma_file[other] == NO_FILE or m.vma_flags[other] & VM_SHARED or m.vma_reserve_owner[other]:
+            continue
+        at = m.vma_start[other] + (index << m.vma_order[other]) - m.vma_pgoff[other]
+        mm = other // m.vmas_per_mm
+        slot = pt_walk(m, mm, at, hugetlb_level(m, m.vma_order[other]))
+        if slot >= 0 and m.pte[slot] and page_folio(m, pte_pfn(m.pte[slot])) == folio:
+            zap_hugetlb(m, mm, slot)
+
+
+@kernel
+def zap_hugetlb(m: State, mm: int, slot: int) -> None:
+    """Remove one hugetlb mapping and its reference."""
+    folio = page_folio(m, pte_pfn(m.pte[slot]))
+    m.pte[slot] = 0
+    folio_remove_rmap_entire(m, mm, folio)
+    folio_put(m, folio)
+
+
+@kernel
+def hugetlb_content(m: State, page: int) -> int:
+    """The one content token of the huge page that `page` lies in."""
+    return m.page_content[page_index(m, page)]
+
+
+@kernel
+def hugetlb_fill_file(m: State, file: int, index: int) -> int:
+    """fallocate(): give the file a page of zeros.  0, or -ENOMEM.  Linux: hugetlbfs_fallocate()."""
+    page = alloc_hugetlb_folio(m, m.file_order[file], NO_VMA, 1)
+    if page == NO_PAGE:
+        return -ENOMEM
+    cache_add(m, file, index, page)
+    return 0

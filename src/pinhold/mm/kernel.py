@@ -1,0 +1,22 @@
+"""The registry of specification functions.
+
+`@kernel` marks a function as part of the subset that compiles: signed integers only; no exceptions, allocation, strings,
+closures or default arguments; errors are returned as negative errno values.  Marking does nothing else here: whoever
+compiles (the explorer) walks `REGISTRY`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+REGISTRY: list[Callable[..., object]] = []
+
+
+def kernel(function: Callable[P, R]) -> Callable[P, R]:
+    """Register a function of the specification and return it unchanged."""
+    REGISTRY.append(function)
+    return function

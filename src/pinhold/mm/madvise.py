@@ -1,0 +1,145 @@
+"""madvise(): discarding, populating, and what a VMA is advised to be: mm/madvise.c.  Page-out is in vmscan.py."""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    BLOCKED,
+    EFAULT,
+    EINVAL,
+    ENOMEM,
+    FOLL_WRITE,
+    NO_PAGE,
+    NO_VMA,
+    VM_DONTCOPY,
+    VM_HUGEPAGE,
+    VM_HUGETLB,
+    VM_NOHUGEPAGE,
+    VM_READ,
+    VM_WRITE,
+)
+from pinhold.mm.folio import lru_add_drain
+from pinhold.mm.kernel import kernel
+from pinhold.mm.pin import pins_detach
+from pinhold.mm.state import State
+from pinhold.mm.task import (
+    FN_GUP_SLOW,
+    FN_PAGEOUT,
+    call,
+    current,
+    finish,
+    mmap_read_lock,
+    mmap_read_unlock,
+    mmap_write_lock,
+    mmap_write_unlock,
+)
+from pinhold.mm.vma import find_vma, range_mapped, vma_is_hugetlb, vma_split_range
+from pinhold.mm.zap import zap_page_range
+
+(
+    MADV_DONTNEED,
+    MADV_PAGEOUT,
+    MADV_POPULATE_READ,
+    MADV_POPULATE_WRITE,
+    MADV_HUGEPAGE,
+    MADV_NOHUGEPAGE,
+    MADV_DONTFORK,
+    MADV_DOFORK,
+) = range(8)
+
+MADVISE_START, MADVISE_POPULATED = 0, 1
+
+
+@kernel
+def madvise(m: State, task: int) -> int:
+    """madvise() of [act_addr, act_end) with the advice in act_flags.  0, or a negative errno."""
+    act = current(m, task)
+    mm = m.act_mm[act]
+    start = m.act_addr[act]
+    end = m.act_end[act]
+    advice = m.act_flags[act]
+    if m.act_pc[act] == MADVISE_POPULATED:
+        lru_add_drain(m)
+        result = m.task_result[task]
+        return finish(m, task, -EINVAL if result == -EFAULT else result)
+    if not range_mapped(m, mm, start, end):
+        return finish(m, task, -ENOMEM)
+    if advice == MADV_DONTNEED:
+        if mmap_read_lock(m, mm) == BLOCKED:
+            return BLOCKED
+        err = madvise_dontneed(m, mm, start, end)
+        mmap_read_unlock(m, mm)
+        return finish(m, task, err)
+    if advice == MADV_PAGEOUT:
+        m.act_pc[act] = MADVISE_POPULATED
+        return call(m, task, FN_PAGEOUT, mm, start, end, 0, 0)
+    if advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
+        return madvise_populate(m, task, act)
+    if mmap_write_lock(m, mm) == BLOCKED:
+        return BLOCKED
+    err = madvise_vma_flags(m, mm, start, end, advice)
+    mmap_write_unlock(m, mm)
+    return finish(m, task, err)
+
+
+@kernel
+def madvise_dontneed(m: State, mm: int, start: int, end: int) -> int:
+    """Discard: the next touch starts afresh; pins keep the old pages.  hugetlb: since 90e7e7f5ef3f (5.18)."""
+    first = mm * m.vmas_per_mm
+    lru_add_drain(m)
+    for vma in range(first, first + m.vmas_per_mm):
+        lo = max(start, m.vma_start[vma])
+        hi = min(end, m.vma_end[vma])
+        if lo >= hi:
+            continue
+        if vma_is_hugetlb(m, vma):
+            size = 1 << m.vma_order[vma]
+            if not m.rule_madv_dontneed_hugetlb or lo % size:
+                return -EINVAL
+            hi = hi // size * size
+        err = zap_page_range(m, mm, vma, lo, hi)
+        if err:
+            return err
+    pins_detach(m, mm, start, end)
+    return 0
+
+
+@kernel
+def madvise_populate(m: State, task: int, act: int) -> int:
+    """Fault every page in by a GUP that keeps nothing.  Linux: madvise_populate(), 4ca9b3859dac (5.14)."""
+    if not m.rule_madv_populate:
+        return finish(m, task, -EINVAL)
+    write = m.act_flags[act] == MADV_POPULATE_WRITE
+    addr = m.act_addr[act]
+    while addr < m.act_end[act]:
+        vma = find_vma(m, m.act_mm[act], addr)
+        if vma == NO_VMA:
+            return finish(m, task, -ENOMEM)
+        if not m.vma_flags[vma] & (VM_WRITE if write else VM_READ | VM_WRITE):
+            return finish(m, task, -EINVAL)
+        addr = m.vma_end[vma]
+    m.act_pc[act] = MADVISE_POPULATED
+    flags = FOLL_WRITE if write else 0
+    return call(m, task, FN_GUP_SLOW, m.act_mm[act], m.act_addr[act], m.act_end[act], flags, NO_PAGE)
+
+
+@kernel
+def madvise_vma_flags(m: State, mm: int, start: int, end: int, advice: int) -> int:
+    """Advice that only changes the VMA.  0, or a negative errno.  Linux: madvise_vma_behavior(), hugepage_madvise()."""
+    err = vma_split_range(m, mm, start, end)
+    first = mm * m.vmas_per_mm
+    for vma in range(first, first + m.vmas_per_mm):
+        if err or m.vma_start[vma] < start or m.vma_end[vma] > end or m.vma_end[vma] == 0:
+            continue
+        flags = m.vma_flags[vma]
+        if advice in (MADV_HUGEPAGE, MADV_NOHUGEPAGE) and flags & VM_HUGETLB:
+            err = -EINVAL
+        elif advice == MADV_HUGEPAGE:
+            flags = flags & ~VM_NOHUGEPAGE | VM_HUGEPAGE
+        elif advice == MADV_NOHUGEPAGE:
+            flags = flags & ~VM_HUGEPAGE | VM_NOHUGEPAGE
+        elif advice == MADV_DONTFORK:
+            flags |= VM_DONTCOPY
+        else:
+            flags &= ~VM_DONTCOPY
+        m.vma_flags[vma] = flags
+    return err

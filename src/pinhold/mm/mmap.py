@@ -1,0 +1,51 @@
+"""mmap(): a fresh mapping at a place that the caller chooses (there is no search for a free range)."""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    EEXIST,
+    ENOMEM,
+    NO_FILE,
+    NO_VMA,
+    VM_HUGETLB,
+    VM_MAYREAD,
+    VM_MAYSHARE,
+    VM_MAYWRITE,
+    VM_SHARED,
+    VM_SOFTDIRTY,
+)
+from pinhold.mm.hugetlb import hugetlb_reserve
+from pinhold.mm.kernel import kernel
+from pinhold.mm.state import State
+from pinhold.mm.vma import vma_alloc, vma_free
+
+
+@kernel
+def mmap_region(m: State, mm: int, start: int, end: int, flags: int, file: int, order: int) -> int:
+    """Map [start, end), from the file's beginning where there is a file.  0, or a negative errno.
+
+    flags: VM_READ, VM_WRITE, VM_SHARED, VM_HUGETLB.  order: of a hugetlb mapping, else 0.  Linux: mmap_region().
+    """
+    first = mm * m.vmas_per_mm
+    for vma in range(first, first + m.vmas_per_mm):
+        if m.vma_end[vma] > start and m.vma_start[vma] < end:
+            return -EEXIST
+    vma = vma_alloc(m, mm)
+    if vma == NO_VMA:
+        return -ENOMEM
+    flags |= VM_MAYREAD | VM_MAYWRITE
+    if flags & VM_SHARED:
+        flags |= VM_MAYSHARE
+    if m.config_soft_dirty:
+        flags |= VM_SOFTDIRTY
+    m.vma_start[vma] = start
+    m.vma_end[vma] = end
+    m.vma_flags[vma] = flags
+    m.vma_file[vma] = file
+    m.vma_order[vma] = order
+    if flags & (VM_HUGETLB | VM_SHARED) == VM_HUGETLB and hugetlb_reserve(m, vma) < 0:
+        vma_free(m, vma)
+        return -ENOMEM
+    if file != NO_FILE:
+        m.file_users[file] += 1
+    return 0

@@ -1,0 +1,142 @@
+"""mprotect(): new rights for a range, and which entries become writable without a fault: mm/mprotect.c."""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    BLOCKED,
+    EINVAL,
+    ENOMEM,
+    PTE_DIRTY,
+    PTE_PRESENT,
+    PTE_PSE,
+    PTE_RW,
+    PTE_SOFT_DIRTY,
+    VM_READ,
+    VM_SHARED,
+    VM_WRITE,
+)
+from pinhold.mm.folio import folio_test_anon, is_huge_zero_page, page_folio
+from pinhold.mm.huge_memory import split_huge_range
+from pinhold.mm.hugetlb import hugetlb_level
+from pinhold.mm.kernel import kernel
+from pinhold.mm.pgtable import level_pages, pt_walk, pte_modify, pte_pfn, pte_present, pte_special
+from pinhold.mm.rmap import page_anon_exclusive
+from pinhold.mm.sites import MPROTECT_STAYS_READ_ONLY, MPROTECT_UPGRADES, decided
+from pinhold.mm.state import State
+from pinhold.mm.task import current, finish, mmap_write_lock, mmap_write_unlock
+from pinhold.mm.vma import (
+    range_mapped,
+    vm_page_prot,
+    vma_is_hugetlb,
+    vma_soft_dirty_enabled,
+    vma_split_range,
+    vma_wants_writenotify,
+)
+
+
+@kernel
+def mprotect(m: State, task: int) -> int:
+    """mprotect() of [act_addr, act_end) to the rights in act_flags (VM_READ, VM_WRITE)."""
+    act = current(m, task)
+    mm = m.act_mm[act]
+    if mmap_write_lock(m, mm) == BLOCKED:
+        return BLOCKED
+    err = mprotect_locked(m, mm, m.act_addr[act], m.act_end[act], m.act_flags[act])
+    mmap_write_unlock(m, mm)
+    return finish(m, task, err)
+
+
+@kernel
+def mprotect_locked(m: State, mm: int, start: int, end: int, prot: int) -> int:
+    if not range_mapped(m, mm, start, end):
+        return -ENOMEM
+    err = hugetlb_aligned(m, mm, start, end)
+    if err == 0:
+        err = vma_split_range(m, mm, start, end)
+    first = mm * m.vmas_per_mm
+    for vma in range(first, first + m.vmas_per_mm):
+        inside = m.vma_start[vma] >= start and 0 < m.vma_end[vma] <= end
+        if err == 0 and inside and m.vma_flags[vma] & (VM_READ | VM_WRITE) != prot:
+            m.vma_flags[vma] = m.vma_flags[vma] & ~(VM_READ | VM_WRITE) | prot
+            err = change_protection(m, mm, vma)
+    return err
+
+
+@kernel
+def hugetlb_aligned(m: State, mm: int, start: int, end: int) -> int:
+    """0, or -EINVAL where a boundary would cut a huge page of hugetlb."""
+    first = mm * m.vmas_per_mm
+    for vma in range(first, first + m.vmas_per_mm):
+        if vma_is_hugetlb(m, vma):
+            size = 1 << m.vma_order[vma]
+            for edge in (start, end):
+                if m.vma_start[vma] < edge < m.vma_end[vma] and edge % size:
+                    return -EINVAL
+    return 0
+
+
+@kernel
+def change_protection(m: State, mm: int, vma: int) -> int:
+    """Give every present entry of the VMA its new rights.  0, or -ENOMEM."""
+    start = m.vma_start[vma]
+    end = m.vma_end[vma]
+    if vma_is_hugetlb(m, vma):
+        for addr in range(start, end, 1 << m.vma_order[vma]):
+            slot = pt_walk(m, mm, addr, hugetlb_level(m, m.vma_order[vma]))
+            if slot >= 0 and pte_present(m.pte[slot]):
+                m.pte[slot] = pte_modify(m.pte[slot], vm_page_prot(m, vma))
+        return 0
+    if split_huge_range(m, mm, start, end) < 0:
+        return -ENOMEM
+    span = level_pages(m, 1)
+    addr = start
+    while addr < end:
+        slot = pt_walk(m, mm, addr, 0)
+        if slot >= 0:
+            if pte_present(m.pte[slot]):
+                change_entry(m, vma, slot, 0)
+            addr += 1
+            continue
+        slot = pt_walk(m, mm, addr, 1)
+        if slot >= 0 and m.pte[slot] & PTE_PSE and pte_present(m.pte[slot]):
+            change_entry(m, vma, slot, 1)
+        addr = (addr // span + 1) * span
+    return 0
+
+
+@kernel
+def change_entry(m: State, vma: int, slot: int, level: int) -> None:
+    """One entry, PTE or PMD: new rights, and writable at once where a write fault would do nothing but that.
+
+    Linux: change_pte_range(), change_huge_pmd().
+    """
+    entry = pte_modify(m.pte[slot], vm_page_prot(m, vma))
+    wanted = m.vma_flags[vma] & VM_WRITE
+    if m.vma_flags[vma] & VM_SHARED:
+        wanted = wanted and vma_wants_writenotify(m, vma)
+    if wanted and not entry & PTE_RW:
+        if can_change_writable(m, vma, entry, level):
+            decided(m, MPROTECT_UPGRADES)
+            entry |= PTE_RW
+        else:
+            decided(m, MPROTECT_STAYS_READ_ONLY)
+    m.pte[slot] = entry
+
+
+@kernel
+def can_change_writable(m: State, vma: int, entry: int, level: int) -> bool:
+    """Whether the entry may be made writable without a fault.
+
+    Private: an exclusive anonymous page, since 64fe24a3e05e (6.1) if dirty and mapped by a PTE, since 7ea7e333842e and
+    96a9c287e25d (6.2) any.  Shared: where the write has been noticed before (dirty).
+    Linux: can_change_pte_writable(), can_change_pmd_writable().
+    """
+    if not entry & PTE_PRESENT or (vma_soft_dirty_enabled(m, vma) and not entry & PTE_SOFT_DIRTY):
+        return False
+    if m.vma_flags[vma] & VM_SHARED:
+        return entry & PTE_DIRTY != 0
+    if m.rule_mprotect_upgrade == 0 or pte_special(entry) or is_huge_zero_page(m, pte_pfn(entry)):
+        return False
+    if m.rule_mprotect_upgrade == 1 and (level > 0 or not entry & PTE_DIRTY):
+        return False
+    return folio_test_anon(m, page_folio(m, pte_pfn(entry))) and page_anon_exclusive(m, pte_pfn(entry))

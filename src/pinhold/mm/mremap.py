@@ -1,0 +1,103 @@
+"""mremap(): move a range to another place, entries and all: mm/mremap.c."""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import BLOCKED, EFAULT, EINVAL, ENOMEM, NO_VMA, PTE_PSE, PTE_SOFT_DIRTY, SWP_SOFT_DIRTY
+from pinhold.mm.huge_memory import split_huge_pmd, split_huge_range
+from pinhold.mm.hugetlb import hugetlb_level
+from pinhold.mm.kernel import kernel
+from pinhold.mm.mprotect import hugetlb_aligned
+from pinhold.mm.pgtable import free_pgtables, level_pages, pt_alloc, pt_walk, pte_present
+from pinhold.mm.pin import pins_detach
+from pinhold.mm.state import State
+from pinhold.mm.task import current, finish, gup_fast_running, mmap_write_lock, mmap_write_unlock
+from pinhold.mm.vma import find_vma, vma_is_hugetlb, vma_split_range
+from pinhold.mm.zap import munmap_locked
+
+
+@kernel
+def mremap(m: State, task: int) -> int:
+    """Move [act_addr, act_end), which has to lie in one VMA, to act_arg; what is mapped there goes."""
+    act = current(m, task)
+    mm = m.act_mm[act]
+    if gup_fast_running(m, mm) or mmap_write_lock(m, mm) == BLOCKED:
+        return BLOCKED
+    err = move_vma(m, mm, m.act_addr[act], m.act_end[act], m.act_arg[act])
+    mmap_write_unlock(m, mm)
+    return finish(m, task, err)
+
+
+@kernel
+def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
+    """The work of mremap().  0, or a negative errno.  hugetlb can be moved since 550a7d60bd5e (5.16)."""
+    vma = find_vma(m, mm, start)
+    if vma == NO_VMA or end > m.vma_end[vma]:
+        return -EFAULT
+    if to < end and start < to + end - start:
+        return -EINVAL
+    if vma_is_hugetlb(m, vma):
+        if not m.rule_mremap_hugetlb or (to - start) % (1 << m.vma_order[vma]):
+            return -EINVAL
+        if hugetlb_aligned(m, mm, start, end):
+            return -EINVAL
+    err = munmap_locked(m, mm, to, to + end - start)
+    if err == 0:
+        err = vma_split_range(m, mm, start, end)
+    if err == 0:
+        err = move_page_tables(m, mm, find_vma(m, mm, start), to)
+    if err:
+        return err
+    vma = find_vma(m, mm, start)
+    m.vma_start[vma] = to
+    m.vma_end[vma] = to + end - start
+    pins_detach(m, mm, start, end)
+    free_pgtables(m, mm, start, end)
+    return 0
+
+
+@kernel
+def move_page_tables(m: State, mm: int, vma: int, to: int) -> int:
+    """Move every entry of the VMA.  A PMD is moved whole where both sides are aligned, else it is split.  0, or -ENOMEM."""
+    start = m.vma_start[vma]
+    end = m.vma_end[vma]
+    if vma_is_hugetlb(m, vma):
+        level = hugetlb_level(m, m.vma_order[vma])
+        for addr in range(start, end, 1 << m.vma_order[vma]):
+            if move_entry(m, mm, addr, to + addr - start, level) < 0:
+                return -ENOMEM
+        return 0
+    if split_huge_range(m, mm, start, end) < 0:
+        return -ENOMEM
+    span = level_pages(m, 1)
+    addr = start
+    while addr < end:
+        upper = pt_walk(m, mm, addr, 1) if m.levels > 1 else -1
+        if upper >= 0 and m.pte[upper] & PTE_PSE:
+            if (to - start) % span == 0:
+                if move_entry(m, mm, addr, to + addr - start, 1) < 0:
+                    return -ENOMEM
+                addr += span
+                continue
+            if split_huge_pmd(m, mm, addr) < 0:
+                return -ENOMEM
+        if move_entry(m, mm, addr, to + addr - start, 0) < 0:
+            return -ENOMEM
+        addr += 1
+    return 0
+
+
+@kernel
+def move_entry(m: State, mm: int, addr: int, to: int, level: int) -> int:
+    """Move one entry; base pages and THPs come out soft-dirty.  0, or -ENOMEM.  Linux: move_ptes(), move_huge_pmd()."""
+    source = pt_walk(m, mm, addr, level)
+    if source < 0 or m.pte[source] == 0:
+        return 0
+    target = pt_alloc(m, mm, to, level)
+    if target < 0:
+        return -ENOMEM
+    entry = m.pte[source]
+    m.pte[source] = 0
+    if m.config_soft_dirty:
+        entry |= PTE_SOFT_DIRTY if pte_present(entry) else SWP_SOFT_DIRTY
+    m.pte[target] = entry
+    return 0

@@ -1,0 +1,181 @@
+"""Page tables: a radix tree of `levels` levels with 2**bits entries each, in a pool of tables of its own.
+
+An address is a page number.  Level 0 holds PTEs, level 1 PMDs, level 2 PUDs; a leaf above level 0 has PTE_PSE.  A `slot`
+is the index of an entry in `State.pte`.
+"""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    PFN_SHIFT,
+    PTE_ACCESSED,
+    PTE_DIRTY,
+    PTE_FLAGS,
+    PTE_PRESENT,
+    PTE_PROTNONE,
+    PTE_PSE,
+    PTE_RW,
+    PTE_SOFT_DIRTY,
+    PTE_SPECIAL,
+    PTE_USER,
+)
+from pinhold.mm.kernel import kernel
+from pinhold.mm.state import State
+
+
+@kernel
+def pte_pfn(entry: int) -> int:
+    """The frame, table or swap slot that an entry names."""
+    return entry >> PFN_SHIFT
+
+
+@kernel
+def pte_present(entry: int) -> bool:
+    """Whether the entry maps a page, accessible or (PROT_NONE) not."""
+    return entry & (PTE_PRESENT | PTE_PROTNONE) != 0
+
+
+@kernel
+def pte_swapped(entry: int) -> bool:
+    """Whether the entry names a swap slot."""
+    return entry != 0 and entry & (PTE_PRESENT | PTE_PROTNONE) == 0
+
+
+@kernel
+def mk_pte(pfn: int, flags: int) -> int:
+    return (pfn << PFN_SHIFT) | flags
+
+
+@kernel
+def pt_is_table(entry: int) -> bool:
+    """Whether an entry above level 0 names a table rather than a leaf."""
+    return entry & PTE_PRESENT != 0 and entry & PTE_PSE == 0
+
+
+@kernel
+def level_pages(m: State, level: int) -> int:
+    """Base pages that one entry of `level` covers."""
+    return 1 << (m.bits * level)
+
+
+@kernel
+def pt_index(m: State, addr: int, level: int) -> int:
+    return (addr >> (m.bits * level)) & ((1 << m.bits) - 1)
+
+
+@kernel
+def pt_walk(m: State, mm: int, addr: int, level: int) -> int:
+    """The slot of the entry for `addr` at `level`; -1 where a table is missing or a leaf lies above."""
+    table = m.mm_pgd[mm]
+    for upper in range(m.levels - 1, level, -1):
+        entry = m.pte[(table << m.bits) | pt_index(m, addr, upper)]
+        if entry & (PTE_PRESENT | PTE_PSE) != PTE_PRESENT:
+            return -1
+        table = entry >> PFN_SHIFT
+    return (table << m.bits) | pt_index(m, addr, level)
+
+
+@kernel
+def pt_leaf_level(m: State, mm: int, addr: int) -> int:
+    """The level of the entry that decides about `addr`: a leaf, an empty entry, or level 0."""
+    table = m.mm_pgd[mm]
+    for level in range(m.levels - 1, 0, -1):
+        entry = m.pte[(table << m.bits) | pt_index(m, addr, level)]
+        if entry & (PTE_PRESENT | PTE_PSE) != PTE_PRESENT:
+            return level
+        table = entry >> PFN_SHIFT
+    return 0
+
+
+@kernel
+def table_alloc(m: State) -> int:
+    """An empty table from the pool, or -1."""
+    for table in range(len(m.table_used)):
+        if not m.table_used[table]:
+            m.table_used[table] = 1
+            return table
+    return -1
+
+
+@kernel
+def table_free(m: State, table: int) -> None:
+    """Give back a table; its entries must be empty."""
+    m.table_used[table] = 0
+
+
+@kernel
+def pt_alloc(m: State, mm: int, addr: int, level: int) -> int:
+    """Like pt_walk, but fills in missing tables; -1 where the pool is empty or a leaf lies above."""
+    table = m.mm_pgd[mm]
+    for upper in range(m.levels - 1, level, -1):
+        slot = (table << m.bits) | pt_index(m, addr, upper)
+        if not m.pte[slot]:
+            new = table_alloc(m)
+            if new < 0:
+                return -1
+            m.pte[slot] = mk_pte(new, PTE_PRESENT | PTE_RW | PTE_USER | PTE_ACCESSED | PTE_DIRTY)
+        if not pt_is_table(m.pte[slot]):
+            return -1
+        table = m.pte[slot] >> PFN_SHIFT
+    return (table << m.bits) | pt_index(m, addr, level)
+
+
+@kernel
+def table_empty(m: State, table: int) -> bool:
+    first = table << m.bits
+    for slot in range(first, first + (1 << m.bits)):
+        if m.pte[slot]:
+            return False
+    return True
+
+
+@kernel
+def free_pgtables(m: State, mm: int, start: int, end: int) -> None:
+    """Free the tables below [start, end) that are empty and whose whole range lies inside.
+
+    Linux: free_pgtables() / free_pgd_range() (mm/memory.c).  GUP-fast walks with interrupts off, and freeing waits for it:
+    the caller has made sure that no task of `mm` is inside (`task.gup_fast_running`).
+    """
+    for level in range(1, m.levels):
+        span = level_pages(m, level)
+        addr = -(-start // span) * span
+        while addr + span <= end:
+            slot = pt_walk(m, mm, addr, level)
+            if slot >= 0 and pt_is_table(m.pte[slot]):
+                table = m.pte[slot] >> PFN_SHIFT
+                if table_empty(m, table):
+                    m.pte[slot] = 0
+                    table_free(m, table)
+            addr += span
+
+
+@kernel
+def pte_accessible(entry: int, write: int) -> bool:
+    """Whether the processor lets the access through."""
+    if not entry & PTE_PRESENT:
+        return False
+    return not write or entry & PTE_RW != 0
+
+
+@kernel
+def pte_special(entry: int) -> bool:
+    """Whether the mapping has no reference on its page (the zero page)."""
+    return entry & PTE_SPECIAL != 0
+
+
+@kernel
+def pte_modify(entry: int, protection: int) -> int:
+    """The entry with a VMA's protection bits, all else kept."""
+    kept = entry & ~(PTE_PRESENT | PTE_RW | PTE_USER | PTE_PROTNONE)
+    return kept | protection
+
+
+@kernel
+def entry_flags(entry: int) -> int:
+    return entry & PTE_FLAGS
+
+
+@kernel
+def pte_mkdirty(m: State, entry: int) -> int:
+    """Dirty, and soft-dirty where the kernel tracks it."""
+    return entry | PTE_DIRTY | (PTE_SOFT_DIRTY if m.config_soft_dirty else 0)

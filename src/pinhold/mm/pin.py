@@ -1,0 +1,249 @@
+"""Pin counting, the pins themselves, and who pays for them in locked memory.
+
+A small folio counts a pin as GUP_PIN_COUNTING_BIAS references and can only say "maybe"; a large folio has an exact
+pincount beside one reference per pin.  GUP charges nobody: the pin's user does, each by its own rule.
+"""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    FOLL_GET,
+    FOLL_PIN,
+    PIN_FREE,
+    PIN_LIVE,
+    USER_IO_URING,
+    USER_NONE,
+    USER_RDMA,
+    USER_VFIO,
+    ZERO_PFN,
+)
+from pinhold.mm.folio import folio_put_refs, page_folio
+from pinhold.mm.kernel import kernel
+from pinhold.mm.sites import (
+    MAYBE_PINNED_YES,
+    MEMLOCK_REFUSED,
+    MEMLOCK_ZERO_PAGE_FREE,
+    PIN_ZERO_PAGE_EXEMPT,
+    decided,
+)
+from pinhold.mm.state import State
+
+GUP_PIN_COUNTING_BIAS = 1024
+
+
+@kernel
+def folio_has_pincount(m: State, folio: int) -> bool:
+    """Whether pins of the folio are counted exactly.  Linux: folio_has_pincount() (hpage_pincount_available())."""
+    if m.rule_pincount_large == 0:
+        return m.folio_order[folio] > 1
+    return m.folio_order[folio] > 0
+
+
+@kernel
+def folio_maybe_dma_pinned(m: State, folio: int) -> bool:
+    """Whether the folio may be pinned.  Linux: folio_maybe_dma_pinned() (page_maybe_dma_pinned() up to 5.17)."""
+    if folio_has_pincount(m, folio):
+        pinned = m.folio_pincount[folio] > 0
+    else:
+        pinned = m.folio_refcount[folio] >= GUP_PIN_COUNTING_BIAS
+    if pinned:
+        decided(m, MAYBE_PINNED_YES)
+    return pinned
+
+
+@kernel
+def try_grab_folio(m: State, page: int, refs: int, flags: int) -> bool:
+    """Take `refs` references (FOLL_GET) or pins (FOLL_PIN) on the page's folio.
+
+    The 4 KiB zero page cannot go away and, since c8070b787519 (6.5), is not counted; the huge zero folio is.
+    Linux: try_grab_folio(), try_grab_page() (mm/gup.c).
+    """
+    folio = page_folio(m, page)
+    if flags & FOLL_GET:
+        m.folio_refcount[folio] += refs
+    elif flags & FOLL_PIN:
+        if page == ZERO_PFN and m.rule_zero_page_pin_exempt:
+            decided(m, PIN_ZERO_PAGE_EXEMPT)
+        elif folio_has_pincount(m, folio):
+            m.folio_refcount[folio] += refs
+            m.folio_pincount[folio] += refs
+        else:
+            m.folio_refcount[folio] += refs * GUP_PIN_COUNTING_BIAS
+    return True
+
+
+@kernel
+def gup_put_folio(m: State, page: int, refs: int, flags: int) -> None:
+    """Undo try_grab_folio."""
+    folio = page_folio(m, page)
+    if flags & FOLL_GET:
+        folio_put_refs(m, folio, refs)
+    elif flags & FOLL_PIN:
+        if page == ZERO_PFN and m.rule_zero_page_pin_exempt:
+            return
+        if folio_has_pincount(m, folio):
+            m.folio_pincount[folio] -= refs
+            folio_put_refs(m, folio, refs)
+        else:
+            folio_put_refs(m, folio, refs * GUP_PIN_COUNTING_BIAS)
+
+
+@kernel
+def pin_record(m: State, pin: int, page: int, count: int) -> bool:
+    """Note that the pin holds `count` pages from `page`; joins the last run where it can.  False: no room."""
+    base = pin * m.runs_per_pin
+    last = base + m.pin_runs[pin] - 1
+    if m.pin_runs[pin] > 0 and m.run_page[last] + m.run_count[last] == page and page != ZERO_PFN:
+        if page_folio(m, page) == page_folio(m, m.run_page[last]):
+            m.run_count[last] += count
+            m.pin_count[pin] += count
+            return True
+    if m.pin_runs[pin] == m.runs_per_pin:
+        return False
+    m.run_page[last + 1] = page
+    m.run_count[last + 1] = count
+    m.pin_runs[pin] += 1
+    m.pin_count[pin] += count
+    return True
+
+
+@kernel
+def pin_drop(m: State, pin: int) -> None:
+    """Let go of every page that the pin holds.  Linux: unpin_user_pages() (or put_page() for FOLL_GET)."""
+    base = pin * m.runs_per_pin
+    for run in range(base, base + m.pin_runs[pin]):
+        gup_put_folio(m, m.run_page[run], m.run_count[run], m.pin_flags[pin])
+        m.run_page[run] = 0
+        m.run_count[run] = 0
+    m.pin_runs[pin] = 0
+    m.pin_count[pin] = 0
+
+
+@kernel
+def pin_page_at(m: State, pin: int, index: int) -> int:
+    """The pin's page number `index`."""
+    run = pin * m.runs_per_pin
+    while index >= m.run_count[run]:
+        index -= m.run_count[run]
+        run += 1
+    return m.run_page[run] + index
+
+
+@kernel
+def pin_free(m: State, pin: int) -> None:
+    """The pin's slot is free again; its user's charge is given back."""
+    memlock_uncharge(m, pin)
+    m.pin_state[pin] = PIN_FREE
+    m.pin_mm[pin] = 0
+    m.pin_flags[pin] = 0
+    m.pin_user[pin] = USER_NONE
+    m.pin_addr[pin] = 0
+    m.pin_detached[pin] = 0
+
+
+@kernel
+def pins_detach(m: State, mm: int, start: int, end: int) -> None:
+    """The owner itself takes [start, end) away: its pins there no longer promise to show what it sees."""
+    for pin in range(len(m.pin_state)):
+        if m.pin_state[pin] == PIN_LIVE and m.pin_mm[pin] == mm:
+            if m.pin_addr[pin] < end and m.pin_addr[pin] + m.pin_count[pin] > start:
+                m.pin_detached[pin] = 1
+
+
+@kernel
+def memlock_charge_before(m: State, pin: int, pages: int) -> bool:
+    """RDMA charges the request before it pins: all processes' pins together must stay under the limit.
+
+    Linux: ib_umem_get() (drivers/infiniband/core/umem.c), mm->pinned_vm, waived by CAP_IPC_LOCK.
+    """
+    mm = m.pin_mm[pin]
+    if m.pin_user[pin] != USER_RDMA:
+        return True
+    if not m.mm_ipc_lock[mm] and m.mm_memlock[mm] >= 0 and m.mm_pinned_vm[mm] + pages > m.mm_memlock[mm]:
+        decided(m, MEMLOCK_REFUSED)
+        return False
+    m.mm_pinned_vm[mm] += pages
+    m.pin_charge[pin] = pages
+    return True
+
+
+@kernel
+def memlock_charge_after(m: State, pin: int) -> bool:
+    """VFIO and io_uring look at what they got.  False: over the limit (ENOMEM), the pin has to be dropped.
+
+    VFIO counts in mm->locked_vm and does not charge reserved pages, which the zero page is: unsharing it since 84209e87c696
+    (6.2) is what newly charges (the seed's Note 3).  Linux: vfio_pin_pages_remote() (drivers/vfio/vfio_iommu_type1.c).
+    io_uring counts in user->locked_vm unless the process has CAP_IPC_LOCK, and a large folio once, whole; mm->pinned_vm is
+    counted always.  Linux: io_buffer_account_pin() (io_uring/rsrc.c).
+    """
+    mm = m.pin_mm[pin]
+    if m.pin_user[pin] == USER_VFIO:
+        charge = pin_unreserved_pages(m, pin)
+        if over_limit(m, mm, m.mm_locked_vm[mm] + charge):
+            return False
+        m.mm_locked_vm[mm] += charge
+        m.pin_charge[pin] = charge
+    elif m.pin_user[pin] == USER_IO_URING:
+        charge = pin_folio_pages(m, pin)
+        if over_limit(m, mm, m.user_locked_vm[0] + charge):
+            return False
+        if not m.mm_ipc_lock[mm]:
+            m.user_locked_vm[0] += charge
+            m.pin_user_charge[pin] = charge
+        m.mm_pinned_vm[mm] += charge
+        m.pin_charge[pin] = charge
+    return True
+
+
+@kernel
+def over_limit(m: State, mm: int, total: int) -> bool:
+    """Whether `total` pages exceed RLIMIT_MEMLOCK (mm_memlock -1: unlimited) and CAP_IPC_LOCK does not waive it."""
+    if m.mm_ipc_lock[mm] or m.mm_memlock[mm] < 0 or total <= m.mm_memlock[mm]:
+        return False
+    decided(m, MEMLOCK_REFUSED)
+    return True
+
+
+@kernel
+def pin_unreserved_pages(m: State, pin: int) -> int:
+    """Pages of the pin that are not the zero page."""
+    base = pin * m.runs_per_pin
+    total = 0
+    for run in range(base, base + m.pin_runs[pin]):
+        if m.run_page[run] == ZERO_PFN:
+            decided(m, MEMLOCK_ZERO_PAGE_FREE)
+        else:
+            total += m.run_count[run]
+    return total
+
+
+@kernel
+def pin_folio_pages(m: State, pin: int) -> int:
+    """Base pages of all folios that the pin touches, each folio once.  Linux: headpage_already_acct()."""
+    base = pin * m.runs_per_pin
+    total = 0
+    for run in range(base, base + m.pin_runs[pin]):
+        folio = page_folio(m, m.run_page[run])
+        seen = False
+        for earlier in range(base, run):
+            if page_folio(m, m.run_page[earlier]) == folio and m.folio_order[folio] > 0:
+                seen = True
+        if not seen:
+            total += 1 << m.folio_order[folio]
+    return total
+
+
+@kernel
+def memlock_uncharge(m: State, pin: int) -> None:
+    """Give back what the pin's user was charged."""
+    mm = m.pin_mm[pin]
+    charge = m.pin_charge[pin]
+    if m.pin_user[pin] == USER_VFIO:
+        m.mm_locked_vm[mm] -= charge
+    elif m.pin_user[pin] == USER_IO_URING:
+        m.user_locked_vm[0] -= m.pin_user_charge[pin]
+        m.pin_user_charge[pin] = 0
+        m.mm_pinned_vm[mm] -= charge
+    elif m.pin_user[pin] == USER_RDMA:
+        m.mm_pinned_vm[mm] -= charge
+    m.pin_charge[pin] = 0

@@ -1,0 +1,116 @@
+"""Taking and dropping a pin: the entry points pin_user_pages(), get_user_pages() and their fast forms, for a pin's user."""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    ENOMEM,
+    FOLL_FAST_ONLY,
+    FOLL_GET,
+    FOLL_PIN,
+    PIN_FREE,
+    PIN_LIVE,
+    PIN_TAKING,
+    WANT_FAST,
+)
+from pinhold.mm.gup import (
+    GET_USER_PAGES,
+    GET_USER_PAGES_FAST,
+    NO_PAGES,
+    PIN_USER_PAGES,
+    PIN_USER_PAGES_FAST,
+    is_valid_gup_args,
+)
+from pinhold.mm.kernel import kernel
+from pinhold.mm.pin import memlock_charge_after, memlock_charge_before, pin_drop, pin_free
+from pinhold.mm.state import State
+from pinhold.mm.task import FN_GUP_FAST, FN_GUP_SLOW, FN_PIN, call, current, finish
+
+PIN_START, PIN_FAST_DONE, PIN_SLOW_DONE = 0, 1, 2
+
+
+@kernel
+def pin_start(m: State, task: int, pin: int, mm: int, addr: int, end: int, flags: int, user: int) -> int:
+    """Let a task begin to take [addr, end) for the free pin slot `pin`.
+
+    flags: FOLL_GET or FOLL_PIN with what the caller passes, and WANT_FAST for a *_fast entry point.
+    """
+    m.pin_state[pin] = PIN_TAKING
+    m.pin_mm[pin] = mm
+    m.pin_flags[pin] = flags
+    m.pin_user[pin] = user
+    m.pin_addr[pin] = addr
+    return call(m, task, FN_PIN, mm, addr, end, flags, pin)
+
+
+@kernel
+def pin_user_pages(m: State, task: int) -> int:
+    """One step of taking a pin.  Result: the number of pages held, or a negative errno and nothing held.
+
+    A request that fails part of the way keeps nothing, except FOLL_GET (vmsplice), which takes what it got.
+    Linux: pin_user_pages(), internal_get_user_pages_fast() / gup_fast_fallback() (mm/gup.c).
+    """
+    act = current(m, task)
+    pin = m.act_arg[act]
+    mm = m.act_mm[act]
+    flags = m.act_flags[act]
+    if m.act_pc[act] == PIN_START:
+        err = is_valid_gup_args(m, gup_api(flags), flags & ~(FOLL_PIN | FOLL_GET | WANT_FAST))
+        if err:
+            return pin_failed(m, task, pin, 0 if err == NO_PAGES else err)
+        if not memlock_charge_before(m, pin, m.act_end[act] - m.act_addr[act]):
+            return pin_failed(m, task, pin, -ENOMEM)
+        if flags & FOLL_PIN:
+            m.mm_has_pinned[mm] = 1
+        if flags & WANT_FAST:
+            m.act_pc[act] = PIN_FAST_DONE
+            return call(m, task, FN_GUP_FAST, mm, m.act_addr[act], m.act_end[act], flags, pin)
+    if m.act_pc[act] == PIN_SLOW_DONE:
+        return pin_taken(m, task, pin, m.task_result[task])
+    if m.act_pc[act] == PIN_FAST_DONE:
+        m.act_addr[act] = m.task_result[task]
+        if m.act_addr[act] >= m.act_end[act] or flags & FOLL_FAST_ONLY:
+            return pin_taken(m, task, pin, 0)
+    m.act_pc[act] = PIN_SLOW_DONE
+    return call(m, task, FN_GUP_SLOW, mm, m.act_addr[act], m.act_end[act], flags, pin)
+
+
+@kernel
+def gup_api(flags: int) -> int:
+    """Which entry point the request stands for."""
+    if flags & FOLL_GET:
+        return GET_USER_PAGES_FAST if flags & WANT_FAST else GET_USER_PAGES
+    return PIN_USER_PAGES_FAST if flags & WANT_FAST else PIN_USER_PAGES
+
+
+@kernel
+def pin_taken(m: State, task: int, pin: int, err: int) -> int:
+    """The walk is over: charge the user, and let go if it failed."""
+    if err < 0 and (m.pin_flags[pin] & FOLL_PIN or m.pin_count[pin] == 0):
+        return pin_failed(m, task, pin, err)
+    if not memlock_charge_after(m, pin):
+        return pin_failed(m, task, pin, -ENOMEM)
+    m.pin_state[pin] = PIN_LIVE
+    return finish(m, task, m.pin_count[pin])
+
+
+@kernel
+def pin_failed(m: State, task: int, pin: int, err: int) -> int:
+    """Nothing is held."""
+    pin_drop(m, pin)
+    pin_free(m, pin)
+    return finish(m, task, err)
+
+
+@kernel
+def unpin(m: State, pin: int) -> None:
+    """Drop every page of a live pin and free its slot; an idle slot stays idle."""
+    if m.pin_state[pin] != PIN_FREE:
+        pin_drop(m, pin)
+        pin_free(m, pin)
+
+
+@kernel
+def unpin_user_pages(m: State, task: int) -> int:
+    """The pin in act_arg goes."""
+    unpin(m, m.act_arg[current(m, task)])
+    return finish(m, task, 0)

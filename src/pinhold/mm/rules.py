@@ -1,0 +1,323 @@
+"""Rules: what differs between kernels, as named switches, and the row of values that a release has.
+
+A row is read from that release's source, never interpolated: a release without a row is refused.  `X.Y` is mainline vX.Y;
+`X.Y.Z` adds the changes that the stable series had taken by then.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+MAINLINE = ("5.10", "6.1", "6.2", "6.12", "6.18")
+STABLE_SERIES = ("5.10", "6.1", "6.12", "6.18")
+"""Series of which X.Y.Z rows are known, each read from a late member of the series."""
+
+
+class UnknownRelease(ValueError):
+    """No row for this release; the message names the nearest one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One switch.
+
+    values: their names; a value is its index.  since: (first release, value) in order, the first entry being what holds
+    before any change.  stable: (X.Y.Z, value) from which stable release on a series has a later value.  function: the kernel
+    function that decides.  commit: of the change to the newest value, "" where there is no single one.
+    """
+
+    name: str
+    doc: str
+    function: str
+    values: tuple[str, ...]
+    since: tuple[tuple[str, str], ...]
+    commit: str = ""
+    stable: tuple[tuple[str, str], ...] = field(default=())
+
+    @property
+    def first(self) -> str:
+        """The first release with the newest value, or "" where all known releases have it."""
+        return self.since[-1][0] if len(self.since) > 1 else ""
+
+
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "gup_unshares",
+        "For which pages a read-only pin breaks COW first: none; shared anonymous ones; for a long-term pin everything in a"
+        " COW mapping (the seed).",
+        "gup_must_unshare",
+        ("none", "anon", "cow_longterm"),
+        (("", "none"), ("5.19", "anon"), ("6.2", "cow_longterm")),
+        "84209e87c696",
+    ),
+    Rule(
+        "unshare_breaks",
+        "What a FAULT_FLAG_UNSHARE fault replaces by an exclusive anonymous page: nothing; shared anonymous pages; anything"
+        " mapped into a COW mapping.",
+        "do_wp_page",
+        ("none", "anon", "cow_mapping"),
+        (("", "none"), ("5.19", "anon"), ("6.2", "cow_mapping")),
+        "8d6a0ac09a16",
+    ),
+    Rule(
+        "anon_exclusive",
+        "Whether anonymous pages carry PageAnonExclusive: an exclusive page is written in place without looking at counts.",
+        "do_wp_page",
+        ("no", "yes"),
+        (("", "no"), ("5.19", "yes")),
+        "6c287605fd56",
+    ),
+    Rule(
+        "wp_reuse_drains",
+        "Whether a write to a read-only anonymous page gets rid of the LRU batch's and the swap cache's references before it"
+        " judges by the reference count; without, either makes the owner copy.",
+        "do_wp_page",
+        ("no", "yes"),
+        (("", "no"), ("5.18", "yes")),
+        "d4c470970d45",
+    ),
+    Rule(
+        "wp_reuse_large",
+        "When a page of a PTE-mapped large folio that is not exclusive is written in place: by the folio's references, like a"
+        " small one; never; when all mappings are this process's and nothing else holds the folio.",
+        "wp_can_reuse_anon_folio",
+        ("references", "never", "exclusive_mm"),
+        (("", "references"), ("6.7", "never"), ("6.15", "exclusive_mm")),
+        "1da190f4d0a6",
+    ),
+    Rule(
+        "huge_wp_reuse",
+        "What a write to a read-only PMD-mapped THP judges reuse by: mappings alone, or references.",
+        "do_huge_pmd_wp_page",
+        ("mapcount", "references"),
+        (("", "mapcount"), ("5.18", "references")),
+        "3bff7e3f1f16",
+    ),
+    Rule(
+        "huge_zero_wp",
+        "What a write (or unshare) of the huge zero folio gets: the mapping is split and one base page copied, or a whole THP.",
+        "do_huge_pmd_wp_page",
+        ("split", "thp"),
+        (("", "split"), ("6.13", "thp")),
+        "1ced09e0331f",
+    ),
+    Rule(
+        "huge_zero_special",
+        "Whether PMD mappings of the huge zero folio are special, so that GUP-fast leaves them to the slow path.",
+        "gup_fast_pmd_leaf",
+        ("no", "yes"),
+        (("", "no"), ("6.18", "yes")),
+        "d82d09e48219",
+    ),
+    Rule(
+        "fork_copies_pinned",
+        "Which pages that may be pinned fork() copies at once: none; any in a COW mapping; exclusive anonymous ones.",
+        "copy_present_page",
+        ("none", "any", "exclusive"),
+        (("", "none"), ("5.9", "any"), ("5.19", "exclusive")),
+        "fb3d824d1a46",
+    ),
+    Rule(
+        "fork_copies_pinned_hugetlb",
+        "Whether fork() copies pinned hugetlb pages at once, too.",
+        "copy_hugetlb_page_range",
+        ("no", "yes"),
+        (("", "no"), ("5.12", "yes")),
+        "4eae4efa2c29",
+    ),
+    Rule(
+        "write_protect_seq",
+        "Whether GUP-fast lets its pins go again when fork() write-protected meanwhile.",
+        "gup_fast",
+        ("no", "yes"),
+        (("", "no"), ("5.11", "yes")),
+        "57efa1fe5957",
+        (("5.10.4", "yes"),),
+    ),
+    Rule(
+        "zero_page_pin_exempt",
+        "Whether FOLL_PIN leaves the 4 KiB zero page uncounted.",
+        "try_grab_folio",
+        ("no", "yes"),
+        (("", "no"), ("6.5", "yes")),
+        "c8070b787519",
+        (("6.1.130", "yes"),),
+    ),
+    Rule(
+        "pincount_large",
+        "Which folios count pins exactly: those of more than two pages, or all large ones.",
+        "folio_has_pincount",
+        ("more_than_two_pages", "large"),
+        (("", "more_than_two_pages"), ("5.18", "large")),
+        "94688e8eb453",
+    ),
+    Rule(
+        "foll_force",
+        "How a forced write knows that COW was broken: a dirty entry after a write fault (FOLL_COW), or the exclusive mark.",
+        "can_follow_write_pte",
+        ("foll_cow", "exclusive"),
+        (("", "foll_cow"), ("6.0", "exclusive")),
+        "5535be309971",
+    ),
+    Rule(
+        "hugetlb_force_write",
+        "A forced write to a hugetlb mapping without VM_WRITE: goes through and leaves the entry writable; is refused (EFAULT);"
+        " goes through and leaves it read-only.",
+        "check_vma_flags",
+        ("unchecked", "refused", "supported"),
+        (("", "unchecked"), ("6.1", "refused"), ("6.18", "supported")),
+    ),
+    Rule(
+        "swapin_exclusive",
+        "When a page from swap is its process's alone: by map and swap counts and only for a write; by the mark in the swap"
+        " entry, a fresh page, or a reference count of one.",
+        "do_swap_page",
+        ("counts_on_write", "mark_or_references"),
+        (("", "counts_on_write"), ("5.19", "mark_or_references")),
+        "1493a1913e34",
+    ),
+    Rule(
+        "swapin_maps_writable",
+        "When an exclusive page from swap is mapped writable at once: for a write fault, or whenever the VMA is writable.",
+        "do_swap_page",
+        ("write_fault", "vma_writable"),
+        (("", "write_fault"), ("6.11", "vma_writable")),
+        "c18160dba5ff",
+    ),
+    Rule(
+        "swapout_skips_pinned",
+        "Whether reclaim leaves pages alone that may be pinned.",
+        "shrink_folio_list",
+        ("no", "yes"),
+        (("", "no"), ("5.11", "yes")),
+        "feb889fb40fa",
+        (("5.10.9", "yes"),),
+    ),
+    Rule(
+        "pageout_shared_large",
+        "MADV_PAGEOUT meets a PTE-mapped large folio that has to stay: it gives up the rest of that PMD's range, or goes on.",
+        "madvise_cold_or_pageout_pte_range",
+        ("gives_up", "goes_on"),
+        (("", "gives_up"), ("6.7", "goes_on")),
+    ),
+    Rule(
+        "mprotect_upgrade",
+        "Which private pages mprotect() maps writable without a fault: none; exclusive, dirty ones mapped by PTEs; exclusive"
+        " ones, THPs too.",
+        "can_change_pte_writable",
+        ("none", "exclusive_dirty", "exclusive"),
+        (("", "none"), ("6.1", "exclusive_dirty"), ("6.2", "exclusive")),
+        "7ea7e333842e",
+    ),
+    Rule(
+        "soft_dirty_skips_pinned",
+        "Whether clearing soft-dirty leaves pages writable that may be pinned.",
+        "clear_soft_dirty",
+        ("no", "yes"),
+        (("", "no"), ("5.11", "yes")),
+        "9348b73c2e1b",
+        (("5.10.9", "yes"),),
+    ),
+    Rule(
+        "fault_flag_sanity",
+        "Whether faults refuse senseless flags: WRITE with UNSHARE, WRITE where neither VM_WRITE nor COW allows it; UNSHARE"
+        " outside COW mappings becomes a read.",
+        "sanitize_fault_flags",
+        ("no", "yes"),
+        (("", "no"), ("6.2", "yes")),
+        "cdc5021cda19",
+    ),
+    Rule(
+        "gup_args",
+        "Which callers' flags GUP refuses: per entry point, or all by is_valid_gup_args (internal flags, LONGTERM without PIN).",
+        "is_valid_gup_args",
+        ("per_entry_point", "is_valid_gup_args"),
+        (("", "per_entry_point"), ("6.3", "is_valid_gup_args")),
+        "d64e2dbc33a1",
+    ),
+    Rule(
+        "longterm_dirty_tracked",
+        "A writable long-term pin of a shared mapping of a file system that tracks dirtying: allowed, or EFAULT.",
+        "check_vma_flags",
+        ("allowed", "refused"),
+        (("", "allowed"), ("6.5", "refused")),
+        "8ac268436e6d",
+    ),
+    Rule(
+        "lru_batch",
+        "How many fresh pages wait, each with one more reference, in the CPU's batch for the LRU.",
+        "folio_add_lru",
+        ("15", "31"),
+        (("", "15"), ("6.9", "31")),
+    ),
+    Rule(
+        "mremap_hugetlb",
+        "Whether mremap() moves hugetlb mappings, or refuses (EINVAL).",
+        "vma_to_resize",
+        ("no", "yes"),
+        (("", "no"), ("5.16", "yes")),
+        "550a7d60bd5e",
+    ),
+    Rule(
+        "madv_dontneed_hugetlb",
+        "Whether MADV_DONTNEED discards hugetlb pages, or refuses (EINVAL).",
+        "madvise_dontneed_free",
+        ("no", "yes"),
+        (("", "no"), ("5.18", "yes")),
+        "90e7e7f5ef3f",
+    ),
+    Rule(
+        "madv_populate",
+        "Whether MADV_POPULATE_READ and MADV_POPULATE_WRITE exist.",
+        "madvise_populate",
+        ("no", "yes"),
+        (("", "no"), ("5.14", "yes")),
+        "4ca9b3859dac",
+    ),
+)
+
+BY_NAME = {rule.name: rule for rule in RULES}
+
+
+def releases() -> tuple[str, ...]:
+    """The mainline releases that have a row, oldest first."""
+    return MAINLINE
+
+
+def parts(release: str) -> tuple[int, ...]:
+    """ "6.18.44" as (6, 18, 44)."""
+    return tuple(int(part) for part in release.split(".")) if release else ()
+
+
+def row(release: str) -> dict[str, int]:
+    """rule name -> value for "X.Y" or "X.Y.Z" (what follows, as in "6.18.44-fc", is ignored).  Raises UnknownRelease."""
+    match = re.fullmatch(r"(\d{1,3}\.\d{1,3})(?:\.(\d{1,5}))?(?:[-+~].*)?", release)
+    if match is None:
+        raise UnknownRelease(f"'{release}' is not a kernel release; known: {', '.join(MAINLINE)}")
+    series, patch = match[1], match[2]
+    if series not in MAINLINE or (patch is not None and series not in STABLE_SERIES):
+        raise UnknownRelease(f"no rules for {release}: {unknown(series, patch)}")
+    return {rule.name: rule.values.index(value_of(rule, series, patch)) for rule in RULES}
+
+
+def unknown(series: str, patch: str | None) -> str:
+    """Why a release has no row, and the nearest that has."""
+    if series in MAINLINE:
+        return f"the stable series {series}.{patch} has not been read; nearest: {series}"
+    wanted = parts(series)
+    nearest = min(MAINLINE, key=lambda known: (abs(parts(known)[0] - wanted[0]), abs(parts(known)[1] - wanted[1])))
+    return f"its source has not been read; known: {', '.join(MAINLINE)}; nearest: {nearest}"
+
+
+def value_of(rule: Rule, series: str, patch: str | None) -> str:
+    """The rule's value in vX.Y, or in X.Y.Z with its backports."""
+    value = rule.since[0][1]
+    for first, later in rule.since[1:]:
+        if parts(first) <= parts(series):
+            value = later
+    for first, later in rule.stable:
+        stable = parts(first)
+        if patch is not None and stable[:2] == parts(series) and stable[2] <= int(patch):
+            value = later
+    return value

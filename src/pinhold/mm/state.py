@@ -1,0 +1,464 @@
+"""The state: one flat record, declared once, as a table of fields.
+
+A field is an array over one dimension (or, if constant, a scalar).  The mutable fields come first and are what a saved
+state is; constants (rules, geometry, scope, scratch) follow and are neither hashed nor stored per state.  A size class
+fixes dimensions and field widths: `full` has x86-64's 4 x 9 page-table levels and bits, `tiny` 3 x 2 for exhaustive
+search and for comparing interpreter and compiler.
+
+Interpreted, a record is a `Machine`: memoryviews over its bytes.  Compiled, the same bytes are one numpy record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Protocol, cast
+
+from pinhold.mm import rules
+
+
+class Ints(Protocol):
+    """An array of signed integers, whatever holds it."""
+
+    def __getitem__(self, index: int, /) -> int: ...
+
+    def __setitem__(self, index: int, value: int, /) -> None: ...
+
+    def __len__(self) -> int: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """dim: the name of its dimension, "" for a scalar; bytes per element in the full and the tiny class; lowest value."""
+
+    dim: str
+    full: int
+    tiny: int
+    low: int
+    constant: bool
+
+
+def per(dim: str, full: int, tiny: int, low: int = 0) -> Ints:
+    """A mutable array of signed integers over `dim`."""
+    return cast(Ints, Field(dim, full, tiny, low, constant=False))
+
+
+def constant_per(dim: str, full: int, tiny: int) -> Ints:
+    """An array outside the saved state."""
+    return cast(Ints, Field(dim, full, tiny, -(1 << 62), constant=True))
+
+
+def constant() -> int:
+    """A scalar outside the saved state."""
+    return cast(int, Field("", 8, 8, -(1 << 62), constant=True))
+
+
+class State:
+    """All of a machine.  "Page" means a page frame number; its per-page fields are at `folio.page_index(page)`."""
+
+    # page tables: a pool of tables, numbered; a table's entries are at (table << bits) + index
+    pte: Ints = per("slots", 8, 4)
+    table_used: Ints = per("tables", 1, 1)
+
+    # processes; a process's top page table is mm_pgd
+    mm_alive: Ints = per("mms", 1, 1)
+    mm_pgd: Ints = per("mms", 2, 1)
+    mm_readers: Ints = per("mms", 1, 1)
+    mm_writer: Ints = per("mms", 1, 1)
+    mm_write_protect_seq: Ints = per("mms", 1, 1)
+    mm_has_pinned: Ints = per("mms", 1, 1)
+    mm_huge_zero: Ints = per("mms", 1, 1)
+    mm_locked_vm: Ints = per("mms", 8, 2)
+    mm_pinned_vm: Ints = per("mms", 8, 2)
+    mm_memlock: Ints = per("mms", 8, 2, -1)
+    mm_ipc_lock: Ints = per("mms", 1, 1)
+    user_locked_vm: Ints = per("one", 8, 2)
+
+    # VMAs: those of process p are at p * vmas_per_mm …; free where vma_end is 0; addresses in pages
+    vma_start: Ints = per("vmas", 8, 1)
+    vma_end: Ints = per("vmas", 8, 1)
+    vma_flags: Ints = per("vmas", 4, 4)
+    vma_file: Ints = per("vmas", 1, 1, -1)
+    vma_pgoff: Ints = per("vmas", 8, 1)
+    vma_anon: Ints = per("vmas", 1, 1)
+    vma_order: Ints = per("vmas", 1, 1)
+    vma_reserve: Ints = per("vmas", 4, 1)
+    vma_reserve_owner: Ints = per("vmas", 1, 1)
+
+    # pages and folios; a folio's fields are those of its head page; free where the refcount is 0 and the offset is 0
+    page_offset: Ints = per("pages", 4, 1)
+    page_mapcount: Ints = per("pages", 4, 1)
+    page_exclusive: Ints = per("pages", 1, 1)
+    page_content: Ints = per("pages", 2, 2)
+    folio_refcount: Ints = per("pages", 4, 4)
+    folio_pincount: Ints = per("pages", 4, 2)
+    folio_entire_mapcount: Ints = per("pages", 4, 1)
+    folio_large_mapcount: Ints = per("pages", 4, 1)
+    folio_flags: Ints = per("pages", 1, 1)
+    folio_order: Ints = per("pages", 1, 1)
+    folio_file: Ints = per("pages", 1, 1, -1)
+    folio_index: Ints = per("pages", 4, 1)
+    folio_swap: Ints = per("pages", 4, 1)
+    folio_mm_id: Ints = per("mm_ids", 1, 1)
+    folio_mm_id_mapcount: Ints = per("mm_ids", 4, 1)
+    next_page: Ints = per("one", 4, 2)
+    huge_zero_page: Ints = per("one", 4, 2, -1)
+    lru_batch: Ints = per("one", 1, 1)
+    lru_batch_page: Ints = per("batch", 4, 2)
+    hugetlb_free: Ints = per("hstates", 4, 1)
+    hugetlb_reserved: Ints = per("hstates", 4, 1)
+
+    # files: content of file f is at f * file_pages …, in units of the file's page size
+    file_kind: Ints = per("files", 1, 1)
+    file_order: Ints = per("files", 1, 1)
+    file_users: Ints = per("files", 2, 1)
+    cache_page: Ints = per("cache", 4, 2, -1)
+
+    # swap slots, numbered from 1; the swap cache's reference to a folio is folio_swap on the folio
+    swap_count: Ints = per("swap", 2, 1)
+    swap_content: Ints = per("swap", 2, 2)
+    swap_page: Ints = per("swap", 4, 2, -1)
+
+    # pins: each holds runs of consecutive pages at pin * runs_per_pin …
+    pin_state: Ints = per("pins", 1, 1)
+    pin_mm: Ints = per("pins", 1, 1)
+    pin_flags: Ints = per("pins", 4, 4)
+    pin_user: Ints = per("pins", 1, 1)
+    pin_addr: Ints = per("pins", 8, 1)
+    pin_count: Ints = per("pins", 4, 1)
+    pin_charge: Ints = per("pins", 4, 1)
+    pin_user_charge: Ints = per("pins", 4, 1)
+    pin_detached: Ints = per("pins", 1, 1)
+    pin_runs: Ints = per("pins", 4, 1)
+    run_page: Ints = per("runs", 8, 2)
+    run_count: Ints = per("runs", 4, 1)
+
+    # tasks: a stack of activation records each, at task * TASK_DEPTH …
+    task_depth: Ints = per("tasks", 1, 1)
+    task_result: Ints = per("tasks", 8, 2, -200)
+    task_irqs_off: Ints = per("tasks", 1, 1)
+    act_function: Ints = per("acts", 1, 1)
+    act_pc: Ints = per("acts", 1, 1)
+    act_mm: Ints = per("acts", 1, 1)
+    act_addr: Ints = per("acts", 8, 1)
+    act_end: Ints = per("acts", 8, 1)
+    act_flags: Ints = per("acts", 4, 4)
+    act_arg: Ints = per("acts", 8, 2, -1)
+    act_entry: Ints = per("acts", 8, 4)
+    act_page: Ints = per("acts", 8, 2, -1)
+    act_new: Ints = per("acts", 8, 2, -1)
+    act_seq: Ints = per("acts", 1, 1)
+
+    # constants: geometry and scope
+    levels: int = constant()
+    bits: int = constant()
+    nr_mms: int = constant()
+    nr_pages: int = constant()
+    nr_hugetlb: int = constant()
+    hugetlb_shift: int = constant()
+    vmas_per_mm: int = constant()
+    file_pages: int = constant()
+    runs_per_pin: int = constant()
+    next_fit: int = constant()
+    batch: int = constant()
+    fault_around: int = constant()
+    lru_batch_size: int = constant()
+    # constants: the configuration of the kernel that is specified
+    config_soft_dirty: int = constant()
+    config_thp: int = constant()
+    config_use_zero_page: int = constant()
+    config_swap: int = constant()
+    config_swap_sync: int = constant()
+    # constants: which decision sites were passed, and working space of the invariants
+    coverage: Ints = constant_per("sites", 1, 1)
+    scratch_refs: Ints = constant_per("pages", 8, 8)
+    scratch_maps: Ints = constant_per("pages", 8, 8)
+    scratch_entire: Ints = constant_per("pages", 8, 8)
+    scratch_swap: Ints = constant_per("swap", 8, 8)
+    # constants: rules (see rules.py)
+    rule_gup_unshares: int = constant()
+    rule_unshare_breaks: int = constant()
+    rule_anon_exclusive: int = constant()
+    rule_wp_reuse_drains: int = constant()
+    rule_wp_reuse_large: int = constant()
+    rule_huge_wp_reuse: int = constant()
+    rule_huge_zero_wp: int = constant()
+    rule_fork_copies_pinned: int = constant()
+    rule_fork_copies_pinned_hugetlb: int = constant()
+    rule_zero_page_pin_exempt: int = constant()
+    rule_foll_force: int = constant()
+    rule_swapin_exclusive: int = constant()
+    rule_swapin_maps_writable: int = constant()
+    rule_swapout_skips_pinned: int = constant()
+    rule_mprotect_upgrade: int = constant()
+    rule_soft_dirty_skips_pinned: int = constant()
+    rule_write_protect_seq: int = constant()
+    rule_pincount_large: int = constant()
+    rule_fault_flag_sanity: int = constant()
+    rule_gup_args: int = constant()
+    rule_longterm_dirty_tracked: int = constant()
+    rule_hugetlb_force_write: int = constant()
+    rule_huge_zero_special: int = constant()
+    rule_lru_batch: int = constant()
+    rule_pageout_shared_large: int = constant()
+    rule_mremap_hugetlb: int = constant()
+    rule_madv_dontneed_hugetlb: int = constant()
+    rule_madv_populate: int = constant()
+
+
+TASK_DEPTH = 4
+LRU_BATCH_MAX = 31
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """Dimensions and the widths' class.  `pages` are base pages, `hugetlb` the pool sizes per hstate."""
+
+    full: bool
+    levels: int
+    bits: int
+    mms: int
+    tables: int
+    vmas_per_mm: int
+    pages: int
+    hugetlb: tuple[int, int]
+    files: int
+    file_pages: int
+    swap: int
+    pins: int
+    runs_per_pin: int
+    tasks: int
+    batch: int
+    fault_around: int
+    lru_batch_size: int
+
+    @property
+    def pmd_pages(self) -> int:
+        return 1 << self.bits
+
+    @property
+    def pud_pages(self) -> int:
+        return 1 << (2 * self.bits)
+
+    def dimensions(self) -> dict[str, int]:
+        pages = self.pages + sum(self.hugetlb)
+        return {
+            "one": 1,
+            "tables": self.tables,
+            "slots": self.tables << self.bits,
+            "mms": self.mms,
+            "vmas": self.mms * self.vmas_per_mm,
+            "pages": pages,
+            "mm_ids": 2 * pages,
+            "batch": LRU_BATCH_MAX,
+            "hstates": 2,
+            "files": self.files,
+            "cache": self.files * self.file_pages,
+            "swap": self.swap + 1,
+            "pins": self.pins,
+            "runs": self.pins * self.runs_per_pin,
+            "tasks": self.tasks,
+            "acts": self.tasks * TASK_DEPTH,
+            "sites": 256,
+        }
+
+
+X86_64 = Geometry(
+    full=True,
+    levels=4,
+    bits=9,
+    mms=8,
+    tables=160,
+    vmas_per_mm=48,
+    pages=4096,
+    hugetlb=(16, 6),
+    files=16,
+    file_pages=1024,
+    swap=2048,
+    pins=32,
+    runs_per_pin=640,
+    tasks=1,
+    batch=1 << 20,
+    fault_around=16,
+    lru_batch_size=LRU_BATCH_MAX,
+)
+"""x86-64: 512 entries a table, 2 MiB and 1 GiB huge pages; one task, which runs operations to completion."""
+
+TINY = replace(
+    X86_64,
+    full=False,
+    levels=3,
+    bits=2,
+    mms=3,
+    tables=40,
+    vmas_per_mm=12,
+    pages=48,
+    hugetlb=(4, 3),
+    files=4,
+    file_pages=16,
+    swap=12,
+    pins=3,
+    runs_per_pin=16,
+    tasks=3,
+    batch=1,
+    fault_around=1,
+    lru_batch_size=3,
+)
+"""Three levels of four entries: 64 pages of address space, a THP of 4 pages, a gigantic page of 16."""
+
+
+def fields() -> Iterator[tuple[str, Field]]:
+    """The table of fields in record order: mutable ones first, wide before narrow, then constants."""
+    table = [(name, f) for name, f in vars(State).items() if isinstance(f, Field)]
+    return iter(sorted(table, key=lambda item: (item[1].constant, item[1].dim == "", -item[1].full)))
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where a field lies in the record; count 0: a scalar."""
+
+    offset: int
+    width: int
+    count: int
+    low: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    slots: Mapping[str, Slot]
+    mutable_size: int
+    size: int
+
+
+def layout(geometry: Geometry) -> Layout:
+    """Offsets of all fields for a geometry; every field is aligned to its width."""
+    dims = geometry.dimensions()
+    slots: dict[str, Slot] = {}
+    offset = mutable_size = 0
+    for name, f in fields():
+        width = f.full if geometry.full else f.tiny
+        count = dims[f.dim] if f.dim else 0
+        if f.constant and not mutable_size:
+            mutable_size = offset = -(-offset // 8) * 8
+        offset = -(-offset // width) * width
+        slots[name] = Slot(offset, width, count, f.low)
+        offset += width * max(count, 1)
+    return Layout(slots, mutable_size, -(-offset // 8) * 8)
+
+
+CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
+
+
+class CheckedInts:
+    """An array that traps a store outside its field's range (a checked build)."""
+
+    def __init__(self, name: str, view: Any, slot: Slot) -> None:
+        self.name, self.view = name, view
+        self.low, self.high = slot.low, (1 << (8 * slot.width - 1)) - 1
+
+    def __getitem__(self, index: int) -> int:
+        if index < 0:
+            raise IndexError(f"{self.name}[{index}]")
+        return cast(int, self.view[index])
+
+    def __setitem__(self, index: int, value: int) -> None:
+        if index < 0 or not self.low <= value <= self.high:
+            raise ValueError(f"{self.name}[{index}] = {value} is outside {self.low}..{self.high}")
+        self.view[index] = value
+
+    def __len__(self) -> int:
+        return len(self.view)
+
+
+class Trace:
+    """Stands for `coverage` in an interpreted machine: remembers the decision sites in order."""
+
+    def __init__(self) -> None:
+        self.sites: list[int] = []
+
+    def __getitem__(self, site: int) -> int:
+        return int(site in self.sites)
+
+    def __setitem__(self, site: int, _value: int) -> None:
+        self.sites.append(site)
+
+    def __len__(self) -> int:
+        return 256
+
+
+class Machine(State):
+    """A record, interpreted: arrays are memoryviews over `data`, constant scalars plain attributes.
+
+    checked: trap stores outside their field's range.
+    """
+
+    def __init__(self, geometry: Geometry, data: bytearray | None = None, *, checked: bool = False) -> None:
+        self.geometry = geometry
+        self.layout = layout(geometry)
+        self.data = bytearray(self.layout.size) if data is None else data
+        self.trace = Trace()
+        raw = memoryview(self.data)
+        for name, slot in self.layout.slots.items():
+            view = raw[slot.offset : slot.offset + slot.width * max(slot.count, 1)].cast(CODES[slot.width])
+            if not slot.count:
+                setattr(self, name, view[0])
+            elif checked:
+                setattr(self, name, CheckedInts(name, view, slot))
+            else:
+                setattr(self, name, view)
+        self.coverage = self.trace
+
+    def set_constant(self, name: str, value: int) -> None:
+        """Store a constant scalar, in the bytes and in the attribute."""
+        slot = self.layout.slots[name]
+        self.data[slot.offset : slot.offset + slot.width] = value.to_bytes(slot.width, "little", signed=True)
+        setattr(self, name, value)
+
+    def saved(self) -> bytes:
+        """The mutable bytes: what the explorer stores and compares."""
+        return bytes(self.data[: self.layout.mutable_size])
+
+
+def create(geometry: Geometry, row: Mapping[str, int], config: Mapping[str, int], *, checked: bool = False) -> Machine:
+    """A machine at boot: no process, the zero page, full hugetlb pools, no swap used.
+
+    row: rule name -> value (`rules.row`).  config: soft_dirty, thp, use_zero_page, swap, swap_sync -> 0 or 1.
+    """
+    m = Machine(geometry, checked=checked)
+    scope = {
+        "levels": geometry.levels,
+        "bits": geometry.bits,
+        "nr_mms": geometry.mms,
+        "nr_pages": geometry.pages,
+        "nr_hugetlb": sum(geometry.hugetlb),
+        "hugetlb_shift": max(2 * geometry.bits, geometry.pages.bit_length()),
+        "vmas_per_mm": geometry.vmas_per_mm,
+        "file_pages": geometry.file_pages,
+        "runs_per_pin": geometry.runs_per_pin,
+        "next_fit": int(geometry.full),
+        "batch": geometry.batch,
+        "fault_around": geometry.fault_around,
+        "lru_batch_size": min(geometry.lru_batch_size, (15, LRU_BATCH_MAX)[row["lru_batch"]]),
+    }
+    scope |= {f"config_{name}": value for name, value in config.items()}
+    scope |= {f"rule_{rule.name}": row[rule.name] for rule in rules.RULES}
+    for name, value in scope.items():
+        m.set_constant(name, value)
+    fill(m, "cache_page", -1)
+    fill(m, "swap_page", -1)
+    fill(m, "folio_file", -1)
+    fill(m, "vma_file", -1)
+    m.huge_zero_page[0] = -1
+    m.next_page[0] = 1
+    m.folio_refcount[0] = 1
+    m.folio_flags[0] = 0x10  # FOLIO_RESERVED: the zero page
+    for hstate, size in enumerate(geometry.hugetlb):
+        m.hugetlb_free[hstate] = size
+    return m
+
+
+def fill(m: Machine, name: str, value: int) -> None:
+    """Set every element of a field."""
+    slot = m.layout.slots[name]
+    element = value.to_bytes(slot.width, "little", signed=True)
+    m.data[slot.offset : slot.offset + slot.width * slot.count] = element * slot.count

@@ -1,0 +1,94 @@
+"""Running tasks: one atomic step, or an operation to its end."""
+
+from __future__ import annotations
+
+from pinhold.mm.access import user_access
+from pinhold.mm.flags import AGAIN, DONE
+from pinhold.mm.fork import dup_mmap
+from pinhold.mm.gup import gup_slow
+from pinhold.mm.gup_fast import gup_fast
+from pinhold.mm.kernel import kernel
+from pinhold.mm.madvise import madvise
+from pinhold.mm.memory import handle_mm_fault
+from pinhold.mm.mprotect import mprotect
+from pinhold.mm.mremap import mremap
+from pinhold.mm.pinning import pin_user_pages, unpin_user_pages
+from pinhold.mm.state import State
+from pinhold.mm.task import (
+    FN_ACCESS,
+    FN_CLEAR_REFS,
+    FN_EXIT,
+    FN_FAULT,
+    FN_FORK,
+    FN_GUP_FAST,
+    FN_GUP_SLOW,
+    FN_MADVISE,
+    FN_MPROTECT,
+    FN_MREMAP,
+    FN_MUNMAP,
+    FN_PAGEOUT,
+    FN_PIN,
+    FN_UNPIN,
+    FUNCTION_NAMES,
+    current,
+)
+from pinhold.mm.task_mmu import clear_refs_write
+from pinhold.mm.vmscan import pageout
+from pinhold.mm.zap import do_munmap, exit_mmap
+
+FUEL = 1 << 22
+"""Steps after which an operation that runs alone is taken to go on for ever."""
+
+
+class OutOfFuel(Exception):
+    """The operation did not end; the message is the function that it is in."""
+
+
+@kernel
+def step(m: State, task: int) -> int:
+    """Advance a task by one atomic step: AGAIN, BLOCKED (nothing changed), or DONE (it is idle; task_result has the result)."""
+    if m.task_depth[task] == 0:
+        return DONE
+    function = m.act_function[current(m, task)]
+    if function == FN_FAULT:
+        return handle_mm_fault(m, task)
+    if function == FN_ACCESS:
+        return user_access(m, task)
+    if function == FN_GUP_SLOW:
+        return gup_slow(m, task)
+    if function == FN_GUP_FAST:
+        return gup_fast(m, task)
+    if function == FN_PIN:
+        return pin_user_pages(m, task)
+    if function == FN_FORK:
+        return dup_mmap(m, task)
+    if function == FN_PAGEOUT:
+        return pageout(m, task)
+    if function == FN_MADVISE:
+        return madvise(m, task)
+    if function == FN_MPROTECT:
+        return mprotect(m, task)
+    if function == FN_MUNMAP:
+        return do_munmap(m, task)
+    if function == FN_MREMAP:
+        return mremap(m, task)
+    if function == FN_CLEAR_REFS:
+        return clear_refs_write(m, task)
+    if function == FN_UNPIN:
+        return unpin_user_pages(m, task)
+    if function == FN_EXIT:
+        return exit_mmap(m, task)
+    return DONE
+
+
+def run(m: State, task: int, fuel: int = FUEL) -> int:
+    """Run what the task is in the middle of to its end, nobody else moving, and return its result.
+
+    Raises OutOfFuel where it never ends, or waits for a lock that nobody will give up.
+    """
+    while m.task_depth[task]:
+        outcome = step(m, task)
+        fuel -= 1
+        if fuel <= 0 or outcome not in (AGAIN, DONE):
+            raise OutOfFuel(FUNCTION_NAMES[m.act_function[current(m, task)]])
+    return m.task_result[task]

@@ -1,0 +1,177 @@
+"""VMAs: which addresses a process has mapped, with what rights, to what.
+
+Addresses are page numbers.  A process's VMAs are a small unordered set of disjoint ranges.  VMAs are split where a range
+operation needs it and not merged again: nothing that can be observed depends on it.
+"""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    ENOMEM,
+    FILE_PAGECACHE,
+    NO_FILE,
+    NO_VMA,
+    PTE_ACCESSED,
+    PTE_PRESENT,
+    PTE_PROTNONE,
+    PTE_RW,
+    PTE_USER,
+    VM_HUGETLB,
+    VM_MAYWRITE,
+    VM_READ,
+    VM_SHARED,
+    VM_SOFTDIRTY,
+    VM_WRITE,
+)
+from pinhold.mm.kernel import kernel
+from pinhold.mm.state import State
+
+
+@kernel
+def find_vma(m: State, mm: int, addr: int) -> int:
+    """The VMA that contains the address, or NO_VMA.  Linux: vma_lookup()."""
+    first = mm * m.vmas_per_mm
+    for vma in range(first, first + m.vmas_per_mm):
+        if m.vma_start[vma] <= addr < m.vma_end[vma]:
+            return vma
+    return NO_VMA
+
+
+@kernel
+def is_cow_mapping(flags: int) -> bool:
+    """Private and possibly writable, now or after mprotect(): a PROT_READ private mapping is one."""
+    return flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
+
+
+@kernel
+def vma_is_anonymous(m: State, vma: int) -> bool:
+    """Whether the VMA has no file behind it (hugetlb always has one)."""
+    return m.vma_file[vma] == NO_FILE
+
+
+@kernel
+def vma_is_hugetlb(m: State, vma: int) -> bool:
+    return m.vma_flags[vma] & VM_HUGETLB != 0
+
+
+@kernel
+def vma_needs_dirty_tracking(m: State, vma: int) -> bool:
+    """Whether the file system wants to hear of each first write (ordinary files do, shmem and hugetlbfs do not)."""
+    flags = m.vma_flags[vma]
+    if flags & (VM_SHARED | VM_WRITE) != VM_SHARED | VM_WRITE or m.vma_file[vma] == NO_FILE:
+        return False
+    return m.file_kind[m.vma_file[vma]] == FILE_PAGECACHE
+
+
+@kernel
+def vma_soft_dirty_enabled(m: State, vma: int) -> bool:
+    """Whether writes to the VMA are tracked: soft-dirty bits were cleared since it was mapped."""
+    return m.config_soft_dirty != 0 and not m.vma_flags[vma] & VM_SOFTDIRTY
+
+
+@kernel
+def vma_wants_writenotify(m: State, vma: int) -> bool:
+    """Whether a shared writable mapping starts out read-only."""
+    if vma_needs_dirty_tracking(m, vma):
+        return True
+    return vma_soft_dirty_enabled(m, vma) and not vma_is_hugetlb(m, vma)
+
+
+@kernel
+def vm_page_prot(m: State, vma: int) -> int:
+    """Protection bits of a fresh entry: never writable in a private mapping.  Linux: vm_get_page_prot()."""
+    flags = m.vma_flags[vma]
+    if not flags & (VM_READ | VM_WRITE):
+        return PTE_PROTNONE | PTE_ACCESSED
+    prot = PTE_PRESENT | PTE_USER
+    if flags & (VM_SHARED | VM_WRITE) == VM_SHARED | VM_WRITE and not vma_wants_writenotify(m, vma):
+        prot |= PTE_RW
+    return prot
+
+
+@kernel
+def vma_alloc(m: State, mm: int) -> int:
+    """A free VMA slot of the process, or NO_VMA."""
+    first = mm * m.vmas_per_mm
+    for vma in range(first, first + m.vmas_per_mm):
+        if m.vma_end[vma] == 0:
+            return vma
+    return NO_VMA
+
+
+@kernel
+def vma_copy(m: State, source: int, target: int) -> None:
+    """Make `target` the same as `source` (reserves stay where they are)."""
+    m.vma_start[target] = m.vma_start[source]
+    m.vma_end[target] = m.vma_end[source]
+    m.vma_flags[target] = m.vma_flags[source]
+    m.vma_file[target] = m.vma_file[source]
+    m.vma_pgoff[target] = m.vma_pgoff[source]
+    m.vma_anon[target] = m.vma_anon[source]
+    m.vma_order[target] = m.vma_order[source]
+    m.vma_reserve[target] = 0
+    m.vma_reserve_owner[target] = 0
+    if m.vma_file[source] != NO_FILE:
+        m.file_users[m.vma_file[source]] += 1
+
+
+@kernel
+def vma_free(m: State, vma: int) -> None:
+    """The slot is free again; a file that nobody maps keeps its pages until its last user goes (file.file_put)."""
+    m.vma_start[vma] = 0
+    m.vma_end[vma] = 0
+    m.vma_flags[vma] = 0
+    m.vma_file[vma] = NO_FILE
+    m.vma_pgoff[vma] = 0
+    m.vma_anon[vma] = 0
+    m.vma_order[vma] = 0
+    m.vma_reserve[vma] = 0
+    m.vma_reserve_owner[vma] = 0
+
+
+@kernel
+def vma_split(m: State, mm: int, addr: int) -> int:
+    """Make `addr` a boundary between VMAs.  0, or -ENOMEM.  Linux: split_vma()."""
+    vma = find_vma(m, mm, addr)
+    if vma == NO_VMA or m.vma_start[vma] == addr:
+        return 0
+    upper = vma_alloc(m, mm)
+    if upper == NO_VMA:
+        return -ENOMEM
+    vma_copy(m, vma, upper)
+    m.vma_start[upper] = addr
+    m.vma_pgoff[upper] += addr - m.vma_start[vma]
+    m.vma_end[vma] = addr
+    if m.vma_flags[vma] & VM_HUGETLB:
+        moved = min((m.vma_end[upper] - addr) >> m.vma_order[vma], m.vma_reserve[vma])
+        m.vma_reserve[vma] -= moved
+        m.vma_reserve[upper] = moved
+        m.vma_reserve_owner[upper] = m.vma_reserve_owner[vma]
+    return 0
+
+
+@kernel
+def vma_split_range(m: State, mm: int, start: int, end: int) -> int:
+    """Make both ends of [start, end) boundaries.  0, or -ENOMEM."""
+    err = vma_split(m, mm, start)
+    if err == 0:
+        err = vma_split(m, mm, end)
+    return err
+
+
+@kernel
+def range_mapped(m: State, mm: int, start: int, end: int) -> bool:
+    """Whether VMAs cover [start, end) without a hole."""
+    addr = start
+    while addr < end:
+        vma = find_vma(m, mm, addr)
+        if vma == NO_VMA:
+            return False
+        addr = m.vma_end[vma]
+    return True
+
+
+@kernel
+def maybe_mkwrite(m: State, vma: int, entry: int) -> int:
+    """Writable, unless a forced write goes into a mapping without VM_WRITE."""
+    return entry | PTE_RW if m.vma_flags[vma] & VM_WRITE else entry

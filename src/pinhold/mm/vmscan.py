@@ -1,0 +1,199 @@
+"""Reclaim on request: MADV_PAGEOUT sends anonymous pages to swap: mm/vmscan.c and mm/rmap.c.
+
+Per page three atomic pieces: into the swap cache, out of the page table, to the device.  A pinned page is left alone.  Large
+folios are split first.  On a synchronous device the page is free at once; else it stays in the swap cache until somebody
+wants it back.
+"""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    AGAIN,
+    BLOCKED,
+    FOLIO_LOCKED,
+    NO_PAGE,
+    NO_VMA,
+    PTE_PSE,
+    PTE_SOFT_DIRTY,
+    SWP_EXCLUSIVE,
+    SWP_SOFT_DIRTY,
+)
+from pinhold.mm.folio import (
+    folio_get,
+    folio_put,
+    folio_test_anon,
+    folio_test_swapcache,
+    is_huge_zero_page,
+    lru_add_drain,
+    page_folio,
+)
+from pinhold.mm.huge_memory import split_folio, split_huge_pmd
+from pinhold.mm.kernel import kernel
+from pinhold.mm.pgtable import level_pages, mk_pte, pt_walk, pte_pfn, pte_present, pte_special
+from pinhold.mm.pin import folio_maybe_dma_pinned
+from pinhold.mm.rmap import (
+    folio_mapcount,
+    folio_remove_rmap_pte,
+    page_anon_exclusive,
+    page_mapped_count,
+    page_try_share_anon_rmap,
+)
+from pinhold.mm.sites import PAGEOUT_SHARED_KEPT, SWAPOUT_PINNED_KEPT, decided
+from pinhold.mm.state import State
+from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_alloc
+from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock
+from pinhold.mm.vma import find_vma, vma_is_hugetlb
+
+PAGEOUT_START, PAGEOUT_NEXT, PAGEOUT_UNMAP, PAGEOUT_WRITE = 0, 1, 2, 3
+
+
+@kernel
+def pageout(m: State, task: int) -> int:
+    """One step of MADV_PAGEOUT of [act_addr, act_end).  Result: 0, whatever stayed.
+
+    Linux: madvise_cold_or_pageout_pte_range(), reclaim_pages(), shrink_folio_list().
+    """
+    act = current(m, task)
+    mm = m.act_mm[act]
+    if m.act_pc[act] == PAGEOUT_START:
+        if mmap_read_lock(m, mm) == BLOCKED:
+            return BLOCKED
+        lru_add_drain(m)
+        return goto(m, act, PAGEOUT_NEXT)
+    left = m.batch
+    while left > 0:
+        if m.act_pc[act] == PAGEOUT_NEXT and m.act_addr[act] >= m.act_end[act]:
+            mmap_read_unlock(m, mm)
+            return finish(m, task, 0)
+        pageout_piece(m, act)
+        left -= 1
+    return AGAIN
+
+
+@kernel
+def pageout_piece(m: State, act: int) -> None:
+    """The next atomic piece."""
+    pc = m.act_pc[act]
+    if pc == PAGEOUT_NEXT:
+        pageout_next(m, act)
+    elif pc == PAGEOUT_UNMAP:
+        try_to_unmap(m, act)
+    else:
+        pageout_write(m, act)
+
+
+@kernel
+def pageout_next(m: State, act: int) -> None:
+    """Choose the page at act_addr and put it into the swap cache, or pass it over."""
+    mm = m.act_mm[act]
+    addr = m.act_addr[act]
+    m.act_addr[act] = addr + 1
+    vma = find_vma(m, mm, addr)
+    if vma == NO_VMA or vma_is_hugetlb(m, vma):
+        return
+    upper = pt_walk(m, mm, addr, 1) if m.levels > 1 else -1
+    if upper >= 0 and m.pte[upper] & PTE_PSE and not pageout_split_pmd(m, mm, addr, upper):
+        m.act_addr[act] = (addr // level_pages(m, 1) + 1) * level_pages(m, 1)
+        return
+    slot = pt_walk(m, mm, addr, 0)
+    if slot < 0 or not pte_present(m.pte[slot]) or pte_special(m.pte[slot]):
+        return
+    page = pte_pfn(m.pte[slot])
+    folio = page_folio(m, page)
+    if not folio_test_anon(m, folio) or m.folio_flags[folio] & FOLIO_LOCKED:
+        return
+    if m.folio_order[folio] > 0 and not pageout_split_folio(m, folio, page):
+        if m.rule_pageout_shared_large == 0:
+            m.act_addr[act] = (addr // level_pages(m, 1) + 1) * level_pages(m, 1)
+        return
+    if folio_mapcount(m, page) != 1:
+        decided(m, PAGEOUT_SHARED_KEPT)
+        return
+    if swapout_pinned(m, page) or not pageout_add_to_swap(m, page):
+        return
+    folio_get(m, page)
+    m.folio_flags[page] |= FOLIO_LOCKED
+    m.act_page[act] = page
+    m.act_pc[act] = PAGEOUT_UNMAP
+
+
+@kernel
+def pageout_add_to_swap(m: State, page: int) -> bool:
+    """Into the swap cache, unless it is there already.  Linux: add_to_swap()."""
+    if folio_test_swapcache(m, page):
+        return True
+    slot = swap_alloc(m)
+    if slot == 0:
+        return False
+    add_to_swap_cache(m, page, slot)
+    return True
+
+
+@kernel
+def swapout_pinned(m: State, folio: int) -> bool:
+    """Whether the folio is left alone because it may be pinned.  feb889fb40fa (5.11)."""
+    if not m.rule_swapout_skips_pinned or not folio_maybe_dma_pinned(m, folio):
+        return False
+    decided(m, SWAPOUT_PINNED_KEPT)
+    return True
+
+
+@kernel
+def pageout_split_pmd(m: State, mm: int, addr: int, upper: int) -> bool:
+    """A THP mapped by a PMD: map it by PTEs if it is to go, False if it stays."""
+    folio = pte_pfn(m.pte[upper])
+    if is_huge_zero_page(m, folio) or m.folio_refcount[folio] != 1:
+        decided(m, PAGEOUT_SHARED_KEPT)
+        return False
+    return split_huge_pmd(m, mm, addr) == 0
+
+
+@kernel
+def pageout_split_folio(m: State, folio: int, page: int) -> bool:
+    """A PTE-mapped large folio: split it, if its page is mapped once and nothing else holds the folio.
+
+    5.10 and 6.1 give up the rest of the PMD's range otherwise, later kernels go on with the next page.
+    """
+    if page_mapped_count(m, page) == 1 and not swapout_pinned(m, folio) and split_folio(m, folio):
+        return True
+    decided(m, PAGEOUT_SHARED_KEPT)
+    return False
+
+
+@kernel
+def try_to_unmap(m: State, act: int) -> None:
+    """Replace the mapping by a swap entry, unless the page got pinned.  Linux: try_to_unmap_one() (mm/rmap.c)."""
+    mm = m.act_mm[act]
+    page = m.act_page[act]
+    slot = pt_walk(m, mm, m.act_addr[act] - 1, 0)
+    entry = 0 if slot < 0 else m.pte[slot]
+    m.act_pc[act] = PAGEOUT_WRITE
+    if not pte_present(entry) or pte_special(entry) or pte_pfn(entry) != page:
+        return
+    exclusive = page_anon_exclusive(m, page)
+    if not page_try_share_anon_rmap(m, page):
+        return
+    swap = m.folio_swap[page]
+    flags = SWP_EXCLUSIVE if exclusive else 0
+    if entry & PTE_SOFT_DIRTY:
+        flags |= SWP_SOFT_DIRTY
+    m.pte[slot] = mk_pte(swap, flags)
+    m.swap_count[swap] += 1
+    folio_remove_rmap_pte(m, mm, page)
+    folio_put(m, page)
+
+
+@kernel
+def pageout_write(m: State, act: int) -> None:
+    """Write the page out, if nobody maps it, and free it where the device is done at once.  Linux: pageout()."""
+    page = m.act_page[act]
+    m.folio_flags[page] &= ~FOLIO_LOCKED
+    if m.page_mapcount[page] == 0:
+        m.swap_content[m.folio_swap[page]] = m.page_content[page]
+        if m.config_swap_sync and m.folio_refcount[page] == 2:
+            delete_from_swap_cache(m, page)
+    else:
+        folio_free_swap(m, page)
+    folio_put(m, page)
+    m.act_page[act] = NO_PAGE
+    m.act_pc[act] = PAGEOUT_NEXT

@@ -1,0 +1,152 @@
+"""Taking mappings away: zap_page_range(), munmap(), the end of a process."""
+
+from __future__ import annotations
+
+from pinhold.mm.file import file_put
+from pinhold.mm.flags import BLOCKED, EINVAL, NO_FILE, PTE_PSE
+from pinhold.mm.folio import lru_add_drain
+from pinhold.mm.huge_memory import split_huge_range, zap_huge_pmd
+from pinhold.mm.hugetlb import hugetlb_level, hugetlb_unreserve, zap_hugetlb
+from pinhold.mm.kernel import kernel
+from pinhold.mm.pgtable import (
+    free_pgtables,
+    level_pages,
+    pt_walk,
+    pte_pfn,
+    pte_present,
+    pte_special,
+    pte_swapped,
+    table_free,
+)
+from pinhold.mm.pin import pins_detach
+from pinhold.mm.rmap import unmap_folio_pte
+from pinhold.mm.state import State
+from pinhold.mm.swap import free_swap_and_cache
+from pinhold.mm.task import current, finish, gup_fast_running, mmap_write_lock, mmap_write_unlock
+from pinhold.mm.vma import vma_free, vma_is_hugetlb, vma_split_range
+
+
+@kernel
+def zap_pte(m: State, mm: int, slot: int) -> None:
+    """Remove one base-page entry: its mapping and reference, or its swap slot's use."""
+    entry = m.pte[slot]
+    m.pte[slot] = 0
+    if pte_present(entry):
+        if not pte_special(entry):
+            unmap_folio_pte(m, mm, pte_pfn(entry))
+    elif pte_swapped(entry):
+        free_swap_and_cache(m, pte_pfn(entry))
+
+
+@kernel
+def zap_page_range(m: State, mm: int, vma: int, start: int, end: int) -> int:
+    """Remove what is mapped in [start, end) of one VMA; partly covered THPs are split first.  0, or a negative errno."""
+    if vma_is_hugetlb(m, vma):
+        step = 1 << m.vma_order[vma]
+        for addr in range(start, end, step):
+            slot = pt_walk(m, mm, addr, hugetlb_level(m, m.vma_order[vma]))
+            if slot >= 0 and m.pte[slot]:
+                zap_hugetlb(m, mm, slot)
+        return 0
+    err = split_huge_range(m, mm, start, end)
+    if err:
+        return err
+    addr = start
+    while addr < end:
+        slot = pt_walk(m, mm, addr, 0)
+        if slot >= 0:
+            if m.pte[slot]:
+                zap_pte(m, mm, slot)
+            addr += 1
+            continue
+        upper = pt_walk(m, mm, addr, 1)
+        if upper >= 0 and m.pte[upper] & PTE_PSE:
+            zap_huge_pmd(m, mm, upper)
+        span = level_pages(m, 1)
+        addr = (addr // span + 1) * span
+    return 0
+
+
+@kernel
+def do_munmap(m: State, task: int) -> int:
+    """munmap() of [act_addr, act_end), under mmap_lock; waits for GUP-fast, which walks the tables that go.
+
+    Linux: do_vmi_align_munmap(); before 7.x it drains the CPU's LRU batch.
+    """
+    act = current(m, task)
+    mm = m.act_mm[act]
+    if gup_fast_running(m, mm) or mmap_write_lock(m, mm) == BLOCKED:
+        return BLOCKED
+    err = munmap_locked(m, mm, m.act_addr[act], m.act_end[act])
+    mmap_write_unlock(m, mm)
+    return finish(m, task, err)
+
+
+@kernel
+def munmap_locked(m: State, mm: int, start: int, end: int) -> int:
+    """The work of munmap() with mmap_lock held.  0, or a negative errno."""
+    first = mm * m.vmas_per_mm
+    for vma in range(first, first + m.vmas_per_mm):
+        if m.vma_end[vma] > start and m.vma_start[vma] < end and vma_is_hugetlb(m, vma):
+            size = 1 << m.vma_order[vma]
+            if max(start, m.vma_start[vma]) % size or min(end, m.vma_end[vma]) % size:
+                return -EINVAL
+    err = vma_split_range(m, mm, start, end)
+    if err:
+        return err
+    lru_add_drain(m)
+    for vma in range(first, first + m.vmas_per_mm):
+        if m.vma_end[vma] and m.vma_start[vma] >= start and m.vma_end[vma] <= end:
+            err = zap_page_range(m, mm, vma, m.vma_start[vma], m.vma_end[vma])
+            if err:
+                return err
+            remove_vma(m, vma)
+    pins_detach(m, mm, start, end)
+    free_pgtables(m, mm, start, end)
+    return 0
+
+
+@kernel
+def remove_vma(m: State, vma: int) -> None:
+    """Forget a VMA whose pages are gone: its reserve, its use of the file.  Linux: remove_vma()."""
+    if m.vma_reserve[vma]:
+        hugetlb_unreserve(m, vma)
+    file = m.vma_file[vma]
+    vma_free(m, vma)
+    if file != NO_FILE:
+        file_put(m, file)
+
+
+@kernel
+def exit_mmap(m: State, task: int) -> int:
+    """The process's memory goes.  Its pins belong to file descriptors and devices: whoever holds them drops them.
+
+    Linux: exit_mmap() (mm/mmap.c).
+    """
+    act = current(m, task)
+    mm = m.act_mm[act]
+    if gup_fast_running(m, mm) or mmap_write_lock(m, mm) == BLOCKED:
+        return BLOCKED
+    mm_teardown(m, mm)
+    mmap_write_unlock(m, mm)
+    return finish(m, task, 0)
+
+
+@kernel
+def mm_teardown(m: State, mm: int) -> None:
+    """Unmap everything, free the tables, and leave the slot as if it had never been used."""
+    lru_add_drain(m)
+    first = mm * m.vmas_per_mm
+    for vma in range(first, first + m.vmas_per_mm):
+        if m.vma_end[vma]:
+            pins_detach(m, mm, m.vma_start[vma], m.vma_end[vma])
+            zap_page_range(m, mm, vma, m.vma_start[vma], m.vma_end[vma])
+            remove_vma(m, vma)
+    free_pgtables(m, mm, 0, level_pages(m, m.levels))
+    table_free(m, m.mm_pgd[mm])
+    m.mm_pgd[mm] = 0
+    m.mm_huge_zero[mm] = 0
+    m.mm_has_pinned[mm] = 0
+    m.mm_memlock[mm] = 0
+    m.mm_ipc_lock[mm] = 0
+    m.mm_alive[mm] = 0
