@@ -54,6 +54,12 @@ def test_a_skip_is_compared_up_to_where_it_ended() -> None:
     assert (found.verdicts, len(found.differences)) == (0, 1)
 
 
+def test_the_step_that_a_machine_could_not_do_is_not_compared() -> None:
+    """Too few huge pages here is no difference between the kernels."""
+    skipped = Verdict("skipped", reason="needs 2 free hugepages", step=2)
+    assert agreement([seen(skipped, 7, 3)], [seen(HELD, 7, 7, 7)]).differences == ()
+
+
 def test_what_was_not_seen_is_passed_over_and_not_counted() -> None:
     """A frame that one side cannot see agrees with anything, and adds nothing to the count."""
     with_frame, without = agreement([seen(HELD, 7)], [seen(HELD, 7)]), agreement([seen(HELD, None)], [seen(HELD, 7)])

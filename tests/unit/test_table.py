@@ -1,5 +1,7 @@
 """The table for a reader."""
 
+from collections.abc import Iterable
+
 from fakes import case_result, target_run
 from pinhold.report.results import number_ranges, tally
 from pinhold.report.table import WIDTH, Notes, table
@@ -8,25 +10,42 @@ from pinhold.scenario.verdict import Verdict
 HELD = Verdict("held")
 
 
+def squeezed(lines: Iterable[str]) -> list[str]:
+    """The lines without their layout."""
+    return [" ".join(line.split()) for line in lines]
+
+
 def test_tests_of_a_case_with_equal_verdicts_share_a_row() -> None:
-    """A row joins the tests of one case whose verdicts are equal on every target, neighbours or not."""
+    """A row joins the kinds of memory of one case whose verdicts are equal on every target, neighbours or not."""
     old = target_run(
         "model:6.1",
         case_result(1, "R/O pin ... with base page", HELD),
         case_result(2, "R/O pin ... with THP", HELD),
-        case_result(3, "R/O pin ... with memfd", Verdict("violated", reason="stale")),
+        case_result(3, "R/O pin ... with memfd", Verdict("violated")),
         case_result(4, "R/O pin ... with tmpfile", HELD),
         case_result(5, "Basic COW ... with memfd", HELD),
     )
     new = target_run("model:6.2", *[case_result(r.number, r.title, HELD) for r in old.results])
-    rows = [" ".join(line.split()) for line in table([old, new])]
-    assert rows == [
+    assert squeezed(table([old, new])) == [
         "model:6.1 model:6.2",
-        "R/O pin",
-        "1-2, 4 base page; THP; tmpfile held held",
-        "3 memfd VIOLATED held",
-        "Basic COW",
-        "5 memfd held held",
+        "1-4 R/O pin",
+        "base page; THP; tmpfile held held",
+        "memfd VIOLATED held",
+        "5 Basic COW",
+        "memfd held held",
+    ]
+
+
+def test_cases_that_came_out_alike_share_a_block() -> None:
+    """The same rows are printed once, under the names of all neighbouring cases that they are true of."""
+    results = [case_result(n, f"case {n} ... with memfd", HELD if n < 3 else Verdict("violated")) for n in (1, 2, 3)]
+    assert squeezed(table([target_run("model:6.2", *results)])) == [
+        "model:6.2",
+        "1 case 1",
+        "2 case 2",
+        "memfd held",
+        "3 case 3",
+        "memfd VIOLATED",
     ]
 
 
@@ -52,14 +71,12 @@ def test_quoted_tests_stand_in_the_selftests_words() -> None:
         case_result(1, "c ... with m", HELD, "It is reliable"),
         case_result(2, "c ... with n", Verdict("violated"), "It is reliable"),
     )
-    lines = [" ".join(line.split()) for line in table([run], {2})]
-    assert lines[-2:] == ["As the selftest says it: It is reliable", "2 c ... with n not ok"]
+    assert squeezed(table([run], {2}))[-2:] == ["As the selftest says it: It is reliable", "2 c ... with n not ok"]
 
 
 def test_a_title_without_a_kind_of_memory_is_a_row_of_its_own() -> None:
     """A file of the user's needs no " ... with " in its title."""
-    lines = [" ".join(line.split()) for line in table([target_run("model:6.2", case_result(1, "mine", HELD))])]
-    assert lines == ["model:6.2", "1 mine held"]
+    assert squeezed(table([target_run("model:6.2", case_result(1, "mine", HELD))])) == ["model:6.2", "1 mine held"]
 
 
 def test_long_names_stay_within_the_width() -> None:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pinhold.report.results import CONCLUSIVE, CaseResult
 from pinhold.scenario.compare import Comparison, compare
+from pinhold.scenario.observation import Observation
 from pinhold.scenario.printer import format_step
 from pinhold.targets.runner import Result
 
@@ -39,8 +40,15 @@ def agreement(real: Sequence[CaseResult], model: Sequence[CaseResult]) -> Agreem
 
 def compare_results(ours: Result, theirs: Result) -> Comparison:
     """Compare what both sides observed, up to the step at which one of them could go no further."""
-    common = min(len(ours.observations), len(theirs.observations))
-    return compare(ours.observations[:common], theirs.observations[:common])
+    left, right = _observations(ours), _observations(theirs)
+    common = min(len(left), len(right))
+    return compare(left[:common], right[:common])
+
+
+def _observations(result: Result) -> list[Observation]:
+    """All but that of the step which the machine could not do: why it could not is no behaviour of the kernel."""
+    undone = result.verdict.step if result.verdict.kind == "skipped" else None
+    return [r.observation for r in result.steps if r.observation is not None and r.index != undone]
 
 
 def _frames(ours: Result, theirs: Result) -> tuple[int, str | None]:

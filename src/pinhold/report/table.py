@@ -1,6 +1,7 @@
-"""Results as a table for a reader: a row is a test, or all tests of a case with the same verdicts.
+"""Results as a table for a reader: a block is a case of the suite, a row the kinds of memory that came out alike.
 
-A letter behind a verdict points to a note below the table, which gives the reason in words.
+Cases whose rows are equal share a block.  A letter behind a verdict points to a note below the table, which gives the
+reason in words.
 """
 
 from __future__ import annotations
@@ -13,10 +14,15 @@ from string import ascii_lowercase
 
 from pinhold.report.results import CaseResult, TargetRun, number_ranges, one_line
 
-WIDTH = 100
-_NUMBERS = 17
+WIDTH = 114
+_NUMBERS = 9
+_LONGEST = 20
+"""Longer lists of test numbers are counted instead."""
 _WORDS = {"violated": "VIOLATED", "livelock": "LIVELOCK", "error": "ERROR", "crashed": "CRASHED"}
-_SELFTEST_WORDS = {"held": "ok", "violated": "not ok", "xfail": "xfail", "skipped": "skip"}
+_SELFTEST_WORDS = {"held": "ok", "violated": "not ok", "skipped": "skip"}
+
+_Tests = Sequence[tuple[CaseResult, ...]]
+"""For each test its results on all targets."""
 
 
 @dataclass(slots=True)
@@ -44,86 +50,108 @@ class Notes:
             yield from textwrap.wrap(paragraph, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """What a row says: the number of its test where it stands for one alone, its names, and a cell a target."""
+
+    number: str
+    names: tuple[str, ...]
+    cells: tuple[str, ...]
+
+
+@dataclass(slots=True)
+class _Block:
+    """heads: (test numbers, case) of every case that the rows are true of."""
+
+    heads: list[tuple[str, str]]
+    rows: list[_Row]
+
+
 def _cell(result: CaseResult, notes: Notes, words: dict[str, str]) -> str:
     verdict = result.verdict
     cell = words.get(verdict.kind, verdict.kind)
     if result.mechanisms and verdict.kind in ("held", "violated", "xfail"):
         cell += f" by {'+'.join(result.mechanisms)}"
-    if verdict.reason and verdict.kind not in ("held", "violated"):
+    if verdict.reason and verdict.kind != "held":
         cell += f" {notes.letter(verdict.reason, result.number)}"
     return cell
 
 
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """Tests that one row of the table stands for: their numbers, their names, and a cell a target."""
-
-    numbers: tuple[int, ...]
-    names: tuple[str, ...]
-    cells: tuple[str, ...]
-
-
-def _rows(tests: Sequence[tuple[CaseResult, ...]], notes: Notes, words: dict[str, str]) -> Iterator[_Row]:
-    """Rows of one case, by first appearance; `tests` holds for each test its results on all targets."""
-    groups: dict[tuple[str, ...], list[CaseResult]] = {}
+def _rows(tests: _Tests, notes: Notes) -> list[_Row]:
+    """The rows of one case, by first appearance."""
+    groups: dict[tuple[str, ...], list[str]] = {}
     for results in tests:
-        groups.setdefault(tuple(_cell(r, notes, words) for r in results), []).append(results[0])
-    for cells, members in groups.items():
-        yield _Row(tuple(m.number for m in members), tuple(one_line(m.memory or m.title) for m in members), cells)
+        cells = tuple(_cell(r, notes, _WORDS) for r in results)
+        groups.setdefault(cells, []).append(one_line(results[0].memory))
+    return [_Row("", tuple(names), cells) for cells, names in groups.items()]
 
 
-def _layout(row: _Row, name_width: int, widths: Sequence[int]) -> Iterator[str]:
-    numbers = textwrap.wrap(number_ranges(row.numbers), _NUMBERS - 4)
-    names = textwrap.wrap("; ".join(row.names), name_width, break_on_hyphens=False)
-    cells = ["  ".join(c.ljust(w) for c, w in zip(row.cells, widths, strict=True))]
-    for number, name, cell in zip_longest(numbers, names, cells, fillvalue=""):
-        yield f"  {number:{_NUMBERS - 4}}  {name:{name_width}}  {cell}".rstrip()
+def _single_rows(tests: _Tests, notes: Notes, words: dict[str, str]) -> list[_Row]:
+    """A row a test, by its whole title."""
+    return [
+        _Row(str(results[0].number), (one_line(results[0].title),), tuple(_cell(r, notes, words) for r in results))
+        for results in tests
+    ]
 
 
-def _heads(runs: Sequence[TargetRun], name_width: int, widths: Sequence[int]) -> Iterator[str]:
+def _blocks(tests: _Tests, notes: Notes) -> list[_Block]:
+    blocks: list[_Block] = []
+    for case, group in groupby(tests, key=lambda results: results[0].case if results[0].memory else None):
+        members = list(group)
+        if case is None:  # titles that name no kind of memory
+            blocks.append(_Block([], _single_rows(members, notes, _WORDS)))
+            continue
+        numbers = number_ranges(sorted({results[0].number for results in members}))
+        head = (numbers if len(numbers) <= _LONGEST else f"{len(members)} tests", one_line(case))
+        rows = _rows(members, notes)
+        if blocks and blocks[-1].heads and blocks[-1].rows == rows:
+            blocks[-1].heads.append(head)
+        else:
+            blocks.append(_Block([head], rows))
+    return blocks
+
+
+def _layout(block: _Block, name_width: int, widths: Sequence[int]) -> Iterator[str]:
+    for numbers, case in block.heads:
+        yield f"{numbers:>{_NUMBERS - 2}}  {case}"
+    for row in block.rows:
+        # A row of its own begins where the heads of blocks do, two columns before the rows below a head.
+        width = name_width if block.heads else name_width + 2
+        names = textwrap.wrap("; ".join(row.names), width, subsequent_indent="  ", break_on_hyphens=False)
+        cells = "  ".join(cell.ljust(w) for cell, w in zip(row.cells, widths, strict=True))
+        indent = " " * (_NUMBERS if block.heads else _NUMBERS - 2)
+        for number, name, cell in zip_longest([row.number], names, [cells], fillvalue=""):
+            yield f"{number:>{len(indent)}}  {name:{width}}  {cell}".rstrip()
+
+
+def _heads(runs: Sequence[TargetRun], start: int, widths: Sequence[int]) -> Iterator[str]:
     """The targets' names, and below them the release of each that is a real kernel."""
-    heads = [(run.info.name, run.kernel) for run in runs]
-    for line in zip(*heads, strict=True):
+    for line in zip(*((run.info.name, run.kernel) for run in runs), strict=True):
         cells = "  ".join(head.ljust(width) for head, width in zip(line, widths, strict=True))
         if cells.strip():
-            yield " " * (_NUMBERS + name_width + 2) + cells.rstrip()
-
-
-def _blocks(tests: Sequence[tuple[CaseResult, ...]], notes: Notes) -> Iterator[tuple[str, list[_Row]]]:
-    """Each case with its rows; a title that names no kind of memory stands in its row, under no case."""
-    for case, group in groupby(tests, key=lambda results: results[0].case if results[0].memory else ""):
-        yield one_line(case), list(_rows(list(group), notes, _WORDS))
-
-
-def _selftest_block(tests: Sequence[tuple[CaseResult, ...]], notes: Notes) -> list[_Row]:
-    """A row a test, in the words of the selftests."""
-    return [
-        _Row((first.number,), (one_line(first.title),), tuple(_cell(r, notes, _SELFTEST_WORDS) for r in results))
-        for results in tests
-        for first in results[:1]
-    ]
+            yield " " * start + cells.rstrip()
 
 
 def table(runs: Sequence[TargetRun], quoted: Collection[int] = ()) -> Iterator[str]:
     """The lines of the table and its notes.  Tests numbered in `quoted` are also shown as a selftest says them."""
     notes = Notes()
     tests = list(zip(*(run.results for run in runs), strict=True))
-    blocks = list(_blocks(tests, notes))
+    blocks = _blocks(tests, notes)
     quotes = [results for results in tests if results[0].number in quoted]
-    if quotes:
-        texts = " / ".join(dict.fromkeys(one_line(results[0].text) for results in quotes))
-        blocks.append((f"As the selftest says it: {texts}", _selftest_block(quotes, notes)))
+    texts = " / ".join(dict.fromkeys(one_line(results[0].text) for results in quotes))
+    quote = _Block([], _single_rows(quotes, notes, _SELFTEST_WORDS))
+    rows = [row for block in [*blocks, quote] for row in block.rows]
     widths = [
-        max(len(run.info.name), len(run.kernel), *(len(row.cells[i]) for _, rows in blocks for row in rows))
-        for i, run in enumerate(runs)
+        max(len(run.info.name), len(run.kernel), *(len(row.cells[i]) for row in rows)) for i, run in enumerate(runs)
     ]
-    name_width = max(24, WIDTH - _NUMBERS - sum(widths) - 2 * len(widths))
-    yield from _heads(runs, name_width, widths)
-    for case, rows in blocks:
-        if case:
-            yield case
-        for row in rows:
-            yield from _layout(row, name_width, widths)
+    name_width = max(24, WIDTH - _NUMBERS - 2 - sum(widths) - 2 * len(widths))
+    yield from _heads(runs, _NUMBERS + 2 + name_width + 2, widths)
+    for block in blocks:
+        yield from _layout(block, name_width, widths)
+    if quotes:
+        yield ""
+        yield f"As the selftest says it: {texts}"
+        yield from _layout(quote, name_width, widths)
     if notes.numbers:
         yield ""
         yield from notes.lines()
