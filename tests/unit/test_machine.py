@@ -154,3 +154,21 @@ def test_accessible_parts_of_maps(tmp_path):
     )
     assert vmas.accessible(0x2000, 0x8000, False, str(path)) == [(0x2000, 0x5000), (0x7000, 0x8000)]
     assert vmas.accessible(0x2000, 0x8000, True, str(path)) == [(0x3000, 0x5000), (0x7000, 0x8000)]
+
+
+@pytest.mark.parametrize(
+    ("spans", "pieces"),
+    [
+        ([], [(10, 20, False)]),
+        ([(0, 30)], [(10, 20, True)]),
+        ([(0, 10), (20, 30)], [(10, 20, False)]),
+        (
+            [(0, 12), (14, 16), (18, 25)],
+            [(10, 12, True), (12, 14, False), (14, 16, True), (16, 18, False), (18, 20, True)],
+        ),
+        ([(12, 20)], [(10, 12, False), (12, 20, True)]),
+    ],
+)
+def test_cut_leaves_no_gap(spans, pieces):
+    """A stretch is cut where spans begin and end, and all of it comes back."""
+    assert vmas.cut(10, 20, spans) == pieces

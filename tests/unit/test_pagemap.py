@@ -137,6 +137,14 @@ def test_the_kind_that_an_ordinary_user_can_tell(value, region, private_anonymou
     assert kind_without_flags(value, region, private_anonymous, zero) == kind
 
 
+def test_states_of_many_pages_are_runs():
+    """Consecutive words of one state are one run, whatever their other bits."""
+    words = array("Q", [0, flags(61), word(56, 63, pfn=9), flags(63), flags(62, 61), 0])
+    assert pagemap.states(words) == [(0, 2, "none"), (2, 2, "present"), (4, 1, "swapped"), (5, 1, "none")]
+    assert [pagemap.state(each) for each in words] == ["none", "none", "present", "present", "swapped", "none"]
+    assert pagemap.states(array("Q")) == []
+
+
 def test_words_are_read_by_address(tmp_path):
     """A page's word is at its number times eight; past the end of the file there is nothing."""
     path = tmp_path / "pagemap"

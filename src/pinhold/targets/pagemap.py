@@ -7,6 +7,7 @@ only, kpagecount and kpageflags to root only: everybody else gets None.
 from __future__ import annotations
 
 import os
+import re
 import struct
 from array import array
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ KPF_ANON_EXCLUSIVE = 34
 """Bit 34 is PG_mappedtodisk or PG_owner_2; on anonymous pages since 5.19 the same bit is PG_anon_exclusive."""
 
 _WORD = struct.Struct("=Q")
+"""Little-endian, as x86-64 has it: the last byte is the top one."""
 
 
 def bit(word: int, number: int) -> bool:
@@ -40,6 +42,18 @@ def state(word: int) -> str:
     if word & PM_PRESENT:
         return "present"
     return "swapped" if word & PM_SWAP else "none"
+
+
+_LETTERS = {"none": b"n", "present": b"p", "swapped": b"s"}
+_NAMES = {letter[0]: name for name, letter in _LETTERS.items()}
+_BY_TOP_BYTE = b"".join(_LETTERS[state(top << 56)] for top in range(256))
+_RUNS = re.compile(rb"n+|p+|s+")
+
+
+def states(words: array[int]) -> list[tuple[int, int, str]]:
+    """(first, count, state) over consecutive pages, by the top byte of each word: quick for 262,144 of them."""
+    tops = bytes(memoryview(words).cast("B")[_WORD.size - 1 :: _WORD.size]).translate(_BY_TOP_BYTE)
+    return [(run.start(), run.end() - run.start(), _NAMES[run[0][0]]) for run in _RUNS.finditer(tops)]
 
 
 def pfn(word: int) -> int | None:

@@ -14,7 +14,7 @@ import resource
 import signal
 import socket
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
 from pinhold.targets import content, pagemap, syscalls, vmas
@@ -279,32 +279,33 @@ class Process:
         """Runs [first, count, byte]: pages that are present and readable, the others as None."""
         region, address, pages = self._span(message)
         readable = vmas.accessible(address, address + pages * PAGE, write=False)
-        words = pagemap.words(self._pagemap, address, pages)
-        stretches: list[tuple[int, int, bool]] = []
-        for index, word in enumerate(words):
-            visible = bool(word & pagemap.PM_PRESENT) and bool(_within(address + index * PAGE, readable))
-            if stretches and stretches[-1][2] == visible:
-                first, count, _ = stretches[-1]
-                stretches[-1] = (first, count + 1, visible)
-            else:
-                stretches.append((message["first"] + index, 1, visible))
+        stretches = [
+            (first, count, state == "present" and visible)
+            for first, count, state, visible in self._pieces(region, address, pages, readable)
+        ]
         found = content.runs(region.address, stretches)
         return {"runs": [[run.first, run.count, run.byte] for run in found]}
 
     def _states(self, message: Message) -> Message:
-        """Runs [first, count, state]; "huge" None where it cannot be told from "present"."""
+        """Runs [first, count, state]; huge_known: whether "huge" can be told from "present"."""
         region, address, pages = self._span(message)
         huge = self._huge(region)
-        found: list[list[Any]] = []
-        for index, word in enumerate(pagemap.words(self._pagemap, address, pages)):
-            state: str | None = pagemap.state(word)
-            if state == "present" and _within(address + index * PAGE, huge):
-                state = "huge"
-            if found and found[-1][2] == state:
-                found[-1][1] += 1
-            else:
-                found.append([message["first"] + index, 1, state])
-        return {"runs": found, "huge_known": huge is not None}
+        return {
+            "runs": [
+                [first, count, "huge" if state == "present" and in_huge else state]
+                for first, count, state, in_huge in self._pieces(region, address, pages, huge or [])
+            ],
+            "huge_known": huge is not None,
+        }
+
+    def _pieces(
+        self, region: Region, address: int, pages: int, spans: list[vmas.Span]
+    ) -> Iterator[tuple[int, int, str, bool]]:
+        """(first, count, state, within the spans) over pages at `address`, numbered from the region's start."""
+        for first, count, state in pagemap.states(pagemap.words(self._pagemap, address, pages)):
+            start = address + first * PAGE
+            for low, high, inside in vmas.cut(start, start + count * PAGE, spans):
+                yield (low - region.address) // PAGE, (high - low) // PAGE, state, inside
 
 
 def _within(address: int, spans: list[vmas.Span] | None) -> bool | None:

@@ -118,6 +118,21 @@ def _anon_huge_sizes(start: int, end: int, path: str) -> list[tuple[int, int, in
     return found
 
 
+def cut(first: int, end: int, spans: Sequence[Span]) -> list[tuple[int, int, bool]]:
+    """[first, end) in pieces (first, end, whether it is in `spans`, which are in order and apart)."""
+    pieces: list[tuple[int, int, bool]] = []
+    for start, stop in spans:
+        if stop <= first or start >= end:
+            continue
+        if start > first:
+            pieces.append((first, start, False))
+        pieces.append((max(first, start), min(stop, end), True))
+        first = min(stop, end)
+    if first < end:
+        pieces.append((first, end, False))
+    return pieces
+
+
 def open_pagemap() -> int:
     """The calling process's own pagemap."""
     return os.open("/proc/self/pagemap", os.O_RDONLY | os.O_CLOEXEC)
