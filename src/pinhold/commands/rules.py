@@ -10,6 +10,7 @@ from pinhold.commands import UsageError
 from pinhold.mm.rules import RULES, Rule, UnknownRelease, releases, row
 
 _INDENT = "    "
+_WIDTH = 100
 
 
 def main(options: Namespace) -> int:
@@ -34,18 +35,24 @@ def _row(release: str) -> dict[str, int]:
 
 
 def _about(rule: Rule) -> Iterator[str]:
-    yield from textwrap.wrap(" ".join(rule.doc.split()), 96, initial_indent=_INDENT, subsequent_indent=_INDENT)
-    commit = f"commit {rule.commit}, " if rule.commit else ""
-    stable = f"; backported to {', '.join(rule.stable)}" if rule.stable else ""
-    yield f"{_INDENT}{rule.function}: {commit}first in {rule.first}{stable}"
+    """What it decides, who decides, and since when."""
+    steps = [value if not first else f"{value} since {first}" for first, value in rule.since]
+    steps += [f"{value} in the stable series since {first}" for first, value in rule.stable]
+    for text in (
+        " ".join(rule.doc.split()),
+        f"{rule.function}(){f', commit {rule.commit}' if rule.commit else ''}: {'; '.join(steps)}.",
+    ):
+        yield from textwrap.wrap(
+            text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
+        )
 
 
 def _list() -> Iterator[str]:
     for rule in RULES:
-        yield f"{rule.name}: {' | '.join(rule.values)}"
+        yield rule.name
         yield from _about(rule)
     yield ""
-    yield f"Rows: {', '.join(releases())}"
+    yield f"Releases with a row: {', '.join(releases())}."
 
 
 def _show(release: str) -> Iterator[str]:

@@ -1,0 +1,51 @@
+"""`pinhold rules`: the switches, a release's row, and what differs between two."""
+
+import pytest
+
+from pinhold.cli import main
+from pinhold.mm.rules import RULES, releases, row
+
+
+def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """What the command prints, as one line of words."""
+    assert main(["rules", *arguments]) == 0
+    return " ".join(capsys.readouterr().out.split())
+
+
+def test_the_list_has_every_switch_with_commit_and_first_release(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each switch is there by name, with its function, its commit and since when each value holds."""
+    text = printed(capsys, "list")
+    for rule in RULES:
+        assert f"{rule.name} {' '.join(rule.doc.split())} {rule.function}()" in text
+        assert rule.commit in text
+        assert all(f"{value} since {first}" in text for first, value in rule.since if first)
+    assert "gup_must_unshare(), commit 84209e87c696: none; anon since 5.19; cow_longterm since 6.2." in text
+    assert printed(capsys) == text
+
+
+@pytest.mark.parametrize("release", releases())
+def test_a_release_is_shown_with_a_value_of_each_switch(capsys: pytest.CaptureFixture[str], release: str) -> None:
+    """The row is printed by the names of its values."""
+    text = printed(capsys, "show", release)
+    values = row(release)
+    assert all(f"{rule.name} {rule.values[values[rule.name]]}" in text for rule in RULES)
+
+
+def test_a_difference_has_the_changed_switches_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    """From 6.1 to 6.2 the switch of the seed turns; PageAnonExclusive was there before; equal rows are said to be so."""
+    text = printed(capsys, "diff", "6.1", "6.2")
+    assert "gup_unshares: anon in 6.1, cow_longterm in 6.2" in text
+    assert "anon_exclusive:" not in text
+    assert printed(capsys, "diff", "6.2", "6.2") == "6.2 and 6.2 have the same rules."
+
+
+@pytest.mark.parametrize("arguments", [["show", "6.3"], ["diff", "6.1", "6.3"]])
+def test_an_unknown_release_is_answered_with_the_nearest(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:
+    """Status 3 and one line that names a release with a row."""
+    assert main(["rules", *arguments]) == 3
+    err = capsys.readouterr().err
+    assert "6.3" in err
+    assert "6.2" in err
+    assert err.count("\n") == 1
