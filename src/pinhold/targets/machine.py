@@ -30,12 +30,14 @@ _THP = "sys/kernel/mm/transparent_hugepage"
 
 
 def check_supported() -> None:
-    """Raises Unavailable off Linux on x86-64."""
+    """Raises Unavailable off Linux on x86-64, and where pages cannot be looked at."""
     name = os.uname() if hasattr(os, "uname") else None
     system = name.sysname if name else sys.platform
     machine = name.machine if name else "this processor"
     if system != "Linux" or machine != "x86_64" or ctypes.sizeof(ctypes.c_void_p) != 8:
         raise Unavailable(f"live needs Linux on x86-64, and this is {system} on {machine}: use a model:REL target")
+    if not os.access("/proc/self/pagemap", os.R_OK):
+        raise Unavailable("live needs /proc/self/pagemap to look at pages, and it cannot be read here")
 
 
 def exact_release(release: str, version: str, signature: str = "") -> str:

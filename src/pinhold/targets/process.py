@@ -323,7 +323,7 @@ def enter(sock: socket.socket, parent: int, cpu: int, seconds: int) -> NoReturn:
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard == -1 else min(hard, seconds), hard))
-    with open("/proc/self/oom_score_adj", "w", encoding="ascii") as first_to_go:
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as first_to_go:
         first_to_go.write("1000")
     gc.disable()
     Process(Channel(sock)).serve()
