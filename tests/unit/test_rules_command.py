@@ -32,7 +32,7 @@ def test_a_release_is_shown_with_a_value_of_each_switch(capsys: pytest.CaptureFi
 
 
 def test_a_difference_has_the_changed_switches_alone(capsys: pytest.CaptureFixture[str]) -> None:
-    """From 6.1 to 6.2 the switch of the seed turns; PageAnonExclusive was there before; equal rows are said to be so."""
+    """From 6.1 to 6.2 the switch of the seed turns, and PageAnonExclusive was there before."""
     text = printed(capsys, "diff", "6.1", "6.2")
     assert "gup_unshares: anon in 6.1, cow_longterm in 6.2" in text
     assert "anon_exclusive:" not in text

@@ -48,11 +48,19 @@ def main(options: Namespace) -> int:
             _paragraph(sentence)
     for sentence in absent:
         _paragraph(f"{sentence}.")
-    print("\nAll as predicted." if status == EXIT_HELD else "\nNOT all as predicted: see above.")
+    print(f"\n{_CLOSING[status]}")
     return status
 
 
 _SEVERITY = (EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, EXIT_BROKEN)
+
+
+_CLOSING = {
+    EXIT_HELD: "All as predicted.",
+    EXIT_UNKNOWN: "Nothing differs from what was predicted, but not every column could be judged: see above.",
+    EXIT_VIOLATED: "NOT all as predicted: see above.",
+    EXIT_BROKEN: "The tool broke: see above.",
+}
 
 
 def _paragraph(sentence: str) -> None:

@@ -1,0 +1,87 @@
+"""What `check` expects, and what it says and returns where that is not so."""
+
+import pytest
+
+from fakes import FakeTarget
+from pinhold.cli import main
+from pinhold.commands.expected import is_twelve, predicted
+from pinhold.commands.select import select
+
+SEED = select(["seed"])
+
+
+def test_the_twelve_are_those_that_the_patch_quotes() -> None:
+    """Tests 151 to 162 are found by their titles."""
+    assert [t.number for t in SEED if is_twelve(t)] == list(range(151, 163))
+
+
+def test_the_rules_predict_that_the_patch_changes_the_twelve_alone() -> None:
+    """6.1 is predicted to violate the twelve, 6.2 to hold them; nothing else is predicted to differ or to fail."""
+    old, new = ([predicted(t, release) for t in SEED] for release in ("6.1", "6.2"))
+    assert [t.number for t, o, n in zip(SEED, old, new, strict=True) if o != n] == list(range(151, 163))
+    assert {kind for kind in old if kind} == {"held", "violated"}
+    assert {kind for kind in new if kind} == {"held"}
+
+
+def test_what_the_rules_leave_open_is_the_known_leak_of_hugetlb() -> None:
+    """Only vmsplice() of hugetlb memory has no prediction; 5.10, without PageAnonExclusive, has none at all."""
+    open_titles = {t.scenario.title for t in SEED if predicted(t, "6.2") is None}
+    assert len(open_titles) == 8
+    assert all("vmsplice()" in title and "with hugetlb" in title for title in open_titles)
+    assert {predicted(t, "5.10") for t in SEED} == {None}
+
+
+def install(monkeypatch: pytest.MonkeyPatch, *targets: FakeTarget) -> None:
+    """Make these the only targets, by their names."""
+    by_name = {target.name: target for target in targets}
+    monkeypatch.setattr("pinhold.commands.check.make_target", by_name.__getitem__)
+
+
+def test_a_column_that_is_not_as_predicted_fails_the_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Memory in which every byte is zero violates most tests: the check says which, and returns 1."""
+    install(monkeypatch, FakeTarget("model:6.2"))
+    assert main(["check", "--on", "model:6.2"]) == 1
+    out = capsys.readouterr().out
+    assert "seed/" in out
+    assert "predicted held" in out
+    assert out.endswith("NOT all as predicted: see above.\n")
+
+
+def test_a_kernel_that_differs_from_its_model_fails_the_check(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where live reads another byte than the model of its release, the check names test and step, and returns 1."""
+    install(monkeypatch, FakeTarget("model:6.2"), FakeTarget("live", byte=1))
+    assert main(["check", "--on", "live"]) == 1
+    assert "on live" in capsys.readouterr().out
+
+
+def test_a_kernel_that_agrees_with_its_model_passes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Equal verdicts and equal observations are an agreement, with the numbers of both."""
+    install(monkeypatch, FakeTarget("model:6.2"), FakeTarget("live"))
+    assert main(["check", "--on", "live"]) == 0
+    out = capsys.readouterr().out
+    assert "live (Linux 6.2)" in out
+    assert "Agrees with model:6.2 in all" in " ".join(out.split())
+
+
+def test_a_kernel_of_which_nothing_could_be_compared_is_unknown(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A live column of skips alone is no agreement: status 2, and the closing line says so."""
+    install(monkeypatch, FakeTarget("model:6.2"), FakeTarget("live", refusal="no permission"))
+    assert main(["check", "--on", "live"]) == 2
+    assert "Nothing in it could be compared with model:6.2" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_target_that_is_absent_is_said_and_does_not_fail_the_others(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a Linux to run on there is no live column; alone it is status 4."""
+    install(monkeypatch, FakeTarget("live", absent="this is no Linux"))
+    assert main(["check", "--on", "live"]) == 4
+    assert "this is no Linux" in capsys.readouterr().err
