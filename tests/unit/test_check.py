@@ -35,6 +35,7 @@ def install(monkeypatch: pytest.MonkeyPatch, *targets: FakeTarget) -> None:
     """Make these the only targets, by their names."""
     by_name = {target.name: target for target in targets}
     monkeypatch.setattr("pinhold.commands.check.make_target", by_name.__getitem__)
+    monkeypatch.setattr("pinhold.commands.check.model_of", lambda info: by_name[f"model:{info.rules}"])
 
 
 def test_a_column_that_is_not_as_predicted_fails_the_check(

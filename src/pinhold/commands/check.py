@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.agreement import agreement
 from pinhold.commands.expected import is_twelve, predicted
-from pinhold.commands.registry import describe, make_target
+from pinhold.commands.registry import describe, make_target, model_of
 from pinhold.commands.runs import run_target
 from pinhold.commands.select import Selected, select
 from pinhold.report.results import TargetRun, number_ranges, tally
@@ -42,7 +42,7 @@ def main(options: Namespace) -> int:
     print()
     status = EXIT_HELD
     for run in runs:
-        verdict, sentences = _judge(run, runs, tests)
+        verdict, sentences = _judge(run, tests)
         status = max(status, verdict, key=_SEVERITY.index)
         for sentence in sentences:
             _paragraph(sentence)
@@ -67,15 +67,13 @@ def _paragraph(sentence: str) -> None:
     print("\n".join(textwrap.wrap(sentence, WIDTH, subsequent_indent="  ", break_on_hyphens=False)))
 
 
-def _judge(run: TargetRun, runs: Sequence[TargetRun], tests: Sequence[Selected]) -> tuple[int, list[str]]:
+def _judge(run: TargetRun, tests: Sequence[Selected]) -> tuple[int, list[str]]:
     """The status of one column, and what to say about it."""
     name = run.info.name
     count = f"{name}{f' ({run.kernel})' if run.kernel else ''}: {tally(run.results)}."
     twelve = tally([r for r, t in zip(run.results, tests, strict=True) if is_twelve(t)])
     count += f" Of the seed's twelve: {twelve}."
-    status, verdict, details = (
-        _against_rules(run, tests) if name.startswith(MODEL) else _against_model(run, runs, tests)
-    )
+    status, verdict, details = _against_rules(run, tests) if name.startswith(MODEL) else _against_model(run, tests)
     broken = [r.number for r in run.results if r.verdict.kind in ("error", "crashed")]
     if broken:
         status = EXIT_BROKEN
@@ -106,22 +104,17 @@ def _because(reason: str | None) -> str:
     return f" ({reason})" if reason else ""
 
 
-def _against_model(run: TargetRun, runs: Sequence[TargetRun], tests: Sequence[Selected]) -> tuple[int, str, list[str]]:
-    """A real kernel's column: does it agree with the model of its release?"""
-    name = f"{MODEL}{run.info.rules}"
+def _against_model(run: TargetRun, tests: Sequence[Selected]) -> tuple[int, str, list[str]]:
+    """A real kernel's column: does it agree with the model of its release and configuration?"""
     try:
-        model = next((r for r in runs if r.info.name == name), None) or _run_model(name, tests)
+        target = model_of(run.info)
     except UsageError as reason:
         return EXIT_UNKNOWN, f"There is no model to compare it with: {reason}.", []
+    model = run_target(target, describe(target), tests)
     found = agreement(run.results, model.results)
     seen = f"{found.verdicts} verdicts and {found.values} observed values"
     if found.differences:
-        return EXIT_VIOLATED, f"Of {seen} that {name} has too, these differ:", list(found.differences)
+        return EXIT_VIOLATED, f"Of {seen} that {target.name} has too, these differ:", list(found.differences)
     if not found.verdicts:
-        return EXIT_UNKNOWN, f"Nothing in it could be compared with {name}.", []
-    return EXIT_HELD, f"Agrees with {name} in all {seen} that both have.", []
-
-
-def _run_model(name: str, tests: Sequence[Selected]) -> TargetRun:
-    target = make_target(name)
-    return run_target(target, describe(target), tests)
+        return EXIT_UNKNOWN, f"Nothing in it could be compared with {target.name}.", []
+    return EXIT_HELD, f"Agrees with {target.name} in all {seen} that both have.", []

@@ -47,6 +47,30 @@ def make_target(name: str) -> Target:
     return factory(rest)
 
 
+def model_of(info: TargetInfo) -> Target:
+    """The model of a real kernel: its release's rules, its configuration.  Raises UsageError for an unknown release.
+
+    What the kernel does not tell keeps the model's default.
+    """
+    from pinhold.mm.rules import UnknownRelease
+    from pinhold.targets.model import ModelTarget
+
+    known = {
+        "soft_dirty": _switch(info.config.get("MEM_SOFT_DIRTY"), off=("n",)),
+        "thp": _switch(info.config.get("thp"), off=("never", "n")),
+        "use_zero_page": _switch(info.config.get("huge_zero_page"), off=("n",)),
+        "swap": _switch(info.config.get("swap_kib"), off=("0",)),
+    }
+    try:
+        return ModelTarget(info.rules, {name: value for name, value in known.items() if value is not None})
+    except UnknownRelease as error:
+        raise UsageError(str(error)) from None
+
+
+def _switch(value: str | None, off: tuple[str, ...]) -> int | None:
+    return None if value is None else int(value not in off)
+
+
 def describe(target: Target) -> TargetInfo:
     """What the target is on this machine.  Raises NothingToRun where it cannot work here."""
     try:
