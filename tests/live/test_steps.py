@@ -150,17 +150,24 @@ def test_vmsplice_lets_the_bytes_show_after_reading_only(play):
     assert [v.byte for v in session.observe().pins] == [None]
 
 
-def test_a_pipe_outlives_the_process(play):
-    """The pages stay held when the process that gave them has exited."""
-    session = play("map P x anon\nfork P C\nwrite C x 0x09\nvmsplice C x as p\nexit C")
-    assert session.pin_contents("p") == [Run(0, 1, 9)]
+def test_a_pin_ends_with_its_process(play):
+    """The pins of a process go when it exits, those of others stay."""
+    session = play(
+        "map P x anon\nwrite P x 0x03\nvmsplice P x as q\nfork P C\nwrite C x 0x09\nvmsplice C x as p\nexit C"
+    )
+    assert {v.pin for v in session.observe().pins} == {"q"}
+    assert session.pin_contents("q") == [Run(0, 1, 3)]
+    with pytest.raises(CannotDo, match="p holds nothing"):
+        session.pin_contents("p")
 
 
 def test_the_pins_frame_is_remembered(play, frames_visible):
     """After the parent's copy-on-write, the pipe holds the child's frame and not the parent's."""
-    session = play("map P x anon\nwrite P x 0x01\nfork P C\nvmsplice C x as p\nwrite P x 0x02")
+    session = play("map P x anon pages 3\nwrite P x 0x01\nfork P C\nvmsplice C x as p\nwrite P x 0x02")
     seen = session.observe()
-    assert seen.pins[0].frame == view(seen, "C").frame != view(seen).frame
+    assert [v.page for v in seen.pins] == [0, 2]
+    for pin in seen.pins:
+        assert pin.frame == view(seen, "C", "x", pin.page).frame != view(seen, "P", "x", pin.page).frame
 
 
 def test_a_huge_page_and_its_split(play, thp):

@@ -29,7 +29,7 @@ def pages_of(values: list[int]) -> tuple[mmap.mmap, int]:
     return memory, ctypes.addressof(ctypes.c_char.from_buffer(memory))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60, deadline=None, database=None)
 @given(
     st.lists(st.tuples(st.sampled_from([0, 0xFF, 7, MIXED, None]), st.sampled_from([1, 2, 511, 512, 600])), max_size=5)
 )

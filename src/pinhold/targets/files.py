@@ -23,12 +23,16 @@ class Files:
         self._paths: list[str] = []
 
     def for_map(self, step: Map, pages: int) -> int | None:
-        """The descriptor that `step` maps, made if it has to be; None for anonymous memory.  Raises OSError."""
+        """The descriptor that `step` maps, made if it has to be; None for anonymous memory.  Raises OSError.
+
+        A fresh file is allocated in full and zeros, as the selftests do it: a private mapping then reads the page cache,
+        where hugetlbfs would fill a hole with a page of the process's own.
+        """
         if step.of is not None:
             self._open[step.region] = os.dup(self._open[step.of])
         elif step.kind in KINDS:
             self._open[step.region] = fd = self._create(step)
-            os.ftruncate(fd, pages * PAGE)
+            os.posix_fallocate(fd, 0, pages * PAGE)
         else:
             return None
         return self._open[step.region]

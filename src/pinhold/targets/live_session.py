@@ -66,9 +66,10 @@ class Known:
 
 @dataclass(slots=True)
 class Held:
-    """A live pin.  frames: raw frame numbers by pinned page, as the page table had them when the pin was taken;
-    contents: what was read through it since the last action."""
+    """A live pin of process `proc`.  frames: raw frame numbers of its first and last page, as the page table had them
+    when the pin was taken; contents: what was read through it since the last action."""
 
+    proc: str
     mechanism: Mechanism
     fds: list[int]
     pages: int
@@ -144,8 +145,7 @@ class LiveSession:
             case Fork(proc, child):
                 return self._fork(proc, child)
             case Exit(proc):
-                self._tree.exit(proc)
-                return Outcome()
+                return self._exit(proc)
             case Mprotect(proc, range, prot):
                 return self._act(proc, "mprotect", range, prot=prot)
             case Madvise(proc, range, advice):
@@ -204,7 +204,8 @@ class LiveSession:
         try:
             file = self._files.for_map(step, pages)
         except OSError as error:
-            return Outcome(error.errno or errno.EIO)
+            number = errno.ENOMEM if step.kind in HUGETLB_KINDS else error.errno or errno.EIO
+            return self._mapped_or_not(step, pages, number)
         message = {
             "op": "map",
             "region": step.region,
@@ -218,7 +219,10 @@ class LiveSession:
         number = int(reply.get("errno", 0))
         if number == 0:
             self._regions[step.proc][step.region] = Known(pages, step.kind, step.shared)
-        elif step.kind in HUGETLB_KINDS:
+        return self._mapped_or_not(step, pages, number)
+
+    def _mapped_or_not(self, step: Map, pages: int, number: int) -> Outcome:
+        if number and step.kind in HUGETLB_KINDS:
             return Outcome(number, self._machine.missing_hugepages(step.size or "2M", pages))
         return Outcome(number)
 
@@ -231,6 +235,13 @@ class LiveSession:
         if number == 0:
             self._regions[child] = dict(self._regions[proc])
         return Outcome(number)
+
+    def _exit(self, proc: str) -> Outcome:
+        """A process takes its pins with it: their descriptors close after its memory is gone, as in do_exit()."""
+        self._tree.exit(proc)
+        for name in [name for name, pin in self._pins.items() if pin.proc == proc]:
+            self._release(name)
+        return Outcome()
 
     def _madvise(self, proc: str, range: Range, advice: str) -> Outcome:
         if advice == "pageout" and self._region(proc, range.region).kind not in ON_DISK:
@@ -289,11 +300,11 @@ class LiveSession:
         if reply.get("errno"):
             return Outcome(int(reply["errno"]))
         held = int(reply["held"])
-        self._pins[step.pin] = pin = Held(mechanism, fds, held)
-        first, end = pages["first"], pages["first"] + held
-        seen = [page for page in self._watched[step.range.region] if first <= page < end]
-        words, _ = self._tree.ask(step.proc, {"op": "frames", "region": step.range.region, "pages": seen})
-        pin.frames = {page - first: pagemap.pfn(word) for page, word in zip(seen, words["words"], strict=True)}
+        self._pins[step.pin] = pin = Held(step.proc, mechanism, fds, held)
+        seen = sorted({0, held - 1})
+        shown = [pages["first"] + page for page in seen]
+        words, _ = self._tree.ask(step.proc, {"op": "frames", "region": step.range.region, "pages": shown})
+        pin.frames = {page: pagemap.pfn(word) for page, word in zip(seen, words["words"], strict=True)}
         return Outcome(0, mechanism.name)
 
     def _pin(self, name: str) -> Held:
@@ -319,7 +330,7 @@ class LiveSession:
     # Looking
 
     def observe(self) -> Observation:
-        """Every watched page of every live process, every watched page of every live pin."""
+        """Every watched page of every live process, first and last page of every live pin."""
         self._names.begin()
         pages = [view for proc in self._tree.names() for view in self._look(proc)]
         pins = [view for name, pin in self._pins.items() for view in self._pin_views(name, pin)]
