@@ -25,7 +25,7 @@ class Files:
     def for_map(self, step: Map, pages: int) -> int | None:
         """The descriptor that `step` maps, made if it has to be; None for anonymous memory.  Raises OSError.
 
-        A fresh file is allocated in full and zeros, as the selftests do it: a private mapping then reads the page cache,
+        A fresh file is allocated in full, with zeros, as in the selftests: a private mapping then reads the page cache,
         where hugetlbfs would fill a hole with a page of the process's own.
         """
         if step.of is not None:
