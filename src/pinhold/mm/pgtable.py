@@ -66,21 +66,25 @@ def pt_index(m: State, addr: int, level: int) -> int:
 @kernel
 def pt_walk(m: State, mm: int, addr: int, level: int) -> int:
     """The slot of the entry for `addr` at `level`; -1 where a table is missing or a leaf lies above."""
+    bits = m.bits
+    mask = (1 << bits) - 1
     table = m.mm_pgd[mm]
     for upper in range(m.levels - 1, level, -1):
-        entry = m.pte[(table << m.bits) | pt_index(m, addr, upper)]
+        entry = m.pte[(table << bits) | ((addr >> (bits * upper)) & mask)]
         if entry & (PTE_PRESENT | PTE_PSE) != PTE_PRESENT:
             return -1
         table = entry >> PFN_SHIFT
-    return (table << m.bits) | pt_index(m, addr, level)
+    return (table << bits) | ((addr >> (bits * level)) & mask)
 
 
 @kernel
 def pt_leaf_level(m: State, mm: int, addr: int) -> int:
     """The level of the entry that decides about `addr`: a leaf, an empty entry, or level 0."""
+    bits = m.bits
+    mask = (1 << bits) - 1
     table = m.mm_pgd[mm]
     for level in range(m.levels - 1, 0, -1):
-        entry = m.pte[(table << m.bits) | pt_index(m, addr, level)]
+        entry = m.pte[(table << bits) | ((addr >> (bits * level)) & mask)]
         if entry & (PTE_PRESENT | PTE_PSE) != PTE_PRESENT:
             return level
         table = entry >> PFN_SHIFT
@@ -140,12 +144,15 @@ def free_pgtables(m: State, mm: int, start: int, end: int) -> None:
         span = level_pages(m, level)
         addr = -(-start // span) * span
         while addr + span <= end:
+            decides = pt_leaf_level(m, mm, addr)
+            if decides >= level:
+                addr = (addr // level_pages(m, decides) + 1) * level_pages(m, decides)
+                continue
             slot = pt_walk(m, mm, addr, level)
-            if slot >= 0 and pt_is_table(m.pte[slot]):
-                table = m.pte[slot] >> PFN_SHIFT
-                if table_empty(m, table):
-                    m.pte[slot] = 0
-                    table_free(m, table)
+            table = m.pte[slot] >> PFN_SHIFT
+            if table_empty(m, table):
+                m.pte[slot] = 0
+                table_free(m, table)
             addr += span
 
 

@@ -102,6 +102,7 @@ class State:
     folio_mm_id: Ints = per("mm_ids", 1, 1)
     folio_mm_id_mapcount: Ints = per("mm_ids", 4, 1)
     next_page: Ints = per("one", 4, 2)
+    next_swap: Ints = per("one", 4, 2)
     huge_zero_page: Ints = per("one", 4, 2, -1)
     lru_batch: Ints = per("one", 1, 1)
     lru_batch_page: Ints = per("batch", 4, 2)
@@ -173,6 +174,7 @@ class State:
     coverage: Ints = constant_per("sites", 1, 1)
     scratch_refs: Ints = constant_per("pages", 8, 8)
     scratch_maps: Ints = constant_per("pages", 8, 8)
+    scratch_pins: Ints = constant_per("pages", 8, 8)
     scratch_entire: Ints = constant_per("pages", 8, 8)
     scratch_swap: Ints = constant_per("swap", 8, 8)
     # constants: rules (see rules.py)
@@ -450,6 +452,7 @@ def create(geometry: Geometry, row: Mapping[str, int], config: Mapping[str, int]
     fill(m, "vma_file", -1)
     m.huge_zero_page[0] = -1
     m.next_page[0] = 1
+    m.next_swap[0] = 1
     m.folio_refcount[0] = 1
     m.folio_flags[0] = 0x10  # FOLIO_RESERVED: the zero page
     for hstate, size in enumerate(geometry.hugetlb):

@@ -17,8 +17,13 @@ def swap_alloc(m: State) -> int:
     """A free slot, or 0 where swap is off or full."""
     if not m.config_swap:
         return 0
-    for slot in range(1, len(m.swap_count)):
+    slots = len(m.swap_count) - 1
+    start = m.next_swap[0]
+    for i in range(slots):
+        slot = (start - 1 + i) % slots + 1
         if m.swap_count[slot] == 0 and m.swap_page[slot] == NO_PAGE:
+            if m.next_fit:
+                m.next_swap[0] = slot % slots + 1
             return slot
     return 0
 

@@ -136,13 +136,16 @@ def exit_mmap(m: State, task: int) -> int:
 def mm_teardown(m: State, mm: int) -> None:
     """Unmap everything, free the tables, and leave the slot as if it had never been used."""
     lru_add_drain(m)
+    highest = 0
     first = mm * m.vmas_per_mm
     for vma in range(first, first + m.vmas_per_mm):
         if m.vma_end[vma]:
+            highest = max(highest, m.vma_end[vma])
             pins_detach(m, mm, m.vma_start[vma], m.vma_end[vma])
             zap_page_range(m, mm, vma, m.vma_start[vma], m.vma_end[vma])
             remove_vma(m, vma)
-    free_pgtables(m, mm, 0, level_pages(m, m.levels))
+    span = level_pages(m, m.levels - 1)
+    free_pgtables(m, mm, 0, -(-highest // span) * span)
     table_free(m, m.mm_pgd[mm])
     m.mm_pgd[mm] = 0
     m.mm_huge_zero[mm] = 0

@@ -1,0 +1,276 @@
+"""Structural invariants: what holds after every step under every rule row, good or bad.
+
+The refcount equation, written out per kind: a folio's references are its PTE mappings, its PMD or hugetlb mappings, the page
+cache's and the swap cache's one each, FOLL_GET references, pins (a bias each, or one each beside the pincount), the LRU
+batch's, what tasks hold in flight, and one that keeps the zero page and the huge zero folio for ever.
+"""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    FOLIO_LOCKED,
+    FOLIO_LRU_BATCH,
+    FOLIO_SWAPCACHE,
+    FOLL_GET,
+    FOLL_PIN,
+    NO_PAGE,
+    PIN_FREE,
+    PTE_PSE,
+    ZERO_PFN,
+)
+from pinhold.mm.folio import is_huge_zero_page, page_folio, page_index
+from pinhold.mm.gup_fast import FAST_CHECK
+from pinhold.mm.kernel import kernel
+from pinhold.mm.pgtable import level_pages, pt_leaf_level, pt_walk, pte_pfn, pte_present, pte_special
+from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS, folio_has_pincount
+from pinhold.mm.state import TASK_DEPTH, State
+from pinhold.mm.task import FN_FAULT, FN_GUP_FAST, FN_PAGEOUT
+
+(
+    INVARIANT_OK,
+    BAD_REFCOUNT,
+    BAD_PINCOUNT,
+    BAD_PAGE_MAPCOUNT,
+    BAD_ENTIRE_MAPCOUNT,
+    BAD_LARGE_MAPCOUNT,
+    BAD_SWAP_COUNT,
+    BAD_SWAP_CACHE,
+    BAD_STRAY_ENTRY,
+    BAD_HUGETLB_POOL,
+    BAD_HUGETLB_RESERVE,
+    BAD_LOCKS,
+    BAD_FILE_USERS,
+) = range(13)
+
+INVARIANTS = (
+    "all invariants hold",
+    "a folio's reference count is not what refers to it",
+    "a folio's pin count is not what pins it",
+    "a page's mapcount is not the number of its PTEs",
+    "a folio's entire mapcount is not the number of its huge entries",
+    "a large folio's mapcount is not the sum of its mappings",
+    "a swap slot's count is not the number of its entries",
+    "the swap cache and its folio disagree",
+    "a page table has an entry outside every VMA",
+    "the hugetlb pool has lost or gained a page",
+    "the hugetlb reserve is not the sum of the VMAs' reserves",
+    "a lock is held by nobody",
+    "a file has fewer users than mappings",
+)
+
+
+@kernel
+def check_invariants(m: State) -> int:
+    """INVARIANT_OK, or the number of the first invariant that is broken."""
+    clear_scratch(m)
+    leaves = count_mappings(m)
+    count_caches(m)
+    count_pins(m)
+    count_in_flight(m)
+    bad = check_tables(m, leaves)
+    if bad == INVARIANT_OK:
+        bad = check_folios(m)
+    if bad == INVARIANT_OK:
+        bad = check_swap(m)
+    if bad == INVARIANT_OK:
+        bad = check_hugetlb(m)
+    if bad == INVARIANT_OK:
+        bad = check_locks(m)
+    if bad == INVARIANT_OK:
+        bad = check_files(m)
+    return bad
+
+
+@kernel
+def clear_scratch(m: State) -> None:
+    for i in range(len(m.folio_refcount)):
+        m.scratch_refs[i] = 0
+        m.scratch_maps[i] = 0
+        m.scratch_entire[i] = 0
+        m.scratch_pins[i] = 0
+    for i in range(len(m.swap_count)):
+        m.scratch_swap[i] = 0
+
+
+@kernel
+def count_mappings(m: State) -> int:
+    """Walk every VMA; the number of leaves found."""
+    leaves = 0
+    for vma in range(len(m.vma_end)):
+        mm = vma // m.vmas_per_mm
+        addr = m.vma_start[vma]
+        while addr < m.vma_end[vma]:
+            level = pt_leaf_level(m, mm, addr)
+            entry = m.pte[pt_walk(m, mm, addr, level)]
+            if entry:
+                leaves += 1
+                count_entry(m, entry)
+            addr = (addr // level_pages(m, level) + 1) * level_pages(m, level)
+    return leaves
+
+
+@kernel
+def count_entry(m: State, entry: int) -> None:
+    if not pte_present(entry):
+        m.scratch_swap[pte_pfn(entry)] += 1
+    elif not pte_special(entry) and not is_huge_zero_page(m, pte_pfn(entry)):
+        folio = page_folio(m, pte_pfn(entry))
+        m.scratch_refs[folio] += 1
+        if entry & PTE_PSE:
+            m.scratch_entire[folio] += 1
+        else:
+            m.scratch_maps[page_index(m, pte_pfn(entry))] += 1
+
+
+@kernel
+def count_caches(m: State) -> None:
+    """The page cache, the swap cache, the LRU batch, and the references that never go."""
+    for slot in range(len(m.cache_page)):
+        if m.cache_page[slot] != NO_PAGE:
+            m.scratch_refs[page_folio(m, m.cache_page[slot])] += 1
+    for folio in range(len(m.folio_flags)):
+        if m.folio_flags[folio] & FOLIO_SWAPCACHE:
+            m.scratch_refs[folio] += 1
+        if m.folio_flags[folio] & FOLIO_LRU_BATCH:
+            m.scratch_refs[folio] += 1
+    m.scratch_refs[ZERO_PFN] += 1
+    if m.huge_zero_page[0] != NO_PAGE:
+        m.scratch_refs[m.huge_zero_page[0]] += 1
+
+
+@kernel
+def count_pins(m: State) -> None:
+    for pin in range(len(m.pin_state)):
+        if m.pin_state[pin] != PIN_FREE:
+            base = pin * m.runs_per_pin
+            for run in range(base, base + m.pin_runs[pin]):
+                count_grab(m, m.run_page[run], m.run_count[run], m.pin_flags[pin])
+
+
+@kernel
+def count_grab(m: State, page: int, count: int, flags: int) -> None:
+    folio = page_folio(m, page)
+    if flags & FOLL_GET:
+        m.scratch_refs[folio] += count
+    elif flags & FOLL_PIN and not (page == ZERO_PFN and m.rule_zero_page_pin_exempt):
+        if folio_has_pincount(m, folio):
+            m.scratch_refs[folio] += count
+            m.scratch_pins[folio] += count
+        else:
+            m.scratch_refs[folio] += count * GUP_PIN_COUNTING_BIAS
+
+
+@kernel
+def count_in_flight(m: State) -> None:
+    """What the activation records of running tasks hold."""
+    for task in range(len(m.task_depth)):
+        for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
+            function = m.act_function[act]
+            page = m.act_page[act]
+            if function == FN_GUP_FAST and m.act_pc[act] == FAST_CHECK:
+                count_grab(m, page, m.act_new[act], m.act_flags[act])
+            if function in (FN_FAULT, FN_PAGEOUT) and page not in (NO_PAGE, ZERO_PFN):
+                m.scratch_refs[page_folio(m, page)] += 1
+            if function == FN_FAULT and m.act_new[act] != NO_PAGE:
+                m.scratch_refs[page_folio(m, m.act_new[act])] += 1
+
+
+@kernel
+def check_tables(m: State, leaves: int) -> int:
+    """Every entry is a leaf inside a VMA or names one of the tables below the processes' top tables."""
+    entries = 0
+    for slot in range(len(m.pte)):
+        if m.pte[slot]:
+            entries += 1
+    tables = 0
+    for table in range(len(m.table_used)):
+        tables += m.table_used[table]
+    for mm in range(len(m.mm_alive)):
+        tables -= m.mm_alive[mm]
+    return INVARIANT_OK if entries == leaves + tables else BAD_STRAY_ENTRY
+
+
+@kernel
+def check_folios(m: State) -> int:
+    sum_of_maps = 0
+    for page in range(len(m.folio_refcount)):
+        if m.page_mapcount[page] != m.scratch_maps[page]:
+            return BAD_PAGE_MAPCOUNT
+        if page < m.nr_pages and m.page_offset[page]:
+            sum_of_maps += m.scratch_maps[page]
+        else:
+            sum_of_maps = m.scratch_maps[page]
+        if m.folio_refcount[page] != m.scratch_refs[page]:
+            return BAD_REFCOUNT
+        if m.folio_pincount[page] != m.scratch_pins[page]:
+            return BAD_PINCOUNT
+        if m.folio_entire_mapcount[page] != m.scratch_entire[page]:
+            return BAD_ENTIRE_MAPCOUNT
+        last = page == m.nr_pages - 1 or page >= m.nr_pages or m.page_offset[page + 1] == 0
+        if last and not large_mapcount_right(m, page, sum_of_maps):
+            return BAD_LARGE_MAPCOUNT
+    return INVARIANT_OK
+
+
+@kernel
+def large_mapcount_right(m: State, last: int, sum_of_maps: int) -> bool:
+    folio = last - m.page_offset[last] if last < m.nr_pages else last
+    if m.folio_order[folio] == 0:
+        return m.folio_large_mapcount[folio] == 0
+    return m.folio_large_mapcount[folio] == sum_of_maps + m.folio_entire_mapcount[folio]
+
+
+@kernel
+def check_swap(m: State) -> int:
+    for slot in range(len(m.swap_count)):
+        if m.swap_count[slot] != m.scratch_swap[slot]:
+            return BAD_SWAP_COUNT
+        folio = m.swap_page[slot]
+        if folio != NO_PAGE and (m.folio_swap[folio] != slot or not m.folio_flags[folio] & FOLIO_SWAPCACHE):
+            return BAD_SWAP_CACHE
+    return INVARIANT_OK
+
+
+@kernel
+def check_hugetlb(m: State) -> int:
+    reserved = 0
+    for vma in range(len(m.vma_end)):
+        reserved += m.vma_reserve[vma]
+    if reserved != m.hugetlb_reserved[0] + m.hugetlb_reserved[1]:
+        return BAD_HUGETLB_RESERVE
+    free = m.hugetlb_free[0] + m.hugetlb_free[1]
+    for folio in range(m.nr_pages, m.nr_pages + m.nr_hugetlb):
+        if m.folio_refcount[folio]:
+            free += 1
+    if free != m.nr_hugetlb or m.hugetlb_reserved[0] > m.hugetlb_free[0]:
+        return BAD_HUGETLB_POOL
+    return INVARIANT_OK
+
+
+@kernel
+def check_locks(m: State) -> int:
+    """With every task idle no lock is held."""
+    for task in range(len(m.task_depth)):
+        if m.task_depth[task]:
+            return INVARIANT_OK
+        if m.task_irqs_off[task]:
+            return BAD_LOCKS
+    for mm in range(len(m.mm_alive)):
+        if m.mm_readers[mm] or m.mm_writer[mm] or m.mm_write_protect_seq[mm]:
+            return BAD_LOCKS
+    for folio in range(len(m.folio_flags)):
+        if m.folio_flags[folio] & FOLIO_LOCKED:
+            return BAD_LOCKS
+    return INVARIANT_OK
+
+
+@kernel
+def check_files(m: State) -> int:
+    for file in range(len(m.file_users)):
+        users = m.file_users[file]
+        for vma in range(len(m.vma_end)):
+            if m.vma_end[vma] and m.vma_file[vma] == file:
+                users -= 1
+        if users < 0:
+            return BAD_FILE_USERS
+    return INVARIANT_OK

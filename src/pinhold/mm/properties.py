@@ -1,0 +1,166 @@
+"""Safety properties: what a bad rule violates.  They are verdicts, not invariants: a historic kernel may break them."""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    FOLL_LONGTERM,
+    FOLL_WRITE,
+    NO_VMA,
+    PIN_LIVE,
+    PTE_RW,
+    VM_SHARED,
+    ZERO_PFN,
+)
+from pinhold.mm.folio import folio_test_anon, is_zero_page, page_folio
+from pinhold.mm.kernel import kernel
+from pinhold.mm.pgtable import level_pages, pt_leaf_level, pt_walk, pte_pfn, pte_present
+from pinhold.mm.rmap import page_mapped_count
+from pinhold.mm.state import State
+from pinhold.mm.vma import find_vma
+
+(
+    EXCLUSIVE_MAPPED_ONCE,
+    ZERO_PAGE_STAYS_ZERO,
+    CACHE_UNTOUCHED_BY_PRIVATE,
+    PRIVATE_WRITES_UNSEEN,
+    LONGTERM_PIN_RELIABLE,
+) = (1 << i for i in range(5))
+
+PROPERTIES = {
+    EXCLUSIVE_MAPPED_ONCE: "an exclusive page is mapped more than once",
+    ZERO_PAGE_STAYS_ZERO: "the zero page is not zero any more",
+    CACHE_UNTOUCHED_BY_PRIVATE: "the page cache can be written through a private mapping",
+    PRIVATE_WRITES_UNSEEN: "a process's private writes can be seen by another",
+    LONGTERM_PIN_RELIABLE: "a long-term pin no longer holds the page that its owner sees",
+}
+
+
+@kernel
+def check_properties(m: State) -> int:
+    """The violated properties, as a set of bits."""
+    return check_zero_pages(m) | check_exclusive(m) | check_entries(m) | check_pins(m)
+
+
+def violated_properties(m: State) -> list[int]:
+    """The violated properties, one by one."""
+    violated = check_properties(m)
+    return [bit for bit in PROPERTIES if violated & bit]
+
+
+@kernel
+def check_zero_pages(m: State) -> int:
+    if m.page_content[ZERO_PFN]:
+        return ZERO_PAGE_STAYS_ZERO
+    if m.huge_zero_page[0] >= 0:
+        for page in range(m.huge_zero_page[0], m.huge_zero_page[0] + level_pages(m, 1)):
+            if m.page_content[page]:
+                return ZERO_PAGE_STAYS_ZERO
+    return 0
+
+
+@kernel
+def check_exclusive(m: State) -> int:
+    for page in range(len(m.page_exclusive)):
+        if m.page_exclusive[page]:
+            folio = page_folio(m, page) if page < m.nr_pages else page
+            if m.page_mapcount[page] + m.folio_entire_mapcount[folio] > 1:
+                return EXCLUSIVE_MAPPED_ONCE
+    return 0
+
+
+@kernel
+def check_entries(m: State) -> int:
+    """Writable entries of private mappings: only of anonymous pages that nobody else maps."""
+    violated = 0
+    for vma in range(len(m.vma_end)):
+        if m.vma_flags[vma] & VM_SHARED:
+            continue
+        mm = vma // m.vmas_per_mm
+        addr = m.vma_start[vma]
+        while addr < m.vma_end[vma]:
+            level = pt_leaf_level(m, mm, addr)
+            entry = m.pte[pt_walk(m, mm, addr, level)]
+            if pte_present(entry) and entry & PTE_RW:
+                page = pte_pfn(entry)
+                if not folio_test_anon(m, page_folio(m, page)):
+                    violated |= CACHE_UNTOUCHED_BY_PRIVATE
+                elif page_mapped_count(m, page) > 1:
+                    violated |= PRIVATE_WRITES_UNSEEN
+            addr = (addr // level_pages(m, level) + 1) * level_pages(m, level)
+    return violated
+
+
+@kernel
+def check_pins(m: State) -> int:
+    violated = 0
+    for pin in range(len(m.pin_state)):
+        if m.pin_state[pin] != PIN_LIVE:
+            continue
+        index = 0
+        base = pin * m.runs_per_pin
+        for run in range(base, base + m.pin_runs[pin]):
+            left = m.run_count[run]
+            page = m.run_page[run]
+            while left > 0:
+                addr = m.pin_addr[pin] + index
+                span = level_pages(m, pt_leaf_level(m, m.pin_mm[pin], addr))
+                count = min(left, span - (addr & (span - 1)))
+                violated |= check_pinned_pages(m, pin, addr, page)
+                left -= count
+                page += count
+                index += count
+    return violated
+
+
+@kernel
+def check_pinned_pages(m: State, pin: int, addr: int, page: int) -> int:
+    """The pages of a pin under one entry: still the owner's, not writable by another process, not the file's if pinned for a
+    private write."""
+    violated = 0
+    anon = folio_test_anon(m, page_folio(m, page))
+    mm = m.pin_mm[pin]
+    if m.pin_flags[pin] & FOLL_LONGTERM and not m.pin_detached[pin] and mapped_page(m, mm, addr) != page:
+        violated |= LONGTERM_PIN_RELIABLE
+    vma = find_vma(m, mm, addr)
+    private = vma != NO_VMA and not m.vma_flags[vma] & VM_SHARED
+    if m.pin_flags[pin] & FOLL_WRITE and private and not anon and not m.pin_detached[pin]:
+        violated |= CACHE_UNTOUCHED_BY_PRIVATE
+    if anon and written_by_another(m, mm, page):
+        violated |= PRIVATE_WRITES_UNSEEN
+    return violated
+
+
+@kernel
+def mapped_page(m: State, mm: int, addr: int) -> int:
+    """The page that the process sees at an address, or -1."""
+    level = pt_leaf_level(m, mm, addr)
+    slot = pt_walk(m, mm, addr, level)
+    if slot < 0 or not pte_present(m.pte[slot]):
+        return -1
+    return pte_pfn(m.pte[slot]) + (addr & (level_pages(m, level) - 1))
+
+
+@kernel
+def written_by_another(m: State, owner: int, page: int) -> bool:
+    """Whether another process than the pin's owner has the page mapped writable."""
+    if is_zero_page(page) or page_mapped_count(m, page) == 0:
+        return False
+    for vma in range(len(m.vma_end)):
+        mm = vma // m.vmas_per_mm
+        if mm == owner or m.vma_end[vma] == 0:
+            continue
+        addr = m.vma_start[vma]
+        while addr < m.vma_end[vma]:
+            level = pt_leaf_level(m, mm, addr)
+            entry = m.pte[pt_walk(m, mm, addr, level)]
+            if pte_present(entry) and entry & PTE_RW and covers(m, entry, level, page):
+                return True
+            addr = (addr // level_pages(m, level) + 1) * level_pages(m, level)
+    return False
+
+
+@kernel
+def covers(m: State, entry: int, level: int, page: int) -> bool:
+    """Whether a leaf maps the page."""
+    first = pte_pfn(entry)
+    return first <= page < first + level_pages(m, level)

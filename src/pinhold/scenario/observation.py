@@ -1,0 +1,86 @@
+"""What a target saw after a step, in terms that every target shares.
+
+A field that a target cannot see is None, and a comparison passes over it.  Frames are equivalence classes: equal or
+different within one observation, never raw page frame numbers.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+PAGE_STATES = ("none", "present", "swapped")
+PAGE_KINDS = ("anon", "file", "zero", "hugetlb", "ksm")
+
+
+@dataclass(frozen=True, slots=True)
+class PageView:
+    """One watched page of one process: `page` counts base pages from the region's start."""
+
+    proc: str
+    region: str
+    page: int
+    state: str | None = None
+    frame: int | None = None
+    kind: str | None = None
+    exclusive: bool | None = None
+    mapcount: int | None = None
+    byte: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PinView:
+    """One page of a pin: `page` counts the pinned pages; `byte` only after expectations and device steps."""
+
+    pin: str
+    page: int
+    frame: int | None = None
+    byte: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """errno: 0 or the (positive) errno of the step; None where the step has none (an expectation)."""
+
+    errno: int | None
+    pages: tuple[PageView, ...] = ()
+    pins: tuple[PinView, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """`count` consecutive pages from `first` with the same content; byte None: not readable without a fault,
+    MIXED: the page is not uniform."""
+
+    first: int
+    count: int
+    byte: int | None
+
+
+MIXED = -1
+
+
+class FrameNames:
+    """Names raw frames f0, f1, … in order of appearance.
+
+    A name lives on only while an observation shows its frame: a freed frame number may come back as another page.
+    """
+
+    def __init__(self) -> None:
+        self._names: dict[int, int] = {}
+        self._next = 0
+        self._seen: set[int] = set()
+
+    def begin(self) -> None:
+        """Start one observation."""
+        self._seen = set()
+
+    def name(self, raw: int) -> int:
+        self._seen.add(raw)
+        if raw not in self._names:
+            self._names[raw] = self._next
+            self._next += 1
+        return self._names[raw]
+
+    def end(self) -> None:
+        """Forget the frames that the observation did not show."""
+        self._names = {raw: n for raw, n in self._names.items() if raw in self._seen}

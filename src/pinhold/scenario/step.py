@@ -1,0 +1,296 @@
+"""The steps of a scenario: what a process, a pin's user or a device does next.
+
+Each step is a frozen value.  A region is a named stretch of a process's memory; it keeps its name in a child after
+fork().  Pages are counted in base pages (4 KiB) from the start of the region, bytes are 0..255 and fill whole pages.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+KINDS = ("anon", "zeropage", "memfd", "tmpfile", "file", "thp", "hugezero", "hugetlb", "memfd_hugetlb")
+"""What a fresh region is: `zeropage` and `hugezero` are anonymous memory that a read maps the (huge) zero page into."""
+
+HUGETLB_SIZES = ("2M", "1G")
+PROTS = ("none", "read", "rw")
+ADVICE = (
+    "dontneed",
+    "pageout",
+    "populate_read",
+    "populate_write",
+    "hugepage",
+    "nohugepage",
+    "dontfork",
+    "dofork",
+)
+STATES = ("present", "swapped", "none", "huge")
+PIN_USERS = ("none", "vfio", "io_uring", "rdma")
+FRAME_RELATIONS = ("same", "different")
+
+
+@dataclass(frozen=True, slots=True)
+class Range:
+    """Pages [first, end) of `region`; end None: up to the region's end."""
+
+    region: str
+    first: int = 0
+    end: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Map:
+    """mmap() of a fresh region.  `of`: a second mapping of that region's file (kind is then that region's)."""
+
+    proc: str
+    region: str
+    kind: str
+    shared: bool = False
+    prot: str = "rw"
+    pages: int | None = None
+    size: str | None = None
+    of: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unmap:
+    """munmap()."""
+
+    proc: str
+    range: Range
+
+
+@dataclass(frozen=True, slots=True)
+class Read:
+    """Load from each page; faults as needed."""
+
+    proc: str
+    range: Range
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """Fill each page with `byte`; faults as needed."""
+
+    proc: str
+    range: Range
+    byte: int
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    proc: str
+    child: str
+
+
+@dataclass(frozen=True, slots=True)
+class Exit:
+    """The process exits and is waited for."""
+
+    proc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mprotect:
+    proc: str
+    range: Range
+    prot: str
+
+
+@dataclass(frozen=True, slots=True)
+class Madvise:
+    proc: str
+    range: Range
+    advice: str
+
+
+@dataclass(frozen=True, slots=True)
+class Mremap:
+    """Move `range` to a fresh place, which becomes the region `to`."""
+
+    proc: str
+    range: Range
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwapOut:
+    """Reclaim each page to swap, and say so (errno EBUSY) where one stayed."""
+
+    proc: str
+    range: Range
+
+
+@dataclass(frozen=True, slots=True)
+class SwapIn:
+    """Bring each page back by a read."""
+
+    proc: str
+    range: Range
+
+
+@dataclass(frozen=True, slots=True)
+class ClearSoftDirty:
+    """Write 4 to /proc/PID/clear_refs."""
+
+    proc: str
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """lru_add_drain() on the scenario's CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class LimitMemlock:
+    """RLIMIT_MEMLOCK of the process, in base pages."""
+
+    proc: str
+    pages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Capability:
+    """Give or take CAP_IPC_LOCK."""
+
+    proc: str
+    ipc_lock: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Pin:
+    """pin_user_pages() on behalf of `user`, held until unpin.  Flags as in FOLL_*; `via` names a mechanism."""
+
+    proc: str
+    range: Range
+    pin: str
+    write: bool = False
+    longterm: bool = False
+    force: bool = False
+    fast: bool = False
+    user: str = "none"
+    via: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Unpin:
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class Vmsplice:
+    """vmsplice() into a pipe of its own: FOLL_GET references on the first 16 pages at most, held until unpin."""
+
+    proc: str
+    range: Range
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRead:
+    """The pin's holder reads every pinned page (an observation point)."""
+
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceWrite:
+    """The pin's holder fills every pinned page with `byte`."""
+
+    pin: str
+    byte: int
+
+
+@dataclass(frozen=True, slots=True)
+class Require:
+    """A precondition: where it does not hold the scenario is skipped with `text`.  `huge`: mapped by one huge entry."""
+
+    proc: str
+    range: Range
+    state: str
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectByte:
+    """Every page of the range reads as `byte` to the process."""
+
+    proc: str
+    range: Range
+    byte: int
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectPinByte:
+    """Every page that the pin holds contains `byte`."""
+
+    pin: str
+    byte: int
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectPinSees:
+    """Page by page the pin holds the bytes that the process sees in `range`."""
+
+    pin: str
+    proc: str
+    range: Range
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectFrame:
+    """The first pages of two ranges are mapped to the `same` or to `different` frames."""
+
+    proc: str
+    range: Range
+    relation: str
+    other_proc: str
+    other_range: Range
+    text: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectErrno:
+    """The step before failed with this errno ("OK": succeeded)."""
+
+    errno: str
+    text: str | None = None
+
+
+EXPECTATIONS = (ExpectByte, ExpectPinByte, ExpectPinSees, ExpectFrame, ExpectErrno)
+
+Expectation = ExpectByte | ExpectPinByte | ExpectPinSees | ExpectFrame | ExpectErrno
+Action = (
+    Map
+    | Unmap
+    | Read
+    | Write
+    | Fork
+    | Exit
+    | Mprotect
+    | Madvise
+    | Mremap
+    | SwapOut
+    | SwapIn
+    | ClearSoftDirty
+    | Drain
+    | LimitMemlock
+    | Capability
+    | Pin
+    | Unpin
+    | Vmsplice
+    | DeviceRead
+    | DeviceWrite
+)
+Step = Action | Require | Expectation
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A title, the steps, and the pages to watch besides the default ones.  The first process is `P`."""
+
+    title: str
+    steps: tuple[Step, ...]
+    watch: tuple[Range, ...] = ()

@@ -1,0 +1,107 @@
+"""The Target protocol: what runs a scenario one step at a time and reports one observation after each.
+
+Nothing else in pinhold knows what a target is made of.  A target may refuse: `Unavailable` when it cannot work on this
+machine at all, `CannotDo` when it cannot do one step here; both carry the sentence that the user reads.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Protocol
+
+from pinhold.scenario.observation import Observation, Run
+from pinhold.scenario.step import Action, Range, Scenario
+
+
+class Unavailable(Exception):
+    """The target cannot run here; the message says why and what to do."""
+
+
+class CannotDo(Exception):
+    """This step cannot be done exactly as asked on this target; the message says what is missing."""
+
+
+class Livelock(Exception):
+    """The specification ran out of fuel in the function that the message names."""
+
+
+class Broken(Exception):
+    """The tool itself failed (an invariant, a dead helper process); the message says where."""
+
+
+class Crashed(Exception):
+    """The kernel under test crashed; the message is the end of what it said."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """One use of a rule or outcome of a decision function while a step ran.
+
+    site: e.g. "gup_must_unshare.yes"; function: the kernel function; rule: the switch or ""; commit: or "";
+    sentence: what was decided, in words.
+    """
+
+    site: str
+    function: str
+    rule: str
+    commit: str
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one action came to.
+
+    errno: 0 or positive; note: e.g. the pin mechanism used.  Of the model only: decisions, and `violated`, the safety
+    properties (as sentences) that do not hold after it.
+    """
+
+    errno: int = 0
+    note: str | None = None
+    decisions: tuple[Decision, ...] = ()
+    violated: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TargetInfo:
+    """What ran: release "6.18.44"; rules: the rule row compared with, e.g. "6.18"; config: name -> value;
+    mechanisms: name -> "available" or the reason why not."""
+
+    name: str
+    release: str
+    rules: str
+    config: dict[str, str]
+    mechanisms: dict[str, str]
+
+
+class Session(Protocol):
+    """One scenario being run.  Closing it leaves nothing behind."""
+
+    def do(self, action: Action) -> Outcome:
+        """Do one step.  Raises CannotDo, Livelock, Broken, Crashed."""
+
+    def observe(self) -> Observation:
+        """Look without changing anything.  The errno of the observation is that of the last action."""
+
+    def contents(self, proc: str, range: Range) -> Sequence[Run]:
+        """What the process reads, page by page, without faulting anything in."""
+
+    def pin_contents(self, pin: str) -> Sequence[Run]:
+        """What the pin's holder reads, page by page.  Raises CannotDo where the mechanism cannot read back."""
+
+    def page_state(self, proc: str, range: Range) -> Sequence[tuple[int, int, str]]:
+        """(first, count, state of step.STATES) over the range; raises CannotDo where it cannot be seen."""
+
+
+class Target(Protocol):
+    """`name` as on the command line, e.g. "model:6.1"."""
+
+    name: str
+
+    def info(self) -> TargetInfo:
+        """Raises Unavailable."""
+
+    def open(self, scenario: Scenario) -> AbstractContextManager[Session]:
+        """A fresh machine, processes and memory for one scenario."""

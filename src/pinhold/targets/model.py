@@ -1,0 +1,466 @@
+"""`model:REL`: the specification under one release's rules, as a target.
+
+Each process is an mm slot of one interpreted machine of x86-64 geometry; each step runs to completion in one task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+
+from pinhold.mm import flags as k
+from pinhold.mm import madvise, rules
+from pinhold.mm.access import store
+from pinhold.mm.file import file_create, file_free_slot
+from pinhold.mm.folio import folio_alloc, is_huge_zero_page, lru_add_drain, page_folio, page_index
+from pinhold.mm.fork import mm_init
+from pinhold.mm.hugetlb import hugetlb_fill_file
+from pinhold.mm.mmap import mmap_region
+from pinhold.mm.pgtable import level_pages, pt_leaf_level, pt_walk, pte_present, pte_swapped
+from pinhold.mm.pin import pin_page_at
+from pinhold.mm.pinning import pin_start, unpin
+from pinhold.mm.properties import PROPERTIES, violated_properties
+from pinhold.mm.rmap import page_mapped_count
+from pinhold.mm.sites import SITES
+from pinhold.mm.state import X86_64, Geometry, Machine, create
+from pinhold.mm.step import OutOfFuel, run
+from pinhold.mm.task import (
+    FN_ACCESS,
+    FN_CLEAR_REFS,
+    FN_EXIT,
+    FN_FORK,
+    FN_MADVISE,
+    FN_MPROTECT,
+    FN_MREMAP,
+    FN_MUNMAP,
+    call,
+)
+from pinhold.scenario import step as s
+from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
+from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, region_sizes, watched
+from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome, TargetInfo
+
+CONFIG = {"soft_dirty": 1, "thp": 1, "use_zero_page": 1, "swap": 1, "swap_sync": 0}
+"""What a release is taken to be configured with: soft-dirty tracking, THP on advice, swap on an ordinary block device."""
+
+FILE_KIND = {"memfd": k.FILE_SHMEM, "tmpfile": k.FILE_PAGECACHE, "file": k.FILE_PAGECACHE, "memfd_hugetlb": k.FILE_HUGETLB}
+PROT = {"none": 0, "read": k.VM_READ, "rw": k.VM_READ | k.VM_WRITE}
+ADVICE = {name: getattr(madvise, f"MADV_{name.upper()}") for name in s.ADVICE}
+USER = {"none": k.USER_NONE, "vfio": k.USER_VFIO, "io_uring": k.USER_IO_URING, "rdma": k.USER_RDMA}
+PIPE_BUFFERS = 16
+"""Pages that a pipe of default size holds, and vmsplice() therefore at most."""
+
+TASK = 0
+
+
+class ModelTarget:
+    """The specification as a target.
+
+    release: as in rules.row(), e.g. "6.1" or "6.18.44".  config: overrides of CONFIG, e.g. what a real kernel has.
+    geometry: another one than x86-64's, for scenarios whose ranges were made for it.  properties: look at the safety
+    properties after every step (slow on large regions).  checked: trap stores outside a field's range.
+    """
+
+    def __init__(
+        self,
+        release: str,
+        config: Mapping[str, int] | None = None,
+        *,
+        geometry: Geometry = X86_64,
+        properties: bool = False,
+        checked: bool = False,
+    ) -> None:
+        self.release = release
+        self.name = f"model:{release}"
+        self.row = rules.row(release)
+        self.config = CONFIG | dict(config or {})
+        self.geometry = geometry
+        self.properties = properties
+        self.checked = checked
+
+    def info(self) -> TargetInfo:
+        config = {name: str(value) for name, value in self.config.items()}
+        return TargetInfo(self.name, self.release, self.release, config, {"model": "available"})
+
+    @contextmanager
+    def open(self, scenario: s.Scenario) -> Iterator[ModelSession]:
+        geometry = roomy(self.geometry, scenario)
+        machine = create(geometry, self.row, self.config, checked=self.checked)
+        yield ModelSession(machine, scenario, properties=self.properties)
+
+
+def roomy(geometry: Geometry, scenario: s.Scenario) -> Geometry:
+    """The geometry with enough frames, tables and file space for the scenario's regions in a few processes."""
+    sizes = region_sizes(scenario, geometry.pmd_pages, geometry.pud_pages)
+    huge = {st.region for st in scenario.steps if isinstance(st, s.Map) and st.kind in HUGETLB_KINDS}
+    base = sum(size for name, size in sizes.items() if name not in huge)
+    if base <= geometry.file_pages:
+        return geometry
+    pages = 1 << (4 * base).bit_length()
+    return replace(
+        geometry,
+        pages=max(geometry.pages, pages),
+        tables=geometry.tables + 8 * (base // geometry.pmd_pages + 4),
+        file_pages=max(geometry.file_pages, 1 << base.bit_length()),
+        swap=max(geometry.swap, 2 * base),
+        runs_per_pin=max(geometry.runs_per_pin, base + 1),
+    )
+
+
+class ModelSession:
+    """One scenario on one machine."""
+
+    def __init__(self, machine: Machine, scenario: s.Scenario, *, properties: bool = False) -> None:
+        self.m = machine
+        self.properties = properties
+        geometry = machine.geometry
+        self.pmd_pages, self.pud_pages = geometry.pmd_pages, geometry.pud_pages
+        self.watched = watched(scenario, self.pmd_pages, self.pud_pages)
+        self.mms: dict[str, int] = {}
+        self.regions: dict[str, dict[str, tuple[int, int]]] = {}
+        self.files: dict[str, int] = {}
+        self.pins: dict[str, int] = {}
+        self.names = FrameNames()
+        self.errno: int | None = None
+        self.pin_bytes: dict[str, Sequence[Run]] = {}
+        self.next_address = 0
+        self.start_process("P", 0)
+        mm_init(self.m, 0)
+
+    # --- processes and places ---
+
+    def start_process(self, name: str, mm: int) -> None:
+        self.mms[name] = mm
+        self.regions[name] = {}
+
+    def place(self, pages: int) -> int:
+        """A fresh range of addresses, aligned for the largest leaf that could map it."""
+        align = self.pud_pages if pages >= self.pud_pages else self.pmd_pages
+        start = -(-self.next_address // align) * align
+        self.next_address = start + pages
+        if self.next_address > 1 << (self.m.bits * self.m.levels):
+            raise CannotDo("the scenario maps more than the model's address space holds")
+        return start
+
+    def span(self, proc: str, r: s.Range) -> tuple[int, int, int]:
+        """mm, first and end address of a range."""
+        start, size = self.regions[proc].get(r.region, (0, 0))
+        end = size if r.end is None else r.end
+        return self.mms[proc], start + r.first, start + end
+
+    # --- actions ---
+
+    def do(self, action: s.Action) -> Outcome:
+        """Run one action to completion."""
+        self.m.trace.sites.clear()
+        self.pin_bytes.clear()
+        try:
+            handler = getattr(self, f"do_{type(action).__name__}")
+            result = handler(action)
+        except OutOfFuel as stuck:
+            raise Livelock(str(stuck)) from None
+        except (ValueError, IndexError) as bug:
+            raise Broken(f"the specification left its bounds: {bug}") from bug
+        self.errno = -result if result < 0 else 0
+        broken = violated_properties(self.m) if self.properties else []
+        return Outcome(self.errno, None, self.decisions(), tuple(PROPERTIES[p] for p in broken))
+
+    def decisions(self) -> tuple[Decision, ...]:
+        """What was decided, each decision once, in order of first appearance."""
+        sites = (SITES[number] for number in dict.fromkeys(self.m.trace.sites))
+        return tuple(Decision(x.name, x.function, x.rule, x.commit, x.sentence) for x in sites)
+
+    def operate(self, function: int, span: tuple[int, int, int], flags: int = 0, arg: int = 0) -> int:
+        mm, start, end = span
+        call(self.m, TASK, function, mm, start, end, flags, arg)
+        return run(self.m, TASK)
+
+    def do_Map(self, a: s.Map) -> int:
+        pages = region_pages(a, self.pmd_pages, self.pud_pages)
+        start = self.place(pages)
+        flags = PROT[a.prot] | (k.VM_SHARED if a.shared else 0)
+        flags |= k.VM_NOHUGEPAGE if a.kind in ("anon", "zeropage") else 0
+        flags |= k.VM_HUGEPAGE if a.kind in ("thp", "hugezero") else 0
+        order = 0
+        if a.kind in HUGETLB_KINDS:
+            flags |= k.VM_HUGETLB
+            order = self.m.bits * (2 if a.size == "1G" else 1)
+        file = k.NO_FILE
+        if a.kind in FILE_KINDS or a.kind == "hugetlb":
+            file = self.files[a.of] if a.of else file_free_slot(self.m)
+            if file < 0:
+                return -k.ENOMEM
+            if not a.of:
+                err = self.create_file(a.kind, file, order, pages >> order)
+                if err:
+                    return err
+        err = mmap_region(self.m, self.mms[a.proc], start, start + pages, flags, file, order)
+        if err == 0:
+            self.regions[a.proc][a.region] = (start, pages)
+            if file != k.NO_FILE:
+                self.files[a.region] = file
+        return err
+
+    def create_file(self, kind: str, file: int, order: int, units: int) -> int:
+        """A file of `units` pages of zeros, allocated as fallocate() does (not for an anonymous hugetlb mapping)."""
+        m = self.m
+        file_create(m, file, FILE_KIND.get(kind, k.FILE_HUGETLB), order)
+        if kind == "hugetlb":
+            return 0
+        for index in range(units):
+            if order:
+                if hugetlb_fill_file(m, file, index) < 0:
+                    return -k.ENOMEM
+                continue
+            page = folio_alloc(m, 0)
+            if page == k.NO_PAGE:
+                return -k.ENOMEM
+            m.cache_page[file * m.file_pages + index] = page
+            m.folio_file[page] = file
+            m.folio_index[page] = index
+        return 0
+
+    def do_Unmap(self, a: s.Unmap) -> int:
+        return self.operate(FN_MUNMAP, self.span(a.proc, a.range))
+
+    def do_Read(self, a: s.Read) -> int:
+        return self.operate(FN_ACCESS, self.span(a.proc, a.range))
+
+    def do_Write(self, a: s.Write) -> int:
+        return self.operate(FN_ACCESS, self.span(a.proc, a.range), k.FAULT_FLAG_WRITE, a.byte)
+
+    def do_Fork(self, a: s.Fork) -> int:
+        free = [mm for mm in range(self.m.nr_mms) if not self.m.mm_alive[mm]]
+        if not free:
+            return -k.EAGAIN
+        result = self.operate(FN_FORK, (self.mms[a.proc], 0, 0), 0, free[0])
+        if result >= 0:
+            self.start_process(a.child, free[0])
+            self.regions[a.child] = dict(self.regions[a.proc])
+        return result
+
+    def do_Exit(self, a: s.Exit) -> int:
+        mm = self.mms[a.proc]
+        for name in [name for name, pin in self.pins.items() if self.m.pin_mm[pin] == mm]:
+            unpin(self.m, self.pins.pop(name))
+        result = self.operate(FN_EXIT, (mm, 0, 0))
+        del self.mms[a.proc], self.regions[a.proc]
+        return result
+
+    def do_Mprotect(self, a: s.Mprotect) -> int:
+        return self.operate(FN_MPROTECT, self.span(a.proc, a.range), PROT[a.prot])
+
+    def do_Madvise(self, a: s.Madvise) -> int:
+        return self.operate(FN_MADVISE, self.span(a.proc, a.range), ADVICE[a.advice])
+
+    def do_Mremap(self, a: s.Mremap) -> int:
+        span = self.span(a.proc, a.range)
+        start = self.place(span[2] - span[1])
+        result = self.operate(FN_MREMAP, span, 0, start)
+        if result == 0:
+            self.regions[a.proc][a.to] = (start, span[2] - span[1])
+        return result
+
+    def do_SwapOut(self, a: s.SwapOut) -> int:
+        result = self.operate(FN_MADVISE, self.span(a.proc, a.range), madvise.MADV_PAGEOUT)
+        if result == 0 and any(state != "swapped" for _, _, state in self.page_state(a.proc, a.range)):
+            return -k.EBUSY
+        return result
+
+    def do_SwapIn(self, a: s.SwapIn) -> int:
+        return self.operate(FN_ACCESS, self.span(a.proc, a.range))
+
+    def do_ClearSoftDirty(self, a: s.ClearSoftDirty) -> int:
+        return self.operate(FN_CLEAR_REFS, (self.mms[a.proc], 0, 0))
+
+    def do_Drain(self, _: s.Drain) -> int:
+        lru_add_drain(self.m)
+        return 0
+
+    def do_LimitMemlock(self, a: s.LimitMemlock) -> int:
+        self.m.mm_memlock[self.mms[a.proc]] = a.pages
+        return 0
+
+    def do_Capability(self, a: s.Capability) -> int:
+        self.m.mm_ipc_lock[self.mms[a.proc]] = int(a.ipc_lock)
+        return 0
+
+    def do_Pin(self, a: s.Pin) -> int:
+        if a.via not in (None, "model"):
+            raise CannotDo(f"the model has no pin mechanism {a.via}: it takes the pin as described (leave out 'via {a.via}')")
+        flags = k.FOLL_PIN
+        for wanted, flag in (
+            (a.write, k.FOLL_WRITE),
+            (a.longterm, k.FOLL_LONGTERM),
+            (a.force, k.FOLL_FORCE),
+            (a.fast, k.WANT_FAST),
+        ):
+            flags |= flag if wanted else 0
+        return self.take_pin(a.pin, self.span(a.proc, a.range), flags, USER[a.user])
+
+    def do_Vmsplice(self, a: s.Vmsplice) -> int:
+        mm, start, end = self.span(a.proc, a.range)
+        span = (mm, start, min(end, start + PIPE_BUFFERS))
+        return self.take_pin(a.pin, span, k.FOLL_GET | k.WANT_FAST, k.USER_NONE)
+
+    def take_pin(self, name: str, span: tuple[int, int, int], flags: int, user: int) -> int:
+        free = [pin for pin in range(len(self.m.pin_state)) if self.m.pin_state[pin] == k.PIN_FREE]
+        pin_start(self.m, TASK, free[0], *span, flags, user)
+        result = run(self.m, TASK)
+        if result > 0:
+            self.pins[name] = free[0]
+        return result if result else -k.EFAULT
+
+    def do_Unpin(self, a: s.Unpin) -> int:
+        unpin(self.m, self.pin(a.pin))
+        del self.pins[a.pin]
+        return 0
+
+    def do_DeviceRead(self, a: s.DeviceRead) -> int:
+        self.pin_contents(a.pin)
+        return 0
+
+    def do_DeviceWrite(self, a: s.DeviceWrite) -> int:
+        m, pin = self.m, self.pin(a.pin)
+        for run_ in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
+            store(m, m.run_page[run_], m.run_count[run_], a.byte)
+        return 0
+
+    # --- looking ---
+
+    def pin(self, name: str) -> int:
+        if name not in self.pins:
+            raise CannotDo(f"{name} holds no pages")
+        return self.pins[name]
+
+    def observe(self) -> Observation:
+        self.names.begin()
+        pages = tuple(
+            self.page_view(proc, region, start, page)
+            for proc, regions in self.regions.items()
+            for region, (start, size) in regions.items()
+            for page in self.watched.get(region, ())
+            if page < size
+        )
+        pins = tuple(view for name in self.pins for view in self.pin_views(name))
+        self.names.end()
+        errno, self.errno = self.errno, None
+        return Observation(errno, pages, pins)
+
+    def page_view(self, proc: str, region: str, start: int, page: int) -> PageView:
+        """One watched page, from its entry."""
+        m = self.m
+        mm, addr = self.mms[proc], start + page
+        level = pt_leaf_level(m, mm, addr)
+        entry = m.pte[pt_walk(m, mm, addr, level)]
+        if not pte_present(entry):
+            return PageView(proc, region, page, "swapped" if pte_swapped(entry) else "none")
+        pfn = (entry >> k.PFN_SHIFT) + (addr & (level_pages(m, level) - 1))
+        folio = page_folio(m, pfn)
+        anon = m.folio_flags[folio] & k.FOLIO_ANON
+        exclusive = None
+        if anon and m.rule_anon_exclusive:
+            exclusive = bool(m.page_exclusive[folio if level else page_index(m, pfn)])
+        return PageView(
+            proc,
+            region,
+            page,
+            "present",
+            self.names.name(pfn),
+            self.page_kind(pfn),
+            exclusive,
+            page_mapped_count(m, pfn),
+            m.page_content[page_index(m, pfn)],
+        )
+
+    def page_kind(self, pfn: int) -> str:
+        m = self.m
+        if pfn == k.ZERO_PFN or is_huge_zero_page(m, pfn):
+            return "zero"
+        flags = m.folio_flags[page_folio(m, pfn)]
+        if flags & k.FOLIO_HUGETLB:
+            return "hugetlb"
+        return "anon" if flags & k.FOLIO_ANON else "file"
+
+    def pin_views(self, name: str) -> Iterator[PinView]:
+        """The first and the last page of a pin."""
+        count = self.m.pin_count[self.pins[name]]
+        read = self.pin_bytes.get(name)
+        for page in sorted({0, count - 1}):
+            pfn = pin_page_at(self.m, self.pins[name], page)
+            byte = next((run_.byte for run_ in read or () if run_.first <= page < run_.first + run_.count), None)
+            yield PinView(name, page, self.names.name(pfn), byte)
+
+    def contents(self, proc: str, range: s.Range) -> Sequence[Run]:
+        """What the process would read, without a fault: present pages only."""
+        mm, start, end = self.span(proc, range)
+        return compress(self.walk(mm, start, end))
+
+    def walk(self, mm: int, start: int, end: int) -> Iterator[tuple[int, int | None]]:
+        """(pages, byte) for each stretch of [start, end), byte None where nothing is mapped."""
+        m, addr = self.m, start
+        while addr < end:
+            level = pt_leaf_level(m, mm, addr)
+            pages = level_pages(m, level)
+            entry = m.pte[pt_walk(m, mm, addr, level)]
+            count = min(pages - (addr & (pages - 1)), end - addr)
+            first = (entry >> k.PFN_SHIFT) + (addr & (pages - 1))
+            if not entry & k.PTE_PRESENT:
+                yield count, None
+            elif first >= m.nr_pages:
+                yield count, m.page_content[page_index(m, first)]
+            else:
+                yield from ((1, m.page_content[pfn]) for pfn in range(first, first + count))
+            addr += count
+
+    def pin_contents(self, pin: str) -> Sequence[Run]:
+        runs = compress(self.pin_walk(self.pin(pin)))
+        self.pin_bytes[pin] = runs
+        return runs
+
+    def pin_walk(self, pin: int) -> Iterator[tuple[int, int | None]]:
+        """(pages, byte) for each stretch that the pin holds."""
+        m = self.m
+        for run_ in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
+            first, count = m.run_page[run_], m.run_count[run_]
+            if first >= m.nr_pages:
+                yield count, m.page_content[page_index(m, first)]
+            else:
+                yield from ((1, m.page_content[page]) for page in range(first, first + count))
+
+    def page_state(self, proc: str, range: s.Range) -> Sequence[tuple[int, int, str]]:
+        """Runs of pages in the same state."""
+        m = self.m
+        mm, addr, end = self.span(proc, range)
+        runs: list[tuple[int, int, str]] = []
+        first = range.first
+        while addr < end:
+            level = pt_leaf_level(m, mm, addr)
+            pages = level_pages(m, level)
+            entry = m.pte[pt_walk(m, mm, addr, level)]
+            count = min(pages - (addr & (pages - 1)), end - addr)
+            state = "swapped" if pte_swapped(entry) else "none"
+            if pte_present(entry):
+                state = "huge" if level else "present"
+            if runs and runs[-1][2] == state:
+                count_before = runs[-1][1]
+                runs[-1] = (runs[-1][0], count_before + count, state)
+            else:
+                runs.append((first, count, state))
+            first += count
+            addr += count
+        return runs
+
+
+def compress(stretches: Iterator[tuple[int, int | None]]) -> Sequence[Run]:
+    """Join neighbouring stretches of the same byte."""
+    runs: list[Run] = []
+    first = 0
+    for count, byte in stretches:
+        if runs and runs[-1].byte == byte:
+            runs[-1] = replace(runs[-1], count=runs[-1].count + count)
+        else:
+            runs.append(Run(first, count, byte))
+        first += count
+    return runs
