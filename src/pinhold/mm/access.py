@@ -49,7 +49,8 @@ def user_access(m: State, task: int) -> int:
 
 @kernel
 def access_leaf(m: State, act: int) -> bool:
-    """Access what the entry for act_addr maps, up to its or the range's end; False: it does not let the access through."""
+    """Access what the entry for act_addr maps, up to its or the range's end; False: it does not let the access
+    through."""
     addr = m.act_addr[act]
     write = m.act_flags[act] & FAULT_FLAG_WRITE
     level = pt_leaf_level(m, m.act_mm[act], addr)
@@ -79,7 +80,8 @@ def store(m: State, page: int, count: int, byte: int) -> None:
 
 @kernel
 def access_fault(m: State, task: int, act: int) -> int:
-    """The processor traps: check the VMA's rights and handle the fault.  Linux: do_user_addr_fault() (arch/x86/mm/fault.c)."""
+    """The processor traps: check the VMA's rights and handle the fault.  Linux: do_user_addr_fault()
+    (arch/x86/mm/fault.c)."""
     mm = m.act_mm[act]
     write = m.act_flags[act] & FAULT_FLAG_WRITE
     vma = find_vma(m, mm, m.act_addr[act])

@@ -1,7 +1,7 @@
 """Files, as far as their pages go: the page cache of shmem (memfd, tmpfs), ordinary and hugetlbfs files.
 
-The content of a file is the page cache's: nothing is written back or evicted.  Index and size are in units of the file's
-page size; a hugetlb file's unit is its huge page.
+The content of a file is the page cache's: nothing is written back or evicted.  Index and size are in units of the
+file's page size; a hugetlb file's unit is its huge page.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Pages and folios: allocation, references, the per-CPU LRU batch, content.
 
-A page is named by its frame number.  Base pages have state each; a hugetlb folio, however large, has one state entry for
-all its subpages (one content token too), found through its frame number: hugetlb folio k starts at (k + 1) << hugetlb_shift.
-A folio is named by the state index of its head page.
+A page is named by its frame number.  Base pages have state each; a hugetlb folio, however large, has one state entry
+for all its subpages (one content token too), found through its frame number: hugetlb folio k starts at (k + 1) <<
+hugetlb_shift. A folio is named by the state index of its head page.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """fork(): the child's address space as a copy: kernel/fork.c, copy_page_range() in mm/memory.c.
 
-With mmap_lock held for writing and write_protect_seq odd, entry by entry: anonymous pages become shared and read-only on both
-sides, unless they may be pinned: then the child gets a copy at once and the parent keeps its page.
+With mmap_lock held for writing and write_protect_seq odd, entry by entry: anonymous pages become shared and read-only
+on both sides, unless they may be pinned: then the child gets a copy at once and the parent keeps its page.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def mm_init(m: State, mm: int) -> int:
 
 @kernel
 def dup_mmap(m: State, task: int) -> int:
-    """One step of fork().  act_arg: the child's slot; act_page: the VMA being copied, counted in the parent; act_addr: how
-    far.  Result: the child, or -ENOMEM and no child."""
+    """One step of fork().  act_arg: the child's slot; act_page: the VMA being copied, counted in the parent;
+    act_addr: how far.  Result: the child, or -ENOMEM and no child."""
     act = current(m, task)
     mm = m.act_mm[act]
     child = m.act_arg[act]
@@ -137,8 +137,8 @@ def fork_end(m: State, task: int, mm: int, result: int) -> int:
 def copy_next(m: State, act: int, vma: int, child: int) -> int:
     """Copy the next entry of a VMA, or go on to the next VMA.  0, or -ENOMEM.  Linux: copy_page_range().
 
-    A VMA without anonymous pages can be faulted in again by the child: it is passed over, and with it the zero pages of a
-    mapping that was only read (vma_needs_copy()).
+    A VMA without anonymous pages can be faulted in again by the child: it is passed over, and with it the zero pages
+    of a mapping that was only read (vma_needs_copy()).
     """
     start = max(m.act_addr[act], m.vma_start[vma])
     if start >= m.vma_end[vma] or m.vma_flags[vma] & VM_DONTCOPY or not vma_needs_copy(m, vma):

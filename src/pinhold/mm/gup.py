@@ -1,7 +1,8 @@
 """Get user pages, the slow path: mm/gup.c.
 
-`__get_user_pages` walks a range with mmap_lock held for reading: follow the page tables, fault in what cannot be followed,
-follow again.  `gup_must_unshare` decides whether a read-only pin has to break COW first; the seed's patch is its last rule.
+`__get_user_pages` walks a range with mmap_lock held for reading: follow the page tables, fault in what cannot be
+followed, follow again.  `gup_must_unshare` decides whether a read-only pin has to break COW first; the seed's patch
+is its last rule.
 """
 
 from __future__ import annotations
@@ -94,9 +95,10 @@ GUP_LOCK, GUP_PAGE, GUP_FAULTED = 0, 1, 2
 def is_valid_gup_args(m: State, api: int, flags: int) -> int:
     """0, or what the entry point returns for flags that its callers must not combine: -EINVAL, or NO_PAGES.
 
-    pin_user_pages() and its slow kin return 0 pages, not an error, since 6.3.  Since 6.3 one function checks all (is_valid_gup_args(), d64e2dbc33a1): flags internal to GUP, PIN with GET, LONGTERM
-    without PIN, LONGTERM with PCI_P2PDMA.  Before, each entry point refuses for itself: PIN or LONGTERM in get_*, GET in
-    pin_*.  The fast entry points also refuse what the fast walk does not know.
+    pin_user_pages() and its slow kin return 0 pages, not an error, since 6.3.  Since 6.3 one function checks all
+    (is_valid_gup_args(), d64e2dbc33a1): flags internal to GUP, PIN with GET, LONGTERM without PIN, LONGTERM with
+    PCI_P2PDMA.  Before, each entry point refuses for itself: PIN or LONGTERM in get_*, GET in pin_*.  The fast entry
+    points also refuse what the fast walk does not know.
     """
     fast = api in (GET_USER_PAGES_FAST, PIN_USER_PAGES_FAST)
     pin = api in (PIN_USER_PAGES, PIN_USER_PAGES_FAST)
@@ -122,9 +124,9 @@ def is_valid_gup_args(m: State, api: int, flags: int) -> int:
 def gup_must_unshare(m: State, vma: int, flags: int, page: int) -> bool:
     """Whether a read-only pin of `page`, whose entry is not writable, has to break COW first.
 
-    vma: index, or NO_VMA from GUP-fast, which has none and can only answer "perhaps": the slow path decides.  A pin that is
-    not long-term is a snapshot of what is not anonymous.  Linux: gup_must_unshare() (include/linux/mm.h, later
-    mm/internal.h); a7f226604170 (5.19) for anonymous pages, 84209e87c696 (6.2) for all others.
+    vma: index, or NO_VMA from GUP-fast, which has none and can only answer "perhaps": the slow path decides.  A pin
+    that is not long-term is a snapshot of what is not anonymous.  Linux: gup_must_unshare() (include/linux/mm.h,
+    later mm/internal.h); a7f226604170 (5.19) for anonymous pages, 84209e87c696 (6.2) for all others.
     """
     if flags & FOLL_WRITE or not flags & FOLL_PIN:
         return False
@@ -166,8 +168,9 @@ def gup_page_exclusive(m: State, page: int) -> bool:
 def check_vma_flags(m: State, vma: int, flags: int) -> int:
     """0, or the errno (negative) for a VMA that the request may not touch.  Linux: check_vma_flags() (mm/gup.c).
 
-    Writing without VM_WRITE takes FOLL_FORCE and a COW mapping.  A writable long-term pin of a shared file mapping whose
-    file system tracks dirtying is refused since 8ac268436e6d (6.5).  A forced write to hugetlb: refused from f347454d0341.
+    Writing without VM_WRITE takes FOLL_FORCE and a COW mapping.  A writable long-term pin of a shared file mapping
+    whose file system tracks dirtying is refused since 8ac268436e6d (6.5).  A forced write to hugetlb: refused from
+    f347454d0341.
     """
     vm_flags = m.vma_flags[vma]
     if flags & FOLL_ANON and not vma_is_anonymous(m, vma):
@@ -200,9 +203,9 @@ def gup_dirty_tracked(m: State, vma: int, flags: int) -> bool:
 def can_follow_write(m: State, vma: int, flags: int, entry: int, page: int) -> bool:
     """Whether a write request may use this entry.
 
-    FOLL_FORCE may write through an entry that is not writable, in a private mapping without VM_WRITE, once COW is broken:
-    known from the exclusive mark since 5535be309971 (6.0), before from a dirty entry after a write fault (FOLL_COW).
-    Linux: can_follow_write_pte(), can_follow_write_pmd().
+    FOLL_FORCE may write through an entry that is not writable, in a private mapping without VM_WRITE, once COW is
+    broken: known from the exclusive mark since 5535be309971 (6.0), before from a dirty entry after a write fault
+    (FOLL_COW). Linux: can_follow_write_pte(), can_follow_write_pmd().
     """
     if entry & PTE_RW:
         return True
@@ -222,7 +225,8 @@ def can_follow_write(m: State, vma: int, flags: int, entry: int, page: int) -> b
 
 @kernel
 def follow_entry(m: State, vma: int, addr: int, flags: int) -> int:
-    """The slot of the entry that maps `addr` as the request needs it, or -EFAULT (fault it in), or -EMLINK (unshare it).
+    """The slot of the entry that maps `addr` as the request needs it, or -EFAULT (fault it in), or -EMLINK (unshare
+    it).
 
     Linux: follow_page_pte(), follow_trans_huge_pmd() (follow_huge_pmd() since 6.8), and for hugetlb
     __follow_hugetlb_must_fault() (up to 6.4, since then folded into the same walk).
@@ -262,8 +266,8 @@ def entry_level(m: State, vma: int, addr: int) -> int:
 
 @kernel
 def gup_slow(m: State, task: int) -> int:
-    """One step of __get_user_pages().  act_addr … act_end: what is left; act_flags; act_arg: the pin that takes the pages
-    (NO_PAGE: none, populate only).  Result: 0, or a negative errno when not even one page could be had."""
+    """One step of __get_user_pages().  act_addr … act_end: what is left; act_flags; act_arg: the pin that takes the
+    pages (NO_PAGE: none, populate only).  Result: 0, or a negative errno when not even one page could be had."""
     act = current(m, task)
     mm = m.act_mm[act]
     pc = m.act_pc[act]
@@ -310,7 +314,8 @@ def faultin_page(m: State, task: int, act: int, unshare: int) -> int:
 
 @kernel
 def faultin_result(m: State, act: int, result: int) -> int:
-    """0: follow again.  A write fault resolved in a mapping without VM_WRITE sets FOLL_COW where the kernel has that."""
+    """0: follow again.  A write fault resolved in a mapping without VM_WRITE sets FOLL_COW where the kernel has
+    that."""
     if result < 0:
         return result
     if result == FAULT_WROTE and m.rule_foll_force == 0:

@@ -41,8 +41,9 @@ FAST_START, FAST_LOAD, FAST_GRAB, FAST_CHECK, FAST_END = 0, 1, 2, 3, 4
 
 @kernel
 def gup_fast(m: State, task: int) -> int:
-    """One step of the lockless walk.  act_addr … act_end: what is left; act_entry: the entry that was loaded; act_page,
-    act_new: what was grabbed from it (page and count); act_arg: the pin.  Result: the address up to which pages are held.
+    """One step of the lockless walk.  act_addr … act_end: what is left; act_entry: the entry that was loaded;
+    act_page, act_new: what was grabbed from it (page and count); act_arg: the pin.  Result: the address up to which
+    pages are held.
 
     Linux: gup_fast() (lockless_pages_from_mm(), internal_get_user_pages_fast() up to 6.9).
     """
@@ -92,7 +93,8 @@ def fast_load(m: State, act: int) -> None:
     """Read the entry once: not accessible, not writable for a write, or special: fall back.
 
     Linux: gup_fast_pte_range() (gup_pte_range() up to 6.8), gup_fast_pmd_leaf() (gup_huge_pmd()), gup_fast_pud_leaf()
-    (gup_huge_pud()), gup_hugepte().  The 4 KiB zero page is always special, the huge zero folio since d82d09e48219 (6.18).
+    (gup_huge_pud()), gup_hugepte().  The 4 KiB zero page is always special, the huge zero folio since d82d09e48219
+    (6.18).
     """
     addr = m.act_addr[act]
     level = pt_leaf_level(m, m.act_mm[act], addr)

@@ -1,7 +1,7 @@
 """Transparent huge pages mapped by a PMD: mm/huge_memory.c.
 
-A THP is anonymous memory of one PMD's size.  The huge zero folio is its zero page: read-only, one for all, not counted by
-mappings; a process that has used it keeps one use until it exits.
+A THP is anonymous memory of one PMD's size.  The huge zero folio is its zero page: read-only, one for all, not
+counted by mappings; a process that has used it keeps one use until it exits.
 """
 
 from __future__ import annotations
@@ -75,7 +75,8 @@ def thp_suitable(m: State, vma: int, addr: int) -> bool:
 
 @kernel
 def huge_zero_folio(m: State, mm: int) -> int:
-    """The huge zero folio, made at its first use; NO_PAGE where there is no memory.  Linux: mm_get_huge_zero_folio()."""
+    """The huge zero folio, made at its first use; NO_PAGE where there is no memory.  Linux:
+    mm_get_huge_zero_folio()."""
     if m.huge_zero_page[0] == NO_PAGE:
         m.huge_zero_page[0] = folio_alloc(m, m.bits)
     if m.huge_zero_page[0] != NO_PAGE:
@@ -191,7 +192,8 @@ def page_trans_huge_mapcount(m: State, folio: int) -> int:
 
 @kernel
 def split_huge_pmd(m: State, mm: int, addr: int) -> int:
-    """Map the same pages by PTEs instead of a PMD; the folio stays whole.  0 (also where there is no PMD leaf), or -ENOMEM.
+    """Map the same pages by PTEs instead of a PMD; the folio stays whole.  0 (also where there is no PMD leaf), or
+    -ENOMEM.
 
     Linux: __split_huge_pmd_locked(), __split_huge_zero_page_pmd().
     """

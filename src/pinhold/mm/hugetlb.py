@@ -1,8 +1,8 @@
 """hugetlb: pools of huge pages, their reserves, faults: mm/hugetlb.c.
 
-hstate 0 is the PMD size (2 MiB), hstate 1 the PUD size (1 GiB).  A private mapping reserves a page per unit when it is
-made; only its owner, not a forked child, may draw on the reserve.  Reuse at a write is by mapcount alone, in every release:
-harmless FOLL_GET references must not make the owner run out of pages.
+hstate 0 is the PMD size (2 MiB), hstate 1 the PUD size (1 GiB).  A private mapping reserves a page per unit when it
+is made; only its owner, not a forked child, may draw on the reserve.  Reuse at a write is by mapcount alone, in every
+release: harmless FOLL_GET references must not make the owner run out of pages.
 """
 
 from __future__ import annotations

@@ -1,8 +1,9 @@
 """Structural invariants: what holds after every step under every rule row, good or bad.
 
-The refcount equation, written out per kind: a folio's references are its PTE mappings, its PMD or hugetlb mappings, the page
-cache's and the swap cache's one each, FOLL_GET references, pins (a bias each, or one each beside the pincount), the LRU
-batch's, what tasks hold in flight, and one that keeps the zero page and the huge zero folio for ever.
+The refcount equation, written out per kind: a folio's references are its PTE mappings, its PMD or hugetlb mappings,
+the page cache's and the swap cache's one each, FOLL_GET references, pins (a bias each, or one each beside the
+pincount), the LRU batch's, what tasks hold in flight, and one that keeps the zero page and the huge zero folio for
+ever.
 """
 
 from __future__ import annotations

@@ -19,6 +19,7 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.folio import lru_add_drain
 from pinhold.mm.kernel import kernel
+from pinhold.mm.mmap import vma_split_range
 from pinhold.mm.pin import pins_detach
 from pinhold.mm.state import State
 from pinhold.mm.task import (
@@ -32,7 +33,7 @@ from pinhold.mm.task import (
     mmap_write_lock,
     mmap_write_unlock,
 )
-from pinhold.mm.vma import find_vma, range_mapped, vma_is_hugetlb, vma_split_range
+from pinhold.mm.vma import find_vma, range_mapped, vma_is_hugetlb
 from pinhold.mm.zap import zap_page_range
 
 (

@@ -1,9 +1,9 @@
 """Page faults on base pages, up to the page-table lock and beyond: mm/memory.c.
 
-One fault is one activation of `handle_mm_fault`.  Under the page-table lock it decides; a copy is made outside the lock
-and installed only if the entry is still the one that was seen.  Results: FAULT_DONE, FAULT_WROTE (a write fault was
-resolved, VM_FAULT_WRITE up to 6.1), or a negative errno (VM_FAULT_OOM, VM_FAULT_SIGBUS and VM_FAULT_SIGSEGV as GUP reports
-them).
+One fault is one activation of `handle_mm_fault`.  Under the page-table lock it decides; a copy is made outside the
+lock and installed only if the entry is still the one that was seen.  Results: FAULT_DONE, FAULT_WROTE (a write fault
+was resolved, VM_FAULT_WRITE up to 6.1), or a negative errno (VM_FAULT_OOM, VM_FAULT_SIGBUS and VM_FAULT_SIGSEGV as
+GUP reports them).
 """
 
 from __future__ import annotations
@@ -24,7 +24,6 @@ from pinhold.mm.flags import (
     NO_PAGE,
     NO_VMA,
     PTE_ACCESSED,
-    PTE_DIRTY,
     PTE_PSE,
     PTE_RW,
     PTE_SOFT_DIRTY,
@@ -50,7 +49,7 @@ from pinhold.mm.folio import (
 from pinhold.mm.huge_memory import do_huge_pmd_anonymous_page, do_huge_pmd_wp_page, huge_install, thp_suitable
 from pinhold.mm.hugetlb import hugetlb_fault, hugetlb_install
 from pinhold.mm.kernel import kernel
-from pinhold.mm.pgtable import mk_pte, pte_mkdirty, pt_alloc, pt_walk, pte_pfn, pte_present, pte_special
+from pinhold.mm.pgtable import mk_pte, pt_alloc, pt_walk, pte_mkdirty, pte_pfn, pte_present, pte_special
 from pinhold.mm.rmap import (
     folio_add_rmap_pte,
     folio_mapcount,
@@ -81,10 +80,10 @@ from pinhold.mm.task import current, finish, goto
 from pinhold.mm.vma import (
     find_vma,
     is_cow_mapping,
+    maybe_mkwrite,
     vm_page_prot,
     vma_is_anonymous,
     vma_is_hugetlb,
-    maybe_mkwrite,
     vma_soft_dirty_enabled,
 )
 
@@ -125,8 +124,8 @@ def sanitize_fault_flags(m: State, vma: int, flags: int) -> int:
 
 @kernel
 def handle_mm_fault(m: State, task: int) -> int:
-    """One step of a fault.  act_addr, act_flags: as given; act_entry: the entry that was seen; act_page: the page to copy
-    from, with a reference; act_new: the page to install.  Linux: handle_mm_fault(), handle_pte_fault()."""
+    """One step of a fault.  act_addr, act_flags: as given; act_entry: the entry that was seen; act_page: the page to
+    copy from, with a reference; act_new: the page to install.  Linux: handle_mm_fault(), handle_pte_fault()."""
     act = current(m, task)
     pc = m.act_pc[act]
     if pc == FAULT_START:
@@ -319,8 +318,9 @@ def wp_can_reuse(m: State, page: int) -> bool:
 def wp_can_reuse_anon_folio(m: State, folio: int, page: int) -> bool:
     """By references: ours must be the only one.
 
-    Since 5.18 the CPU's LRU batch is drained and the swap cache given up first, if that can help; before, either makes the
-    owner copy.  Linux: wp_can_reuse_anon_folio(), in do_wp_page() up to 6.6; d4c470970d45 and 53a05ad9f21d (5.18).
+    Since 5.18 the CPU's LRU batch is drained and the swap cache given up first, if that can help; before, either
+    makes the owner copy.  Linux: wp_can_reuse_anon_folio(), in do_wp_page() up to 6.6; d4c470970d45 and 53a05ad9f21d
+    (5.18).
     """
     if m.rule_wp_reuse_drains:
         if m.folio_refcount[folio] > 3:
@@ -340,8 +340,9 @@ def wp_can_reuse_anon_folio(m: State, folio: int, page: int) -> bool:
 
 @kernel
 def wp_can_reuse_large_anon_folio(m: State, folio: int) -> bool:
-    """A PTE-mapped large folio: if at least two of its pages are mapped, all mappings are this process's and there is no
-    other reference.  Linux: __wp_can_reuse_large_anon_folio(), 1da190f4d0a6 (6.15); 6.7 to 6.14 never reuse one."""
+    """A PTE-mapped large folio: if at least two of its pages are mapped, all mappings are this process's and there is
+    no other reference.  Linux: __wp_can_reuse_large_anon_folio(), 1da190f4d0a6 (6.15); 6.7 to 6.14 never reuse
+    one."""
     if m.rule_wp_reuse_large < 2 or folio_mapcount(m, folio) <= 1:
         return False
     if m.folio_mm_id_mapcount[2 * folio] != folio_mapcount(m, folio):
@@ -421,7 +422,8 @@ def swapin_lookup(m: State, task: int, act: int) -> int:
 
 @kernel
 def swapin_read(m: State, task: int, act: int) -> int:
-    """Read the slot into a fresh page, through the swap cache; a synchronous device whose slot has one user bypasses it.
+    """Read the slot into a fresh page, through the swap cache; a synchronous device whose slot has one user bypasses
+    it.
 
     Linux: swapin_readahead(); SWP_SYNCHRONOUS_IO in do_swap_page(), 0bcac06f27d7 (4.15).
     """
@@ -444,9 +446,10 @@ def swapin_read(m: State, task: int, act: int) -> int:
 def do_swap_page(m: State, task: int, act: int) -> int:
     """Under the folio lock and the page-table lock: map the page instead of the swap entry.
 
-    Whether it is exclusive: by the mark in the entry or a fresh page outside the swap cache, up to 6.18 also by a reference
-    count of one (5.10: by map and swap counts, and only for a write).  Whether it becomes writable at once: for a write, and
-    since 6.11 whenever it is exclusive and the VMA is writable.  Linux: do_swap_page() (mm/memory.c); 1493a1913e34 (5.19).
+    Whether it is exclusive: by the mark in the entry or a fresh page outside the swap cache, up to 6.18 also by a
+    reference count of one (5.10: by map and swap counts, and only for a write).  Whether it becomes writable at once:
+    for a write, and since 6.11 whenever it is exclusive and the VMA is writable.  Linux: do_swap_page()
+    (mm/memory.c); 1493a1913e34 (5.19).
     """
     mm = m.act_mm[act]
     page = m.act_page[act]

@@ -1,4 +1,4 @@
-"""mmap(): a fresh mapping at a place that the caller chooses (there is no search for a free range)."""
+"""mmap(): a fresh mapping at a place that the caller chooses (there is no search for a free range); splitting VMAs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from pinhold.mm.flags import (
     VM_SHARED,
     VM_SOFTDIRTY,
 )
+from pinhold.mm.huge_memory import split_huge_range
 from pinhold.mm.hugetlb import hugetlb_reserve
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import State
-from pinhold.mm.vma import vma_alloc, vma_free
+from pinhold.mm.vma import find_vma, vma_alloc, vma_copy, vma_free
 
 
 @kernel
@@ -49,3 +50,38 @@ def mmap_region(m: State, mm: int, start: int, end: int, flags: int, file: int, 
     if file != NO_FILE:
         m.file_users[file] += 1
     return 0
+
+
+@kernel
+def vma_split(m: State, mm: int, addr: int) -> int:
+    """Make `addr` a boundary between VMAs; a THP mapped across it comes to be mapped by PTEs.  0, or -ENOMEM.
+
+    Linux: __split_vma(), vma_adjust_trans_huge().
+    """
+    vma = find_vma(m, mm, addr)
+    if vma == NO_VMA or m.vma_start[vma] == addr:
+        return 0
+    if not m.vma_flags[vma] & VM_HUGETLB and split_huge_range(m, mm, addr, addr) < 0:
+        return -ENOMEM
+    upper = vma_alloc(m, mm)
+    if upper == NO_VMA:
+        return -ENOMEM
+    vma_copy(m, vma, upper)
+    m.vma_start[upper] = addr
+    m.vma_pgoff[upper] += addr - m.vma_start[vma]
+    m.vma_end[vma] = addr
+    if m.vma_flags[vma] & VM_HUGETLB:
+        moved = min((m.vma_end[upper] - addr) >> m.vma_order[vma], m.vma_reserve[vma])
+        m.vma_reserve[vma] -= moved
+        m.vma_reserve[upper] = moved
+        m.vma_reserve_owner[upper] = m.vma_reserve_owner[vma]
+    return 0
+
+
+@kernel
+def vma_split_range(m: State, mm: int, start: int, end: int) -> int:
+    """Make both ends of [start, end) boundaries.  0, or -ENOMEM."""
+    err = vma_split(m, mm, start)
+    if err == 0:
+        err = vma_split(m, mm, end)
+    return err

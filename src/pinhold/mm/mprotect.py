@@ -19,19 +19,13 @@ from pinhold.mm.folio import folio_test_anon, is_huge_zero_page, page_folio
 from pinhold.mm.huge_memory import split_huge_range
 from pinhold.mm.hugetlb import hugetlb_level
 from pinhold.mm.kernel import kernel
+from pinhold.mm.mmap import vma_split_range
 from pinhold.mm.pgtable import level_pages, pt_walk, pte_modify, pte_pfn, pte_present, pte_special
 from pinhold.mm.rmap import page_anon_exclusive
 from pinhold.mm.sites import MPROTECT_STAYS_READ_ONLY, MPROTECT_UPGRADES, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_write_lock, mmap_write_unlock
-from pinhold.mm.vma import (
-    range_mapped,
-    vm_page_prot,
-    vma_is_hugetlb,
-    vma_soft_dirty_enabled,
-    vma_split_range,
-    vma_wants_writenotify,
-)
+from pinhold.mm.vma import range_mapped, vm_page_prot, vma_is_hugetlb, vma_soft_dirty_enabled, vma_wants_writenotify
 
 
 @kernel

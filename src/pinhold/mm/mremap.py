@@ -6,12 +6,13 @@ from pinhold.mm.flags import BLOCKED, EFAULT, EINVAL, ENOMEM, NO_VMA, PTE_PSE, P
 from pinhold.mm.huge_memory import split_huge_pmd, split_huge_range
 from pinhold.mm.hugetlb import hugetlb_level
 from pinhold.mm.kernel import kernel
+from pinhold.mm.mmap import vma_split_range
 from pinhold.mm.mprotect import hugetlb_aligned
 from pinhold.mm.pgtable import free_pgtables, level_pages, pt_alloc, pt_walk, pte_present
 from pinhold.mm.pin import pins_detach
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, gup_fast_running, mmap_write_lock, mmap_write_unlock
-from pinhold.mm.vma import find_vma, vma_is_hugetlb, vma_split_range
+from pinhold.mm.vma import find_vma, vma_is_hugetlb
 from pinhold.mm.zap import munmap_locked
 
 
@@ -57,7 +58,8 @@ def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
 
 @kernel
 def move_page_tables(m: State, mm: int, vma: int, to: int) -> int:
-    """Move every entry of the VMA.  A PMD is moved whole where both sides are aligned, else it is split.  0, or -ENOMEM."""
+    """Move every entry of the VMA.  A PMD is moved whole where both sides are aligned, else it is split.  0, or
+    -ENOMEM."""
     start = m.vma_start[vma]
     end = m.vma_end[vma]
     if vma_is_hugetlb(m, vma):

@@ -1,7 +1,7 @@
 """Page tables: a radix tree of `levels` levels with 2**bits entries each, in a pool of tables of its own.
 
-An address is a page number.  Level 0 holds PTEs, level 1 PMDs, level 2 PUDs; a leaf above level 0 has PTE_PSE.  A `slot`
-is the index of an entry in `State.pte`.
+An address is a page number.  Level 0 holds PTEs, level 1 PMDs, level 2 PUDs; a leaf above level 0 has PTE_PSE.  A
+`slot` is the index of an entry in `State.pte`.
 """
 
 from __future__ import annotations
@@ -137,8 +137,8 @@ def table_empty(m: State, table: int) -> bool:
 def free_pgtables(m: State, mm: int, start: int, end: int) -> None:
     """Free the tables below [start, end) that are empty and whose whole range lies inside.
 
-    Linux: free_pgtables() / free_pgd_range() (mm/memory.c).  GUP-fast walks with interrupts off, and freeing waits for it:
-    the caller has made sure that no task of `mm` is inside (`task.gup_fast_running`).
+    Linux: free_pgtables() / free_pgd_range() (mm/memory.c).  GUP-fast walks with interrupts off, and freeing waits
+    for it: the caller has made sure that no task of `mm` is inside (`task.gup_fast_running`).
     """
     for level in range(1, m.levels):
         span = level_pages(m, level)

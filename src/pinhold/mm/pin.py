@@ -171,10 +171,10 @@ def memlock_charge_before(m: State, pin: int, pages: int) -> bool:
 def memlock_charge_after(m: State, pin: int) -> bool:
     """VFIO and io_uring look at what they got.  False: over the limit (ENOMEM), the pin has to be dropped.
 
-    VFIO counts in mm->locked_vm and does not charge reserved pages, which the zero page is: unsharing it since 84209e87c696
-    (6.2) is what newly charges (the seed's Note 3).  Linux: vfio_pin_pages_remote() (drivers/vfio/vfio_iommu_type1.c).
-    io_uring counts in user->locked_vm unless the process has CAP_IPC_LOCK, and a large folio once, whole; mm->pinned_vm is
-    counted always.  Linux: io_buffer_account_pin() (io_uring/rsrc.c).
+    VFIO counts in mm->locked_vm and does not charge reserved pages, which the zero page is: unsharing it since
+    84209e87c696 (6.2) is what newly charges (the seed's Note 3).  Linux: vfio_pin_pages_remote()
+    (drivers/vfio/vfio_iommu_type1.c). io_uring counts in user->locked_vm unless the process has CAP_IPC_LOCK, and a
+    large folio once, whole; mm->pinned_vm is counted always.  Linux: io_buffer_account_pin() (io_uring/rsrc.c).
     """
     mm = m.pin_mm[pin]
     if m.pin_user[pin] == USER_VFIO:

@@ -1,4 +1,5 @@
-"""Taking and dropping a pin: the entry points pin_user_pages(), get_user_pages() and their fast forms, for a pin's user."""
+"""Taking and dropping a pin: the entry points pin_user_pages(), get_user_pages() and their fast forms, for a pin's
+user."""
 
 from __future__ import annotations
 

@@ -114,8 +114,8 @@ def check_pins(m: State) -> int:
 
 @kernel
 def check_pinned_pages(m: State, pin: int, addr: int, page: int) -> int:
-    """The pages of a pin under one entry: still the owner's, not writable by another process, not the file's if pinned for a
-    private write."""
+    """The pages of a pin under one entry: still the owner's, not writable by another process, not the file's if
+    pinned for a private write."""
     violated = 0
     anon = folio_test_anon(m, page_folio(m, page))
     mm = m.pin_mm[pin]

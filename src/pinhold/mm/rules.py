@@ -1,7 +1,7 @@
 """Rules: what differs between kernels, as named switches, and the row of values that a release has.
 
-A row is read from that release's source, never interpolated: a release without a row is refused.  `X.Y` is mainline vX.Y;
-`X.Y.Z` adds the changes that the stable series had taken by then.
+A row is read from that release's source, never interpolated: a release without a row is refused.  `X.Y` is mainline
+vX.Y; `X.Y.Z` adds the changes that the stable series had taken by then.
 """
 
 from __future__ import annotations
@@ -22,9 +22,10 @@ class UnknownRelease(ValueError):
 class Rule:
     """One switch.
 
-    values: their names; a value is its index.  since: (first release, value) in order, the first entry being what holds
-    before any change.  stable: (X.Y.Z, value) from which stable release on a series has a later value.  function: the kernel
-    function that decides.  commit: of the change to the newest value, "" where there is no single one.
+    values: their names; a value is its index.  since: (first release, value) in order, the first entry being what
+    holds before any change.  stable: (X.Y.Z, value) from which stable release on a series has a later value.
+    function: the kernel function that decides.  commit: of the change to the newest value, "" where there is no
+    single one.
     """
 
     name: str
@@ -44,7 +45,8 @@ class Rule:
 RULES: tuple[Rule, ...] = (
     Rule(
         "gup_unshares",
-        "For which pages a read-only pin breaks COW first: none; shared anonymous ones; for a long-term pin everything in a"
+        "For which pages a read-only pin breaks COW first: none; shared anonymous ones; for a long-term pin"
+        " everything in a"
         " COW mapping (the seed).",
         "gup_must_unshare",
         ("none", "anon", "cow_longterm"),
@@ -53,7 +55,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "unshare_breaks",
-        "What a FAULT_FLAG_UNSHARE fault replaces by an exclusive anonymous page: nothing; shared anonymous pages; anything"
+        "What a FAULT_FLAG_UNSHARE fault replaces by an exclusive anonymous page: nothing; shared anonymous pages;"
+        " anything"
         " mapped into a COW mapping.",
         "do_wp_page",
         ("none", "anon", "cow_mapping"),
@@ -62,7 +65,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "anon_exclusive",
-        "Whether anonymous pages carry PageAnonExclusive: an exclusive page is written in place without looking at counts.",
+        "Whether anonymous pages carry PageAnonExclusive: an exclusive page is written in place without looking at"
+        " counts.",
         "do_wp_page",
         ("no", "yes"),
         (("", "no"), ("5.19", "yes")),
@@ -70,7 +74,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "wp_reuse_drains",
-        "Whether a write to a read-only anonymous page gets rid of the LRU batch's and the swap cache's references before it"
+        "Whether a write to a read-only anonymous page gets rid of the LRU batch's and the swap cache's references"
+        " before it"
         " judges by the reference count; without, either makes the owner copy.",
         "do_wp_page",
         ("no", "yes"),
@@ -79,7 +84,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "wp_reuse_large",
-        "When a page of a PTE-mapped large folio that is not exclusive is written in place: by the folio's references, like a"
+        "When a page of a PTE-mapped large folio that is not exclusive is written in place: by the folio's"
+        " references, like a"
         " small one; never; when all mappings are this process's and nothing else holds the folio.",
         "wp_can_reuse_anon_folio",
         ("references", "never", "exclusive_mm"),
@@ -96,7 +102,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "huge_zero_wp",
-        "What a write (or unshare) of the huge zero folio gets: the mapping is split and one base page copied, or a whole THP.",
+        "What a write (or unshare) of the huge zero folio gets: the mapping is split and one base page copied, or a"
+        " whole THP.",
         "do_huge_pmd_wp_page",
         ("split", "thp"),
         (("", "split"), ("6.13", "thp")),
@@ -154,7 +161,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "foll_force",
-        "How a forced write knows that COW was broken: a dirty entry after a write fault (FOLL_COW), or the exclusive mark.",
+        "How a forced write knows that COW was broken: a dirty entry after a write fault (FOLL_COW), or the"
+        " exclusive mark.",
         "can_follow_write_pte",
         ("foll_cow", "exclusive"),
         (("", "foll_cow"), ("6.0", "exclusive")),
@@ -162,7 +170,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "hugetlb_force_write",
-        "A forced write to a hugetlb mapping without VM_WRITE: goes through and leaves the entry writable; is refused (EFAULT);"
+        "A forced write to a hugetlb mapping without VM_WRITE: goes through and leaves the entry writable; is"
+        " refused (EFAULT);"
         " goes through and leaves it read-only.",
         "check_vma_flags",
         ("unchecked", "refused", "supported"),
@@ -170,7 +179,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "swapin_exclusive",
-        "When a page from swap is its process's alone: by map and swap counts and only for a write; by the mark in the swap"
+        "When a page from swap is its process's alone: by map and swap counts and only for a write; by the mark in"
+        " the swap"
         " entry, a fresh page, or a reference count of one.",
         "do_swap_page",
         ("counts_on_write", "mark_or_references"),
@@ -179,7 +189,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "swapin_maps_writable",
-        "When an exclusive page from swap is mapped writable at once: for a write fault, or whenever the VMA is writable.",
+        "When an exclusive page from swap is mapped writable at once: for a write fault, or whenever the VMA is"
+        " writable.",
         "do_swap_page",
         ("write_fault", "vma_writable"),
         (("", "write_fault"), ("6.11", "vma_writable")),
@@ -196,14 +207,16 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "pageout_shared_large",
-        "MADV_PAGEOUT meets a PTE-mapped large folio that has to stay: it gives up the rest of that PMD's range, or goes on.",
+        "MADV_PAGEOUT meets a PTE-mapped large folio that has to stay: it gives up the rest of that PMD's range, or"
+        " goes on.",
         "madvise_cold_or_pageout_pte_range",
         ("gives_up", "goes_on"),
         (("", "gives_up"), ("6.7", "goes_on")),
     ),
     Rule(
         "mprotect_upgrade",
-        "Which private pages mprotect() maps writable without a fault: none; exclusive, dirty ones mapped by PTEs; exclusive"
+        "Which private pages mprotect() maps writable without a fault: none; exclusive, dirty ones mapped by PTEs;"
+        " exclusive"
         " ones, THPs too.",
         "can_change_pte_writable",
         ("none", "exclusive_dirty", "exclusive"),
@@ -221,7 +234,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "fault_flag_sanity",
-        "Whether faults refuse senseless flags: WRITE with UNSHARE, WRITE where neither VM_WRITE nor COW allows it; UNSHARE"
+        "Whether faults refuse senseless flags: WRITE with UNSHARE, WRITE where neither VM_WRITE nor COW allows it;"
+        " UNSHARE"
         " outside COW mappings becomes a read.",
         "sanitize_fault_flags",
         ("no", "yes"),
@@ -230,7 +244,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "gup_args",
-        "Which callers' flags GUP refuses: per entry point, or all by is_valid_gup_args (internal flags, LONGTERM without PIN).",
+        "Which callers' flags GUP refuses: per entry point, or all by is_valid_gup_args (internal flags, LONGTERM"
+        " without PIN).",
         "is_valid_gup_args",
         ("per_entry_point", "is_valid_gup_args"),
         (("", "per_entry_point"), ("6.3", "is_valid_gup_args")),
@@ -291,7 +306,8 @@ def parts(release: str) -> tuple[int, ...]:
 
 
 def row(release: str) -> dict[str, int]:
-    """rule name -> value for "X.Y" or "X.Y.Z" (what follows, as in "6.18.44-fc", is ignored).  Raises UnknownRelease."""
+    """rule name -> value for "X.Y" or "X.Y.Z" (what follows, as in "6.18.44-fc", is ignored).  Raises
+    UnknownRelease."""
     match = re.fullmatch(r"(\d{1,3}\.\d{1,3})(?:\.(\d{1,5}))?(?:[-+~].*)?", release)
     if match is None:
         raise UnknownRelease(f"'{release}' is not a kernel release; known: {', '.join(MAINLINE)}")

@@ -1,6 +1,7 @@
 """Decision sites: every use of a rule and every outcome of a decision function that a reader may want to know of.
 
-`decided` is the one hook.  Interpreted, the machine's trace gets the site; compiled, a coverage bit outside the state is set.
+`decided` is the one hook.  Interpreted, the machine's trace gets the site; compiled, a coverage bit outside the state
+is set.
 """
 
 from __future__ import annotations

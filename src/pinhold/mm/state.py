@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Protocol, cast
+from typing import Any, Literal, Protocol, cast
 
 from pinhold.mm import rules
 
@@ -29,7 +29,8 @@ class Ints(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """dim: the name of its dimension, "" for a scalar; bytes per element in the full and the tiny class; lowest value."""
+    """dim: the name of its dimension, "" for a scalar; bytes per element in the full and the tiny class; lowest
+    value."""
 
     dim: str
     full: int
@@ -348,7 +349,7 @@ def layout(geometry: Geometry) -> Layout:
     return Layout(slots, mutable_size, -(-offset // 8) * 8)
 
 
-CODES = {1: "b", 2: "h", 4: "i", 8: "q"}
+CODES: dict[int, Literal["b", "h", "i", "q"]] = {1: "b", 2: "h", 4: "i", 8: "q"}
 
 
 class CheckedInts:

@@ -46,7 +46,8 @@ class OutOfFuel(Exception):
 
 @kernel
 def step(m: State, task: int) -> int:
-    """Advance a task by one atomic step: AGAIN, BLOCKED (nothing changed), or DONE (it is idle; task_result has the result)."""
+    """Advance a task by one atomic step: AGAIN, BLOCKED (nothing changed), or DONE (it is idle; task_result has the
+    result)."""
     if m.task_depth[task] == 0:
         return DONE
     function = m.act_function[current(m, task)]

@@ -1,7 +1,7 @@
 """Swap: slots, the swap cache, and what frees them.
 
-A slot is in use while swap entries (swap_count) or the swap cache (swap_page) name it.  The swap cache holds one reference
-on its folio.  Large folios are split before they are swapped out.
+A slot is in use while swap entries (swap_count) or the swap cache (swap_page) name it.  The swap cache holds one
+reference on its folio.  Large folios are split before they are swapped out.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Tasks: what a thread is in the middle of, as a short stack of activation records, and the locks that make it wait.
 
-A kernel operation that is done in several atomic pieces is a step function with named program counters.  It may call one
-other step function, whose result it finds in `task_result` when it runs again.  Locks are state: a step that cannot take one
-returns BLOCKED and has changed nothing.
+A kernel operation that is done in several atomic pieces is a step function with named program counters.  It may call
+one other step function, whose result it finds in `task_result` when it runs again.  Locks are state: a step that
+cannot take one returns BLOCKED and has changed nothing.
 """
 
 from __future__ import annotations

@@ -1,13 +1,12 @@
 """VMAs: which addresses a process has mapped, with what rights, to what.
 
-Addresses are page numbers.  A process's VMAs are a small unordered set of disjoint ranges.  VMAs are split where a range
-operation needs it and not merged again: nothing that can be observed depends on it.
+Addresses are page numbers.  A process's VMAs are a small unordered set of disjoint ranges.  VMAs are split where a
+range operation needs it and not merged again: nothing that can be observed depends on it.
 """
 
 from __future__ import annotations
 
 from pinhold.mm.flags import (
-    ENOMEM,
     FILE_PAGECACHE,
     NO_FILE,
     NO_VMA,
@@ -127,36 +126,6 @@ def vma_free(m: State, vma: int) -> None:
     m.vma_order[vma] = 0
     m.vma_reserve[vma] = 0
     m.vma_reserve_owner[vma] = 0
-
-
-@kernel
-def vma_split(m: State, mm: int, addr: int) -> int:
-    """Make `addr` a boundary between VMAs.  0, or -ENOMEM.  Linux: split_vma()."""
-    vma = find_vma(m, mm, addr)
-    if vma == NO_VMA or m.vma_start[vma] == addr:
-        return 0
-    upper = vma_alloc(m, mm)
-    if upper == NO_VMA:
-        return -ENOMEM
-    vma_copy(m, vma, upper)
-    m.vma_start[upper] = addr
-    m.vma_pgoff[upper] += addr - m.vma_start[vma]
-    m.vma_end[vma] = addr
-    if m.vma_flags[vma] & VM_HUGETLB:
-        moved = min((m.vma_end[upper] - addr) >> m.vma_order[vma], m.vma_reserve[vma])
-        m.vma_reserve[vma] -= moved
-        m.vma_reserve[upper] = moved
-        m.vma_reserve_owner[upper] = m.vma_reserve_owner[vma]
-    return 0
-
-
-@kernel
-def vma_split_range(m: State, mm: int, start: int, end: int) -> int:
-    """Make both ends of [start, end) boundaries.  0, or -ENOMEM."""
-    err = vma_split(m, mm, start)
-    if err == 0:
-        err = vma_split(m, mm, end)
-    return err
 
 
 @kernel

@@ -1,8 +1,8 @@
 """Reclaim on request: MADV_PAGEOUT sends anonymous pages to swap: mm/vmscan.c and mm/rmap.c.
 
-Per page three atomic pieces: into the swap cache, out of the page table, to the device.  A pinned page is left alone.  Large
-folios are split first.  On a synchronous device the page is free at once; else it stays in the swap cache until somebody
-wants it back.
+Per page three atomic pieces: into the swap cache, out of the page table, to the device.  A pinned page is left alone.
+Large folios are split first.  On a synchronous device the page is free at once; else it stays in the swap cache until
+somebody wants it back.
 """
 
 from __future__ import annotations

@@ -8,6 +8,7 @@ from pinhold.mm.folio import lru_add_drain
 from pinhold.mm.huge_memory import split_huge_range, zap_huge_pmd
 from pinhold.mm.hugetlb import hugetlb_level, hugetlb_unreserve, zap_hugetlb
 from pinhold.mm.kernel import kernel
+from pinhold.mm.mmap import vma_split_range
 from pinhold.mm.pgtable import (
     free_pgtables,
     level_pages,
@@ -23,7 +24,7 @@ from pinhold.mm.rmap import unmap_folio_pte
 from pinhold.mm.state import State
 from pinhold.mm.swap import free_swap_and_cache
 from pinhold.mm.task import current, finish, gup_fast_running, mmap_write_lock, mmap_write_unlock
-from pinhold.mm.vma import vma_free, vma_is_hugetlb, vma_split_range
+from pinhold.mm.vma import vma_free, vma_is_hugetlb
 
 
 @kernel
@@ -40,7 +41,8 @@ def zap_pte(m: State, mm: int, slot: int) -> None:
 
 @kernel
 def zap_page_range(m: State, mm: int, vma: int, start: int, end: int) -> int:
-    """Remove what is mapped in [start, end) of one VMA; partly covered THPs are split first.  0, or a negative errno."""
+    """Remove what is mapped in [start, end) of one VMA; partly covered THPs are split first.  0, or a negative
+    errno."""
     if vma_is_hugetlb(m, vma):
         step = 1 << m.vma_order[vma]
         for addr in range(start, end, step):

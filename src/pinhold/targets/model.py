@@ -42,9 +42,15 @@ from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, regi
 from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome, TargetInfo
 
 CONFIG = {"soft_dirty": 1, "thp": 1, "use_zero_page": 1, "swap": 1, "swap_sync": 0}
-"""What a release is taken to be configured with: soft-dirty tracking, THP on advice, swap on an ordinary block device."""
+"""What a release is taken to be configured with: soft-dirty tracking, THP on advice, swap on an ordinary block
+device."""
 
-FILE_KIND = {"memfd": k.FILE_SHMEM, "tmpfile": k.FILE_PAGECACHE, "file": k.FILE_PAGECACHE, "memfd_hugetlb": k.FILE_HUGETLB}
+FILE_KIND = {
+    "memfd": k.FILE_SHMEM,
+    "tmpfile": k.FILE_PAGECACHE,
+    "file": k.FILE_PAGECACHE,
+    "memfd_hugetlb": k.FILE_HUGETLB,
+}
 PROT = {"none": 0, "read": k.VM_READ, "rw": k.VM_READ | k.VM_WRITE}
 ADVICE = {name: getattr(madvise, f"MADV_{name.upper()}") for name in s.ADVICE}
 USER = {"none": k.USER_NONE, "vfio": k.USER_VFIO, "io_uring": k.USER_IO_URING, "rdma": k.USER_RDMA}
@@ -288,7 +294,9 @@ class ModelSession:
 
     def do_Pin(self, a: s.Pin) -> int:
         if a.via not in (None, "model"):
-            raise CannotDo(f"the model has no pin mechanism {a.via}: it takes the pin as described (leave out 'via {a.via}')")
+            raise CannotDo(
+                f"the model has no pin mechanism {a.via}: it takes the pin as described (leave out 'via {a.via}')"
+            )
         flags = k.FOLL_PIN
         for wanted, flag in (
             (a.write, k.FOLL_WRITE),
