@@ -15,7 +15,7 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.folio import page_index
 from pinhold.mm.kernel import kernel
-from pinhold.mm.pgtable import level_pages, pt_leaf_level, pt_walk, pte_accessible, pte_pfn
+from pinhold.mm.pgtable import level_pages, pt_leaf, pte_accessible, pte_pfn
 from pinhold.mm.state import State
 from pinhold.mm.task import FN_FAULT, call, current, finish, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.vma import find_vma
@@ -53,8 +53,7 @@ def access_leaf(m: State, act: int) -> bool:
     through."""
     addr = m.act_addr[act]
     write = m.act_flags[act] & FAULT_FLAG_WRITE
-    level = pt_leaf_level(m, m.act_mm[act], addr)
-    slot = pt_walk(m, m.act_mm[act], addr, level)
+    slot, level = pt_leaf(m, m.act_mm[act], addr)
     entry = m.pte[slot]
     if not pte_accessible(entry, write):
         return False

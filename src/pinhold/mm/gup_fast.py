@@ -23,7 +23,7 @@ from pinhold.mm.flags import (
 from pinhold.mm.folio import folio_test_anon, page_folio
 from pinhold.mm.gup import gup_must_unshare
 from pinhold.mm.kernel import kernel
-from pinhold.mm.pgtable import level_pages, pt_leaf_level, pt_walk, pte_pfn
+from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn
 from pinhold.mm.pin import gup_put_folio, pin_drop, pin_record, try_grab_folio
 from pinhold.mm.sites import (
     FAST_DIRTY_TRACKED_REFUSED,
@@ -83,12 +83,6 @@ def fast_walk(m: State, act: int) -> None:
 
 
 @kernel
-def fast_leaf(m: State, mm: int, addr: int) -> int:
-    """The slot of the leaf at any level; -1 where there is none (gup_fast_pgd_range() … gup_fast_pte_range())."""
-    return pt_walk(m, mm, addr, pt_leaf_level(m, mm, addr))
-
-
-@kernel
 def fast_load(m: State, act: int) -> None:
     """Read the entry once: not accessible, not writable for a write, or special: fall back.
 
@@ -97,9 +91,8 @@ def fast_load(m: State, act: int) -> None:
     (6.18).
     """
     addr = m.act_addr[act]
-    level = pt_leaf_level(m, m.act_mm[act], addr)
-    slot = fast_leaf(m, m.act_mm[act], addr)
-    entry = 0 if slot < 0 else m.pte[slot]
+    slot, level = pt_leaf(m, m.act_mm[act], addr)
+    entry = m.pte[slot]
     writable = entry & PTE_RW or not m.act_flags[act] & FOLL_WRITE
     if not entry & PTE_PRESENT or entry & PTE_SPECIAL or not writable:
         decided(m, FAST_FALLS_BACK)
@@ -118,8 +111,7 @@ def fast_check(m: State, act: int) -> None:
     """Grabbed: is the entry still what it was, and may the page be pinned without more ado?"""
     page = m.act_page[act]
     count = m.act_new[act]
-    slot = fast_leaf(m, m.act_mm[act], m.act_addr[act])
-    entry = 0 if slot < 0 else m.pte[slot]
+    entry = m.pte[pt_leaf(m, m.act_mm[act], m.act_addr[act])[0]]
     good = entry == m.act_entry[act]
     if not good:
         decided(m, FAST_ENTRY_CHANGED)

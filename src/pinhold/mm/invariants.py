@@ -22,7 +22,7 @@ from pinhold.mm.flags import (
 from pinhold.mm.folio import is_huge_zero_page, page_folio, page_index
 from pinhold.mm.gup_fast import FAST_CHECK
 from pinhold.mm.kernel import kernel
-from pinhold.mm.pgtable import level_pages, pt_leaf_level, pt_walk, pte_pfn, pte_present, pte_special
+from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS, folio_has_pincount
 from pinhold.mm.state import TASK_DEPTH, State
 from pinhold.mm.task import FN_FAULT, FN_GUP_FAST, FN_PAGEOUT
@@ -101,8 +101,8 @@ def count_mappings(m: State) -> int:
         mm = vma // m.vmas_per_mm
         addr = m.vma_start[vma]
         while addr < m.vma_end[vma]:
-            level = pt_leaf_level(m, mm, addr)
-            entry = m.pte[pt_walk(m, mm, addr, level)]
+            slot, level = pt_leaf(m, mm, addr)
+            entry = m.pte[slot]
             if entry:
                 leaves += 1
                 count_entry(m, entry)

@@ -22,6 +22,9 @@ from pinhold.mm.flags import (
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import State
 
+PTE_TABLE_MASK = PTE_PRESENT | PTE_PSE
+"""Of an entry above level 0: only PRESENT of these two names a table."""
+
 
 @kernel
 def pte_pfn(entry: int) -> int:
@@ -59,36 +62,46 @@ def level_pages(m: State, level: int) -> int:
 
 
 @kernel
-def pt_index(m: State, addr: int, level: int) -> int:
-    return (addr >> (m.bits * level)) & ((1 << m.bits) - 1)
+def pt_walk(m: State, mm: int, addr: int, level: int) -> int:
+    """The slot of the entry for `addr` at `level`; -1 where a table is missing or a leaf lies above."""
+    pte = m.pte
+    bits = m.bits
+    mask = (1 << bits) - 1
+    shift = bits * (m.levels - 1)
+    table = m.mm_pgd[mm]
+    while shift > bits * level:
+        entry = pte[(table << bits) | ((addr >> shift) & mask)]
+        if entry & PTE_TABLE_MASK != PTE_PRESENT:
+            return -1
+        table = entry >> PFN_SHIFT
+        shift -= bits
+    return (table << bits) | ((addr >> shift) & mask)
 
 
 @kernel
-def pt_walk(m: State, mm: int, addr: int, level: int) -> int:
-    """The slot of the entry for `addr` at `level`; -1 where a table is missing or a leaf lies above."""
+def pt_leaf(m: State, mm: int, addr: int) -> tuple[int, int]:
+    """Slot and level of the entry that decides about `addr`: a leaf, an empty entry, or one of level 0."""
+    pte = m.pte
     bits = m.bits
     mask = (1 << bits) - 1
+    level = m.levels - 1
+    shift = bits * level
     table = m.mm_pgd[mm]
-    for upper in range(m.levels - 1, level, -1):
-        entry = m.pte[(table << bits) | ((addr >> (bits * upper)) & mask)]
-        if entry & (PTE_PRESENT | PTE_PSE) != PTE_PRESENT:
-            return -1
+    while level > 0:
+        slot = (table << bits) | ((addr >> shift) & mask)
+        entry = pte[slot]
+        if entry & PTE_TABLE_MASK != PTE_PRESENT:
+            return slot, level
         table = entry >> PFN_SHIFT
-    return (table << bits) | ((addr >> (bits * level)) & mask)
+        shift -= bits
+        level -= 1
+    return (table << bits) | (addr & mask), 0
 
 
 @kernel
 def pt_leaf_level(m: State, mm: int, addr: int) -> int:
-    """The level of the entry that decides about `addr`: a leaf, an empty entry, or level 0."""
-    bits = m.bits
-    mask = (1 << bits) - 1
-    table = m.mm_pgd[mm]
-    for level in range(m.levels - 1, 0, -1):
-        entry = m.pte[(table << bits) | ((addr >> (bits * level)) & mask)]
-        if entry & (PTE_PRESENT | PTE_PSE) != PTE_PRESENT:
-            return level
-        table = entry >> PFN_SHIFT
-    return 0
+    """The level of that entry."""
+    return pt_leaf(m, mm, addr)[1]
 
 
 @kernel
@@ -110,9 +123,13 @@ def table_free(m: State, table: int) -> None:
 @kernel
 def pt_alloc(m: State, mm: int, addr: int, level: int) -> int:
     """Like pt_walk, but fills in missing tables; -1 where the pool is empty or a leaf lies above."""
+    slot = pt_walk(m, mm, addr, level)
+    if slot >= 0:
+        return slot
     table = m.mm_pgd[mm]
+    mask = (1 << m.bits) - 1
     for upper in range(m.levels - 1, level, -1):
-        slot = (table << m.bits) | pt_index(m, addr, upper)
+        slot = (table << m.bits) | ((addr >> (m.bits * upper)) & mask)
         if not m.pte[slot]:
             new = table_alloc(m)
             if new < 0:
@@ -121,7 +138,7 @@ def pt_alloc(m: State, mm: int, addr: int, level: int) -> int:
         if not pt_is_table(m.pte[slot]):
             return -1
         table = m.pte[slot] >> PFN_SHIFT
-    return (table << m.bits) | pt_index(m, addr, level)
+    return (table << m.bits) | ((addr >> (m.bits * level)) & mask)
 
 
 @kernel

@@ -13,7 +13,7 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.folio import folio_test_anon, is_zero_page, page_folio
 from pinhold.mm.kernel import kernel
-from pinhold.mm.pgtable import level_pages, pt_leaf_level, pt_walk, pte_pfn, pte_present
+from pinhold.mm.pgtable import level_pages, pt_leaf, pt_leaf_level, pte_pfn, pte_present
 from pinhold.mm.rmap import page_mapped_count
 from pinhold.mm.state import State
 from pinhold.mm.vma import find_vma
@@ -78,8 +78,8 @@ def check_entries(m: State) -> int:
         mm = vma // m.vmas_per_mm
         addr = m.vma_start[vma]
         while addr < m.vma_end[vma]:
-            level = pt_leaf_level(m, mm, addr)
-            entry = m.pte[pt_walk(m, mm, addr, level)]
+            slot, level = pt_leaf(m, mm, addr)
+            entry = m.pte[slot]
             if pte_present(entry) and entry & PTE_RW:
                 page = pte_pfn(entry)
                 if not folio_test_anon(m, page_folio(m, page)):
@@ -133,9 +133,8 @@ def check_pinned_pages(m: State, pin: int, addr: int, page: int) -> int:
 @kernel
 def mapped_page(m: State, mm: int, addr: int) -> int:
     """The page that the process sees at an address, or -1."""
-    level = pt_leaf_level(m, mm, addr)
-    slot = pt_walk(m, mm, addr, level)
-    if slot < 0 or not pte_present(m.pte[slot]):
+    slot, level = pt_leaf(m, mm, addr)
+    if not pte_present(m.pte[slot]):
         return -1
     return pte_pfn(m.pte[slot]) + (addr & (level_pages(m, level) - 1))
 
@@ -151,8 +150,8 @@ def written_by_another(m: State, owner: int, page: int) -> bool:
             continue
         addr = m.vma_start[vma]
         while addr < m.vma_end[vma]:
-            level = pt_leaf_level(m, mm, addr)
-            entry = m.pte[pt_walk(m, mm, addr, level)]
+            slot, level = pt_leaf(m, mm, addr)
+            entry = m.pte[slot]
             if pte_present(entry) and entry & PTE_RW and covers(m, entry, level, page):
                 return True
             addr = (addr // level_pages(m, level) + 1) * level_pages(m, level)

@@ -17,7 +17,7 @@ from pinhold.mm.folio import folio_alloc, is_huge_zero_page, lru_add_drain, page
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlb_fill_file
 from pinhold.mm.mmap import mmap_region
-from pinhold.mm.pgtable import level_pages, pt_leaf_level, pt_walk, pte_present, pte_swapped
+from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present, pte_swapped
 from pinhold.mm.pin import pin_page_at
 from pinhold.mm.pinning import pin_start, unpin
 from pinhold.mm.properties import PROPERTIES, violated_properties
@@ -360,8 +360,8 @@ class ModelSession:
         """One watched page, from its entry."""
         m = self.m
         mm, addr = self.mms[proc], start + page
-        level = pt_leaf_level(m, mm, addr)
-        entry = m.pte[pt_walk(m, mm, addr, level)]
+        slot, level = pt_leaf(m, mm, addr)
+        entry = m.pte[slot]
         if not pte_present(entry):
             return PageView(proc, region, page, "swapped" if pte_swapped(entry) else "none")
         pfn = (entry >> k.PFN_SHIFT) + (addr & (level_pages(m, level) - 1))
@@ -409,9 +409,9 @@ class ModelSession:
         """(pages, byte) for each stretch of [start, end), byte None where nothing is mapped."""
         m, addr = self.m, start
         while addr < end:
-            level = pt_leaf_level(m, mm, addr)
+            slot, level = pt_leaf(m, mm, addr)
             pages = level_pages(m, level)
-            entry = m.pte[pt_walk(m, mm, addr, level)]
+            entry = m.pte[slot]
             count = min(pages - (addr & (pages - 1)), end - addr)
             first = (entry >> k.PFN_SHIFT) + (addr & (pages - 1))
             if not entry & k.PTE_PRESENT:
@@ -444,9 +444,9 @@ class ModelSession:
         runs: list[tuple[int, int, str]] = []
         first = range.first
         while addr < end:
-            level = pt_leaf_level(m, mm, addr)
+            slot, level = pt_leaf(m, mm, addr)
             pages = level_pages(m, level)
-            entry = m.pte[pt_walk(m, mm, addr, level)]
+            entry = m.pte[slot]
             count = min(pages - (addr & (pages - 1)), end - addr)
             state = "swapped" if pte_swapped(entry) else "none"
             if pte_present(entry):
