@@ -73,21 +73,27 @@ def _work(target: Target, tests: Sequence[Selected], pipe: Connection) -> None:
     pipe.close()
 
 
+def _worker_of(index: int) -> int:
+    """Who runs test `index`: 0 1 1 0, as suites alternate between quick and slow kinds of memory."""
+    return (index + 1) // 2 % WORKERS
+
+
 def _in_workers(target: Target, tests: Sequence[Selected]) -> Iterator[Result]:
-    """Worker i runs every WORKERS-th test from test i; a worker that dies is an `error` of its next test."""
+    """A worker that dies is an `error` of its remaining tests."""
     context = multiprocessing.get_context("fork")
     workers, pipes = [], []
     try:
-        for index in range(WORKERS):
+        for number in range(WORKERS):
+            share = [test for index, test in enumerate(tests) if _worker_of(index) == number]
             ours, theirs = context.Pipe(duplex=False)
-            worker = context.Process(target=_work, args=(target, tests[index::WORKERS], theirs), daemon=True)
+            worker = context.Process(target=_work, args=(target, share, theirs), daemon=True)
             worker.start()
             theirs.close()
             workers.append(worker)
             pipes.append(ours)
         for index, test in enumerate(tests):
             try:
-                yield pipes[index % WORKERS].recv()
+                yield pipes[_worker_of(index)].recv()
             except EOFError:
                 reason = "the worker process that ran it ended without a result"
                 yield Result(target.name, test.scenario, Verdict("error", reason=reason))
