@@ -174,6 +174,27 @@ def free_pgtables(m: State, mm: int, start: int, end: int) -> None:
 
 
 @kernel
+def free_all_tables(m: State, mm: int) -> None:
+    """Free every table of a process whose leaves are all gone, the top one too: whatever entry is left names a table.
+
+    table_used is 2 for a table that is found and not yet looked into.
+    """
+    m.table_used[m.mm_pgd[mm]] = 2
+    m.mm_pgd[mm] = 0
+    found = True
+    while found:
+        found = False
+        for table in range(len(m.table_used)):
+            if m.table_used[table] == 2:
+                found = True
+                for slot in range(table << m.bits, (table + 1) << m.bits):
+                    if m.pte[slot]:
+                        m.table_used[m.pte[slot] >> PFN_SHIFT] = 2
+                        m.pte[slot] = 0
+                table_free(m, table)
+
+
+@kernel
 def pte_accessible(entry: int, write: int) -> bool:
     """Whether the processor lets the access through."""
     if not entry & PTE_PRESENT:

@@ -10,6 +10,7 @@ from pinhold.mm.hugetlb import hugetlb_level, hugetlb_unreserve, zap_hugetlb
 from pinhold.mm.kernel import kernel
 from pinhold.mm.mmap import vma_split_range
 from pinhold.mm.pgtable import (
+    free_all_tables,
     free_pgtables,
     level_pages,
     pt_walk,
@@ -17,7 +18,6 @@ from pinhold.mm.pgtable import (
     pte_present,
     pte_special,
     pte_swapped,
-    table_free,
 )
 from pinhold.mm.pin import pins_detach
 from pinhold.mm.rmap import unmap_folio_pte
@@ -138,18 +138,13 @@ def exit_mmap(m: State, task: int) -> int:
 def mm_teardown(m: State, mm: int) -> None:
     """Unmap everything, free the tables, and leave the slot as if it had never been used."""
     lru_add_drain(m)
-    highest = 0
     first = mm * m.vmas_per_mm
     for vma in range(first, first + m.vmas_per_mm):
         if m.vma_end[vma]:
-            highest = max(highest, m.vma_end[vma])
             pins_detach(m, mm, m.vma_start[vma], m.vma_end[vma])
             zap_page_range(m, mm, vma, m.vma_start[vma], m.vma_end[vma])
             remove_vma(m, vma)
-    span = level_pages(m, m.levels - 1)
-    free_pgtables(m, mm, 0, -(-highest // span) * span)
-    table_free(m, m.mm_pgd[mm])
-    m.mm_pgd[mm] = 0
+    free_all_tables(m, mm)
     m.mm_huge_zero[mm] = 0
     m.mm_has_pinned[mm] = 0
     m.mm_memlock[mm] = 0

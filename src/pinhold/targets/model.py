@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import groupby
+from operator import itemgetter
 
 from pinhold.mm import flags as k
 from pinhold.mm import madvise, rules
@@ -465,10 +467,8 @@ def compress(stretches: Iterator[tuple[int, int | None]]) -> Sequence[Run]:
     """Join neighbouring stretches of the same byte."""
     runs: list[Run] = []
     first = 0
-    for count, byte in stretches:
-        if runs and runs[-1].byte == byte:
-            runs[-1] = replace(runs[-1], count=runs[-1].count + count)
-        else:
-            runs.append(Run(first, count, byte))
+    for byte, group in groupby(stretches, key=itemgetter(1)):
+        count = sum(pages for pages, _ in group)
+        runs.append(Run(first, count, byte))
         first += count
     return runs
