@@ -4,8 +4,11 @@ import pytest
 
 from fakes import FakeTarget
 from pinhold.cli import main
+from pinhold.commands import UsageError
 from pinhold.commands.expected import is_twelve, predicted
+from pinhold.commands.registry import model_of
 from pinhold.commands.select import select
+from pinhold.targets.base import TargetInfo
 
 SEED = select(["seed"])
 
@@ -86,3 +89,19 @@ def test_a_target_that_is_absent_is_said_and_does_not_fail_the_others(
     install(monkeypatch, FakeTarget("live", absent="this is no Linux"))
     assert main(["check", "--on", "live"]) == 4
     assert "this is no Linux" in capsys.readouterr().err
+
+
+def test_the_model_of_a_kernel_has_its_configuration() -> None:
+    """What a kernel lacks its model lacks too, and what it does not tell keeps the default."""
+    config = {"MEM_SOFT_DIRTY": "n", "thp": "madvise", "huge_zero_page": "n", "swap_kib": "0"}
+    model = model_of(TargetInfo("live", "6.18.44-x", "6.18.44", config, {})).info()
+    assert model.name == "model:6.18.44"
+    assert {name: model.config[name] for name in ("soft_dirty", "thp", "use_zero_page", "swap")} == {
+        "soft_dirty": "0",
+        "thp": "1",
+        "use_zero_page": "0",
+        "swap": "0",
+    }
+    assert model_of(TargetInfo("live", "6.2", "6.2", {}, {})).info().config["soft_dirty"] == "1"
+    with pytest.raises(UsageError, match="nearest"):
+        model_of(TargetInfo("live", "6.3", "6.3", {}, {}))
