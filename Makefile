@@ -10,21 +10,21 @@ PY := $(VENV)/bin/python
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: check test lint unit clean
+.PHONY: check test lint clean
 .DELETE_ON_ERROR:
 
 check: $(RUN_READY)
 	@$(VENV)/bin/pinhold check
 
 test: lint
-	$(PY) -m pytest -q -n 2 -m "not serial"
-	$(PY) -m pytest -q -m serial
+	$(PY) -m pytest -q -n 2 --ignore tests/live
+	$(PY) -m pytest -q tests/live
 
 lint: $(DEV_READY)
 	$(PY) -m ruff check src tests
 	$(PY) -m ruff format --check src tests
 	$(PY) -m mypy
-	$(VENV)/bin/lint-imports
+	$(VENV)/bin/lint-imports --no-logo
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
