@@ -18,7 +18,7 @@ check: $(RUN_READY)
 
 test: lint
 	$(PY) -m pytest -q -n 2 --ignore tests/live
-	$(PY) -m pytest -q tests/live
+	$(PY) -m pytest -q -rs tests/live
 
 lint: $(DEV_READY)
 	$(PY) -m ruff check src tests

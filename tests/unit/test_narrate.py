@@ -32,9 +32,12 @@ def test_a_pin_is_told_by_what_it_holds() -> None:
 def test_a_decision_is_told_with_its_rule_and_commit() -> None:
     """Errno, note, and each decision in the words of the specification."""
     decision = Decision("gup_must_unshare.yes", "gup_must_unshare", "gup_unshares", "84209e87c696", "break COW first")
-    record = StepRecord(0, Drain(), Outcome(errno=14, note="by gup_test", decisions=(decision,)))
+    record = StepRecord(
+        0, Drain(), Outcome(errno=14, note="by gup_test", decisions=(decision,), violated=("the zero page stays zero",))
+    )
     assert list(outcome_lines(record)) == [
         "failed with EFAULT (Bad address)",
         "by gup_test",
         "gup_must_unshare: break COW first [rule gup_unshares, commit 84209e87c696]",
+        "VIOLATED: the zero page stays zero",
     ]

@@ -80,3 +80,5 @@ def outcome_lines(record: StepRecord) -> Iterator[str]:
             else ""
         )
         yield f"{decision.function}: {one_line(decision.sentence)}{rule}"
+    for promise in record.outcome.violated:
+        yield f"VIOLATED: {one_line(promise)}"
