@@ -73,4 +73,4 @@ def case_result(
 
 def target_run(name: str, *results: CaseResult) -> TargetRun:
     """A run of those results, on release 6.2."""
-    return TargetRun("seed", TargetInfo(name, "6.2", "6.2", {"THP": "on"}, {}), results, 1.5)
+    return TargetRun(TargetInfo(name, "6.2", "6.2", {"THP": "on"}, {}), results, 1.5)

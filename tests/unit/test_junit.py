@@ -19,7 +19,7 @@ def test_counts_and_reasons_are_what_a_continuous_integration_reads() -> None:
     root = ET.fromstring("\n".join(junit([run])))
     suite = root[0]
     assert {k: suite.get(k) for k in ("name", "tests", "failures", "errors", "skipped")} == {
-        "name": "seed on live",
+        "name": "live",
         "tests": "4",
         "failures": "1",
         "errors": "1",

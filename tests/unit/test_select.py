@@ -27,6 +27,13 @@ def test_a_suite_a_test_and_a_range_of_tests() -> None:
     assert [t.name for t in select(["seed/151", "seed/3-5"])] == ["seed/151", "seed/3", "seed/4", "seed/5"]
 
 
+def test_a_file_is_numbered_by_its_place(tmp_path: Path) -> None:
+    """A test of a suite keeps its number; a file has none of its own."""
+    (tmp_path / "a.pin").write_text(EXAMPLE)
+    file = str(tmp_path / "a.pin")
+    assert [t.number for t in select(["seed/7", file, file])] == [7, 2, 3]
+
+
 def test_a_saved_test_is_the_same_test(tmp_path: Path) -> None:
     """The printed text of seed/151 in a file gives the same scenario and result line."""
     (original,) = select(["seed/151"])
@@ -71,7 +78,7 @@ def test_what_is_no_scenario_file_is_refused(tmp_path: Path) -> None:
     (tmp_path / "elf.pin").write_bytes(b"\x7fELF\xff\xfe")
     (tmp_path / "huge.pin").write_bytes(b"#" * 65537)
     (tmp_path / "loop.pin").symlink_to("loop.pin")
-    assert "Is a directory" in refusal(str(tmp_path))
+    assert "Is a directory; name a .pin file in it" in refusal(str(tmp_path))
     assert "no ordinary file" in refusal(str(tmp_path / "fifo.pin"))
     assert "no ordinary file" in refusal("/dev/zero")
     assert "binary file" in refusal(str(tmp_path / "nul.pin"))

@@ -62,7 +62,7 @@ def run_target(target: Target, info: TargetInfo, tests: Sequence[Selected]) -> T
     """All results on one target."""
     begun = time.monotonic()
     results = tuple(run_tests(target, tests))
-    return TargetRun(tests[0].suite, info, results, time.monotonic() - begun)
+    return TargetRun(info, results, time.monotonic() - begun)
 
 
 def _work(target: Target, tests: Sequence[Selected], pipe: Connection) -> None:

@@ -6,7 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pinhold.commands import UsageError, nearest
 from pinhold.scenario.bounds import MAX_TEXT
@@ -17,9 +17,12 @@ from pinhold.scenario.suites import SUITES, Suite, suite
 
 @dataclass(frozen=True, slots=True)
 class Selected:
-    """One test that was asked for.  name: "seed/151" or the file's name; text: the words of its result line."""
+    """One test that was asked for.
 
-    suite: str
+    number: in its suite, or of a file its place on the command line; name: "seed/151" or the file's name; text: the words
+    of its result line.
+    """
+
     number: int
     name: str
     scenario: Scenario
@@ -28,7 +31,8 @@ class Selected:
 
 def select(arguments: Iterable[str]) -> list[Selected]:
     """The tests, in the order asked for.  Raises UsageError."""
-    return [test for argument in arguments for test in _select_one(argument)]
+    tests = [test for argument in arguments for test in _select_one(argument)]
+    return [test if test.number else replace(test, number=place) for place, test in enumerate(tests, start=1)]
 
 
 def is_file(argument: str) -> bool:
@@ -65,7 +69,7 @@ def _numbers(chosen: Suite, argument: str, part: str) -> range:
 
 def _from_suite(chosen: Suite, number: int) -> Selected:
     test = chosen.tests[number - 1]
-    return Selected(chosen.name, number, f"{chosen.name}/{number}", test.scenario, test.result_text)
+    return Selected(number, f"{chosen.name}/{number}", test.scenario, test.result_text)
 
 
 def _from_file(path: str) -> Selected:
@@ -74,7 +78,7 @@ def _from_file(path: str) -> Selected:
     except ScenarioError as error:
         raise UsageError(f"{path}: {error}") from None
     texts = [step.text for step in scenario.steps if isinstance(step, EXPECTATIONS) and step.text]
-    return Selected(path, 1, path, scenario, texts[-1] if texts else scenario.title)
+    return Selected(0, path, scenario, texts[-1] if texts else scenario.title)
 
 
 def _open_at_once(path: str, flags: int) -> int:
@@ -106,6 +110,8 @@ def _neighbour(path: str) -> str:
     """A file of nearly that name beside it, or the suites, as the end of a message."""
     from difflib import get_close_matches
 
+    if os.path.isdir(path):
+        return "; name a .pin file in it"
     folder, name = os.path.split(path)
     try:
         names = [n for n in os.listdir(folder or ".") if n.endswith(".pin")]

@@ -18,11 +18,11 @@ _ELEMENT = {
 }
 
 
-def _testcase(suite: str, result: CaseResult) -> ET.Element:
+def _testcase(result: CaseResult) -> ET.Element:
     case = ET.Element(
         "testcase",
-        classname=f"{suite}.{one_line(result.case)}",
-        name=f"{result.number} {one_line(result.title)}",
+        classname=one_line(result.case),
+        name=one_line(f"{result.name} {result.title}"),
         time=f"{result.result.seconds:.3f}",
     )
     tag = _ELEMENT.get(result.verdict.kind)
@@ -39,7 +39,7 @@ def _testsuite(run: TargetRun) -> ET.Element:
     tags = [_ELEMENT.get(r.verdict.kind) for r in run.results]
     suite = ET.Element(
         "testsuite",
-        name=f"{run.suite} on {run.info.name}",
+        name=run.info.name,
         tests=str(len(tags)),
         failures=str(tags.count("failure")),
         errors=str(tags.count("error")),
@@ -50,7 +50,7 @@ def _testsuite(run: TargetRun) -> ET.Element:
     facts = {"release": run.info.release, "rules": run.info.rules, **run.info.config}
     for name, value in facts.items():
         ET.SubElement(properties, "property", name=name, value=one_line(str(value)))
-    suite.extend(_testcase(run.suite, r) for r in run.results)
+    suite.extend(_testcase(r) for r in run.results)
     return suite
 
 

@@ -60,7 +60,6 @@ class CaseResult:
 class TargetRun:
     """All tests of one command on one target, in the order of the suite."""
 
-    suite: str
     info: TargetInfo
     results: tuple[CaseResult, ...]
     seconds: float = 0.0
