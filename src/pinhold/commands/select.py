@@ -19,8 +19,8 @@ from pinhold.scenario.suites import SUITES, Suite, suite
 class Selected:
     """One test that was asked for.
 
-    number: in its suite, or of a file its place on the command line; name: "seed/151" or the file's name; text: the words
-    of its result line.
+    number: in its suite, or of a file its place on the command line; name: "seed/151" or the file's name; text: the
+    words of its result line.
     """
 
     number: int
