@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pinhold.mm.flags import (
     EEXIST,
+    EINVAL,
     ENOMEM,
     NO_FILE,
     NO_VMA,
@@ -54,13 +55,16 @@ def mmap_region(m: State, mm: int, start: int, end: int, flags: int, file: int, 
 
 @kernel
 def vma_split(m: State, mm: int, addr: int) -> int:
-    """Make `addr` a boundary between VMAs; a THP mapped across it comes to be mapped by PTEs.  0, or -ENOMEM.
+    """Make `addr` a boundary between VMAs; a THP mapped across it comes to be mapped by PTEs.
 
-    Linux: __split_vma(), vma_adjust_trans_huge().
+    0, -ENOMEM, or -EINVAL inside a huge page of hugetlb.  Linux: __split_vma(), hugetlb_vm_op_split(),
+    vma_adjust_trans_huge().
     """
     vma = find_vma(m, mm, addr)
     if vma == NO_VMA or m.vma_start[vma] == addr:
         return 0
+    if (addr - m.vma_start[vma]) % (1 << m.vma_order[vma]):
+        return -EINVAL
     if not m.vma_flags[vma] & VM_HUGETLB and split_huge_range(m, mm, addr, addr) < 0:
         return -ENOMEM
     upper = vma_alloc(m, mm)
@@ -80,7 +84,7 @@ def vma_split(m: State, mm: int, addr: int) -> int:
 
 @kernel
 def vma_split_range(m: State, mm: int, start: int, end: int) -> int:
-    """Make both ends of [start, end) boundaries.  0, or -ENOMEM."""
+    """Make both ends of [start, end) boundaries.  0, or a negative errno."""
     err = vma_split(m, mm, start)
     if err == 0:
         err = vma_split(m, mm, end)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pinhold.mm.flags import (
     BLOCKED,
-    EINVAL,
     ENOMEM,
     PTE_DIRTY,
     PTE_PRESENT,
@@ -44,9 +43,7 @@ def mprotect(m: State, task: int) -> int:
 def mprotect_locked(m: State, mm: int, start: int, end: int, prot: int) -> int:
     if not range_mapped(m, mm, start, end):
         return -ENOMEM
-    err = hugetlb_aligned(m, mm, start, end)
-    if err == 0:
-        err = vma_split_range(m, mm, start, end)
+    err = vma_split_range(m, mm, start, end)
     first = mm * m.vmas_per_mm
     for vma in range(first, first + m.vmas_per_mm):
         inside = m.vma_start[vma] >= start and 0 < m.vma_end[vma] <= end
@@ -54,19 +51,6 @@ def mprotect_locked(m: State, mm: int, start: int, end: int, prot: int) -> int:
             m.vma_flags[vma] = m.vma_flags[vma] & ~(VM_READ | VM_WRITE) | prot
             err = change_protection(m, mm, vma)
     return err
-
-
-@kernel
-def hugetlb_aligned(m: State, mm: int, start: int, end: int) -> int:
-    """0, or -EINVAL where a boundary would cut a huge page of hugetlb."""
-    first = mm * m.vmas_per_mm
-    for vma in range(first, first + m.vmas_per_mm):
-        if vma_is_hugetlb(m, vma):
-            size = 1 << m.vma_order[vma]
-            for edge in (start, end):
-                if m.vma_start[vma] < edge < m.vma_end[vma] and edge % size:
-                    return -EINVAL
-    return 0
 
 
 @kernel

@@ -7,7 +7,6 @@ from pinhold.mm.huge_memory import split_huge_pmd, split_huge_range
 from pinhold.mm.hugetlb import hugetlb_level
 from pinhold.mm.kernel import kernel
 from pinhold.mm.mmap import vma_split_range
-from pinhold.mm.mprotect import hugetlb_aligned
 from pinhold.mm.pgtable import free_pgtables, level_pages, pt_alloc, pt_walk, pte_present
 from pinhold.mm.pin import pins_detach
 from pinhold.mm.state import State
@@ -37,18 +36,18 @@ def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
     if to < end and start < to + end - start:
         return -EINVAL
     if vma_is_hugetlb(m, vma):
-        if not m.rule_mremap_hugetlb or (to - start) % (1 << m.vma_order[vma]):
-            return -EINVAL
-        if hugetlb_aligned(m, mm, start, end):
+        if not m.rule_mremap_hugetlb or (start | end | to) % (1 << m.vma_order[vma]):
             return -EINVAL
     err = munmap_locked(m, mm, to, to + end - start)
     if err == 0:
         err = vma_split_range(m, mm, start, end)
-    if err == 0:
-        err = move_page_tables(m, mm, find_vma(m, mm, start), to)
     if err:
         return err
     vma = find_vma(m, mm, start)
+    if move_page_tables(m, mm, vma, start, end, to) < 0:
+        move_page_tables(m, mm, vma, to, to + end - start, start)
+        free_pgtables(m, mm, to, to + end - start)
+        return -ENOMEM
     m.vma_start[vma] = to
     m.vma_end[vma] = to + end - start
     pins_detach(m, mm, start, end)
@@ -57,11 +56,10 @@ def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
 
 
 @kernel
-def move_page_tables(m: State, mm: int, vma: int, to: int) -> int:
-    """Move every entry of the VMA.  A PMD is moved whole where both sides are aligned, else it is split.  0, or
-    -ENOMEM."""
-    start = m.vma_start[vma]
-    end = m.vma_end[vma]
+def move_page_tables(m: State, mm: int, vma: int, start: int, end: int, to: int) -> int:
+    """Move every entry of [start, end), the VMA's.  Aligned on both sides, a PMD is moved whole.
+    0, or -ENOMEM where only some are moved: moving them back cannot fail.
+    """
     if vma_is_hugetlb(m, vma):
         level = hugetlb_level(m, m.vma_order[vma])
         for addr in range(start, end, 1 << m.vma_order[vma]):

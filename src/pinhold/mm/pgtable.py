@@ -152,15 +152,23 @@ def table_empty(m: State, table: int) -> bool:
 
 @kernel
 def free_pgtables(m: State, mm: int, start: int, end: int) -> None:
-    """Free the tables below [start, end) that are empty and whose whole range lies inside.
+    """Free the tables that served [start, end), which is unmapped, and that no VMA before or after it can use.
 
     Linux: free_pgtables() / free_pgd_range() (mm/memory.c).  GUP-fast walks with interrupts off, and freeing waits
     for it: the caller has made sure that no task of `mm` is inside (`task.gup_fast_running`).
     """
+    floor = 0
+    ceiling = level_pages(m, m.levels)
+    for vma in range(mm * m.vmas_per_mm, (mm + 1) * m.vmas_per_mm):
+        if m.vma_end[vma]:
+            if m.vma_end[vma] <= start:
+                floor = max(floor, m.vma_end[vma])
+            else:
+                ceiling = min(ceiling, m.vma_start[vma])
     for level in range(1, m.levels):
         span = level_pages(m, level)
-        addr = -(-start // span) * span
-        while addr + span <= end:
+        addr = -(-floor // span) * span
+        while addr + span <= ceiling:
             decides = pt_leaf_level(m, mm, addr)
             if decides >= level:
                 addr = (addr // level_pages(m, decides) + 1) * level_pages(m, decides)

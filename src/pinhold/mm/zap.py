@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pinhold.mm.file import file_put
-from pinhold.mm.flags import BLOCKED, EINVAL, NO_FILE, PTE_PSE
+from pinhold.mm.flags import BLOCKED, NO_FILE, PTE_PSE
 from pinhold.mm.folio import lru_add_drain
 from pinhold.mm.huge_memory import split_huge_range, zap_huge_pmd
 from pinhold.mm.hugetlb import hugetlb_level, hugetlb_unreserve, zap_hugetlb
@@ -88,11 +88,6 @@ def do_munmap(m: State, task: int) -> int:
 def munmap_locked(m: State, mm: int, start: int, end: int) -> int:
     """The work of munmap() with mmap_lock held.  0, or a negative errno."""
     first = mm * m.vmas_per_mm
-    for vma in range(first, first + m.vmas_per_mm):
-        if m.vma_end[vma] > start and m.vma_start[vma] < end and vma_is_hugetlb(m, vma):
-            size = 1 << m.vma_order[vma]
-            if max(start, m.vma_start[vma]) % size or min(end, m.vma_end[vma]) % size:
-                return -EINVAL
     err = vma_split_range(m, mm, start, end)
     if err:
         return err
