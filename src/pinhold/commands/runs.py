@@ -8,6 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from multiprocessing.connection import Connection
 
 from pinhold.commands.select import Selected
@@ -68,8 +69,9 @@ def run_target(target: Target, info: TargetInfo, tests: Sequence[Selected]) -> T
 def _work(target: Target, tests: Sequence[Selected], pipe: Connection) -> None:
     """A worker: sends the results of its tests in order."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    for test in tests:
-        pipe.send(run_scenario(target, test.scenario))
+    with suppress(BrokenPipeError):  # nobody waits for the results any more
+        for test in tests:
+            pipe.send(run_scenario(target, test.scenario))
     pipe.close()
 
 
