@@ -7,12 +7,14 @@ is its last rule.
 
 from __future__ import annotations
 
+from pinhold.mm.file import cache_lookup
 from pinhold.mm.flags import (
     AGAIN,
     BLOCKED,
     EFAULT,
     EINVAL,
     EMLINK,
+    ENOENT,
     ENOMEM,
     EOPNOTSUPP,
     FAULT_FLAG_UNSHARE,
@@ -51,7 +53,7 @@ from pinhold.mm.flags import (
     VM_WRITE,
 )
 from pinhold.mm.folio import folio_test_anon, is_huge_zero_page, page_folio
-from pinhold.mm.hugetlb import hugetlb_level
+from pinhold.mm.hugetlb import hugetlb_file_index, hugetlb_level
 from pinhold.mm.kernel import kernel
 from pinhold.mm.memory import soft_dirty_write_protected
 from pinhold.mm.pgtable import level_pages, pt_walk, pte_pfn, pte_present
@@ -225,8 +227,8 @@ def can_follow_write(m: State, vma: int, flags: int, entry: int, page: int) -> b
 
 @kernel
 def follow_entry(m: State, vma: int, addr: int, flags: int) -> int:
-    """The slot of the entry that maps `addr` as the request needs it, or -EFAULT (fault it in), or -EMLINK (unshare
-    it).
+    """The slot of the entry that maps `addr` as the request needs it, or -ENOENT (fault it in), -EMLINK (unshare it),
+    or -EFAULT (give up).
 
     Linux: follow_page_pte(), follow_trans_huge_pmd() (follow_huge_pmd() since 6.8), and for hugetlb
     __follow_hugetlb_must_fault() (up to 6.4, since then folded into the same walk).
@@ -239,21 +241,32 @@ def follow_entry(m: State, vma: int, addr: int, flags: int) -> int:
     if slot < 0 and m.levels > 1 and level == 0:
         level = 1
         slot = pt_walk(m, mm, addr, 1)
-        if slot >= 0 and not m.pte[slot] & PTE_PSE:
-            return -EFAULT
-    if slot < 0 or not pte_present(m.pte[slot]):
-        return -EFAULT
-    entry = m.pte[slot]
+    entry = 0 if slot < 0 else m.pte[slot]
+    if entry == 0 or (level == 1 and not entry & PTE_PSE):
+        return no_page_table(m, vma, addr, flags)
+    if not pte_present(entry):
+        return -ENOENT
     page = pte_pfn(entry) + (addr & (level_pages(m, level) - 1))
     if not entry & PTE_PRESENT and not flags & FOLL_FORCE:
-        return -EFAULT
+        return -ENOENT
     if flags & FOLL_DUMP and (entry & PTE_SPECIAL or is_huge_zero_page(m, page)):
-        return -EFAULT  # core dumps leave the zero pages out: the fault finds nothing to do and the caller gives up
+        return -EFAULT  # core dumps leave the zero pages out
     if flags & FOLL_WRITE and not can_follow_write(m, vma, flags, entry, page):
-        return -EFAULT
+        return -ENOENT
     if not entry & PTE_RW and gup_must_unshare(m, vma, flags, page):
         return -EMLINK
     return slot
+
+
+@kernel
+def no_page_table(m: State, vma: int, addr: int, flags: int) -> int:
+    """Nothing is mapped: -ENOENT, to fault it in, or -EFAULT, where a core dump leaves a hole instead."""
+    if flags & FOLL_DUMP:
+        if vma_is_anonymous(m, vma):
+            return -EFAULT
+        if vma_is_hugetlb(m, vma) and cache_lookup(m, m.vma_file[vma], hugetlb_file_index(m, vma, addr)) == NO_PAGE:
+            return -EFAULT
+    return -ENOENT
 
 
 @kernel
@@ -285,14 +298,17 @@ def gup_slow(m: State, task: int) -> int:
     while left > 0 and m.act_addr[act] < m.act_end[act]:
         vma = find_vma(m, mm, m.act_addr[act])
         err = -EFAULT if vma == NO_VMA else check_vma_flags(m, vma, m.act_flags[act])
-        slot = err
         if err == 0:
             slot = follow_entry(m, vma, m.act_addr[act], m.act_flags[act])
-            if slot < 0 and not m.act_flags[act] & FOLL_NOFAULT:
+            if slot in (-ENOENT, -EMLINK) and not m.act_flags[act] & FOLL_NOFAULT:
                 return faultin_page(m, task, act, slot == -EMLINK)
-        if slot < 0 or not grab_entry(m, act, vma, slot):
+            if slot < 0:
+                err = -EFAULT
+            elif not grab_entry(m, act, vma, slot):
+                err = -ENOMEM
+        if err:
             mmap_read_unlock(m, mm)
-            return finish(m, task, err if err else -EFAULT if slot < 0 else -ENOMEM)
+            return finish(m, task, err)
         left -= 1
     if m.act_addr[act] < m.act_end[act]:
         return AGAIN

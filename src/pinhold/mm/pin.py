@@ -9,8 +9,8 @@ from __future__ import annotations
 from pinhold.mm.flags import (
     FOLL_GET,
     FOLL_PIN,
+    NO_MM,
     PIN_FREE,
-    PIN_LIVE,
     USER_IO_URING,
     USER_NONE,
     USER_RDMA,
@@ -117,6 +117,7 @@ def pin_drop(m: State, pin: int) -> None:
         m.run_count[run] = 0
     m.pin_runs[pin] = 0
     m.pin_count[pin] = 0
+    m.pin_detached[pin] = 0
 
 
 @kernel
@@ -138,16 +139,24 @@ def pin_free(m: State, pin: int) -> None:
     m.pin_flags[pin] = 0
     m.pin_user[pin] = USER_NONE
     m.pin_addr[pin] = 0
-    m.pin_detached[pin] = 0
 
 
 @kernel
 def pins_detach(m: State, mm: int, start: int, end: int) -> None:
     """The owner itself takes [start, end) away: its pins there no longer promise to show what it sees."""
     for pin in range(len(m.pin_state)):
-        if m.pin_state[pin] == PIN_LIVE and m.pin_mm[pin] == mm:
+        if m.pin_state[pin] != PIN_FREE and m.pin_mm[pin] == mm:
             if m.pin_addr[pin] < end and m.pin_addr[pin] + m.pin_count[pin] > start:
                 m.pin_detached[pin] = 1
+
+
+@kernel
+def pins_disown(m: State, mm: int) -> None:
+    """The owner exits: its pins live on without one, and what they were charged to it is forgotten with it."""
+    for pin in range(len(m.pin_state)):
+        if m.pin_state[pin] != PIN_FREE and m.pin_mm[pin] == mm:
+            m.pin_mm[pin] = NO_MM
+            m.pin_detached[pin] = 1
 
 
 @kernel
@@ -235,15 +244,12 @@ def pin_folio_pages(m: State, pin: int) -> int:
 
 @kernel
 def memlock_uncharge(m: State, pin: int) -> None:
-    """Give back what the pin's user was charged."""
+    """Give back what the pin's user was charged: to the process, if it still lives, and to its user."""
     mm = m.pin_mm[pin]
-    charge = m.pin_charge[pin]
-    if m.pin_user[pin] == USER_VFIO:
-        m.mm_locked_vm[mm] -= charge
-    elif m.pin_user[pin] == USER_IO_URING:
-        m.user_locked_vm[0] -= m.pin_user_charge[pin]
-        m.pin_user_charge[pin] = 0
-        m.mm_pinned_vm[mm] -= charge
-    elif m.pin_user[pin] == USER_RDMA:
-        m.mm_pinned_vm[mm] -= charge
+    if mm != NO_MM and m.pin_user[pin] == USER_VFIO:
+        m.mm_locked_vm[mm] -= m.pin_charge[pin]
+    elif mm != NO_MM:
+        m.mm_pinned_vm[mm] -= m.pin_charge[pin]
+    m.user_locked_vm[0] -= m.pin_user_charge[pin]
+    m.pin_user_charge[pin] = 0
     m.pin_charge[pin] = 0

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pinhold.mm.flags import (
     FOLL_LONGTERM,
     FOLL_WRITE,
+    NO_MM,
     NO_VMA,
     PIN_LIVE,
     PTE_RW,
@@ -103,7 +104,7 @@ def check_pins(m: State) -> int:
             page = m.run_page[run]
             while left > 0:
                 addr = m.pin_addr[pin] + index
-                span = level_pages(m, pt_leaf_level(m, m.pin_mm[pin], addr))
+                span = 1 if m.pin_mm[pin] == NO_MM else level_pages(m, pt_leaf_level(m, m.pin_mm[pin], addr))
                 count = min(left, span - (addr & (span - 1)))
                 violated |= check_pinned_pages(m, pin, addr, page)
                 left -= count
@@ -119,14 +120,16 @@ def check_pinned_pages(m: State, pin: int, addr: int, page: int) -> int:
     violated = 0
     anon = folio_test_anon(m, page_folio(m, page))
     mm = m.pin_mm[pin]
-    if m.pin_flags[pin] & FOLL_LONGTERM and not m.pin_detached[pin] and mapped_page(m, mm, addr) != page:
+    if anon and written_by_another(m, mm, page):
+        violated |= PRIVATE_WRITES_UNSEEN
+    if m.pin_detached[pin]:
+        return violated
+    if m.pin_flags[pin] & FOLL_LONGTERM and mapped_page(m, mm, addr) != page:
         violated |= LONGTERM_PIN_RELIABLE
     vma = find_vma(m, mm, addr)
     private = vma != NO_VMA and not m.vma_flags[vma] & VM_SHARED
-    if m.pin_flags[pin] & FOLL_WRITE and private and not anon and not m.pin_detached[pin]:
+    if m.pin_flags[pin] & FOLL_WRITE and private and not anon:
         violated |= CACHE_UNTOUCHED_BY_PRIVATE
-    if anon and written_by_another(m, mm, page):
-        violated |= PRIVATE_WRITES_UNSEEN
     return violated
 
 

@@ -89,7 +89,7 @@ RULES: tuple[Rule, ...] = (
         " small one; never; when all mappings are this process's and nothing else holds the folio.",
         "wp_can_reuse_anon_folio",
         ("references", "never", "exclusive_mm"),
-        (("", "references"), ("6.7", "never"), ("6.15", "exclusive_mm")),
+        (("", "references"), ("6.9", "never"), ("6.15", "exclusive_mm")),
         "1da190f4d0a6",
     ),
     Rule(
@@ -119,11 +119,21 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "fork_copies_pinned",
-        "Which pages that may be pinned fork() copies at once: none; any in a COW mapping; exclusive anonymous ones.",
+        "Which pages that may be pinned fork() copies at once: none; any in a COW mapping; anonymous ones; exclusive anonymous"
+        " ones.",
         "copy_present_page",
-        ("none", "any", "exclusive"),
+        ("none", "any", "anonymous", "exclusive"),
         (("", "none"), ("5.9", "any"), ("5.19", "exclusive")),
         "fb3d824d1a46",
+        (("5.10.154", "anonymous"),),
+    ),
+    Rule(
+        "fork_copies_hugetlb_files",
+        "Whether fork() copies the entries of a hugetlb mapping without anonymous pages, or leaves them to the child's faults.",
+        "vma_needs_copy",
+        ("yes", "no"),
+        (("", "yes"), ("6.0", "no")),
+        "bcd51a3c679d",
     ),
     Rule(
         "fork_copies_pinned_hugetlb",
@@ -157,7 +167,7 @@ RULES: tuple[Rule, ...] = (
         "folio_has_pincount",
         ("more_than_two_pages", "large"),
         (("", "more_than_two_pages"), ("5.18", "large")),
-        "94688e8eb453",
+        "5232c63f46fd",
     ),
     Rule(
         "foll_force",
@@ -175,7 +185,7 @@ RULES: tuple[Rule, ...] = (
         " goes through and leaves it read-only.",
         "check_vma_flags",
         ("unchecked", "refused", "supported"),
-        (("", "unchecked"), ("6.1", "refused"), ("6.18", "supported")),
+        (("", "unchecked"), ("6.0", "refused"), ("6.14", "supported")),
     ),
     Rule(
         "swapin_exclusive",
@@ -211,7 +221,8 @@ RULES: tuple[Rule, ...] = (
         " goes on.",
         "madvise_cold_or_pageout_pte_range",
         ("gives_up", "goes_on"),
-        (("", "gives_up"), ("6.7", "goes_on")),
+        (("", "gives_up"), ("6.10", "goes_on")),
+        "3931b871c494",
     ),
     Rule(
         "mprotect_upgrade",
@@ -220,7 +231,7 @@ RULES: tuple[Rule, ...] = (
         " ones, THPs too.",
         "can_change_pte_writable",
         ("none", "exclusive_dirty", "exclusive"),
-        (("", "none"), ("6.1", "exclusive_dirty"), ("6.2", "exclusive")),
+        (("", "none"), ("6.0", "exclusive_dirty"), ("6.2", "exclusive")),
         "7ea7e333842e",
     ),
     Rule(
@@ -265,6 +276,7 @@ RULES: tuple[Rule, ...] = (
         "folio_add_lru",
         ("15", "31"),
         (("", "15"), ("6.9", "31")),
+        "9cecde80aae0",
     ),
     Rule(
         "mremap_hugetlb",
@@ -273,6 +285,21 @@ RULES: tuple[Rule, ...] = (
         ("no", "yes"),
         (("", "no"), ("5.16", "yes")),
         "550a7d60bd5e",
+    ),
+    Rule(
+        "mremap_several_vmas",
+        "Whether mremap() moves a range of several VMAs in one go, or refuses (EFAULT).",
+        "remap_move",
+        ("no", "yes"),
+        (("", "no"), ("6.17", "yes")),
+    ),
+    Rule(
+        "hugetlb_restores_reserve",
+        "Whether an owner that gives up its private huge page gets the page's reserve back.",
+        "__unmap_hugepage_range",
+        ("no", "yes"),
+        (("", "no"), ("6.9", "yes")),
+        "df7a6d1f6405",
     ),
     Rule(
         "madv_dontneed_hugetlb",

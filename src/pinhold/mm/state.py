@@ -114,6 +114,7 @@ class State:
     file_kind: Ints = per("files", 1, 1)
     file_order: Ints = per("files", 1, 1)
     file_users: Ints = per("files", 2, 1)
+    file_reserve: Ints = per("files", 4, 1)
     cache_page: Ints = per("cache", 4, 2, -1)
 
     # swap slots, numbered from 1; the swap cache's reference to a folio is folio_swap on the folio
@@ -123,7 +124,7 @@ class State:
 
     # pins: each holds runs of consecutive pages at pin * runs_per_pin …
     pin_state: Ints = per("pins", 1, 1)
-    pin_mm: Ints = per("pins", 1, 1)
+    pin_mm: Ints = per("pins", 1, 1, -1)
     pin_flags: Ints = per("pins", 4, 4)
     pin_user: Ints = per("pins", 1, 1)
     pin_addr: Ints = per("pins", 8, 1)
@@ -207,6 +208,9 @@ class State:
     rule_mremap_hugetlb: int = constant()
     rule_madv_dontneed_hugetlb: int = constant()
     rule_madv_populate: int = constant()
+    rule_fork_copies_hugetlb_files: int = constant()
+    rule_mremap_several_vmas: int = constant()
+    rule_hugetlb_restores_reserve: int = constant()
 
 
 TASK_DEPTH = 4

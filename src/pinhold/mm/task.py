@@ -147,6 +147,17 @@ def write_protect_seq_end(m: State, mm: int) -> None:
 
 
 @kernel
+def mm_in_use(m: State, task: int, mm: int) -> bool:
+    """Whether another task is in the middle of something in `mm`.  Linux: mm_users."""
+    for other in range(len(m.task_depth)):
+        if other != task:
+            for act in range(other * TASK_DEPTH, other * TASK_DEPTH + m.task_depth[other]):
+                if m.act_mm[act] == mm:
+                    return True
+    return False
+
+
+@kernel
 def gup_fast_running(m: State, mm: int) -> bool:
     """Whether some task walks the tables of `mm` with interrupts off: TLB flushes and freeing of tables wait for it."""
     for task in range(len(m.task_depth)):

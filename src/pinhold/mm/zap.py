@@ -19,11 +19,11 @@ from pinhold.mm.pgtable import (
     pte_special,
     pte_swapped,
 )
-from pinhold.mm.pin import pins_detach
+from pinhold.mm.pin import pins_detach, pins_disown
 from pinhold.mm.rmap import unmap_folio_pte
 from pinhold.mm.state import State
 from pinhold.mm.swap import free_swap_and_cache
-from pinhold.mm.task import current, finish, gup_fast_running, mmap_write_lock, mmap_write_unlock
+from pinhold.mm.task import current, finish, gup_fast_running, mm_in_use, mmap_write_lock, mmap_write_unlock
 from pinhold.mm.vma import vma_free, vma_is_hugetlb
 
 
@@ -116,13 +116,14 @@ def remove_vma(m: State, vma: int) -> None:
 
 @kernel
 def exit_mmap(m: State, task: int) -> int:
-    """The process's memory goes.  Its pins belong to file descriptors and devices: whoever holds them drops them.
+    """The process's memory goes, once no other task works on it.  Its pins stay: they belong to file descriptors and
+    devices, and whoever holds those drops them.
 
-    Linux: exit_mmap() (mm/mmap.c).
+    Linux: mmput(), exit_mmap() (mm/mmap.c).
     """
     act = current(m, task)
     mm = m.act_mm[act]
-    if gup_fast_running(m, mm) or mmap_write_lock(m, mm) == BLOCKED:
+    if mm_in_use(m, task, mm) or mmap_write_lock(m, mm) == BLOCKED:
         return BLOCKED
     mm_teardown(m, mm)
     mmap_write_unlock(m, mm)
@@ -136,12 +137,14 @@ def mm_teardown(m: State, mm: int) -> None:
     first = mm * m.vmas_per_mm
     for vma in range(first, first + m.vmas_per_mm):
         if m.vma_end[vma]:
-            pins_detach(m, mm, m.vma_start[vma], m.vma_end[vma])
             zap_page_range(m, mm, vma, m.vma_start[vma], m.vma_end[vma])
             remove_vma(m, vma)
     free_all_tables(m, mm)
+    pins_disown(m, mm)
     m.mm_huge_zero[mm] = 0
     m.mm_has_pinned[mm] = 0
+    m.mm_locked_vm[mm] = 0
+    m.mm_pinned_vm[mm] = 0
     m.mm_memlock[mm] = 0
     m.mm_ipc_lock[mm] = 0
     m.mm_alive[mm] = 0
