@@ -299,6 +299,10 @@ class ModelSession:
             raise CannotDo(
                 f"the model has no pin mechanism {a.via}: it takes the pin as described (leave out 'via {a.via}')"
             )
+        return self.take_pin(a.pin, self.span(a.proc, a.range), self.pin_flags(a), USER[a.user])
+
+    def pin_flags(self, a: s.Pin) -> int:
+        """The FOLL_* flags that the step asks for, and the entry point's."""
         flags = k.FOLL_PIN
         for wanted, flag in (
             (a.write, k.FOLL_WRITE),
@@ -307,7 +311,7 @@ class ModelSession:
             (a.fast, k.WANT_FAST),
         ):
             flags |= flag if wanted else 0
-        return self.take_pin(a.pin, self.span(a.proc, a.range), flags, USER[a.user])
+        return flags
 
     def do_Vmsplice(self, a: s.Vmsplice) -> int:
         mm, start, end = self.span(a.proc, a.range)
