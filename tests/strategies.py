@@ -43,7 +43,8 @@ def scenarios(draw: st.DrawFn, max_steps: int = 12) -> s.Scenario:
         world.after_action = not isinstance(steps[-1], (*s.EXPECTATIONS, s.Require))
     small = sorted(name for name, pages in world.pages.items() if pages <= MAX_WATCHED // 3)
     watch = st.sampled_from(small).flatmap(lambda name: _ranges(name, world.pages[name], 1)) if small else st.nothing()
-    return s.Scenario(draw(TITLES), tuple(steps), tuple(draw(st.lists(watch, max_size=3 if small else 0))))
+    watched = tuple(draw(st.lists(watch, max_size=3 if small else 0)))
+    return s.Scenario(draw(TITLES), tuple(steps), watched, draw(TEXTS))
 
 
 def _ranges(name: str, pages: int, unit: int) -> st.SearchStrategy[s.Range]:
@@ -121,8 +122,9 @@ def _take_pin(draw: st.DrawFn, world: _World) -> s.Step:
     (proc, r), name = _somewhere(draw, world), _new(draw, world.pin_names)
     world.pins[name] = proc
     world.pin_names.add(name)
-    if draw(st.booleans()):
-        return s.Vmsplice(proc, r, name)
+    plain = draw(st.none() | st.sampled_from((s.Vmsplice, s.IoUring, *s.COPIES)))
+    if plain is not None:
+        return plain(proc, r, name)
     flags = [draw(st.booleans()) for _ in range(4)]
     via = draw(st.none() | st.sampled_from(("gup_test", "process_vm_readv")))
     return s.Pin(proc, r, name, *flags, draw(st.sampled_from(s.PIN_USERS)), via)
@@ -157,6 +159,9 @@ _DRAW: dict[str, Any] = {
     "drain": lambda d, w: s.Drain(),
     "memlock": lambda d, w: s.LimitMemlock(_proc(d, w), d(st.integers(0, 1 << 30))),
     "capability": lambda d, w: s.Capability(_proc(d, w), d(st.booleans())),
+    "process_vm_writev": lambda d, w: s.ProcessVmWritev(*_somewhere(d, w), d(BYTES)),
+    "direct read": lambda d, w: s.DirectRead(*_somewhere(d, w), d(BYTES)),
+    "poke": lambda d, w: s.Poke(*_somewhere(d, w), d(BYTES), d(st.sampled_from(s.POKES))),
     "device read": lambda d, w: s.DeviceRead(_pin(d, w)),
     "device write": lambda d, w: s.DeviceWrite(_pin(d, w), d(BYTES)),
     "require": lambda d, w: s.Require(*_somewhere(d, w), d(st.sampled_from(s.STATES)), d(TEXTS)),

@@ -45,7 +45,8 @@ def test_printing_and_parsing_round_trip(scenario: s.Scenario) -> None:
     again = parse(text)
     assert again == scenario
     assert format_scenario(again) == text
-    assert len(text.splitlines()) == 1 + len(scenario.steps) + bool(scenario.watch)
+    lines = 1 + len(scenario.steps) + bool(scenario.watch) + (scenario.xfail is not None)
+    assert len(text.splitlines()) == lines
 
 
 def test_a_text_becomes_its_steps() -> None:
@@ -189,6 +190,11 @@ def test_errors_of_the_whole_text(text: str, message: str) -> None:
         ('expect P a 1 "a"b', "17: expected a blank or end of line after a quoted text, found 'b'"),
         ('read "P" a', "6: expected a process (a name of at most 16 letters, digits and _), found a quoted text"),
         ("expect errno EINVALID", "14: expected OK or the name of an errno such as EINVAL, found 'EINVALID'"),
+        ("direct copy P a", "8: expected 'write' or 'read', found 'copy'"),
+        ("poke P a 1 via exec", "16: expected proc_mem or ptrace, found 'exec'"),
+        ("process_vm_readv P a", "21: expected 'as', found end of line"),
+        ("xfail reason", "7: expected a quoted text: why it is known to fail, found 'reason'"),
+        ('xfail "reason" 1', "16: expected end of line, found '1'"),
         ("watch", "6: expected a range such as x, x[3], x[1:5], x[1:] or x[:5], found end of line"),
         ("watch z", "7: expected a region (a, m, t, h), found 'z'"),
         ("watch a[1]", "7: expected a range within the 1 page of a, found 'a[1]'"),
@@ -206,7 +212,7 @@ def test_errors_of_one_line(line: str, error: str | None) -> None:
 def test_an_unknown_verb_names_the_nearest() -> None:
     """A misspelt verb is answered with the verbs and the one that was probably meant."""
     error = _error("mpa P x anon")
-    assert error.startswith("line 2, column 1: expected scenario, watch, map, unmap, ")
+    assert error.startswith("line 2, column 1: expected scenario, watch, xfail, map, unmap, ")
     assert error.endswith("found 'mpa'; did you mean map?")
 
 

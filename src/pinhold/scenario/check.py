@@ -8,13 +8,18 @@ from dataclasses import dataclass, field, replace
 from pinhold.scenario.bounds import MAX_PAGES, MAX_PINS, MAX_PROCESSES, MAX_REGIONS, MAX_TOTAL_PAGES, MAX_WATCHED
 from pinhold.scenario.grammar import encode_range
 from pinhold.scenario.step import (
+    COPIES,
     EXPECTATIONS,
+    HOLDS,
+    DirectWrite,
     Exit,
     ExpectErrno,
     Fork,
+    IoUring,
     Map,
     Mremap,
     Pin,
+    ProcessVmReadv,
     Range,
     Require,
     Step,
@@ -85,7 +90,7 @@ class World:
                 self._fork(step)
             case Exit():
                 self._exit(step.proc, line)
-            case Pin() | Vmsplice():
+            case Pin() | Vmsplice() | IoUring() | ProcessVmReadv() | DirectWrite():
                 self._add_pin(step.pin, step.proc)
             case Unpin():
                 self._pins[step.pin].gone = f"was released in line {line}"
@@ -117,7 +122,7 @@ class World:
             if r is not None:
                 self._reachable(proc, r, range_field)
         pin = getattr(step, "pin", None)
-        if pin is not None and not isinstance(step, Pin | Vmsplice):
+        if pin is not None and not isinstance(step, (*HOLDS, *COPIES)):
             self._held(pin)
 
     def _alive(self, proc: str, field: str) -> None:

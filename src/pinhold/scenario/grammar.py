@@ -331,6 +331,16 @@ FORMS: tuple[Form, ...] = (
     ),
     Form(s.Unpin, (Literal("unpin"), _PIN)),
     Form(s.Vmsplice, (Literal("vmsplice"), _PROC, _RANGE_PART, Literal("as"), _PIN)),
+    Form(s.IoUring, (Literal("io_uring"), _PROC, _RANGE_PART, Literal("as"), _PIN)),
+    Form(s.ProcessVmReadv, (Literal("process_vm_readv"), _PROC, _RANGE_PART, Literal("as"), _PIN)),
+    Form(s.ProcessVmWritev, (Literal("process_vm_writev"), _PROC, _RANGE_PART, _BYTE_PART)),
+    Form(s.DirectWrite, (Literal("direct"), Literal("write"), _PROC, _RANGE_PART, Literal("as"), _PIN)),
+    Form(s.DirectRead, (Literal("direct"), Literal("read"), _PROC, _RANGE_PART, _BYTE_PART)),
+    Form(
+        s.Poke,
+        (Literal("poke"), _PROC, _RANGE_PART, _BYTE_PART),
+        (Keyed("via", _one_of("via", "|".join(s.POKES), s.POKES), s.POKES[0]),),
+    ),
     Form(s.DeviceRead, (Literal("device"), Literal("read"), _PIN)),
     Form(s.DeviceWrite, (Literal("device"), Literal("write"), _PIN, _BYTE_PART)),
     Form(
@@ -359,7 +369,7 @@ for _form in FORMS:
     _verb = _form.parts[0].usage
     BY_VERB[_verb] = (*BY_VERB.get(_verb, ()), _form)
 
-VERBS = ("scenario", "watch", *BY_VERB)
+VERBS = ("scenario", "watch", "xfail", *BY_VERB)
 """The first words of lines."""
 
 

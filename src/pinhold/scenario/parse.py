@@ -12,13 +12,14 @@ from pinhold.scenario.bounds import MAX_STEPS, MAX_TEXT, MAX_TITLE
 from pinhold.scenario.check import Misuse, World
 from pinhold.scenario.grammar import decode_range, parse_step
 from pinhold.scenario.step import Range, Scenario, Step
-from pinhold.scenario.tokens import BLANKS, Cursor, Mismatch, ScenarioError, quoted, tokenize
+from pinhold.scenario.tokens import BLANKS, END_OF_LINE, Cursor, Mismatch, ScenarioError, quoted, tokenize
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
 
 __all__ = ["ScenarioError", "parse"]
 
 _TITLE = "scenario"
 _WATCH = "watch"
+_XFAIL = "xfail"
 
 
 def parse(text: str, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> Scenario:
@@ -37,7 +38,7 @@ def parse(text: str, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> 
             raise ScenarioError(last, failure.column, failure.message()) from None
     if reader.title is None:
         raise ScenarioError(last, 1, f"expected '{_TITLE} TITLE', found end of file")
-    return Scenario(reader.title, tuple(reader.steps), tuple(reader.watched()))
+    return Scenario(reader.title, tuple(reader.steps), tuple(reader.watched()), reader.xfail)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class _Reader:
     def __init__(self, world: World) -> None:
         self.title: str | None = None
         self.steps: list[Step] = []
+        self.xfail: str | None = None
         self._world = world
         self._watches: list[_Watch] = []
 
@@ -69,8 +71,20 @@ class _Reader:
             raise Mismatch(line.index(_TITLE) + 1, ["one scenario in a text"], "a second one")
         elif verb == _WATCH:
             self._watches += _watch_line(tokenize(line), number)
+        elif verb == _XFAIL:
+            self._xfail(tokenize(line))
         else:
             self._step(tokenize(line), number)
+
+    def _xfail(self, line: Cursor) -> None:
+        if self.xfail is not None:
+            raise Mismatch(line.column, [f"one {_XFAIL} line in a text"], "a second one")
+        line.word(_XFAIL)
+        self.xfail = line.text()
+        if self.xfail is None:
+            raise line.mismatch("a quoted text: why it is known to fail")
+        if line.peek() is not None:
+            raise line.mismatch(END_OF_LINE)
 
     def _step(self, line: Cursor, number: int) -> None:
         verb_column = line.column

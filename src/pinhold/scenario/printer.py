@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pinhold.scenario.grammar import encode_range, show_step
 from pinhold.scenario.step import Range, Scenario, Step
+from pinhold.scenario.tokens import quote
 
 _WIDEST_COLUMN = 8
 """Verbs longer than this (clear_softdirty) stick out instead of widening the column of all lines."""
@@ -14,6 +15,8 @@ def format_scenario(scenario: Scenario) -> str:
     lines = [show_step(step) for step in scenario.steps]
     if scenario.watch:
         lines.insert(0, ["watch", *map(format_range, scenario.watch)])
+    if scenario.xfail is not None:
+        lines.insert(0, ["xfail", quote(scenario.xfail)])
     width = max((len(words[0]) for words in lines if len(words[0]) <= _WIDEST_COLUMN), default=0)
     body = [f"{words[0]:<{width}} {' '.join(words[1:])}".rstrip() for words in lines]
     return "\n".join([f"scenario {scenario.title}", *body]) + "\n"

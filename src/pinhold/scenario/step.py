@@ -26,6 +26,8 @@ ADVICE = (
 STATES = ("present", "swapped", "none", "huge")
 PIN_USERS = ("none", "vfio", "io_uring", "rdma")
 FRAME_RELATIONS = ("same", "different")
+POKES = ("proc_mem", "ptrace")
+"""How a forced write gets into the kernel: a write to /proc/PID/mem, or PTRACE_POKEDATA."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,6 +188,65 @@ class Vmsplice:
 
 
 @dataclass(frozen=True, slots=True)
+class IoUring:
+    """io_uring_register() of a fixed buffer: a writable long-term pin, held until unpin.  Whether it goes through
+    GUP-fast, and which files it takes, is that kernel's business."""
+
+    proc: str
+    range: Range
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessVmReadv:
+    """process_vm_readv() of the process's own memory: a read-only pin that is gone when the call returns.
+
+    `pin` names the copy that it made; the copy holds no page.
+    """
+
+    proc: str
+    range: Range
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessVmWritev:
+    """process_vm_writev() of `byte` into the process's own memory: a writable pin, gone when the call returns."""
+
+    proc: str
+    range: Range
+    byte: int
+
+
+@dataclass(frozen=True, slots=True)
+class DirectWrite:
+    """write() with O_DIRECT from memory to a file.  `pin` names the copy in the file; the copy holds no page."""
+
+    proc: str
+    range: Range
+    pin: str
+
+
+@dataclass(frozen=True, slots=True)
+class DirectRead:
+    """read() with O_DIRECT into memory, from a file full of `byte`."""
+
+    proc: str
+    range: Range
+    byte: int
+
+
+@dataclass(frozen=True, slots=True)
+class Poke:
+    """A forced write (FOLL_FORCE | FOLL_WRITE), page by page, as a debugger does.  via: one of POKES."""
+
+    proc: str
+    range: Range
+    byte: int
+    via: str = "proc_mem"
+
+
+@dataclass(frozen=True, slots=True)
 class DeviceRead:
     """The pin's holder reads every pinned page (an observation point)."""
 
@@ -261,6 +322,17 @@ class ExpectErrno:
 
 EXPECTATIONS = (ExpectByte, ExpectPinByte, ExpectPinSees, ExpectFrame, ExpectErrno)
 
+HOLDS = (Pin, Vmsplice, IoUring)
+"""Steps that take pages and hold them, under the name `pin`."""
+
+COPIES = (ProcessVmReadv, DirectWrite)
+"""Steps that copy the content of pages, under the name `pin`."""
+
+Hold = Pin | Vmsplice | IoUring
+Copy = ProcessVmReadv | DirectWrite
+Fill = ProcessVmWritev | DirectRead | Poke
+"""Steps by which the kernel fills memory with a byte."""
+
 Expectation = ExpectByte | ExpectPinByte | ExpectPinSees | ExpectFrame | ExpectErrno
 Action = (
     Map
@@ -281,6 +353,12 @@ Action = (
     | Pin
     | Unpin
     | Vmsplice
+    | IoUring
+    | ProcessVmReadv
+    | ProcessVmWritev
+    | DirectWrite
+    | DirectRead
+    | Poke
     | DeviceRead
     | DeviceWrite
 )
@@ -289,8 +367,12 @@ Step = Action | Require | Expectation
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A title, the steps, and the pages to watch besides the default ones.  The first process is `P`."""
+    """A title, the steps, and the pages to watch besides the default ones.  The first process is `P`.
+
+    xfail: why an expectation is known to be violated, in words; the verdict is then xfail instead of violated.
+    """
 
     title: str
     steps: tuple[Step, ...]
     watch: tuple[Range, ...] = ()
+    xfail: str | None = None
