@@ -25,7 +25,7 @@ def targets(monkeypatch: pytest.MonkeyPatch) -> None:
         FakeTarget("idle", refusal="nothing works here"),
         FakeTarget("absent", absent="not this machine"),
     ):
-        monkeypatch.setitem(registry._FACTORIES, target.name, lambda _rest, target=target: target)
+        monkeypatch.setitem(registry._FACTORIES, target.name, lambda _rest, _properties, target=target: target)
 
 
 @pytest.fixture

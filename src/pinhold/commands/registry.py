@@ -8,19 +8,19 @@ from pinhold.commands import NothingToRun, UsageError, nearest
 from pinhold.targets.base import Target, TargetInfo, Unavailable
 
 
-def _model(release: str) -> Target:
+def _model(release: str, properties: bool) -> Target:
     from pinhold.mm.rules import UnknownRelease, releases
     from pinhold.targets.model import ModelTarget
 
     if not release:
         raise UsageError(f"model: names no release; choose from {', '.join(f'model:{r}' for r in releases())}")
     try:
-        return ModelTarget(release)
+        return ModelTarget(release, properties=properties)
     except UnknownRelease as error:
         raise UsageError(f"unknown target model:{release}: {error}") from None
 
 
-def _live(rest: str) -> Target:
+def _live(rest: str, _properties: bool) -> Target:
     from pinhold.targets.live import LiveTarget
 
     if rest:
@@ -28,7 +28,7 @@ def _live(rest: str) -> Target:
     return LiveTarget()
 
 
-_FACTORIES: dict[str, Callable[[str], Target]] = {"model": _model, "live": _live}
+_FACTORIES: dict[str, Callable[[str, bool], Target]] = {"model": _model, "live": _live}
 
 
 def target_names() -> list[str]:
@@ -38,13 +38,17 @@ def target_names() -> list[str]:
     return ["live", *(f"model:{release}" for release in releases())]
 
 
-def make_target(name: str) -> Target:
-    """The target of that name.  Raises UsageError."""
+def make_target(name: str, *, properties: bool = False) -> Target:
+    """The target of that name.  Raises UsageError.
+
+    properties: a model looks at the safety properties after every step: for scenarios of one's own, which may expect
+    nothing; suites say what they expect.
+    """
     prefix, _, rest = name.partition(":")
     factory = _FACTORIES.get(prefix)
     if factory is None:
         raise UsageError(f"unknown target {name!r}: {nearest(name, target_names())}")
-    return factory(rest)
+    return factory(rest, properties)
 
 
 def model_of(info: TargetInfo) -> Target:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 
+from pinhold.commands.allow import allowed
 from pinhold.commands.output import output
 from pinhold.commands.registry import describe, make_target
 from pinhold.commands.runs import run_target, run_tests
-from pinhold.commands.select import select
+from pinhold.commands.select import Selected, is_file, select
 from pinhold.report.results import TargetRun, tally
 from pinhold.scenario.verdict import exit_status
 
@@ -18,7 +19,13 @@ FORMATS = ("table", "ktap", "json", "junit")
 def main(options: Namespace) -> int:
     """Run, report, and give the exit status of the verdicts."""
     tests = select(options.tests)
-    targets = [make_target(name) for name in options.on]
+    with allowed(options.allow_change, options.on, tests):
+        return _run(options, tests)
+
+
+def _run(options: Namespace, tests: Sequence[Selected]) -> int:
+    own = any(is_file(argument) for argument in options.tests)
+    targets = [make_target(name, properties=own) for name in options.on]
     infos = [describe(target) for target in targets]
     with output(options.output) as stream:
         if options.format == "json":

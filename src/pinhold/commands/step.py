@@ -25,7 +25,7 @@ def main(options: Namespace) -> int:
         raise UsageError(f"{options.test!r} names {len(tests)} tests; step takes one, for example {tests[0].name}")
     if len(options.on) > 2:
         raise UsageError("step takes one target, or two to compare; --on was given more often")
-    targets = [make_target(name) for name in options.on]
+    targets = [make_target(name, properties=True) for name in options.on]
     for target in targets:
         describe(target)
     results = [run_scenario(target, tests[0].scenario) for target in targets]

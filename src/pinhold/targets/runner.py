@@ -164,12 +164,19 @@ class _Run:
     def verdict(self) -> Verdict:
         """The verdict of a run that nothing ended early."""
         if not self._checks:
-            return Verdict("unknown", None, "the scenario expects nothing")
+            return self._by_properties()
         for index, found, text in self._checks:
             if found.kind == "unknown":
                 return Verdict("unknown", text, found.reason, index)
         index, _, text = self._checks[-1]
         return Verdict("held", text, None, index)
+
+    def _by_properties(self) -> Verdict:
+        """The verdict of a scenario that expects nothing: by the safety properties, where the target looks at them."""
+        for record in self.records:
+            if record.outcome is not None and record.outcome.violated:
+                return Verdict("violated", None, "; ".join(record.outcome.violated), record.index)
+        return Verdict("unknown", None, "the scenario expects nothing")
 
     def decided(self, kind: str, reason: str, text: str | None = None) -> Verdict:
         """A verdict that the step at hand decided."""
