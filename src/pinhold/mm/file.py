@@ -41,8 +41,21 @@ def file_put(m: State, file: int) -> None:
         if page != NO_PAGE:
             m.cache_page[slot] = NO_PAGE
             folio_put(m, page_folio(m, page))
+    if m.file_reserve[file]:
+        m.hugetlb_reserved[0 if m.file_order[file] == m.bits else 1] -= hweight(m.file_reserve[file])
+        m.file_reserve[file] = 0
     m.file_kind[file] = 0
     m.file_order[file] = 0
+
+
+@kernel
+def hweight(bits: int) -> int:
+    """The number of bits set in a reserve (a bit per huge page that is reserved and not yet allocated)."""
+    count = 0
+    while bits:
+        bits &= bits - 1
+        count += 1
+    return count
 
 
 @kernel

@@ -170,7 +170,8 @@ def copy_next(m: State, act: int, vma: int, child: int) -> int:
 
 @kernel
 def vma_needs_copy(m: State, vma: int) -> bool:
-    if m.vma_anon[vma] or m.vma_flags[vma] & VM_HUGETLB:
+    """Whether fork() has anything to copy.  hugetlb: always, until bcd51a3c679d (6.0) made it as lazy as the rest."""
+    if m.vma_anon[vma] or (m.vma_flags[vma] & VM_HUGETLB and not m.rule_fork_copies_hugetlb_files):
         return True
     decided(m, FORK_SKIPS_VMA)
     return False
@@ -180,15 +181,17 @@ def vma_needs_copy(m: State, vma: int) -> bool:
 def must_copy_pinned(m: State, vma: int, page: int) -> bool:
     """Whether fork must not share this page because it may be pinned.
 
-    70e806e4e645 (5.9): any page of a COW mapping; fb3d824d1a46 (5.19): exclusive anonymous pages, since no other can be
-    reliably pinned.  Linux: folio_needs_cow_for_dma().
+    70e806e4e645 (5.9): any page of a COW mapping; 5.10.154: anonymous ones only; fb3d824d1a46 (5.19): exclusive ones,
+    since no other can be reliably pinned.  Linux: folio_needs_cow_for_dma().
     """
     mm = vma // m.vmas_per_mm
     if not m.mm_has_pinned[mm] or not is_cow_mapping(m.vma_flags[vma]):
         return False
     if m.rule_fork_copies_pinned == 0:
         return False
-    if m.rule_fork_copies_pinned == 2 and not page_anon_exclusive(m, page):
+    if m.rule_fork_copies_pinned == 2 and not folio_test_anon(m, page_folio(m, page)):
+        return False
+    if m.rule_fork_copies_pinned == 3 and not page_anon_exclusive(m, page):
         return False
     return folio_maybe_dma_pinned(m, page_folio(m, page))
 
@@ -294,7 +297,7 @@ def copy_hugetlb(m: State, vma: int, dst_vma: int, addr: int) -> int:
     if folio_test_anon(m, folio):
         if m.rule_fork_copies_pinned_hugetlb and must_copy_pinned(m, vma, page):
             decided(m, FORK_COPIES_PINNED)
-            new = alloc_hugetlb_folio(m, m.vma_order[vma], NO_VMA, 1)
+            new = alloc_hugetlb_folio(m, m.vma_order[vma], NO_VMA, 0, 1)
             if new == NO_PAGE:
                 return -ENOMEM
             folio_copy(m, page, new, 1)
@@ -302,6 +305,8 @@ def copy_hugetlb(m: State, vma: int, dst_vma: int, addr: int) -> int:
             set_page_anon_exclusive(m, new)
             folio_add_rmap_entire(m, child, page_folio(m, new))
             m.pte[dst] = hugetlb_entry(m, dst_vma, new, 1)
+            if m.rule_fork_hugetlb_copy_writable == 0:
+                m.pte[dst] |= PTE_RW | PTE_DIRTY
             return 0
         decided(m, FORK_SHARES)
         clear_page_anon_exclusive(m, page)

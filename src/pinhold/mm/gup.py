@@ -88,7 +88,7 @@ INTERNAL_FLAGS = (
     FOLL_TOUCH | FOLL_TRIED | FOLL_REMOTE | FOLL_PIN | FOLL_FAST_ONLY | FOLL_UNLOCKABLE | FOLL_MADV_POPULATE
 )
 FAST_FLAGS = FOLL_WRITE | FOLL_LONGTERM | FOLL_FORCE | FOLL_PIN | FOLL_GET | FOLL_FAST_ONLY
-FAST_FLAGS_SINCE_6_2 = FAST_FLAGS | FOLL_NOFAULT | FOLL_PCI_P2PDMA | FOLL_HONOR_NUMA_FAULT
+FAST_FLAGS_SINCE_6_3 = FAST_FLAGS | FOLL_NOFAULT | FOLL_PCI_P2PDMA | FOLL_HONOR_NUMA_FAULT
 
 GUP_LOCK, GUP_PAGE, GUP_FAULTED = 0, 1, 2
 
@@ -104,11 +104,13 @@ def is_valid_gup_args(m: State, api: int, flags: int) -> int:
     """
     fast = api in (GET_USER_PAGES_FAST, PIN_USER_PAGES_FAST)
     pin = api in (PIN_USER_PAGES, PIN_USER_PAGES_FAST)
-    known = FAST_FLAGS_SINCE_6_2
-    if m.rule_gup_args == 0:
-        known = FAST_FLAGS | (0 if m.rule_gup_unshares == UNSHARE_NONE else FOLL_NOFAULT)
+    known = FAST_FLAGS
+    if m.rule_gup_args == 1:
+        known = FAST_FLAGS | FOLL_NOFAULT
+    elif m.rule_gup_args == 2:
+        known = FAST_FLAGS_SINCE_6_3
     bad = fast and flags & ~known != 0
-    if m.rule_gup_args:
+    if m.rule_gup_args == 2:
         bad = bad or flags & INTERNAL_FLAGS != 0 or (pin and flags & FOLL_GET != 0)
         bad = bad or (not pin and flags & FOLL_LONGTERM != 0)
         bad = bad or flags & (FOLL_LONGTERM | FOLL_PCI_P2PDMA) == FOLL_LONGTERM | FOLL_PCI_P2PDMA
@@ -119,7 +121,7 @@ def is_valid_gup_args(m: State, api: int, flags: int) -> int:
     if not bad:
         return 0
     decided(m, GUP_ARGS_INVALID)
-    return NO_PAGES if m.rule_gup_args and api == PIN_USER_PAGES else -EINVAL
+    return NO_PAGES if m.rule_gup_args == 2 and api == PIN_USER_PAGES else -EINVAL
 
 
 @kernel
@@ -249,10 +251,10 @@ def follow_entry(m: State, vma: int, addr: int, flags: int) -> int:
     page = pte_pfn(entry) + (addr & (level_pages(m, level) - 1))
     if not entry & PTE_PRESENT and not flags & FOLL_FORCE:
         return -ENOENT
-    if flags & FOLL_DUMP and (entry & PTE_SPECIAL or is_huge_zero_page(m, page)):
-        return -EFAULT  # core dumps leave the zero pages out
     if flags & FOLL_WRITE and not can_follow_write(m, vma, flags, entry, page):
         return -ENOENT
+    if flags & FOLL_DUMP and (entry & PTE_SPECIAL or is_huge_zero_page(m, page)):
+        return -EFAULT  # core dumps leave the zero pages out
     if not entry & PTE_RW and gup_must_unshare(m, vma, flags, page):
         return -EMLINK
     return slot
@@ -297,7 +299,7 @@ def gup_slow(m: State, task: int) -> int:
     left = m.batch
     while left > 0 and m.act_addr[act] < m.act_end[act]:
         vma = find_vma(m, mm, m.act_addr[act])
-        err = -EFAULT if vma == NO_VMA else check_vma_flags(m, vma, m.act_flags[act])
+        err = check_vma(m, vma, m.act_flags[act])
         if err == 0:
             slot = follow_entry(m, vma, m.act_addr[act], m.act_flags[act])
             if slot in (-ENOENT, -EMLINK) and not m.act_flags[act] & FOLL_NOFAULT:
@@ -314,6 +316,16 @@ def gup_slow(m: State, task: int) -> int:
         return AGAIN
     mmap_read_unlock(m, mm)
     return finish(m, task, 0)
+
+
+@kernel
+def check_vma(m: State, vma: int, flags: int) -> int:
+    """check_vma_flags(), and what a hole gives; MADV_POPULATE_* has its own errnos for both."""
+    if flags & FOLL_MADV_POPULATE:
+        if vma == NO_VMA:
+            return -ENOMEM
+        return -EINVAL if check_vma_flags(m, vma, flags) else 0
+    return -EFAULT if vma == NO_VMA else check_vma_flags(m, vma, flags)
 
 
 @kernel

@@ -132,7 +132,7 @@ def huge_install(m: State, act: int) -> int:
     entry = mk_pte(new, vm_page_prot(m, vma) | PTE_PSE | PTE_ACCESSED)
     m.pte[slot] = maybe_mkwrite(m, vma, pte_mkdirty(m, entry))
     folio_add_lru(m, new)
-    return FAULT_WROTE if m.act_flags[act] & FAULT_FLAG_WRITE else FAULT_DONE
+    return FAULT_DONE
 
 
 @kernel

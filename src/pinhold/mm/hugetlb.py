@@ -7,7 +7,7 @@ release: harmless FOLL_GET references must not make the owner run out of pages.
 
 from __future__ import annotations
 
-from pinhold.mm.file import cache_add, cache_lookup
+from pinhold.mm.file import cache_add, cache_lookup, hweight
 from pinhold.mm.flags import (
     EFAULT,
     ENOMEM,
@@ -42,11 +42,13 @@ from pinhold.mm.sites import (
     HUGETLB_UNMAP_CHILDREN,
     HUGETLB_WP_COPY,
     HUGETLB_WP_REUSE_MAPCOUNT,
-    UNSHARE_NOT_ANON,
     decided,
 )
 from pinhold.mm.state import State
 from pinhold.mm.vma import find_vma, vm_page_prot
+
+RESV_OWNER, RESV_UNMAPPED = 1, 2
+"""What a private mapping is (vma_reserve_owner): the one that reserved, or a child's from which a page was taken."""
 
 
 @kernel
@@ -62,41 +64,74 @@ def hugetlb_level(m: State, order: int) -> int:
 
 @kernel
 def hugetlb_reserve(m: State, vma: int) -> int:
-    """Reserve a page per unit for a fresh private mapping.  0, or -ENOMEM.  Linux: hugetlb_reserve_pages()."""
+    """Reserve pages for a fresh mapping.  0, or -ENOMEM.  Linux: hugetlb_reserve_pages().
+
+    Private: one per unit, the mapping's own (a bit per unit in vma_reserve).  Shared: one per page that the file
+    neither has nor has reserved before (a bit per page in file_reserve).
+    """
     hstate = hstate_of(m, m.vma_order[vma])
     units = (m.vma_end[vma] - m.vma_start[vma]) >> m.vma_order[vma]
-    if m.hugetlb_free[hstate] - m.hugetlb_reserved[hstate] < units:
+    file = m.vma_file[vma]
+    if units > m.nr_hugetlb:
         return -ENOMEM
-    m.hugetlb_reserved[hstate] += units
-    m.vma_reserve[vma] = units
-    m.vma_reserve_owner[vma] = 1
+    reserve = (1 << units) - 1
+    if m.vma_flags[vma] & VM_SHARED:
+        reserve &= ~m.file_reserve[file]
+        for index in range(units):
+            if cache_lookup(m, file, index) != NO_PAGE:
+                reserve &= ~(1 << index)
+    if m.hugetlb_free[hstate] - m.hugetlb_reserved[hstate] < hweight(reserve):
+        return -ENOMEM
+    m.hugetlb_reserved[hstate] += hweight(reserve)
+    if m.vma_flags[vma] & VM_SHARED:
+        m.file_reserve[file] |= reserve
+    else:
+        m.vma_reserve[vma] = reserve
+        m.vma_reserve_owner[vma] = RESV_OWNER
     return 0
+
+
+@kernel
+def hugetlb_reserved_here(m: State, vma: int, addr: int) -> bool:
+    """Whether the mapping, or its file, still has a reserved page for this address.  Linux: vma_needs_reservation()."""
+    if m.vma_flags[vma] & VM_SHARED:
+        return (m.file_reserve[m.vma_file[vma]] >> hugetlb_file_index(m, vma, addr)) & 1 != 0
+    return (m.vma_reserve[vma] >> ((addr - m.vma_start[vma]) >> m.vma_order[vma])) & 1 != 0
+
+
+@kernel
+def hugetlb_use_reserve(m: State, vma: int, addr: int) -> None:
+    """The reserved page for this address is allocated.  Linux: vma_commit_reservation()."""
+    m.hugetlb_reserved[hstate_of(m, m.vma_order[vma])] -= 1
+    if m.vma_flags[vma] & VM_SHARED:
+        m.file_reserve[m.vma_file[vma]] &= ~(1 << hugetlb_file_index(m, vma, addr))
+    else:
+        m.vma_reserve[vma] &= ~(1 << ((addr - m.vma_start[vma]) >> m.vma_order[vma]))
 
 
 @kernel
 def hugetlb_unreserve(m: State, vma: int) -> None:
     """Give back what is left of the reserve.  Linux: hugetlb_vm_op_close()."""
-    m.hugetlb_reserved[hstate_of(m, m.vma_order[vma])] -= m.vma_reserve[vma]
+    m.hugetlb_reserved[hstate_of(m, m.vma_order[vma])] -= hweight(m.vma_reserve[vma])
     m.vma_reserve[vma] = 0
     m.vma_reserve_owner[vma] = 0
 
 
 @kernel
-def alloc_hugetlb_folio(m: State, order: int, vma: int, avoid_reserve: int) -> int:
+def alloc_hugetlb_folio(m: State, order: int, vma: int, addr: int, avoid_reserve: int) -> int:
     """A huge page from the pool, of content 0 and with one reference; NO_PAGE where there is none for this VMA.
 
     vma NO_VMA: for a file, outside all reserves.  Linux: alloc_hugetlb_folio(), dequeue_hugetlb_folio_vma().
     """
     hstate = hstate_of(m, order)
-    use_reserve = vma != NO_VMA and not avoid_reserve and m.vma_reserve[vma] > 0
+    use_reserve = vma != NO_VMA and not avoid_reserve and hugetlb_reserved_here(m, vma, addr)
     if not use_reserve and m.hugetlb_free[hstate] - m.hugetlb_reserved[hstate] <= 0:
         return NO_PAGE
     for folio in range(m.nr_pages, m.nr_pages + m.nr_hugetlb):
         if m.folio_refcount[folio] == 0:
             m.hugetlb_free[hstate] -= 1
             if use_reserve:
-                m.hugetlb_reserved[hstate] -= 1
-                m.vma_reserve[vma] -= 1
+                hugetlb_use_reserve(m, vma, addr)
             m.folio_refcount[folio] = 1
             m.folio_order[folio] = order
             m.folio_flags[folio] = FOLIO_HUGETLB
@@ -135,12 +170,15 @@ def hugetlb_file_index(m: State, vma: int, addr: int) -> int:
 def hugetlb_no_page(m: State, act: int, vma: int, slot: int) -> int:
     """Nothing mapped: the file's page if it is cached; else a new page, the file's if shared, anonymous if private.
 
-    There is no zero page: a private read fault allocates.  A private write goes on to copy the file's page.
+    There is no zero page: a private read fault allocates.  A private write goes on to copy the file's page.  A child
+    whose page the owner took back (unmap_ref_private) is killed rather than shown a page of zeros.
     """
+    if m.vma_reserve_owner[vma] == RESV_UNMAPPED:
+        return -EFAULT
     index = hugetlb_file_index(m, vma, m.act_addr[act])
     page = cache_lookup(m, m.vma_file[vma], index)
     if page == NO_PAGE:
-        page = alloc_hugetlb_folio(m, m.vma_order[vma], vma, 0)
+        page = alloc_hugetlb_folio(m, m.vma_order[vma], vma, m.act_addr[act], 0)
         if page == NO_PAGE:
             return -EFAULT
         if not m.vma_flags[vma] & VM_SHARED:
@@ -184,9 +222,6 @@ def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
             m.pte[slot] = pte_mkdirty(m, entry) | PTE_RW
         return FAULT_DONE
     anon = folio_test_anon(m, folio)
-    if unshare and not anon and m.rule_unshare_breaks < 2:
-        decided(m, UNSHARE_NOT_ANON)
-        return FAULT_DONE
     if anon and folio_mapcount(m, folio) == 1:
         decided(m, HUGETLB_WP_REUSE_MAPCOUNT)
         set_page_anon_exclusive(m, pte_pfn(entry))
@@ -195,8 +230,8 @@ def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
         m.pte[slot] = hugetlb_writable(m, vma, entry)
         return FAULT_WROTE
     decided(m, HUGETLB_WP_COPY)
-    outside_reserve = m.vma_reserve_owner[vma] and anon
-    new = alloc_hugetlb_folio(m, m.vma_order[vma], vma, outside_reserve)
+    outside_reserve = m.vma_reserve_owner[vma] == RESV_OWNER and anon
+    new = alloc_hugetlb_folio(m, m.vma_order[vma], vma, m.act_addr[act], outside_reserve)
     if new == NO_PAGE and outside_reserve:
         unmap_ref_private(m, vma, m.act_addr[act], folio)
         return FAULT_DONE
@@ -263,22 +298,33 @@ def unmap_ref_private(m: State, vma: int, addr: int, folio: int) -> None:
     for other in range(len(m.vma_end)):
         if other == vma or m.vma_end[other] == 0 or m.vma_file[other] != m.vma_file[vma]:
             continue
-        if m.vma_file[other] == NO_FILE or m.vma_flags[other] & VM_SHARED or m.vma_reserve_owner[other]:
+        if m.vma_file[other] == NO_FILE or m.vma_flags[other] & VM_SHARED or m.vma_reserve_owner[other] == RESV_OWNER:
             continue
         at = m.vma_start[other] + (index << m.vma_order[other]) - m.vma_pgoff[other]
-        mm = other // m.vmas_per_mm
-        slot = pt_walk(m, mm, at, hugetlb_level(m, m.vma_order[other]))
+        if not m.vma_start[other] <= at < m.vma_end[other]:
+            continue
+        slot = pt_walk(m, other // m.vmas_per_mm, at, hugetlb_level(m, m.vma_order[other]))
         if slot >= 0 and m.pte[slot] and page_folio(m, pte_pfn(m.pte[slot])) == folio:
-            zap_hugetlb(m, mm, slot)
+            m.vma_reserve_owner[other] = RESV_UNMAPPED
+            zap_hugetlb(m, other, at, slot)
 
 
 @kernel
-def zap_hugetlb(m: State, mm: int, slot: int) -> None:
-    """Remove one hugetlb mapping and its reference."""
+def zap_hugetlb(m: State, vma: int, addr: int, slot: int) -> None:
+    """Remove one hugetlb mapping and its reference.
+
+    Since df7a6d1f6405 (6.9) an owner whose anonymous page goes back to the pool has its place reserved again.
+    Linux: __unmap_hugepage_range().
+    """
     folio = page_folio(m, pte_pfn(m.pte[slot]))
     m.pte[slot] = 0
-    folio_remove_rmap_entire(m, mm, folio)
+    folio_remove_rmap_entire(m, vma // m.vmas_per_mm, folio)
+    restore = m.rule_hugetlb_restores_reserve and m.vma_reserve_owner[vma] == RESV_OWNER
+    restore = restore and folio_test_anon(m, folio) and m.folio_refcount[folio] == 1
     folio_put(m, folio)
+    if restore and not hugetlb_reserved_here(m, vma, addr):
+        m.hugetlb_reserved[hstate_of(m, m.vma_order[vma])] += 1
+        m.vma_reserve[vma] |= 1 << ((addr - m.vma_start[vma]) >> m.vma_order[vma])
 
 
 @kernel
@@ -290,7 +336,7 @@ def hugetlb_content(m: State, page: int) -> int:
 @kernel
 def hugetlb_fill_file(m: State, file: int, index: int) -> int:
     """fallocate(): give the file a page of zeros.  0, or -ENOMEM.  Linux: hugetlbfs_fallocate()."""
-    page = alloc_hugetlb_folio(m, m.file_order[file], NO_VMA, 1)
+    page = alloc_hugetlb_folio(m, m.file_order[file], NO_VMA, 0, 1)
     if page == NO_PAGE:
         return -ENOMEM
     cache_add(m, file, index, page)

@@ -8,6 +8,7 @@ ever.
 
 from __future__ import annotations
 
+from pinhold.mm.file import hweight
 from pinhold.mm.flags import (
     FOLIO_LOCKED,
     FOLIO_LRU_BATCH,
@@ -236,7 +237,9 @@ def check_swap(m: State) -> int:
 def check_hugetlb(m: State) -> int:
     reserved = 0
     for vma in range(len(m.vma_end)):
-        reserved += m.vma_reserve[vma]
+        reserved += hweight(m.vma_reserve[vma])
+    for file in range(len(m.file_reserve)):
+        reserved += hweight(m.file_reserve[file])
     if reserved != m.hugetlb_reserved[0] + m.hugetlb_reserved[1]:
         return BAD_HUGETLB_RESERVE
     free = m.hugetlb_free[0] + m.hugetlb_free[1]

@@ -4,18 +4,14 @@ from __future__ import annotations
 
 from pinhold.mm.flags import (
     BLOCKED,
-    EFAULT,
     EINVAL,
     ENOMEM,
+    FOLL_MADV_POPULATE,
     FOLL_WRITE,
     NO_PAGE,
-    NO_VMA,
     VM_DONTCOPY,
     VM_HUGEPAGE,
-    VM_HUGETLB,
     VM_NOHUGEPAGE,
-    VM_READ,
-    VM_WRITE,
 )
 from pinhold.mm.folio import lru_add_drain
 from pinhold.mm.kernel import kernel
@@ -33,7 +29,7 @@ from pinhold.mm.task import (
     mmap_write_lock,
     mmap_write_unlock,
 )
-from pinhold.mm.vma import find_vma, range_mapped, vma_is_hugetlb
+from pinhold.mm.vma import mapped_end, vma_is_hugetlb
 from pinhold.mm.zap import zap_page_range
 
 (
@@ -47,31 +43,34 @@ from pinhold.mm.zap import zap_page_range
     MADV_DOFORK,
 ) = range(8)
 
-MADVISE_START, MADVISE_POPULATED = 0, 1
+MADVISE_START, MADVISE_POPULATED, MADVISE_PAGED_OUT = 0, 1, 2
 
 
 @kernel
 def madvise(m: State, task: int) -> int:
-    """madvise() of [act_addr, act_end) with the advice in act_flags.  0, or a negative errno."""
+    """madvise() of [act_addr, act_end) with the advice in act_flags.  0, or a negative errno.
+
+    Holes are passed over, and told at the end (ENOMEM); populating stops at the first.
+    """
     act = current(m, task)
     mm = m.act_mm[act]
     start = m.act_addr[act]
     end = m.act_end[act]
     advice = m.act_flags[act]
+    hole = -ENOMEM if mapped_end(m, mm, start, end) < end else 0
     if m.act_pc[act] == MADVISE_POPULATED:
         lru_add_drain(m)
-        result = m.task_result[task]
-        return finish(m, task, -EINVAL if result == -EFAULT else result)
-    if not range_mapped(m, mm, start, end):
-        return finish(m, task, -ENOMEM)
+        return finish(m, task, m.task_result[task])
+    if m.act_pc[act] == MADVISE_PAGED_OUT:
+        return finish(m, task, m.task_result[task] if m.task_result[task] else hole)
     if advice == MADV_DONTNEED:
         if mmap_read_lock(m, mm) == BLOCKED:
             return BLOCKED
         err = madvise_dontneed(m, mm, start, end)
         mmap_read_unlock(m, mm)
-        return finish(m, task, err)
+        return finish(m, task, err if err else hole)
     if advice == MADV_PAGEOUT:
-        m.act_pc[act] = MADVISE_POPULATED
+        m.act_pc[act] = MADVISE_PAGED_OUT
         return call(m, task, FN_PAGEOUT, mm, start, end, 0, 0)
     if advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
         return madvise_populate(m, task, act)
@@ -79,7 +78,7 @@ def madvise(m: State, task: int) -> int:
         return BLOCKED
     err = madvise_vma_flags(m, mm, start, end, advice)
     mmap_write_unlock(m, mm)
-    return finish(m, task, err)
+    return finish(m, task, err if err else hole)
 
 
 @kernel
@@ -109,17 +108,8 @@ def madvise_populate(m: State, task: int, act: int) -> int:
     """Fault every page in by a GUP that keeps nothing.  Linux: madvise_populate(), 4ca9b3859dac (5.14)."""
     if not m.rule_madv_populate:
         return finish(m, task, -EINVAL)
-    write = m.act_flags[act] == MADV_POPULATE_WRITE
-    addr = m.act_addr[act]
-    while addr < m.act_end[act]:
-        vma = find_vma(m, m.act_mm[act], addr)
-        if vma == NO_VMA:
-            return finish(m, task, -ENOMEM)
-        if not m.vma_flags[vma] & (VM_WRITE if write else VM_READ | VM_WRITE):
-            return finish(m, task, -EINVAL)
-        addr = m.vma_end[vma]
     m.act_pc[act] = MADVISE_POPULATED
-    flags = FOLL_WRITE if write else 0
+    flags = FOLL_MADV_POPULATE | (FOLL_WRITE if m.act_flags[act] == MADV_POPULATE_WRITE else 0)
     return call(m, task, FN_GUP_SLOW, m.act_mm[act], m.act_addr[act], m.act_end[act], flags, NO_PAGE)
 
 
@@ -132,9 +122,7 @@ def madvise_vma_flags(m: State, mm: int, start: int, end: int, advice: int) -> i
         if err or m.vma_start[vma] < start or m.vma_end[vma] > end or m.vma_end[vma] == 0:
             continue
         flags = m.vma_flags[vma]
-        if advice in (MADV_HUGEPAGE, MADV_NOHUGEPAGE) and flags & VM_HUGETLB:
-            err = -EINVAL
-        elif advice == MADV_HUGEPAGE:
+        if advice == MADV_HUGEPAGE:
             flags = flags & ~VM_NOHUGEPAGE | VM_HUGEPAGE
         elif advice == MADV_NOHUGEPAGE:
             flags = flags & ~VM_HUGEPAGE | VM_NOHUGEPAGE

@@ -21,6 +21,7 @@ from pinhold.mm.flags import (
     FAULT_WROTE,
     FOLIO_LOCKED,
     FOLIO_LRU_BATCH,
+    FOLIO_MMS_SHARED,
     NO_PAGE,
     NO_VMA,
     PTE_ACCESSED,
@@ -49,7 +50,7 @@ from pinhold.mm.folio import (
 from pinhold.mm.huge_memory import do_huge_pmd_anonymous_page, do_huge_pmd_wp_page, huge_install, thp_suitable
 from pinhold.mm.hugetlb import hugetlb_fault, hugetlb_install
 from pinhold.mm.kernel import kernel
-from pinhold.mm.pgtable import mk_pte, pt_alloc, pt_walk, pte_mkdirty, pte_pfn, pte_present, pte_special
+from pinhold.mm.pgtable import level_pages, mk_pte, pt_alloc, pt_walk, pte_mkdirty, pte_pfn, pte_present, pte_special
 from pinhold.mm.rmap import (
     folio_add_rmap_pte,
     folio_mapcount,
@@ -75,7 +76,7 @@ from pinhold.mm.sites import (
     decided,
 )
 from pinhold.mm.state import State
-from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_free
+from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, free_swap_cache, swap_free
 from pinhold.mm.task import current, finish, goto
 from pinhold.mm.vma import (
     find_vma,
@@ -249,9 +250,8 @@ def do_fault(m: State, task: int, act: int, vma: int, slot: int) -> int:
 def do_fault_around(m: State, act: int, vma: int) -> None:
     """A read fault also maps the cached neighbours in its window.  Linux: do_fault_around(), filemap_map_pages()."""
     mm = m.act_mm[act]
-    first = m.act_addr[act] & ~(m.fault_around - 1)
-    start = max(first, m.vma_start[vma])
-    end = min(first + m.fault_around, m.vma_end[vma])
+    start = max(m.act_addr[act] & ~(m.fault_around - 1), m.vma_start[vma])
+    end = min(start + m.fault_around, m.vma_end[vma], (start // level_pages(m, 1) + 1) * level_pages(m, 1))
     for addr in range(start, end):
         slot = pt_walk(m, mm, addr, 0)
         page = cache_lookup(m, m.vma_file[vma], m.vma_pgoff[vma] + addr - m.vma_start[vma])
@@ -341,13 +341,12 @@ def wp_can_reuse_anon_folio(m: State, folio: int, page: int) -> bool:
 @kernel
 def wp_can_reuse_large_anon_folio(m: State, folio: int) -> bool:
     """A PTE-mapped large folio: if at least two of its pages are mapped, all mappings are this process's and there is
-    no other reference.  Linux: __wp_can_reuse_large_anon_folio(), 1da190f4d0a6 (6.15); 6.7 to 6.14 never reuse
+    no other reference.  Linux: __wp_can_reuse_large_anon_folio(), 1da190f4d0a6 (6.15); 6.9 to 6.14 never reuse
     one."""
     if m.rule_wp_reuse_large < 2 or folio_mapcount(m, folio) <= 1:
         return False
-    if m.folio_mm_id_mapcount[2 * folio] != folio_mapcount(m, folio):
-        if m.folio_mm_id_mapcount[2 * folio + 1] != folio_mapcount(m, folio):
-            return False
+    if m.folio_flags[folio] & FOLIO_MMS_SHARED:
+        return False
     if folio_mapcount(m, folio) != m.folio_refcount[folio]:
         return False
     decided(m, WP_REUSE_LARGE)
@@ -403,9 +402,10 @@ def fault_install(m: State, task: int, act: int) -> int:
     m.pte[slot] = entry
     folio_add_lru(m, new)
     if pte_present(old) and not pte_special(old):
+        free_swap_cache(m, page_folio(m, pte_pfn(old)))
         folio_put(m, page_folio(m, pte_pfn(old)))
     put_source(m, act)
-    return finish(m, task, FAULT_WROTE if wrote else FAULT_DONE)
+    return finish(m, task, FAULT_WROTE if wrote and old else FAULT_DONE)
 
 
 @kernel

@@ -45,7 +45,7 @@ def mmap_region(m: State, mm: int, start: int, end: int, flags: int, file: int, 
     m.vma_flags[vma] = flags
     m.vma_file[vma] = file
     m.vma_order[vma] = order
-    if flags & (VM_HUGETLB | VM_SHARED) == VM_HUGETLB and hugetlb_reserve(m, vma) < 0:
+    if flags & VM_HUGETLB and hugetlb_reserve(m, vma) < 0:
         vma_free(m, vma)
         return -ENOMEM
     if file != NO_FILE:
@@ -75,9 +75,9 @@ def vma_split(m: State, mm: int, addr: int) -> int:
     m.vma_pgoff[upper] += addr - m.vma_start[vma]
     m.vma_end[vma] = addr
     if m.vma_flags[vma] & VM_HUGETLB:
-        moved = min((m.vma_end[upper] - addr) >> m.vma_order[vma], m.vma_reserve[vma])
-        m.vma_reserve[vma] -= moved
-        m.vma_reserve[upper] = moved
+        units = (addr - m.vma_start[vma]) >> m.vma_order[vma]
+        m.vma_reserve[upper] = m.vma_reserve[vma] >> units
+        m.vma_reserve[vma] &= (1 << units) - 1
         m.vma_reserve_owner[upper] = m.vma_reserve_owner[vma]
     return 0
 

@@ -24,7 +24,7 @@ from pinhold.mm.rmap import page_anon_exclusive
 from pinhold.mm.sites import MPROTECT_STAYS_READ_ONLY, MPROTECT_UPGRADES, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_write_lock, mmap_write_unlock
-from pinhold.mm.vma import range_mapped, vm_page_prot, vma_is_hugetlb, vma_soft_dirty_enabled, vma_wants_writenotify
+from pinhold.mm.vma import mapped_end, vm_page_prot, vma_is_hugetlb, vma_soft_dirty_enabled, vma_wants_writenotify
 
 
 @kernel
@@ -41,16 +41,16 @@ def mprotect(m: State, task: int) -> int:
 
 @kernel
 def mprotect_locked(m: State, mm: int, start: int, end: int, prot: int) -> int:
-    if not range_mapped(m, mm, start, end):
-        return -ENOMEM
-    err = vma_split_range(m, mm, start, end)
+    """The work of mprotect(): as far as the first hole.  0, or a negative errno."""
+    hole = mapped_end(m, mm, start, end)
+    err = vma_split_range(m, mm, start, hole)
     first = mm * m.vmas_per_mm
     for vma in range(first, first + m.vmas_per_mm):
-        inside = m.vma_start[vma] >= start and 0 < m.vma_end[vma] <= end
+        inside = m.vma_start[vma] >= start and 0 < m.vma_end[vma] <= hole
         if err == 0 and inside and m.vma_flags[vma] & (VM_READ | VM_WRITE) != prot:
             m.vma_flags[vma] = m.vma_flags[vma] & ~(VM_READ | VM_WRITE) | prot
             err = change_protection(m, mm, vma)
-    return err
+    return -ENOMEM if err == 0 and hole < end else err
 
 
 @kernel
@@ -105,8 +105,8 @@ def change_entry(m: State, vma: int, slot: int, level: int) -> None:
 def can_change_writable(m: State, vma: int, entry: int, level: int) -> bool:
     """Whether the entry may be made writable without a fault.
 
-    Private: an exclusive anonymous page, since 64fe24a3e05e (6.1) if dirty and mapped by a PTE, since 7ea7e333842e and
-    96a9c287e25d (6.2) any.  Shared: where the write has been noticed before (dirty).
+    Private: an exclusive anonymous page, since 64fe24a3e05e (6.0) if dirty and mapped by a PTE, since 7ea7e333842e
+    (6.2) any.  Shared: where the write has been noticed before (dirty).
     Linux: can_change_pte_writable(), can_change_pmd_writable().
     """
     if not entry & PTE_PRESENT or (vma_soft_dirty_enabled(m, vma) and not entry & PTE_SOFT_DIRTY):

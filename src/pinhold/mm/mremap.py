@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from pinhold.mm.flags import BLOCKED, EFAULT, EINVAL, ENOMEM, NO_VMA, PTE_PSE, PTE_SOFT_DIRTY, SWP_SOFT_DIRTY
+from pinhold.mm.flags import (
+    BLOCKED,
+    EFAULT,
+    EINVAL,
+    ENOMEM,
+    NO_FILE,
+    NO_VMA,
+    PTE_PSE,
+    PTE_SOFT_DIRTY,
+    SWP_SOFT_DIRTY,
+    VM_SOFTDIRTY,
+)
 from pinhold.mm.huge_memory import split_huge_pmd, split_huge_range
 from pinhold.mm.hugetlb import hugetlb_level
 from pinhold.mm.kernel import kernel
@@ -17,27 +28,71 @@ from pinhold.mm.zap import munmap_locked
 
 @kernel
 def mremap(m: State, task: int) -> int:
-    """Move [act_addr, act_end), which has to lie in one VMA, to act_arg; what is mapped there goes."""
+    """Move [act_addr, act_end) to act_arg; what is mapped there goes."""
     act = current(m, task)
     mm = m.act_mm[act]
     if gup_fast_running(m, mm) or mmap_write_lock(m, mm) == BLOCKED:
         return BLOCKED
-    err = move_vma(m, mm, m.act_addr[act], m.act_end[act], m.act_arg[act])
+    err = remap_move(m, mm, m.act_addr[act], m.act_end[act], m.act_arg[act])
     mmap_write_unlock(m, mm)
     return finish(m, task, err)
 
 
 @kernel
-def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
-    """The work of mremap().  0, or a negative errno.  hugetlb can be moved since 550a7d60bd5e (5.16)."""
+def remap_move(m: State, mm: int, start: int, end: int, to: int) -> int:
+    """The work of mremap().  0, or a negative errno.
+
+    hugetlb can be moved since 550a7d60bd5e (5.16).  The range lies in one VMA; since 6.17 in several, not of hugetlb,
+    with holes between them if need be.  Parts that the kernel would have merged to one VMA count as one.
+    """
     vma = find_vma(m, mm, start)
-    if vma == NO_VMA or end > m.vma_end[vma]:
+    if vma == NO_VMA:
         return -EFAULT
-    if to < end and start < to + end - start:
-        return -EINVAL
     if vma_is_hugetlb(m, vma):
         if not m.rule_mremap_hugetlb or (start | end | to) % (1 << m.vma_order[vma]):
             return -EINVAL
+    if to < end and start < to + end - start:
+        return -EINVAL
+    if end > m.vma_end[vma]:
+        if not m.rule_mremap_several_vmas and merged_end(m, mm, vma) < end:
+            return -EFAULT
+        if vma_is_hugetlb(m, vma):
+            return -EFAULT
+    addr = start
+    while addr < end:
+        vma = find_vma(m, mm, addr)
+        if vma == NO_VMA:
+            addr += 1
+            continue
+        stop = min(end, m.vma_end[vma])
+        if addr > start and vma_is_hugetlb(m, vma):
+            return -EFAULT
+        err = move_vma(m, mm, addr, stop, to + addr - start)
+        if err:
+            return err
+        addr = stop
+    return 0
+
+
+@kernel
+def merged_end(m: State, mm: int, vma: int) -> int:
+    """The end of the VMA if VMAs that differ in nothing but their place were merged.  Linux: vma_merge()."""
+    end = m.vma_end[vma]
+    upper = find_vma(m, mm, end)
+    while upper != NO_VMA and not vma_is_hugetlb(m, vma):
+        differ = (m.vma_flags[vma] ^ m.vma_flags[upper]) & ~VM_SOFTDIRTY
+        if differ or m.vma_file[vma] != m.vma_file[upper]:
+            return end
+        if m.vma_file[vma] != NO_FILE and m.vma_pgoff[upper] != m.vma_pgoff[vma] + end - m.vma_start[vma]:
+            return end
+        end = m.vma_end[upper]
+        upper = find_vma(m, mm, end)
+    return end
+
+
+@kernel
+def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
+    """Move [start, end), a part of one VMA.  0, or a negative errno."""
     err = munmap_locked(m, mm, to, to + end - start)
     if err == 0:
         err = vma_split_range(m, mm, start, end)

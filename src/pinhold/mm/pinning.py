@@ -45,7 +45,7 @@ def pin_start(m: State, task: int, pin: int, mm: int, addr: int, end: int, flags
 
 @kernel
 def pin_user_pages(m: State, task: int) -> int:
-    """One step of taking a pin.  Result: the number of pages held, or a negative errno and nothing held.
+    """One step of taking a pin.  Result: the number of pages held, or 0 or a negative errno and nothing held.
 
     A request that fails part of the way keeps nothing, except FOLL_GET (vmsplice), which takes what it got.
     Linux: pin_user_pages(), internal_get_user_pages_fast() / gup_fast_fallback() (mm/gup.c).
@@ -55,9 +55,12 @@ def pin_user_pages(m: State, task: int) -> int:
     mm = m.act_mm[act]
     flags = m.act_flags[act]
     if m.act_pc[act] == PIN_START:
-        err = is_valid_gup_args(m, gup_api(flags), flags & ~(FOLL_PIN | FOLL_GET | WANT_FAST))
+        own = FOLL_PIN | FOLL_GET | WANT_FAST | (FOLL_FAST_ONLY if flags & WANT_FAST else 0)
+        err = is_valid_gup_args(m, gup_api(flags), flags & ~own)
+        if err == NO_PAGES or (err and flags & FOLL_FAST_ONLY and m.rule_gup_args < 2):
+            return pin_failed(m, task, pin, 0)  # up to 6.2 *_fast_only may not return errors
         if err:
-            return pin_failed(m, task, pin, 0 if err == NO_PAGES else err)
+            return pin_failed(m, task, pin, err)
         if not memlock_charge_before(m, pin, m.act_end[act] - m.act_addr[act]):
             return pin_failed(m, task, pin, -ENOMEM)
         if flags & FOLL_PIN:
@@ -86,7 +89,7 @@ def gup_api(flags: int) -> int:
 @kernel
 def pin_taken(m: State, task: int, pin: int, err: int) -> int:
     """The walk is over: charge the user, and let go if it failed."""
-    if err < 0 and (m.pin_flags[pin] & FOLL_PIN or m.pin_count[pin] == 0):
+    if m.pin_count[pin] == 0 or (err < 0 and m.pin_flags[pin] & FOLL_PIN):
         return pin_failed(m, task, pin, err)
     if not memlock_charge_after(m, pin):
         return pin_failed(m, task, pin, -ENOMEM)

@@ -8,7 +8,7 @@ and for hugetlb it is the head page's.
 from __future__ import annotations
 
 from pinhold.mm.flags import FOLIO_ANON, FOLIO_MMS_SHARED
-from pinhold.mm.folio import folio_get, folio_nr_pages, folio_put, page_folio, page_index
+from pinhold.mm.folio import folio_get, folio_nr_pages, page_folio, page_index
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pin import folio_maybe_dma_pinned
 from pinhold.mm.sites import SHARE_REFUSED_PINNED, decided
@@ -35,7 +35,7 @@ def large_mapcount_add(m: State, folio: int, mm: int, count: int) -> None:
     """Account `count` mappings of a large folio by `mm`, in one of two slots that remember who maps it.
 
     FOLIO_MMS_SHARED: the slots cannot show that one process has all mappings.
-    Linux: folio_add_large_mapcount() with FOLIO_MM_IDS_SHARED (include/linux/rmap.h), 6ac433f8b2e5 (6.15).
+    Linux: folio_add_large_mapcount() with FOLIO_MM_IDS_SHARED (include/linux/rmap.h), 6af8cb80d3a9 (6.15).
     """
     m.folio_large_mapcount[folio] += count
     slot = large_mapcount_slot(m, folio, mm)
@@ -166,11 +166,3 @@ def map_folio_pte(m: State, mm: int, page: int) -> None:
     """A reference and a PTE mapping together."""
     folio_get(m, page_folio(m, page))
     folio_add_rmap_pte(m, mm, page)
-
-
-@kernel
-def unmap_folio_pte(m: State, mm: int, page: int) -> None:
-    """Undo map_folio_pte."""
-    folio = page_folio(m, page)
-    folio_remove_rmap_pte(m, mm, page)
-    folio_put(m, folio)

@@ -119,8 +119,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "fork_copies_pinned",
-        "Which pages that may be pinned fork() copies at once: none; any in a COW mapping; anonymous ones; exclusive anonymous"
-        " ones.",
+        "Which pages that may be pinned fork() copies at once: none; any in a COW mapping; anonymous ones; exclusive"
+        " anonymous ones.",
         "copy_present_page",
         ("none", "any", "anonymous", "exclusive"),
         (("", "none"), ("5.9", "any"), ("5.19", "exclusive")),
@@ -129,7 +129,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "fork_copies_hugetlb_files",
-        "Whether fork() copies the entries of a hugetlb mapping without anonymous pages, or leaves them to the child's faults.",
+        "Whether fork() copies the entries of a hugetlb mapping without anonymous pages, or leaves them to the child's"
+        " faults.",
         "vma_needs_copy",
         ("yes", "no"),
         (("", "yes"), ("6.0", "no")),
@@ -142,6 +143,14 @@ RULES: tuple[Rule, ...] = (
         ("no", "yes"),
         (("", "no"), ("5.12", "yes")),
         "4eae4efa2c29",
+    ),
+    Rule(
+        "fork_hugetlb_copy_writable",
+        "How fork() maps the copy of a pinned hugetlb page: writable even where the mapping is not, or as the mapping"
+        " says.",
+        "hugetlb_install_folio",
+        ("always", "vma_writable"),
+        (("", "always"), ("6.14", "vma_writable")),
     ),
     Rule(
         "write_protect_seq",
@@ -255,11 +264,11 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "gup_args",
-        "Which callers' flags GUP refuses: per entry point, or all by is_valid_gup_args (internal flags, LONGTERM"
-        " without PIN).",
+        "Which callers' flags GUP refuses: per entry point, the fast ones not knowing FOLL_NOFAULT, or knowing it; or"
+        " all by is_valid_gup_args (internal flags, LONGTERM without PIN).",
         "is_valid_gup_args",
-        ("per_entry_point", "is_valid_gup_args"),
-        (("", "per_entry_point"), ("6.3", "is_valid_gup_args")),
+        ("per_entry_point", "per_entry_point_nofault", "is_valid_gup_args"),
+        (("", "per_entry_point"), ("5.16", "per_entry_point_nofault"), ("6.3", "is_valid_gup_args")),
         "d64e2dbc33a1",
     ),
     Rule(
@@ -269,6 +278,31 @@ RULES: tuple[Rule, ...] = (
         ("allowed", "refused"),
         (("", "allowed"), ("6.5", "refused")),
         "8ac268436e6d",
+    ),
+    Rule(
+        "direct_io",
+        "How direct I/O (O_DIRECT) takes the pages of user memory: by references (FOLL_GET), or by pins.",
+        "bio_iov_iter_get_pages",
+        ("foll_get", "foll_pin"),
+        (("", "foll_get"), ("6.5", "foll_pin")),
+        "a7e689dd1c06",
+    ),
+    Rule(
+        "io_uring_gup",
+        "How io_uring pins its fixed buffers: under mmap_lock, or by GUP-fast.",
+        "io_pin_pages",
+        ("slow", "fast"),
+        (("", "slow"), ("6.10", "fast")),
+        "1943f96b3816",
+    ),
+    Rule(
+        "io_uring_files",
+        "Of which files io_uring takes pages as fixed buffers: hugetlbfs; shmem too; whatever GUP gives.",
+        "io_pin_pages",
+        ("hugetlb", "hugetlb_shmem", "any"),
+        (("", "hugetlb"), ("6.1", "hugetlb_shmem"), ("6.5", "any")),
+        "",
+        (("5.10.262", "hugetlb_shmem"),),
     ),
     Rule(
         "lru_batch",

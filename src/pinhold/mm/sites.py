@@ -82,7 +82,10 @@ class Site:
     MPROTECT_UPGRADES,
     MPROTECT_STAYS_READ_ONLY,
     SOFT_DIRTY_PINNED_KEPT,
-) = range(53)
+    DIRECT_IO_GETS,
+    DIRECT_IO_PINS,
+    IO_URING_FILE_REFUSED,
+) = range(56)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -318,6 +321,14 @@ SITES: tuple[Site, ...] = (
         "soft_dirty_skips_pinned",
         "the page may be pinned, so it stays writable",
     ),
+    Site(
+        "direct_io_gets",
+        "bio_iov_iter_get_pages",
+        "direct_io",
+        "direct I/O takes plain references, which neither fork() nor unsharing knows of",
+    ),
+    Site("direct_io_pins", "bio_iov_iter_get_pages", "direct_io", "direct I/O pins the pages"),
+    Site("io_uring_file_refused", "io_pin_pages", "io_uring_files", "io_uring takes no pages of this kind of file"),
 )
 
 

@@ -6,7 +6,7 @@ reference on its folio.  Large folios are split before they are swapped out.
 
 from __future__ import annotations
 
-from pinhold.mm.flags import FOLIO_SWAPCACHE, NO_PAGE
+from pinhold.mm.flags import FOLIO_LOCKED, FOLIO_SWAPCACHE, NO_PAGE
 from pinhold.mm.folio import folio_get, folio_put, folio_test_swapcache
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import State
@@ -58,6 +58,16 @@ def folio_free_swap(m: State, folio: int) -> bool:
         return False
     delete_from_swap_cache(m, folio)
     return True
+
+
+@kernel
+def free_swap_cache(m: State, folio: int) -> None:
+    """A mapping of the folio went: with the last one the swap cache's reference goes too.
+
+    Linux: free_swap_cache() (mm/swap_state.c), of a mapping that was zapped or copied away from.
+    """
+    if m.page_mapcount[folio] == 0 and not m.folio_flags[folio] & FOLIO_LOCKED:
+        folio_free_swap(m, folio)
 
 
 @kernel

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pinhold.mm.flags import BLOCKED, PTE_PSE, PTE_RW, PTE_SOFT_DIRTY, SWP_SOFT_DIRTY, VM_SOFTDIRTY
-from pinhold.mm.folio import folio_test_anon, page_folio
+from pinhold.mm.folio import page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pt_walk, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import folio_maybe_dma_pinned
@@ -60,9 +60,9 @@ def clear_soft_dirty(m: State, vma: int, slot: int) -> None:
     """
     entry = m.pte[slot]
     if pte_present(entry):
-        if m.rule_soft_dirty_skips_pinned and entry & PTE_RW and is_cow_mapping(m.vma_flags[vma]):
-            folio = page_folio(m, pte_pfn(entry))
-            if not pte_special(entry) and folio_test_anon(m, folio) and folio_maybe_dma_pinned(m, folio):
+        writable = entry & PTE_RW and is_cow_mapping(m.vma_flags[vma])
+        if m.rule_soft_dirty_skips_pinned and writable and m.mm_has_pinned[vma // m.vmas_per_mm]:
+            if not pte_special(entry) and folio_maybe_dma_pinned(m, page_folio(m, pte_pfn(entry))):
                 decided(m, SOFT_DIRTY_PINNED_KEPT)
                 return
         m.pte[slot] = entry & ~(PTE_RW | PTE_SOFT_DIRTY)

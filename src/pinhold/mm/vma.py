@@ -129,15 +129,15 @@ def vma_free(m: State, vma: int) -> None:
 
 
 @kernel
-def range_mapped(m: State, mm: int, start: int, end: int) -> bool:
-    """Whether VMAs cover [start, end) without a hole."""
+def mapped_end(m: State, mm: int, start: int, end: int) -> int:
+    """How far VMAs cover [start, end) without a hole."""
     addr = start
     while addr < end:
         vma = find_vma(m, mm, addr)
         if vma == NO_VMA:
-            return False
+            return addr
         addr = m.vma_end[vma]
-    return True
+    return end
 
 
 @kernel

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pinhold.mm.flags import (
     AGAIN,
     BLOCKED,
+    EINVAL,
     FOLIO_LOCKED,
     NO_PAGE,
     NO_VMA,
@@ -40,7 +41,7 @@ from pinhold.mm.rmap import (
 )
 from pinhold.mm.sites import PAGEOUT_SHARED_KEPT, SWAPOUT_PINNED_KEPT, decided
 from pinhold.mm.state import State
-from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_alloc
+from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, swap_alloc
 from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.vma import find_vma, vma_is_hugetlb
 
@@ -49,7 +50,7 @@ PAGEOUT_START, PAGEOUT_NEXT, PAGEOUT_UNMAP, PAGEOUT_WRITE = 0, 1, 2, 3
 
 @kernel
 def pageout(m: State, task: int) -> int:
-    """One step of MADV_PAGEOUT of [act_addr, act_end).  Result: 0, whatever stayed.
+    """One step of MADV_PAGEOUT of [act_addr, act_end).  Result: 0, whatever stayed, or -EINVAL at hugetlb memory.
 
     Linux: madvise_cold_or_pageout_pte_range(), reclaim_pages(), shrink_folio_list().
     """
@@ -65,9 +66,18 @@ def pageout(m: State, task: int) -> int:
         if m.act_pc[act] == PAGEOUT_NEXT and m.act_addr[act] >= m.act_end[act]:
             mmap_read_unlock(m, mm)
             return finish(m, task, 0)
+        if m.act_pc[act] == PAGEOUT_NEXT and pageout_refused(m, find_vma(m, mm, m.act_addr[act])):
+            mmap_read_unlock(m, mm)
+            return finish(m, task, -EINVAL)
         pageout_piece(m, act)
         left -= 1
     return AGAIN
+
+
+@kernel
+def pageout_refused(m: State, vma: int) -> bool:
+    """hugetlb memory is never on the LRU.  Linux: can_madv_lru_vma()."""
+    return vma != NO_VMA and vma_is_hugetlb(m, vma)
 
 
 @kernel
@@ -89,7 +99,7 @@ def pageout_next(m: State, act: int) -> None:
     addr = m.act_addr[act]
     m.act_addr[act] = addr + 1
     vma = find_vma(m, mm, addr)
-    if vma == NO_VMA or vma_is_hugetlb(m, vma):
+    if vma == NO_VMA:
         return
     upper = pt_walk(m, mm, addr, 1) if m.levels > 1 else -1
     if upper >= 0 and m.pte[upper] & PTE_PSE and not pageout_split_pmd(m, mm, addr, upper):
@@ -185,15 +195,14 @@ def try_to_unmap(m: State, act: int) -> None:
 
 @kernel
 def pageout_write(m: State, act: int) -> None:
-    """Write the page out, if nobody maps it, and free it where the device is done at once.  Linux: pageout()."""
+    """Write the page out, if nobody maps it, and free it where the device is done at once; a page that could not be
+    unmapped stays in the swap cache.  Linux: pageout()."""
     page = m.act_page[act]
     m.folio_flags[page] &= ~FOLIO_LOCKED
     if m.page_mapcount[page] == 0:
         m.swap_content[m.folio_swap[page]] = m.page_content[page]
         if m.config_swap_sync and m.folio_refcount[page] == 2:
             delete_from_swap_cache(m, page)
-    else:
-        folio_free_swap(m, page)
     folio_put(m, page)
     m.act_page[act] = NO_PAGE
     m.act_pc[act] = PAGEOUT_NEXT

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pinhold.mm.file import file_put
 from pinhold.mm.flags import BLOCKED, NO_FILE, PTE_PSE
-from pinhold.mm.folio import lru_add_drain
+from pinhold.mm.folio import folio_put, lru_add_drain, page_folio
 from pinhold.mm.huge_memory import split_huge_range, zap_huge_pmd
 from pinhold.mm.hugetlb import hugetlb_level, hugetlb_unreserve, zap_hugetlb
 from pinhold.mm.kernel import kernel
@@ -20,9 +20,9 @@ from pinhold.mm.pgtable import (
     pte_swapped,
 )
 from pinhold.mm.pin import pins_detach, pins_disown
-from pinhold.mm.rmap import unmap_folio_pte
+from pinhold.mm.rmap import folio_remove_rmap_pte
 from pinhold.mm.state import State
-from pinhold.mm.swap import free_swap_and_cache
+from pinhold.mm.swap import free_swap_and_cache, free_swap_cache
 from pinhold.mm.task import current, finish, gup_fast_running, mm_in_use, mmap_write_lock, mmap_write_unlock
 from pinhold.mm.vma import vma_free, vma_is_hugetlb
 
@@ -34,7 +34,10 @@ def zap_pte(m: State, mm: int, slot: int) -> None:
     m.pte[slot] = 0
     if pte_present(entry):
         if not pte_special(entry):
-            unmap_folio_pte(m, mm, pte_pfn(entry))
+            folio = page_folio(m, pte_pfn(entry))
+            folio_remove_rmap_pte(m, mm, pte_pfn(entry))
+            free_swap_cache(m, folio)
+            folio_put(m, folio)
     elif pte_swapped(entry):
         free_swap_and_cache(m, pte_pfn(entry))
 
@@ -48,7 +51,7 @@ def zap_page_range(m: State, mm: int, vma: int, start: int, end: int) -> int:
         for addr in range(start, end, step):
             slot = pt_walk(m, mm, addr, hugetlb_level(m, m.vma_order[vma]))
             if slot >= 0 and m.pte[slot]:
-                zap_hugetlb(m, mm, slot)
+                zap_hugetlb(m, vma, addr, slot)
         return 0
     err = split_huge_range(m, mm, start, end)
     if err:
