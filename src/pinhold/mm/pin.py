@@ -234,9 +234,10 @@ def pin_folio_pages(m: State, pin: int) -> int:
     for run in range(base, base + m.pin_runs[pin]):
         folio = page_folio(m, m.run_page[run])
         seen = False
-        for earlier in range(base, run):
-            if page_folio(m, m.run_page[earlier]) == folio and m.folio_order[folio] > 0:
-                seen = True
+        if m.folio_order[folio] > 0:
+            for earlier in range(base, run):
+                if page_folio(m, m.run_page[earlier]) == folio:
+                    seen = True
         if not seen:
             total += 1 << m.folio_order[folio]
     return total

@@ -21,7 +21,7 @@ from pinhold.mm.hugetlb import hugetlb_fill_file
 from pinhold.mm.mmap import mmap_region
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present, pte_swapped
 from pinhold.mm.pin import pin_page_at
-from pinhold.mm.pinning import pin_start, unpin
+from pinhold.mm.pinning import unpin
 from pinhold.mm.properties import PROPERTIES, violated_properties
 from pinhold.mm.rmap import page_mapped_count
 from pinhold.mm.sites import SITES
@@ -38,10 +38,20 @@ from pinhold.mm.task import (
     FN_MUNMAP,
     call,
 )
+from pinhold.mm.users import (
+    PROCESS_VM_PAGES,
+    access_remote_vm_flags,
+    direct_io_flags,
+    io_uring_flags,
+    io_uring_refuses,
+    process_vm_flags,
+)
 from pinhold.scenario import step as s
+from pinhold.scenario.errnos import ERRNO
 from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
 from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, region_sizes, watched
 from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome, TargetInfo
+from pinhold.targets.model_users import free_pin, take, transfer
 
 CONFIG = {"soft_dirty": 1, "thp": 1, "use_zero_page": 1, "swap": 1, "swap_sync": 0}
 """What a release is taken to be configured with: soft-dirty tracking, THP on advice, swap on an ordinary block
@@ -129,6 +139,7 @@ class ModelSession:
         self.regions: dict[str, dict[str, tuple[int, int]]] = {}
         self.files: dict[str, int] = {}
         self.pins: dict[str, int] = {}
+        self.copies: dict[str, tuple[int, Sequence[Run]]] = {}
         self.names = FrameNames()
         self.errno: int | None = None
         self.pin_bytes: dict[str, Sequence[Run]] = {}
@@ -252,6 +263,7 @@ class ModelSession:
         mm = self.mms[a.proc]
         for name in [name for name, pin in self.pins.items() if self.m.pin_mm[pin] == mm]:
             unpin(self.m, self.pins.pop(name))
+        self.copies = {name: copy for name, copy in self.copies.items() if copy[0] != mm}
         result = self.operate(FN_EXIT, (mm, 0, 0))
         del self.mms[a.proc], self.regions[a.proc]
         return result
@@ -318,17 +330,59 @@ class ModelSession:
         span = (mm, start, min(end, start + PIPE_BUFFERS))
         return self.take_pin(a.pin, span, k.FOLL_GET | k.WANT_FAST, k.USER_NONE)
 
+    def do_IoUring(self, a: s.IoUring) -> int:
+        mm, start, end = self.span(a.proc, a.range)
+        result = self.take_pin(a.pin, (mm, start, end), io_uring_flags(self.m), k.USER_IO_URING)
+        if result > 0 and io_uring_refuses(self.m, mm, start, end):
+            unpin(self.m, self.pins.pop(a.pin))
+            return -k.EOPNOTSUPP
+        return result
+
     def take_pin(self, name: str, span: tuple[int, int, int], flags: int, user: int) -> int:
-        free = [pin for pin in range(len(self.m.pin_state)) if self.m.pin_state[pin] == k.PIN_FREE]
-        pin_start(self.m, TASK, free[0], *span, flags, user)
-        result = run(self.m, TASK)
+        pin = free_pin(self.m)
+        result = take(self.m, TASK, pin, span, flags, user)
         if result > 0:
-            self.pins[name] = free[0]
-        return result if result else -k.EFAULT
+            self.pins[name] = pin
+        return result
+
+    def do_ProcessVmReadv(self, a: s.ProcessVmReadv) -> int:
+        return self.copy(a.pin, self.span(a.proc, a.range), process_vm_flags(False), PROCESS_VM_PAGES)
+
+    def do_DirectWrite(self, a: s.DirectWrite) -> int:
+        span = self.span(a.proc, a.range)
+        return self.copy(a.pin, span, direct_io_flags(self.m, False), span[2] - span[1])
+
+    def copy(self, name: str, span: tuple[int, int, int], flags: int, chunk: int) -> int:
+        """Copy what a pin that does not last sees; a short copy is a failure and has no name."""
+        pages: list[tuple[int, int | None]] = []
+        result = transfer(self.m, TASK, span, flags, chunk, lambda pin: pages.extend(self.pin_walk(pin)))
+        if result == 0:
+            self.copies[name] = span[0], compress(iter(pages))
+        return result
+
+    def do_ProcessVmWritev(self, a: s.ProcessVmWritev) -> int:
+        return self.fill(self.span(a.proc, a.range), process_vm_flags(True), PROCESS_VM_PAGES, a.byte)
+
+    def do_DirectRead(self, a: s.DirectRead) -> int:
+        span = self.span(a.proc, a.range)
+        return self.fill(span, direct_io_flags(self.m, True), span[2] - span[1], a.byte)
+
+    def do_Poke(self, a: s.Poke) -> int:
+        return -ERRNO["EIO"] if self.fill(self.span(a.proc, a.range), access_remote_vm_flags(), 1, a.byte) else 0
+
+    def fill(self, span: tuple[int, int, int], flags: int, chunk: int, byte: int) -> int:
+        """Fill memory through a pin that does not last."""
+        return transfer(self.m, TASK, span, flags, chunk, lambda pin: self.store_through(pin, byte))
+
+    def store_through(self, pin: int, byte: int) -> None:
+        m = self.m
+        for run_ in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
+            store(m, m.run_page[run_], m.run_count[run_], byte)
 
     def do_Unpin(self, a: s.Unpin) -> int:
-        unpin(self.m, self.pin(a.pin))
-        del self.pins[a.pin]
+        if self.copies.pop(a.pin, None) is None:
+            unpin(self.m, self.pin(a.pin))
+            del self.pins[a.pin]
         return 0
 
     def do_DeviceRead(self, a: s.DeviceRead) -> int:
@@ -336,9 +390,7 @@ class ModelSession:
         return 0
 
     def do_DeviceWrite(self, a: s.DeviceWrite) -> int:
-        m, pin = self.m, self.pin(a.pin)
-        for run_ in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
-            store(m, m.run_page[run_], m.run_count[run_], a.byte)
+        self.store_through(self.pin(a.pin), a.byte)
         return 0
 
     # --- looking ---
@@ -357,7 +409,7 @@ class ModelSession:
             for page in self.watched.get(region, ())
             if page < size
         )
-        pins = tuple(view for name in self.pins for view in self.pin_views(name))
+        pins = tuple(view for name in (*self.pins, *self.copies) for view in self.pin_views(name))
         self.names.end()
         errno, self.errno = self.errno, None
         return Observation(errno, pages, pins)
@@ -398,13 +450,14 @@ class ModelSession:
         return "anon" if flags & k.FOLIO_ANON else "file"
 
     def pin_views(self, name: str) -> Iterator[PinView]:
-        """The first and the last page of a pin."""
-        count = self.m.pin_count[self.pins[name]]
-        read = self.pin_bytes.get(name)
+        """The first and the last page of a pin, or of a copy, which holds no frame."""
+        read = self.pin_bytes.get(name, ())
+        copy = self.copies[name][1] if name in self.copies else None
+        count = sum(run_.count for run_ in copy) if copy else self.m.pin_count[self.pins[name]]
         for page in sorted({0, count - 1}):
-            pfn = pin_page_at(self.m, self.pins[name], page)
-            byte = next((run_.byte for run_ in read or () if run_.first <= page < run_.first + run_.count), None)
-            yield PinView(name, page, self.names.name(pfn), byte)
+            byte = next((run_.byte for run_ in read if run_.first <= page < run_.first + run_.count), None)
+            frame = None if copy else self.names.name(pin_page_at(self.m, self.pins[name], page))
+            yield PinView(name, page, frame, byte)
 
     def contents(self, proc: str, range: s.Range) -> Sequence[Run]:
         """What the process would read, without a fault: present pages only."""
@@ -429,7 +482,7 @@ class ModelSession:
             addr += count
 
     def pin_contents(self, pin: str) -> Sequence[Run]:
-        runs = compress(self.pin_walk(self.pin(pin)))
+        runs = self.copies[pin][1] if pin in self.copies else compress(self.pin_walk(self.pin(pin)))
         self.pin_bytes[pin] = runs
         return runs
 

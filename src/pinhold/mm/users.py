@@ -1,0 +1,81 @@
+"""The kernel's own users of pages: with which flags each calls GUP, release by release.
+
+io_uring's fixed buffers hold their pages; process_vm_readv(), direct I/O and debuggers let them go before the call
+returns.
+"""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    FILE_PAGECACHE,
+    FILE_SHMEM,
+    FOLL_FORCE,
+    FOLL_GET,
+    FOLL_LONGTERM,
+    FOLL_PIN,
+    FOLL_WRITE,
+    NO_FILE,
+    NO_VMA,
+    WANT_FAST,
+)
+from pinhold.mm.kernel import kernel
+from pinhold.mm.sites import DIRECT_IO_GETS, DIRECT_IO_PINS, IO_URING_FILE_REFUSED, decided
+from pinhold.mm.state import State
+from pinhold.mm.vma import find_vma
+
+PROCESS_VM_PAGES = 1024
+"""Pages that process_vm_readv() pins at once, copies, and lets go.  Linux: process_vm_rw_single_vec()."""
+
+IO_URING_HUGETLB, IO_URING_HUGETLB_SHMEM, IO_URING_ANY = 0, 1, 2
+
+
+@kernel
+def io_uring_flags(m: State) -> int:
+    """A fixed buffer: a writable long-term pin.  Linux: io_pin_pages() (io_uring/memmap.c, rsrc.c up to 6.9)."""
+    return FOLL_PIN | FOLL_WRITE | FOLL_LONGTERM | (WANT_FAST if m.rule_io_uring_gup else 0)
+
+
+@kernel
+def io_uring_refuses(m: State, mm: int, start: int, end: int) -> bool:
+    """Whether io_uring gives a pin of [start, end) back because of the file that it is of (EOPNOTSUPP).
+
+    Asked when the pages are pinned: what the pin faulted in stays.  Since 6.5 GUP itself refuses what has to be.
+    """
+    if m.rule_io_uring_files == IO_URING_ANY:
+        return False
+    addr = start
+    while addr < end:
+        vma = find_vma(m, mm, addr)
+        if vma == NO_VMA:
+            return False
+        file = m.vma_file[vma]
+        if file != NO_FILE:
+            kind = m.file_kind[file]
+            if kind == FILE_PAGECACHE or (kind == FILE_SHMEM and m.rule_io_uring_files == IO_URING_HUGETLB):
+                decided(m, IO_URING_FILE_REFUSED)
+                return True
+        addr = m.vma_end[vma]
+    return False
+
+
+@kernel
+def process_vm_flags(write: int) -> int:
+    """process_vm_readv(), or process_vm_writev().  Linux: process_vm_rw_single_vec() (mm/process_vm_access.c)."""
+    return FOLL_PIN | (FOLL_WRITE if write else 0)
+
+
+@kernel
+def direct_io_flags(m: State, write: int) -> int:
+    """O_DIRECT: write() takes pages to read them, read() to fill them (`write`).
+
+    Linux: bio_iov_iter_get_pages() by get_user_pages_fast(); by iov_iter_extract_pages() and pin_user_pages_fast()
+    since a7e689dd1c06 (6.5).
+    """
+    decided(m, DIRECT_IO_PINS if m.rule_direct_io else DIRECT_IO_GETS)
+    return (FOLL_PIN if m.rule_direct_io else FOLL_GET) | WANT_FAST | (FOLL_WRITE if write else 0)
+
+
+@kernel
+def access_remote_vm_flags() -> int:
+    """A debugger's write, one page at a time.  Linux: __access_remote_vm() (mm/memory.c)."""
+    return FOLL_GET | FOLL_WRITE | FOLL_FORCE
