@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from pinhold import __version__
-from pinhold.commands import Stop, UsageError, nearest
+from pinhold.commands import Stop, UsageError, grammar_lab, nearest
 
 EXIT_BROKEN = 5
 EXIT_INTERRUPTED = 130
@@ -49,11 +49,15 @@ def parser() -> argparse.ArgumentParser:
     check = command("check", "the table: kernels before and after the patch, and the kernel that runs here")
     check.add_argument("--on", action="append", metavar="TARGET", help=f"{_TARGET}; default model:6.1 model:6.2 live")
 
+    _allow_change(check)
+
     run = command("run", "run tests and report the verdicts")
     run.add_argument("tests", nargs="+", metavar="TEST", help=_TEST)
     run.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
     run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")
     run.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
+
+    _allow_change(run)
 
     show = command("show", "print the text of a test, or the tests of a suite")
     show.add_argument("what", nargs="?", metavar="TEST", help=f"{_TEST}; without it the suites are listed")
@@ -70,10 +74,21 @@ def parser() -> argparse.ArgumentParser:
     two = actions.add_parser("diff", help="the switches that differ between two releases", allow_abbrev=False)
     two.add_argument("old", metavar="REL")
     two.add_argument("new", metavar="REL")
+    command("doctor", "what this machine can do, what is missing, and what --allow-change would change")
+    command("restore", "put back what a run changed, where neither the run nor its guardian could")
+    grammar_lab.add(command, _TARGET)
     return top
 
 
-COMMANDS = ("check", "run", "show", "step", "rules")
+def _allow_change(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--allow-change",
+        metavar="WHAT,...",
+        help="let the target live change this machine until the run ends: hugepages, swap, ksm, thp; default: nothing",
+    )
+
+
+COMMANDS = ("check", "run", "show", "step", "rules", "doctor", "restore", *grammar_lab.COMMANDS)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -21,6 +21,12 @@ class NothingToRun(Stop):
     status = 4
 
 
+class NotPutBack(Stop):
+    """Something that was changed on this machine could not be put back; the message says what, and what to do."""
+
+    status = 5
+
+
 class WriteFailed(Stop):
     """The output could not be written; the message says what and why."""
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.agreement import agreement
+from pinhold.commands.allow import allowed
 from pinhold.commands.expected import is_twelve, predicted
 from pinhold.commands.registry import describe, make_target, model_of
 from pinhold.commands.runs import run_target
@@ -25,8 +26,14 @@ _SHOWN = 12
 def main(options: Namespace) -> int:
     """Print the table and the summary; 0: every column is as its rules predict, or agrees with its model."""
     tests = select(["seed"])
+    names = tuple(dict.fromkeys(options.on or TARGETS))
+    with allowed(options.allow_change, names, tests):
+        return _check(names, tests)
+
+
+def _check(names: Sequence[str], tests: Sequence[Selected]) -> int:
     runs, absent = [], []
-    for name in dict.fromkeys(options.on or TARGETS):
+    for name in names:
         target = make_target(name)
         try:
             info = describe(target)

@@ -167,3 +167,13 @@ def has_permitted_capability(capability: int) -> bool:
     _, data = _capabilities()
     word, bit = divmod(capability, 32)
     return bool(data[word].permitted >> bit & 1)
+
+
+def swapon(path: str) -> None:
+    """Swap to a file or block device with a swap header."""
+    _checked(_function("swapon", _int, ctypes.c_char_p, _int)(os.fsencode(path), 0))
+
+
+def swapoff(path: str) -> None:
+    """Bring back what is swapped out there, and swap there no more."""
+    _checked(_function("swapoff", _int, ctypes.c_char_p)(os.fsencode(path)))

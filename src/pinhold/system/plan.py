@@ -1,0 +1,148 @@
+"""From what scenarios need and what the machine has to the changes that are missing, one area at a time."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator
+
+from pinhold.system.changes import Change, Pool, Setting, Swap, persistent
+from pinhold.system.host import Host
+from pinhold.system.needs import Needs
+
+THP = "sys/kernel/mm/transparent_hugepage"
+KSM = "sys/kernel/mm/ksm"
+HUGEPAGES = "sys/kernel/mm/hugepages"
+NODES = "sys/devices/system/node"
+
+POOL_KIB = {"2M": 2048, "1G": 1048576}
+NAMES = {"2M": "2 MiB", "1G": "1 GiB"}
+
+SWAP_BYTES = 128 << 20
+_KSM_SLEEP_MS = 20
+
+Make = Callable[[Change], bool]
+"""Makes a change, or tells why it could not: whether it was made."""
+
+Tell = Callable[[str], None]
+"""Takes one sentence for the user."""
+
+
+def carry_out(host: Host, area: str, needs: Needs, make: Make, tell: Tell) -> None:
+    """Make the changes in one area of needs.ALLOWABLE that are missing for `needs`.  Raises OSError."""
+    _AREAS[area](host, needs, make, tell)
+
+
+def _hugepages(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
+    for size, count in needs.hugepages.items():
+        _pool(host, size, count, make, tell)
+
+
+def pool_folder(host: Host, size: str) -> str:
+    """Where the pool of a size is: of a machine with several memory nodes, that of its first node alone.
+
+    The kernel spreads a change of the whole pool over the nodes, and takes pages back from them in another order.
+    """
+    name = f"hugepages-{POOL_KIB[size]}kB"
+    nodes = [node for node in host.names(NODES) if host.has(f"{NODES}/{node}/hugepages/{name}")]
+    return f"{NODES}/{nodes[0]}/hugepages/{name}" if len(nodes) > 1 else f"{HUGEPAGES}/{name}"
+
+
+def free_hugepages(host: Host, size: str) -> int:
+    """Free pages that no mapping has reserved, on all nodes."""
+    folder = f"{HUGEPAGES}/hugepages-{POOL_KIB[size]}kB"
+    return host.number(f"{folder}/free_hugepages") - host.number(f"{folder}/resv_hugepages")
+
+
+def _pool(host: Host, size: str, count: int, make: Make, tell: Tell) -> None:
+    """Enlarge the pool; what it does not get is left to overcommit, where the kernel has that for the size."""
+    if not host.has(f"{HUGEPAGES}/hugepages-{POOL_KIB[size]}kB"):
+        tell(f"hugepages: this machine has none of {NAMES[size]}")
+        return
+    missing = count - free_hugepages(host, size)
+    if missing <= 0:
+        return
+    available = host.meminfo("MemAvailable")
+    if missing * POOL_KIB[size] > available // 2:
+        tell(
+            f"hugepages: {missing} more of {NAMES[size]} would take more than half of the {available >> 10} MiB of "
+            "memory that is free"
+        )
+        return
+    folder = pool_folder(host, size)
+    old = persistent(host, folder)
+    if not make(Pool(folder, old, old + missing)):
+        return
+    lacking = count - free_hugepages(host, size)
+    if lacking <= 0:
+        return
+    tell(
+        f"hugepages: the kernel found {missing - lacking} of {missing} pages of {NAMES[size]}: memory is too fragmented"
+    )
+    overcommit = f"{HUGEPAGES}/hugepages-{POOL_KIB[size]}kB/nr_overcommit_hugepages"
+    if size == "2M":
+        now = host.number(overcommit)
+        make(Setting(overcommit, str(now), str(now + lacking)))
+
+
+def _swap(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
+    if needs.swap == 0 or host.meminfo("SwapFree") * 1024 >= needs.swap:
+        return
+    size = max(SWAP_BYTES, 2 * needs.swap)
+    for folder in dict.fromkeys((host.state, tempfile.gettempdir())):
+        if make(Swap(_fresh(folder), size)):
+            return
+    if host.has("dev/loop-control") and make(Swap(_fresh(host.state), size, loop=True)):
+        return
+    tell("swap: none could be added, see above")
+
+
+def _fresh(folder: str) -> str:
+    return os.path.join(folder, f"pinhold-swap-{uuid.uuid4().hex[:12]}")
+
+
+def _thp(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
+    if not (needs.thp or needs.huge_zero):
+        return
+    if not host.has(f"{THP}/enabled"):
+        tell("thp: this kernel has no transparent huge pages")
+        return
+    wanted = [(f"{THP}/enabled", "never", "madvise"), (f"{THP}/hugepages-2048kB/enabled", "never", "inherit")]
+    if needs.huge_zero:
+        wanted.append((f"{THP}/use_zero_page", "0", "1"))
+    for path, bad, good in wanted:
+        if host.has(path) and host.value(path) == bad:
+            make(Setting(path, bad, good))
+
+
+def _ksm(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
+    if not needs.ksm:
+        return
+    if not host.has(f"{KSM}/run"):
+        tell("ksm: this kernel has no KSM")
+        return
+    if host.number(f"{KSM}/sleep_millisecs") > _KSM_SLEEP_MS:
+        make(Setting(f"{KSM}/sleep_millisecs", host.value(f"{KSM}/sleep_millisecs"), str(_KSM_SLEEP_MS)))
+    if host.value(f"{KSM}/run") != "1":
+        make(Setting(f"{KSM}/run", host.value(f"{KSM}/run"), "1"))
+
+
+_AREAS: dict[str, Callable[[Host, Needs, Make, Tell], None]] = {
+    "hugepages": _hugepages,
+    "swap": _swap,
+    "ksm": _ksm,
+    "thp": _thp,
+}
+
+
+def preview(host: Host, area: str, needs: Needs) -> Iterator[str]:
+    """What carry_out() would change, and what it would say, in words; nothing is changed."""
+    said: list[str] = []
+
+    def pretend(change: Change) -> bool:
+        said.append(change.words())
+        return isinstance(change, Swap)
+
+    carry_out(host, area, needs, pretend, said.append)
+    yield from said
