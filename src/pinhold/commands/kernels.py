@@ -1,0 +1,104 @@
+"""`pinhold kernels`: the kernels that vm: targets can boot."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from pathlib import Path
+
+from pinhold.commands import NothingToRun, UsageError
+from pinhold.lab.apt import Apt
+from pinhold.lab.errors import LabError
+from pinhold.lab.fetch import fetch, newest_of_series
+from pinhold.lab.index import Offer, choose, offers
+from pinhold.lab.own import add
+from pinhold.lab.store import Kernel, Store, cache_dir
+
+
+def main(options: Namespace) -> int:
+    """List, fetch, add or remove."""
+    store = Store()
+    try:
+        if options.kernels == "fetch":
+            return _fetch(store, options.releases)
+        if options.kernels == "add":
+            modules = Path(options.modules) if options.modules else None
+            print(f"added {_line(add(store, options.name, Path(options.image), modules))}")
+            return 0
+        if options.kernels == "remove":
+            print(f"removed {store.remove(options.name).name}")
+            return 0
+    except LabError as reason:
+        raise (NothingToRun if options.kernels == "fetch" else UsageError)(str(reason)) from None
+    return _list(store)
+
+
+def _line(kernel: Kernel) -> str:
+    what = "one's own" if kernel.own else "stock, Debian"
+    probe = "pinprobe" if kernel.pinprobe else "no pinprobe"
+    return f"vm:{kernel.name:12} {kernel.release or 'release unknown':12} {what}, {probe}"
+
+
+def _list(store: Store) -> int:
+    kernels = store.kernels()
+    for kernel in kernels:
+        print(_line(kernel))
+    if not kernels:
+        print("no kernels yet: pinhold kernels fetch 6.1 6.12, or --on vm:PATH of a bzImage")
+    try:
+        available = _available(refresh=bool(kernels) is False)
+    except LabError as reason:
+        print(f"what can be fetched is not known: {reason}")
+        return 0
+    print("\ncan be fetched (pinhold kernels fetch REL):")
+    for offer in newest_of_series(available):
+        print(f"  {offer.series:6} {offer.release:12} {offer.flavour}, {offer.size / 1e6:.0f} MB")
+    return 0
+
+
+def _available(refresh: bool = True) -> list[Offer]:
+    apt = Apt(cache_dir() / "apt")
+    apt.prepare()
+    return offers(apt.index(refresh))
+
+
+class _Progress:
+    """One line, rewritten on a terminal; elsewhere each stage once."""
+
+    def __init__(self) -> None:
+        self._terminal = sys.stderr.isatty()
+        self._stage = ""
+
+    def __call__(self, line: str) -> None:
+        if self._terminal:
+            sys.stderr.write(f"\r\x1b[K{line}")
+        elif (stage := line.partition(" of ")[0].rstrip("0123456789. ")) != self._stage:
+            self._stage = stage
+            sys.stderr.write(f"{line}\n")
+        sys.stderr.flush()
+
+    def end(self) -> None:
+        """Leave what stands there."""
+        if self._terminal:
+            sys.stderr.write("\r\x1b[K")
+
+
+def _fetch(store: Store, releases: list[str]) -> int:
+    progress = _Progress()
+    progress("reading Debian's package index ...")
+    apt = Apt(cache_dir() / "apt")
+    try:
+        apt.prepare()
+        available = offers(apt.index())
+        wanted = [choose(available, release) for release in releases]
+        have = {kernel.name: kernel for kernel in store.kernels()}
+        for offer in dict.fromkeys(wanted):
+            there = have.get(offer.release)
+            notes = [] if there and (there.pinprobe or not offer.headers) else fetch(store, apt, offer, progress)
+            progress.end()
+            for note in notes:
+                print(f"pinhold: {note}", file=sys.stderr)
+            print(_line(store.find(offer.release)))
+    finally:
+        progress.end()
+    return 0

@@ -1,0 +1,195 @@
+"""Debian's packages by apt, without root and without touching the machine's own apt.
+
+A private configuration: own lists and cache, and as sources the machine's own mirrors, with the suites that hold
+kernels.  apt authenticates every index by Debian's archive keyring, and every package by its index.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from pinhold.lab.errors import LabError
+from pinhold.lab.index import NAMES, Package, packages
+
+KEYRINGS = tuple(
+    Path("/usr/share/keyrings", name) for name in ("debian-archive-keyring.gpg", "debian-archive-keyring.pgp")
+)
+MAIN_SUITES = ("bookworm", "trixie", "trixie-backports")
+SECURITY_SUITES = ("bullseye-security", "bookworm-security")
+
+OWN_KERNEL = "one's own kernel works without: --on vm:PATH of its bzImage"
+_FRESH_SECONDS = 24 * 3600
+_INDEX_SECONDS = 300
+_DOWNLOAD_SECONDS = 1800
+
+Progress = Callable[[int, int], None]
+"""Bytes done and bytes in all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Mirrors:
+    """Base addresses, as the machine's own sources have them."""
+
+    main: str
+    security: str
+
+
+def mirrors(listing: str) -> Mirrors:
+    """From `apt-get indextargets`, lines "ADDRESS|ORIGIN|SUITE".  Raises LabError where no source is Debian's."""
+    found: dict[bool, str] = {}
+    for line in listing.splitlines():
+        address, origin, suite = (*line.split("|"), "", "")[:3]
+        tail = address.rstrip("/").rsplit("/", 1)[-1]
+        if origin == "Debian" or (not origin.strip("$()ORIGIN") and tail in ("debian", "debian-security")):
+            found.setdefault("security" in suite or tail == "debian-security", address.rstrip("/"))
+    if not found:
+        raise LabError(
+            f"no apt source of this machine is a Debian mirror, so there is nowhere to fetch from; {OWN_KERNEL}"
+        )
+    main = found.get(False) or re.sub(r"-security$", "", found[True])
+    return Mirrors(main, found.get(True) or f"{main}-security")
+
+
+class Apt:
+    """root: the directory of the private configuration, which keeps the index between runs."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    def prepare(self) -> None:
+        """Write the configuration.  Raises LabError where apt, its keyring or a mirror is missing."""
+        for tool in ("apt-get", "apt-cache", "dpkg-deb"):
+            if shutil.which(tool) is None:
+                raise LabError(f"fetching kernels needs {tool}, which is not here; {OWN_KERNEL}")
+        keyring = next((path for path in KEYRINGS if path.exists()), None)
+        if keyring is None:
+            raise LabError(
+                f"nothing is fetched unauthenticated: Debian's archive keyring {KEYRINGS[0]} is missing; "
+                f"install debian-archive-keyring, or {OWN_KERNEL}"
+            )
+        listing = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)|$(ORIGIN)|$(SUITE)"], 60)
+        places = mirrors(listing)
+        lines = [
+            f"deb [arch=amd64 lang=none target=Packages signed-by={keyring}] {address} {suite} main"
+            for address, suites in ((places.main, MAIN_SUITES), (places.security, SECURITY_SUITES))
+            for suite in suites
+        ]
+        try:
+            for folder in ("lists/partial", "cache/archives/partial"):
+                (self._root / folder).mkdir(parents=True, exist_ok=True)
+            (self._root / "status").touch()
+            (self._root / "sources.list").write_text("\n".join(lines) + "\n")
+            (self._root / "apt.conf").write_text(_CONFIGURATION.format(root=self._root))
+        except OSError as error:
+            raise LabError(f"{error.filename}: {error.strerror}") from None
+
+    def index(self, refresh: bool = True) -> list[Package]:
+        """The kernel packages of the index, which is brought up to date when it is older than a day."""
+        stamp = self._root / "updated"
+        stale = not stamp.exists() or time.time() - stamp.stat().st_mtime > _FRESH_SECONDS
+        failure = ""
+        if refresh and stale:
+            try:
+                self._apt("apt-get", "-q", "update", seconds=_INDEX_SECONDS)
+                stamp.touch()
+            except LabError as error:  # a suite may be gone while the others are there
+                failure = f": {error}"
+        names = [line.split()[0] for line in self._apt("apt-cache", "search", "--names-only", NAMES).splitlines()]
+        if not names:
+            raise LabError(f"the package index cannot be read{failure}; {OWN_KERNEL}")
+        return list(packages(self._apt("apt-cache", "show", *names)))
+
+    def download(self, wanted: Sequence[Package | str], folder: Path, progress: Progress) -> list[Path]:
+        """The packages as files in `folder`, authenticated by apt; a name alone means its newest version."""
+        names = [item if isinstance(item, str) else item.exact for item in wanted]
+        total = sum(item.size for item in wanted if isinstance(item, Package))
+        command = [*self._command("apt-get"), "-q", "download", *names]
+        with subprocess.Popen(
+            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as apt:
+            deadline = time.monotonic() + _DOWNLOAD_SECONDS
+            try:
+                errors = ""
+                while True:
+                    try:
+                        _, errors = apt.communicate(timeout=0.3)
+                        break
+                    except subprocess.TimeoutExpired:
+                        progress(sum(file.stat().st_size for file in folder.glob("*.deb*")), total)
+                        if time.monotonic() > deadline:
+                            raise LabError(
+                                f"{names[0]} did not come within {_DOWNLOAD_SECONDS // 60} minutes"
+                            ) from None
+            except BaseException:
+                apt.kill()
+                raise
+        if apt.returncode:
+            raise LabError(f"{names[0]} could not be fetched: {_last_line(errors)}")
+        return sorted(folder.glob("*.deb"))
+
+    def _command(self, tool: str) -> list[str]:
+        return [tool, "-c", str(self._root / "apt.conf")]
+
+    def _apt(self, tool: str, *arguments: str, seconds: int = 120) -> str:
+        return _run([*self._command(tool), *arguments], seconds)
+
+
+_CONFIGURATION = """\
+#clear APT::Update::Pre-Invoke;
+#clear APT::Update::Post-Invoke;
+#clear APT::Update::Post-Invoke-Success;
+APT::Architecture "amd64";
+APT::Sandbox::User "root";
+Acquire::Languages "none";
+Acquire::Retries "2";
+Acquire::http::Timeout "20";
+Acquire::AllowInsecureRepositories "false";
+Dir::State "{root}";
+Dir::State::Lists "{root}/lists";
+Dir::State::status "{root}/status";
+Dir::Cache "{root}/cache";
+Dir::Etc::SourceList "{root}/sources.list";
+Dir::Etc::SourceParts "-";
+"""
+
+
+def unpack(package: Path, folder: Path) -> None:
+    """The package's files.  Raises LabError."""
+    _run(["dpkg-deb", "-x", str(package), str(folder)], 300)
+
+
+def _run(command: Sequence[str], seconds: int) -> str:
+    environment = os.environ | {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=seconds,
+            env=environment,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        raise LabError(f"{command[0]} did not end within {seconds} s: is the network there?") from None
+    if done.returncode:
+        raise LabError(f"{command[0]} failed: {_last_line(done.stderr)}")
+    return done.stdout
+
+
+def _last_line(errors: str) -> str:
+    """The line of a tool's errors that says most: the first that is one, else the last."""
+    lines = [line.strip() for line in errors.splitlines() if line.strip()]
+    telling = [line.removeprefix("E: ") for line in lines if line.startswith("E: ")]
+    for line in lines:
+        if "No space left" in line:
+            return "no space is left on the device"
+    return (telling or lines or ["it gave no reason"])[0]

@@ -1,0 +1,164 @@
+"""The kernels at hand: one directory each in the user's cache, whole or not there at all."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from difflib import get_close_matches
+from pathlib import Path
+
+from pinhold.lab.errors import LabError
+from pinhold.lab.index import NEWEST, numbers, series
+
+_RECORD = "kernel.json"
+_PARTIAL = ".partial-"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
+
+
+def cache_dir() -> Path:
+    """Where this user's caches are (XDG_CACHE_HOME), pinhold's own in it."""
+    root = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(root) if os.path.isabs(root) else Path.home() / ".cache") / "pinhold"
+
+
+@dataclass(frozen=True, slots=True)
+class Kernel:
+    """One kernel that can be booted.
+
+    release: exact, e.g. "6.1.192", or "" where nobody said; image: bzImage; modules: the directory with
+    modules.builtin and kernel/, or None; pinprobe: the module built for it, or None; own: added by the user.
+    """
+
+    name: str
+    image: Path
+    release: str = ""
+    modules: Path | None = None
+    config: Path | None = None
+    pinprobe: Path | None = None
+    own: bool = False
+
+    @property
+    def text(self) -> str:
+        """Its configuration, "" where it did not come with one."""
+        return self.config.read_text(errors="replace") if self.config else ""
+
+    def has(self, option: str) -> bool:
+        """Whether CONFIG_`option` is y or m, as far as is known."""
+        return bool(re.search(rf"^CONFIG_{option}=[ym]$", self.text, re.MULTILINE))
+
+
+class Store:
+    """root: the directory of all kernels; it is made when the first one is added."""
+
+    def __init__(self, root: Path | None = None) -> None:
+        self.root = root or cache_dir() / "kernels"
+
+    def kernels(self) -> list[Kernel]:
+        """All of them, by release and name; a directory without a whole record is none."""
+        found = [self._load(record.parent) for record in self.root.glob(f"*/{_RECORD}") if record.parent.name[0] != "."]
+        return sorted((k for k in found if k is not None), key=lambda k: (k.own, numbers(k.release), k.name))
+
+    def _load(self, folder: Path) -> Kernel | None:
+        try:
+            record = json.loads((folder / _RECORD).read_text())
+            paths = {
+                key: folder / record[key] if record.get(key) else None
+                for key in ("image", "modules", "config", "pinprobe")
+            }
+            image = paths.pop("image")
+            if image is None or not image.exists():
+                return None
+            return Kernel(folder.name, image, record["release"], own=record["own"], **paths)
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def find(self, wanted: str) -> Kernel:
+        """By name, by series (the newest of it) or "newest".  Raises LabError."""
+        kernels = self.kernels()
+        for kernel in kernels:
+            if kernel.name == wanted:
+                return kernel
+        stock = [k for k in kernels if not k.own and wanted in (NEWEST, series(k.release))]
+        if stock:
+            return stock[-1]
+        names = [*dict.fromkeys(series(k.release) for k in kernels if not k.own), *(k.name for k in kernels)]
+        near = get_close_matches(wanted, names, n=1)
+        hint = f"did you mean {near[0]}? Or fetch it:" if near else "fetch it:"
+        raise LabError(f"there is no kernel {wanted} here; {hint} pinhold kernels fetch {wanted}")
+
+    def remove(self, wanted: str) -> Kernel:
+        """Delete one.  Raises LabError."""
+        kernel = self.find(wanted)
+        with self.lock():
+            doomed = self.root / f".removed-{kernel.name}-{os.getpid()}"
+            os.rename(self.root / kernel.name, doomed)
+            shutil.rmtree(doomed, ignore_errors=True)
+        return kernel
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """One change at a time.  What changes that were killed left behind is taken away first."""
+        self._make()
+        with open(self.root / ".lock", "w") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise LabError("another pinhold is changing the kernels right now: wait for it to end") from None
+            for left in [*self.root.glob(f"{_PARTIAL}*"), *self.root.glob(".removed-*")]:
+                shutil.rmtree(left, ignore_errors=True)
+            yield
+
+    def _make(self) -> None:
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise LabError(f"the kernels' directory {self.root} cannot be made: {error.strerror}") from None
+
+    @contextmanager
+    def adding(self, name: str, release: str, own: bool) -> Iterator[Adding]:
+        """A directory to fill; the kernel appears when the block ends well, and nothing is left where it does not.
+
+        A kernel of that name is replaced.  To be used under lock().
+        """
+        if not _NAME.fullmatch(name):
+            raise LabError(f"{name!r} is no name for a kernel: letters, digits and . _ + - only")
+        partial = Path(tempfile.mkdtemp(prefix=_PARTIAL, dir=self.root))
+        try:
+            adding = Adding(partial)
+            yield adding
+            self._publish(adding, name, release, own)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)
+
+    def _publish(self, adding: Adding, name: str, release: str, own: bool) -> None:
+        record = {"release": release, "own": own, **adding.paths}
+        with open(adding.folder / _RECORD, "w") as file:
+            json.dump(record, file, indent=1)
+            file.flush()
+            os.fsync(file.fileno())
+        target = self.root / name
+        old = self.root / f".removed-{name}-{os.getpid()}"
+        with suppress(FileNotFoundError):
+            os.rename(target, old)
+        os.rename(adding.folder, target)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+class Adding:
+    """A kernel's directory before it is published.  paths: what the record names, relative to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.paths: dict[str, str] = {}
+
+    def has(self, what: str, path: Path) -> None:
+        """`what` ("image", "modules", "config", "pinprobe") is at `path`, which is in the directory or elsewhere."""
+        inside = path.is_relative_to(self.folder)
+        self.paths[what] = str(path.relative_to(self.folder) if inside else path.resolve())
