@@ -124,29 +124,29 @@ def test_the_printed_scenarios_run_the_same() -> None:
 @pytest.mark.parametrize(
     ("number", "body"),
     [
-        (1, "map P x anon/write P x 0x00/fork P C/read C x/write P x 0xff/read C x/"
-            'expect C x 0x00 "No leak from parent into child"/exit C'),
-        (14, "map P x anon/write P x 0x00/madvise P x pageout/"
+        (1, "map P x anon/write P x 0x01/fork P C/read C x/write P x 0xff/read C x/"
+            'expect C x 0x01 "No leak from parent into child"/exit C'),
+        (14, "map P x anon/write P x 0x01/madvise P x pageout/"
              'require P x swapped "MADV_PAGEOUT did not work, is swap enabled?"/fork P C/read C x/'
              "mprotect P x read/mprotect P x rw/write P x 0xff/read C x/"
-             'expect C x 0x00 "No leak from parent into child"/exit C'),
-        (29, 'map P x thp/write P x[0] 0x00/require P x[1] present "Did not get a THP populated"/write P x 0x00/'
+             'expect C x 0x01 "No leak from parent into child"/exit C'),
+        (29, 'map P x thp/write P x[0] 0x01/require P x[1] present "Did not get a THP populated"/write P x 0x01/'
              "mprotect P x[1] read/mprotect P x[1] rw/fork P C/read C x/vmsplice C x as p/unmap C x/write P x 0xff/"
-             'expect p 0x00 "No leak from parent into child"/exit C'),
-        (56, 'map P x thp/write P x[0] 0x00/require P x[1] present "Did not get a THP populated"/write P x 0x00/'
+             'expect p 0x01 "No leak from parent into child"/exit C'),
+        (56, 'map P x thp/write P x[0] 0x01/require P x[1] present "Did not get a THP populated"/write P x 0x01/'
              "madvise P x[1:] dontneed/madvise P x[0] pageout/"
              'require P x[0] swapped "MADV_PAGEOUT did not work, is swap enabled?"/'
              "read P x[0]/vmsplice P x[0] as p/fork P C/unmap P x[0]/write C x[0] 0xff/exit C/"
-             'expect p 0x00 "No leak from child into parent"/unpin p'),
-        (69, 'map P x thp/write P x[0] 0x00/require P x[1] present "Did not get a THP populated"/write P x 0x00/'
+             'expect p 0x01 "No leak from child into parent"/unpin p'),
+        (69, 'map P x thp/write P x[0] 0x01/require P x[1] present "Did not get a THP populated"/write P x 0x01/'
              "mremap P x[256:] to y/read P x[:256]/fork P C/vmsplice P x[:256] as p/unmap P x[:256]/"
-             'write C x[:256] 0xff/exit C/expect p 0x00 "No leak from child into parent"/unpin p'),
-        (83, "map P x hugetlb 2M/write P x 0x00/map P dummy hugetlb 2M/unmap P dummy/fork P C/"
+             'write C x[:256] 0xff/exit C/expect p 0x01 "No leak from child into parent"/unpin p'),
+        (83, "map P x hugetlb 2M/write P x 0x01/map P dummy hugetlb 2M/unmap P dummy/fork P C/"
              'pin P x as p longterm/write P x 0xff/expect p sees P x "Longterm R/O pin is reliable"/unpin p/exit C'),
-        (118, 'map P x thp/write P x[0] 0x00/require P x[1] present "Did not get a THP populated"/write P x 0x00/'
+        (118, 'map P x thp/write P x[0] 0x01/require P x[1] present "Did not get a THP populated"/write P x 0x01/'
               "madvise P x[1:] dontfork/fork P Q/exit Q/madvise P x[1:] dofork/fork P C/exit C/"
               'pin P x as p longterm fast/write P x 0xff/expect p sees P x "Longterm R/O pin is reliable"/unpin p'),
-        (121, "map P x anon/write P x 0x00/mprotect P x read/clear_softdirty P/mprotect P x rw/"
+        (121, "map P x anon/write P x 0x01/mprotect P x read/clear_softdirty P/mprotect P x rw/"
               'pin P x as p longterm/write P x 0xff/expect p sees P x "Longterm R/O pin is reliable"/unpin p'),
         (146, "map P x memfd/map P s of x shared read/read P x/read P s/read P s/write P x 0xff/read P s/"
               'expect P s 0x00 "Other mapping not modified"'),

@@ -74,10 +74,10 @@ class Host:
         """The id of this boot."""
         return self.text("proc/sys/kernel/random/boot_id").strip()
 
-    def swaps(self) -> set[str]:
-        """The active swap areas, by path."""
-        lines = self.text("proc/swaps").splitlines()[1:]
-        return {_OCTAL.sub(lambda match: chr(int(match[1], 8)), line.split()[0]) for line in lines if line.strip()}
+    def swaps(self) -> dict[str, str]:
+        """The active swap areas: path -> "file" or "partition", which is any block device."""
+        lines = [line.split() for line in self.text("proc/swaps").splitlines()[1:]]
+        return {_OCTAL.sub(lambda match: chr(int(match[1], 8)), line[0]): line[1] for line in lines if line}
 
     def backing_file(self, device: str) -> str | None:
         """The file behind a loop device such as /dev/loop0."""
