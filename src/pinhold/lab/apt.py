@@ -25,6 +25,8 @@ MAIN_SUITES = ("bookworm", "trixie", "trixie-backports")
 SECURITY_SUITES = ("bullseye-security", "bookworm-security")
 
 OWN_KERNEL = "one's own kernel works without: --on vm:PATH of its bzImage"
+_UNKNOWN = ("", "$(ORIGIN)")
+"""What apt prints for the origin before it has read the source's index."""
 _FRESH_SECONDS = 24 * 3600
 _INDEX_SECONDS = 300
 _DOWNLOAD_SECONDS = 1800
@@ -47,12 +49,10 @@ def mirrors(listing: str) -> Mirrors:
     for line in listing.splitlines():
         address, origin, suite = (*line.split("|"), "", "")[:3]
         tail = address.rstrip("/").rsplit("/", 1)[-1]
-        if origin == "Debian" or (not origin.strip("$()ORIGIN") and tail in ("debian", "debian-security")):
+        if origin == "Debian" or (origin in _UNKNOWN and tail in ("debian", "debian-security")):
             found.setdefault("security" in suite or tail == "debian-security", address.rstrip("/"))
     if not found:
-        raise LabError(
-            f"no apt source of this machine is a Debian mirror, so there is nowhere to fetch from; {OWN_KERNEL}"
-        )
+        raise LabError(f"no apt source of this machine is a Debian mirror, so nothing can be fetched; {OWN_KERNEL}")
     main = found.get(False) or re.sub(r"-security$", "", found[True])
     return Mirrors(main, found.get(True) or f"{main}-security")
 
@@ -124,9 +124,7 @@ class Apt:
                     except subprocess.TimeoutExpired:
                         progress(sum(file.stat().st_size for file in folder.glob("*.deb*")), total)
                         if time.monotonic() > deadline:
-                            raise LabError(
-                                f"{names[0]} did not come within {_DOWNLOAD_SECONDS // 60} minutes"
-                            ) from None
+                            raise LabError(f"{names[0]} did not come in {_DOWNLOAD_SECONDS // 60} minutes") from None
             except BaseException:
                 apt.kill()
                 raise

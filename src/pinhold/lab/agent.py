@@ -1,0 +1,116 @@
+"""Process 1 of a guest: runs the scenarios that the host sends on the live target, and streams what happens back.
+
+The second serial port carries frames (protocol.py) both ways.  From the host: {"run": text}, {"device": ...} or
+{"end": true}.  To the host: "hello" once with the target's description, then for each scenario "step" records and one
+"verdict".
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import termios
+import threading
+import traceback
+from dataclasses import asdict
+from typing import Any, NoReturn
+
+from pinhold.lab import guest
+from pinhold.lab.layout import MODULES
+from pinhold.lab.protocol import Decoder, Message, encode
+from pinhold.lab.records import plain_result, plain_step
+from pinhold.scenario.parse import parse
+from pinhold.targets.live import LiveTarget
+from pinhold.targets.runner import StepRecord, run_scenario
+
+PORT = "/dev/ttyS1"
+STEP_SECONDS = 120.0
+WHOLE_SECONDS = 600.0
+BEAT_SECONDS = 2.0
+
+
+class Line:
+    """The serial port, raw: what is written arrives as it is."""
+
+    def __init__(self, path: str = PORT) -> None:
+        self._descriptor = os.open(path, os.O_RDWR | os.O_NOCTTY | os.O_CLOEXEC)
+        self._lock = threading.Lock()
+        self._decoder = Decoder()
+        self._ready: list[Message] = []
+        settings = termios.tcgetattr(self._descriptor)
+        settings[0] = settings[1] = settings[3] = 0
+        settings[2] = termios.CS8 | termios.CREAD | termios.CLOCAL
+        settings[6][termios.VMIN], settings[6][termios.VTIME] = 1, 0
+        termios.tcsetattr(self._descriptor, termios.TCSANOW, settings)
+
+    def send(self, message: Message) -> None:
+        data = memoryview(encode(message))
+        with self._lock:
+            while data:
+                data = data[os.write(self._descriptor, data) :]
+
+    def receive(self) -> Message:
+        """The next message; waits for it."""
+        while not self._ready:
+            self._ready += self._decoder.feed(os.read(self._descriptor, 4096))
+        return self._ready.pop(0)
+
+    def drain(self) -> None:
+        """Wait until everything is out."""
+        termios.tcdrain(self._descriptor)
+
+
+def main() -> NoReturn:
+    """Never returns: a guest without its process 1 panics, with its last words on the console."""
+    line = None
+    try:
+        guest.mount()
+        line = Line()
+        serve(line)
+    except BaseException:
+        words = traceback.format_exc()
+        print(words, flush=True)
+        if line is not None:
+            line.send({"broken": words})
+            line.drain()
+    guest.power_off()
+    os._exit(1)
+
+
+def serve(line: Line) -> None:
+    """Set up, say hello, and do what the host asks until it says that this was all."""
+    with open("/settings.json", encoding="utf-8") as file:
+        settings: dict[str, Any] = json.load(file)
+    missing = guest.set_up(settings, MODULES)
+    target = LiveTarget(STEP_SECONDS, WHOLE_SECONDS)
+    line.send({"hello": asdict(target.info()), "missing": missing})
+    gc.freeze()
+    while True:
+        message = line.receive()
+        if "run" in message:
+            _run(line, target, message["run"])
+        else:
+            return
+
+
+def _run(line: Line, target: LiveTarget, text: str) -> None:
+    """One scenario; the host hears a beat while it runs, so that it can tell a slow guest from a dead one."""
+
+    def on_step(record: StepRecord) -> None:
+        line.send({"step": plain_step(record)})
+
+    over = threading.Event()
+
+    def beat() -> None:
+        while not over.wait(BEAT_SECONDS):
+            line.send({"beat": True})
+
+    heart = threading.Thread(target=beat, daemon=True)
+    heart.start()
+    try:
+        result = run_scenario(target, parse(text), on_step)
+    finally:
+        over.set()
+        heart.join()
+    line.send({"verdict": plain_result(result)})

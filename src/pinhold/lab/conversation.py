@@ -1,0 +1,127 @@
+"""Talking to one guest: hello, scenarios one after another, deadlines, and what became of a guest that went silent."""
+
+from __future__ import annotations
+
+import select
+import time
+from collections.abc import Callable
+
+from pinhold.lab.protocol import Damaged, Decoder, Message, encode
+from pinhold.lab.qemu import Qemu, Setup
+from pinhold.lab.records import result, step_record
+from pinhold.scenario.printer import format_scenario
+from pinhold.scenario.step import Scenario
+from pinhold.targets.base import TargetInfo
+from pinhold.targets.runner import Result, StepRecord
+
+BOOT_SECONDS = 90.0
+SILENT_SECONDS = 60.0
+"""A guest sends something every few seconds while a scenario runs."""
+
+WHOLE_SECONDS = 900.0
+_LAST_LINES = 12
+_LAST_WORDS = 1500
+
+
+class GuestLost(Exception):
+    """The guest cannot go on; the message says how it ended, with the end of its console.
+
+    kind: "crashed" where its kernel ended or hung, "error" where what it sent was damaged or it told of a defect.
+    """
+
+    def __init__(self, kind: str, words: str, steps: tuple[StepRecord, ...] = ()) -> None:
+        super().__init__(words)
+        self.kind = kind
+        self.steps = steps
+
+
+class Conversation:
+    """A guest that has booted.  target: the name that results carry."""
+
+    def __init__(self, setup: Setup, target: str, boot_seconds: float = BOOT_SECONDS) -> None:
+        """Boot it.  Raises GuestLost, LabError."""
+        self._target = target
+        self._qemu = Qemu(setup)
+        self._decoder = Decoder()
+        self._waiting: list[Message] = []
+        try:
+            deadline = time.monotonic() + boot_seconds
+            hello = self._receive(deadline, f"did not come up within {boot_seconds:g} s")
+            if "hello" not in hello:
+                raise GuestLost("error", f"the agent failed: {_tail(str(hello.get('broken', hello)))}")
+            self.info = TargetInfo(**hello["hello"])
+            self.missing: list[str] = hello["missing"]
+        except BaseException:
+            self._qemu.close()
+            raise
+
+    def run(self, scenario: Scenario, on_step: Callable[[StepRecord], None] | None = None) -> Result:
+        """One scenario to its verdict.  Raises GuestLost, with the steps that were done before."""
+        steps: list[StepRecord] = []
+        try:
+            self._send({"run": format_scenario(scenario)})
+            whole = time.monotonic() + WHOLE_SECONDS
+            while True:
+                deadline = min(whole, time.monotonic() + SILENT_SECONDS)
+                message = self._receive(deadline, f"said nothing for {SILENT_SECONDS:g} s")
+                if "step" in message:
+                    steps.append(step_record(message["step"], scenario))
+                    if on_step is not None:
+                        on_step(steps[-1])
+                elif "verdict" in message:
+                    return result(message["verdict"], self._target, scenario, tuple(steps))
+                elif "broken" in message:
+                    raise GuestLost("error", f"the agent failed: {_tail(message['broken'])}", tuple(steps))
+        except GuestLost as lost:
+            raise GuestLost(lost.kind, str(lost), tuple(steps)) from None
+        except (LookupError, TypeError, ValueError) as wrong:
+            raise GuestLost("error", f"the guest sent a record that is none: {wrong}", tuple(steps)) from None
+
+    def close(self, gently: bool = True) -> None:
+        """End the guest."""
+        if gently and not self._qemu.ended():
+            try:
+                self._send({"end": True})
+                self._qemu.wait(3.0)
+            except GuestLost:
+                pass
+        self._qemu.close()
+
+    def _send(self, message: Message) -> None:
+        try:
+            self._qemu.port.sendall(encode(message))
+        except OSError:
+            raise self._lost("ended") from None
+
+    def _receive(self, deadline: float, late: str) -> Message:
+        while not self._waiting:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                raise self._lost(late)
+            readable, _, _ = select.select([self._qemu.port], [], [], min(left, 1.0))
+            data = b""
+            if readable:
+                try:
+                    data = self._qemu.port.recv(1 << 16)
+                except OSError:
+                    data = b""
+                if not data:
+                    self._qemu.wait(2.0)
+                    raise self._lost("ended")
+            elif self._qemu.ended():
+                raise self._lost("ended")
+            try:
+                self._waiting += self._decoder.feed(data)
+            except Damaged as damage:
+                raise GuestLost("error", f"what the guest sent was damaged: {damage}") from None
+        return self._waiting.pop(0)
+
+    def _lost(self, how: str) -> GuestLost:
+        console = _tail(self._qemu.console())
+        said = f"; the end of its console: {console}" if console else ", and its console is empty"
+        return GuestLost("crashed", f"the guest {how}{said}")
+
+
+def _tail(text: str) -> str:
+    lines = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
+    return " | ".join(lines[-_LAST_LINES:])[-_LAST_WORDS:]

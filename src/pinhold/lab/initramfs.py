@@ -1,0 +1,109 @@
+"""The guest's file system: the interpreter that runs here, what it imports, pinhold's own code, and modules.
+
+Everything of the interpreter lies in the guest where it lies here, so that it finds itself.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import py_compile
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from pinhold.lab.cpio import Cpio
+from pinhold.lab.errors import LabError
+from pinhold.lab.layout import AGENT, CODE, MODULES, MOUNTS
+
+_LATE = ("encodings.ascii", "encodings.latin_1", "encodings.utf_8", "linecache", "tempfile", "zlib")
+"""What Python imports by itself when it needs it."""
+
+_LIST = """
+import importlib, json, sys
+sys.path.insert(0, sys.argv[1])
+for name in sys.argv[2:]:
+    importlib.import_module(name)
+files = sorted({m.__file__ for m in list(sys.modules.values()) if getattr(m, "__file__", None)})
+print(json.dumps([sys.executable, files]))
+"""
+
+
+@lru_cache(maxsize=1)
+def runtime() -> tuple[str, Mapping[str, bytes]]:
+    """(path of the interpreter in the guest, path to content of all that it needs).  Raises LabError."""
+    root = str(Path(__file__).resolve().parents[2])
+    if not sys.executable:
+        raise LabError("the guest needs Python, and this program does not say where its own is")
+    command = [sys.executable, "-I", "-S", "-c", _LIST, root, AGENT, *_LATE]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    if done.returncode:
+        raise LabError(f"the agent cannot be imported: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
+    executable, files = json.loads(done.stdout)
+    python = os.path.realpath(executable)
+    content: dict[str, bytes] = {}
+    binaries = [python]
+    for file in files:
+        if file.endswith(".py"):
+            content[_place(file, root) + "c"] = _compiled(file)
+        else:
+            binaries.append(file)
+    for binary in dict.fromkeys([*binaries, *_libraries(binaries)]):
+        content[binary] = Path(binary).read_bytes()
+    return python, content
+
+
+def _place(file: str, root: str) -> str:
+    return CODE + file[len(root) :] if file.startswith(root + os.sep) else file
+
+
+def _compiled(file: str) -> bytes:
+    """The code of a source file, which Python imports from where the source would be."""
+    with tempfile.NamedTemporaryFile(suffix=".pyc") as out:
+        py_compile.compile(
+            file,
+            out.name,
+            os.path.basename(file),
+            True,
+            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
+        )
+        return Path(out.name).read_bytes()
+
+
+def _libraries(binaries: Iterable[str]) -> list[str]:
+    """The shared libraries and the loader of ELF files."""
+    found: list[str] = []
+    for binary in binaries:
+        listing = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False, timeout=30).stdout
+        found += re.findall(r"=> (/\S+)", listing) + re.findall(r"^\s+(/\S+/ld-linux\S+)", listing, re.MULTILINE)
+    return list(dict.fromkeys(found))
+
+
+def build(modules: Mapping[str, bytes], settings: Mapping[str, object]) -> bytes:
+    """The archive.  modules: name to code, in the order of loading; settings: for the agent.  Raises LabError."""
+    python, content = runtime()
+    archive = Cpio()
+    for folder in MOUNTS:
+        archive.directory(folder)
+    archive.device("dev/console", 5, 1)
+    for path, data in sorted(content.items()):
+        archive.file(path, data)
+    for name, code in modules.items():
+        archive.file(f"{MODULES}/{name}.ko", code, 0o644)
+    archive.file("settings.json", json.dumps({"modules": list(modules), **settings}).encode(), 0o644)
+    archive.file("init", _INIT.format(python=python, code=CODE, agent=AGENT).encode())
+    return archive.finish()
+
+
+_INIT = """\
+#!{python} -ISB
+import sys
+sys.path.insert(0, "{code}")
+sys.executable = "{python}"
+from {agent} import main
+main()
+"""
