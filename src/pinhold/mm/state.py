@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal, Protocol, cast
 
 from pinhold.mm import rules
@@ -341,6 +342,7 @@ class Layout:
     size: int
 
 
+@cache
 def layout(geometry: Geometry) -> Layout:
     """Offsets of all fields for a geometry; every field is aligned to its width."""
     dims = geometry.dimensions()
