@@ -13,7 +13,7 @@ from pinhold.mm.memory import handle_mm_fault
 from pinhold.mm.mprotect import mprotect
 from pinhold.mm.mremap import mremap
 from pinhold.mm.pinning import pin_user_pages, unpin_user_pages
-from pinhold.mm.state import State
+from pinhold.mm.state import Machine, State
 from pinhold.mm.task import (
     FN_ACCESS,
     FN_CLEAR_REFS,
@@ -38,6 +38,9 @@ from pinhold.mm.zap import do_munmap, exit_mmap
 
 FUEL = 1 << 22
 """Steps after which an operation that runs alone is taken to go on for ever."""
+
+PERIOD = 27720
+"""Steps between two looks at the state: a multiple of the length of every short cycle."""
 
 
 class OutOfFuel(Exception):
@@ -82,14 +85,23 @@ def step(m: State, task: int) -> int:
     return DONE
 
 
-def run(m: State, task: int, fuel: int = FUEL) -> int:
+def run(m: Machine, task: int, fuel: int = FUEL) -> int:
     """Run what the task is in the middle of to its end, nobody else moving, and return its result.
 
-    Raises OutOfFuel where it never ends, or waits for a lock that nobody will give up.
+    Raises OutOfFuel where it never ends (it comes back to a state where it was, or the fuel is gone), or waits for a
+    lock that nobody will give up.
     """
-    while m.task_depth[task]:
-        outcome = step(m, task)
-        fuel -= 1
-        if fuel <= 0 or outcome not in (AGAIN, DONE):
-            raise OutOfFuel(FUNCTION_NAMES[m.act_function[current(m, task)]])
+    before = b""
+    for steps in range(1, fuel):
+        if not m.task_depth[task]:
+            break
+        if step(m, task) not in (AGAIN, DONE):
+            break
+        if steps % PERIOD == 0:
+            now = m.saved()
+            if now == before:
+                break
+            before = now
+    if m.task_depth[task]:
+        raise OutOfFuel(FUNCTION_NAMES[m.act_function[current(m, task)]])
     return m.task_result[task]

@@ -1,0 +1,46 @@
+"""The mutation check: a wrong rule is noticed.  Switching any rule of 6.2, by itself, changes what some probe sees."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import pytest
+
+from pinhold.mm import rules
+from pinhold.targets.base import Livelock
+from rule_probes import BASE, PROBES, Probe, Row, row
+
+MUTATIONS = [
+    (rule.name, value)
+    for rule in rules.RULES
+    for index, value in enumerate(rule.values)
+    if index != rules.row(BASE)[rule.name]
+]
+
+
+def outcome(probe: Probe, mutated: Row) -> Any:
+    """What the probe sees; a GUP that asks in vain is one of the things to see."""
+    try:
+        return probe(mutated)
+    except Livelock:
+        return "livelock"
+
+
+@cache
+def unchanged() -> dict[str, Any]:
+    """What every probe sees on 6.2."""
+    return {name: probe(row()) for name, probe in PROBES.items()}
+
+
+@pytest.mark.parametrize(("rule", "value"), MUTATIONS, ids=[f"{rule}-{value}" for rule, value in MUTATIONS])
+def test_switching_one_rule_of_6_2_is_noticed_and_nothing_hangs(rule: str, value: str) -> None:
+    """With this one rule switched every probe comes to an end, and at least the rule's own sees the difference."""
+    mutated = row(**{rule: value})
+    changed = {name for name, probe in PROBES.items() if outcome(probe, mutated) != unchanged()[name]}
+    assert rule in changed
+
+
+def test_there_is_a_mutation_of_every_rule() -> None:
+    """No rule is left out."""
+    assert {rule for rule, _ in MUTATIONS} == {rule.name for rule in rules.RULES}

@@ -1,0 +1,97 @@
+"""Each rule does under each value what the kernels with that value do, and the rows of the releases are theirs."""
+
+from __future__ import annotations
+
+import pytest
+
+from pinhold.mm import rules
+from rule_probes import OUTCOMES, PROBES, row
+
+CASES = [(rule.name, value) for rule in rules.RULES for value in rule.values]
+
+
+def values(release: str) -> dict[str, str]:
+    """A release's row by the names of its values."""
+    return {rule.name: rule.values[rules.row(release)[rule.name]] for rule in rules.RULES}
+
+
+def test_every_rule_has_a_probe_for_each_of_its_values() -> None:
+    """No switch without a test that turns it."""
+    assert {name: set(outcomes) for name, outcomes in OUTCOMES.items()} == {
+        rule.name: set(rule.values) for rule in rules.RULES
+    }
+
+
+@pytest.mark.parametrize(("rule", "value"), CASES, ids=[f"{rule}-{value}" for rule, value in CASES])
+def test_a_rule_decides_as_the_kernels_with_that_value_do(rule: str, value: str) -> None:
+    """On the row of 6.2 with this one switch at this value the rule's probe comes out as the kernel's source says."""
+    assert PROBES[rule](row(**{rule: value})) == OUTCOMES[rule][value]
+
+
+@pytest.mark.parametrize("rule", [rule.name for rule in rules.RULES])
+def test_the_values_of_a_rule_can_be_told_apart(rule: str) -> None:
+    """No two values of a switch have the same outcome."""
+    outcomes = [repr(outcome) for outcome in OUTCOMES[rule].values()]
+    assert len(set(outcomes)) == len(outcomes)
+
+
+SINCE_5_10 = {
+    "gup_unshares": ("none", "anon", "cow_longterm", "cow_longterm", "cow_longterm"),
+    "unshare_breaks": ("none", "anon", "cow_mapping", "cow_mapping", "cow_mapping"),
+    "anon_exclusive": ("no", "yes", "yes", "yes", "yes"),
+    "wp_reuse_drains": ("no", "yes", "yes", "yes", "yes"),
+    "wp_reuse_large": ("references", "references", "references", "never", "exclusive_mm"),
+    "huge_wp_reuse": ("mapcount", "references", "references", "references", "references"),
+    "huge_zero_wp": ("split", "split", "split", "split", "thp"),
+    "huge_zero_special": ("no", "no", "no", "no", "yes"),
+    "fork_copies_pinned": ("any", "exclusive", "exclusive", "exclusive", "exclusive"),
+    "fork_copies_pinned_hugetlb": ("no", "yes", "yes", "yes", "yes"),
+    "fork_copies_hugetlb_files": ("yes", "no", "no", "no", "no"),
+    "fork_hugetlb_copy_writable": ("always", "always", "always", "always", "vma_writable"),
+    "write_protect_seq": ("no", "yes", "yes", "yes", "yes"),
+    "zero_page_pin_exempt": ("no", "no", "no", "yes", "yes"),
+    "pincount_large": ("more_than_two_pages", "large", "large", "large", "large"),
+    "foll_force": ("foll_cow", "exclusive", "exclusive", "exclusive", "exclusive"),
+    "hugetlb_force_write": ("unchecked", "refused", "refused", "refused", "supported"),
+    "swapin_exclusive": ("counts_on_write", *["mark_or_references"] * 4),
+    "swapin_maps_writable": ("write_fault", "write_fault", "write_fault", "vma_writable", "vma_writable"),
+    "swapout_skips_pinned": ("no", "yes", "yes", "yes", "yes"),
+    "pageout_shared_large": ("gives_up", "gives_up", "gives_up", "goes_on", "goes_on"),
+    "mprotect_upgrade": ("none", "exclusive_dirty", "exclusive", "exclusive", "exclusive"),
+    "soft_dirty_skips_pinned": ("no", "yes", "yes", "yes", "yes"),
+    "fault_flag_sanity": ("no", "no", "yes", "yes", "yes"),
+    "gup_args": ("per_entry_point", *["per_entry_point_nofault"] * 2, *["is_valid_gup_args"] * 2),
+    "longterm_dirty_tracked": ("allowed", "allowed", "allowed", "refused", "refused"),
+    "lru_batch": ("15", "15", "15", "31", "31"),
+    "mremap_hugetlb": ("no", "yes", "yes", "yes", "yes"),
+    "mremap_several_vmas": ("no", "no", "no", "no", "yes"),
+    "hugetlb_restores_reserve": ("no", "no", "no", "yes", "yes"),
+    "madv_dontneed_hugetlb": ("no", "yes", "yes", "yes", "yes"),
+    "madv_populate": ("no", "yes", "yes", "yes", "yes"),
+}
+"""The values in 5.10, 6.1, 6.2, 6.12 and 6.18, as read from their sources."""
+
+
+@pytest.mark.parametrize("rule", sorted(SINCE_5_10))
+def test_the_rows_of_the_releases_are_what_their_sources_say(rule: str) -> None:
+    """5.10, 6.1, 6.2, 6.12 and 6.18 have these values."""
+    assert tuple(values(release)[rule] for release in ("5.10", "6.1", "6.2", "6.12", "6.18")) == SINCE_5_10[rule]
+
+
+def test_the_stable_rows_add_what_was_taken_back() -> None:
+    """5.10.262 and 6.1.192 differ from 5.10 and 6.1 in the backports, and in nothing else."""
+
+    def added(stable: str, mainline: str) -> dict[str, str]:
+        before, after = values(mainline), values(stable)
+        return {name: value for name, value in after.items() if before[name] != value}
+
+    assert added("5.10.262", "5.10") == {
+        "write_protect_seq": "yes",
+        "swapout_skips_pinned": "yes",
+        "soft_dirty_skips_pinned": "yes",
+        "fork_copies_pinned": "anonymous",
+        "io_uring_files": "hugetlb_shmem",
+    }
+    assert added("6.1.192", "6.1") == {"zero_page_pin_exempt": "yes"}
+    assert added("6.1.129", "6.1") == {}
+    assert added("6.12.117", "6.12") == {}

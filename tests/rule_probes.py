@@ -1,0 +1,434 @@
+"""One probe for each rule: something small that comes out differently under each of the rule's values.
+
+A probe takes a row of rules and returns what happened, as plain data.  EXPECTED says what the kernels that have a value
+do: it is written from their sources, and where no kernel has the combination, from the meaning of the values.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, cast
+
+from pinhold.mm import flags as k
+from pinhold.mm import rules
+from pinhold.mm.gup import (
+    GET_USER_PAGES_FAST,
+    PIN_USER_PAGES,
+    PIN_USER_PAGES_FAST,
+    is_valid_gup_args,
+)
+from pinhold.mm.pgtable import pt_leaf_level, pt_walk, pte_pfn
+from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS, try_grab_folio
+from pinhold.mm.pinning import pin_start
+from pinhold.mm.state import TINY, X86_64, Geometry, Machine, create
+from pinhold.mm.step import run, step
+from pinhold.mm.task import FN_FAULT, FN_FORK, call
+from pinhold.scenario.observation import PageView
+from pinhold.scenario.parse import parse
+from pinhold.scenario.step import Action
+from pinhold.targets.model import CONFIG, ModelSession, ModelTarget
+from pinhold.targets.runner import run_scenario
+
+Row = Mapping[str, int]
+Probe = Callable[[Row], Any]
+
+BASE = "6.2"
+
+
+def row(release: str = BASE, **values: str) -> dict[str, int]:
+    """A release's rules, some switched by name: row("6.2", gup_unshares="anon")."""
+    return rules.row(release) | {name: rules.BY_NAME[name].values.index(value) for name, value in values.items()}
+
+
+def model(chosen: Row, geometry: Geometry = X86_64, **config: int) -> ModelTarget:
+    """The model under these rules."""
+    target = ModelTarget(BASE, config, geometry=geometry, checked=True)
+    target.row = dict(chosen)
+    return target
+
+
+def verdict(chosen: Row, text: str) -> str:
+    """What the scenario's expectations come to: held, violated, livelock, …"""
+    return run_scenario(model(chosen), parse(f"scenario probe\n{text}")).verdict.kind
+
+
+class Play:
+    """A scenario without expectations, played action by action, and the session to look into.
+
+    errnos and sites (names of decisions): per action, in order.  stop: how many actions to play at first.
+    """
+
+    def __init__(
+        self, chosen: Row, text: str, stop: int | None = None, geometry: Geometry = X86_64, **config: int
+    ) -> None:
+        self.errnos: list[int] = []
+        self.sites: list[list[str]] = []
+        scenario = parse(f"scenario probe\n{text}")
+        self.actions = cast(list[Action], list(scenario.steps))
+        with model(chosen, geometry, **config).open(scenario) as session:
+            self.session: ModelSession = session
+        self.m: Machine = session.m
+        self.play(stop)
+
+    def play(self, stop: int | None = None) -> Play:
+        """Play on, to the end or up to action number `stop`."""
+        for action in self.actions[len(self.errnos) : stop]:
+            outcome = self.session.do(action)
+            self.errnos.append(outcome.errno)
+            self.sites.append([decision.site for decision in outcome.decisions])
+        return self
+
+    def address(self, region: str = "x", page: int = 0, process: str = "P") -> tuple[int, int]:
+        """The process's number, and the page's address."""
+        return self.session.mms[process], self.session.regions[process][region][0] + page
+
+    def entry(self, region: str = "x", page: int = 0, process: str = "P") -> int:
+        """The leaf entry that maps the page, or 0."""
+        mm, address = self.address(region, page, process)
+        return self.m.pte[pt_walk(self.m, mm, address, pt_leaf_level(self.m, mm, address))]
+
+    def writable(self, region: str = "x", page: int = 0) -> bool:
+        return self.entry(region, page) & k.PTE_RW != 0
+
+    def frame(self, region: str = "x", page: int = 0, process: str = "P") -> int:
+        return pte_pfn(self.entry(region, page, process))
+
+    def view(self, region: str = "x", page: int = 0, process: str = "P") -> PageView:
+        """What an observer sees of the page."""
+        return self.session.page_view(process, region, self.session.regions[process][region][0], page)
+
+    def state(self, region: str = "x", page: int = 0, process: str = "P") -> str:
+        return self.view(region, page, process).state
+
+
+def gup_unshares(chosen: Row) -> Any:
+    """A R/O long-term pin of a page-cache page, and of an anonymous page shared with a child: reliable?"""
+    pin = "pin P x as p longterm\nwrite P x 0xff\nexpect p sees P x\n"
+    cache = verdict(chosen, f"map P x memfd private\nread P x\n{pin}")
+    return cache, verdict(chosen, f"map P x anon\nwrite P x 0x11\nfork P C\n{pin}")
+
+
+unshare_breaks = gup_unshares
+"""The same two: GUP asks, and the fault does not do it."""
+
+
+def anon_exclusive(chosen: Row) -> Any:
+    """A page in a pipe is write-protected by clearing soft-dirty: does the owner's next write stay in it?"""
+    text = "map P x anon\nwrite P x 0x11\nvmsplice P x as p\nclear_softdirty P\nwrite P x 0xff\nexpect p sees P x\n"
+    return verdict(chosen, text)
+
+
+def wp_reuse_drains(chosen: Row) -> Any:
+    """The child has copied; the owner's page waits in the LRU batch: does the owner copy as well?"""
+    played = Play(chosen, "map P x anon\nwrite P x 0x11\nfork P C\nwrite C x 0x22\nwrite P x 0xff\n")
+    return played.sites[-1]
+
+
+def wp_reuse_large(chosen: Row) -> Any:
+    """A PTE-mapped THP that was shared with a child: a write with all its pages mapped, and with one page left."""
+    shared = "map P x thp\nwrite P x 0x11\nmprotect P x[0] read\nmprotect P x[0] rw\nfork P C\nexit C\n"
+    whole = Play(chosen, f"{shared}write P x[7] 0xff\n").sites[-1]
+    return whole, Play(chosen, f"{shared}unmap P x[1:]\nwrite P x[0] 0xff\n").sites[-1]
+
+
+def huge_wp_reuse(chosen: Row) -> Any:
+    """The child holds a shared THP by vmsplice() and unmaps it: does the parent's next write reach the pipe?"""
+    text = "map P x thp\nwrite P x 0x11\nfork P C\nvmsplice C x as p\nunmap C x\nwrite P x 0xff\nexpect p 0x11\n"
+    return verdict(chosen, text)
+
+
+def huge_zero_wp(chosen: Row) -> Any:
+    """What another page of a huge-zero mapping is after a write to one."""
+    return Play(chosen, "map P x hugezero\nread P x\nwrite P x[5] 0xff\n").view(page=0).kind
+
+
+def huge_zero_special(chosen: Row) -> Any:
+    """Who pins the huge zero folio for a short time, GUP-fast or the slow path."""
+    return Play(chosen, "map P x hugezero\nread P x\npin P x as p fast\n").sites[-1]
+
+
+def fork_copies_pinned(chosen: Row) -> Any:
+    """A pin for writing: reliable over fork()?
+
+    And what the child gets of a pinned page-cache page beside an anonymous one, and of a shared anonymous page that so
+    many hold that it may be pinned: a copy, or the page.
+    """
+    pinned = "map P x anon\nwrite P x 0x11\npin P x as p write longterm\nfork P C\nwrite P x 0xff\nexpect p sees P x\n"
+    reliable = verdict(chosen, pinned)
+    cache = "map P x memfd private pages 2\nwrite P x[0] 0x11\nread P x[1]\npin P x[1] as p\nfork P C\n"
+    kind = Play(chosen, cache).view(page=1, process="C").kind
+    text = "map P x anon\nmap P y anon\nwrite P x 0x11\nwrite P y 0x11\npin P y as p write\nfork P C\nfork P D\n"
+    shared = Play(chosen, text, stop=6)
+    try_grab_folio(shared.m, shared.frame(), GUP_PIN_COUNTING_BIAS, k.FOLL_GET)
+    shared.play()
+    return reliable, kind, shared.frame() == shared.frame(process="D")
+
+
+def fork_copies_hugetlb_files(chosen: Row) -> Any:
+    """What the child has mapped of a private hugetlb file of which the parent has only read."""
+    return Play(chosen, "map P x memfd_hugetlb 2M private\nread P x\nfork P C\n").state(process="C")
+
+
+def fork_copies_pinned_hugetlb(chosen: Row) -> Any:
+    """Whether a hugetlb page pinned for writing is reliable over fork()."""
+    pinned = "map P x hugetlb 2M\nwrite P x 0x11\npin P x as p write longterm\n"
+    return verdict(chosen, f"{pinned}fork P C\nwrite P x 0xff\nexpect p sees P x\n")
+
+
+def fork_hugetlb_copy_writable(chosen: Row) -> Any:
+    """Whether the child can write to its copy of a pinned hugetlb page in a mapping that is read-only."""
+    pinned = "map P x hugetlb 2M\nwrite P x 0x11\npin P x as p write longterm\n"
+    return Play(chosen, f"{pinned}mprotect P x read\nfork P C\nwrite C x 0xff\n").errnos[-1]
+
+
+def machine(chosen: Row, text: str) -> tuple[Play, Machine]:
+    """A played scenario on a small machine of three tasks, for stepping on by hand."""
+    played = Play(chosen, text, geometry=TINY)
+    return played, played.m
+
+
+def step_while(m: Machine, task: int, *, limit: int = 200) -> int:
+    """Let the task step until it is done or blocked."""
+    for _ in range(limit):
+        outcome = step(m, task)
+        if outcome != k.AGAIN:
+            return outcome
+    raise AssertionError("the task does not end")
+
+
+def write_protect_seq(chosen: Row) -> Any:
+    """GUP-fast has begun when fork() begins: does its pin stand, or does it start anew behind fork()'s lock?"""
+    played, m = machine(chosen, "map P x anon\nwrite P x 0x11\n")
+    mm, address = played.address()
+    pin_start(m, 1, 0, mm, address, address + 1, k.FOLL_PIN | k.FOLL_WRITE | k.WANT_FAST, k.USER_NONE)
+    while not m.task_irqs_off[1]:
+        step(m, 1)
+    call(m, 2, FN_FORK, mm, 0, 0, 0, 1)
+    step(m, 2)
+    outcome = step_while(m, 1)
+    held = m.pin_count[0]
+    step_while(m, 2)
+    return "pinned" if outcome == k.DONE else "waits", held, step_while(m, 1)
+
+
+def zero_page_pin_exempt(chosen: Row) -> Any:
+    """References on the zero page while one pin holds it."""
+    return Play(chosen, "map P x zeropage\nread P x\npin P x as p\n").m.folio_refcount[k.ZERO_PFN]
+
+
+ORDER_ONE = replace(TINY, levels=6, bits=1)
+"""Page tables of two entries: a THP has two pages."""
+
+
+def pincount_large(chosen: Row) -> Any:
+    """References and exact pins of a THP of two pages, both pinned for writing."""
+    played = Play(chosen, "map P x thp pages 2\nwrite P x 0x11\npin P x as p write\n", geometry=ORDER_ONE)
+    return played.m.folio_refcount[played.frame()], played.m.folio_pincount[played.frame()]
+
+
+def foll_force(chosen: Row) -> Any:
+    """Whether a forced write to an untouched read-only mapping needs a second fault, on the first one's page."""
+    played = Play(chosen, "map P x anon read\npin P x as p write force\n")
+    return played.errnos[-1], "wp_reuse_exclusive" in played.sites[-1], played.writable()
+
+
+def hugetlb_force_write(chosen: Row) -> Any:
+    """A forced write to read-only hugetlb: the errno, and whether the entry is writable then."""
+    played = Play(chosen, "map P x hugetlb 2M read\npin P x as p write force\n")
+    return played.errnos[-1], played.writable()
+
+
+def swapin_exclusive(chosen: Row) -> Any:
+    """Whether a page that a read brings back from swap is exclusive."""
+    return Play(chosen, "map P x anon\nwrite P x 0x11\nswapout P x\nread P x\n").view().exclusive
+
+
+def swapin_maps_writable(chosen: Row) -> Any:
+    """Whether a page that a read brings back from swap is mapped writable."""
+    return Play(chosen, "map P x anon\nwrite P x 0x11\nswapout P x\nread P x\n").writable()
+
+
+def swapout_skips_pinned(chosen: Row) -> Any:
+    """How far reclaim goes with a pinned page: its state, and whether it got into the swap cache."""
+    played = Play(chosen, "map P x anon\nwrite P x 0x11\npin P x as p write longterm\nmadvise P x pageout\n")
+    folio = played.m.run_page[0]
+    return played.state(), played.m.folio_flags[folio] & k.FOLIO_SWAPCACHE != 0
+
+
+def pageout_shared_large(chosen: Row) -> Any:
+    """Page-out meets half a THP that is shared with a child: does it reach the pages behind?"""
+    played = Play(
+        chosen,
+        "map P x thp\nwrite P x 0x11\nmprotect P x[0] read\nmprotect P x[0] rw\nfork P C\nwrite P x[256:] 0x22\n"
+        "madvise P x pageout\n",
+    )
+    return played.state(page=0), played.state(page=256)
+
+
+def mprotect_upgrade(chosen: Row) -> Any:
+    """Which entries come out of mprotect() writable: a written page, a clean one from swap, a THP."""
+    toggle = "mprotect P x read\nmprotect P x rw\n"
+    written = Play(chosen, f"map P x anon\nwrite P x 0x11\n{toggle}").writable()
+    clean = Play(chosen, f"map P x anon\nwrite P x 0x11\nswapout P x\nread P x\n{toggle}").writable()
+    return written, clean, Play(chosen, f"map P x thp\nwrite P x 0x11\n{toggle}").writable()
+
+
+def soft_dirty_skips_pinned(chosen: Row) -> Any:
+    """Whether a page pinned for writing stays writable when soft-dirty is cleared."""
+    return Play(chosen, "map P x anon\nwrite P x 0x11\npin P x as p write longterm\nclear_softdirty P\n").writable()
+
+
+def fault(played: Play, flags: int, region: str = "x") -> int:
+    """The result of one fault with these flags."""
+    mm, address = played.address(region)
+    call(played.m, 0, FN_FAULT, mm, address, 0, flags, 0)
+    return run(played.m, 0)
+
+
+def fault_flag_sanity(chosen: Row) -> Any:
+    """A fault that is to write and to unshare at once: refused?"""
+    return fault(Play(chosen, "map P x anon\n"), k.FAULT_FLAG_WRITE | k.FAULT_FLAG_UNSHARE) == -k.EFAULT
+
+
+def gup_args(chosen: Row) -> Any:
+    """What GUP's entry points return for FOLL_GET in pin_*, for FOLL_NOFAULT in *_fast, and for an internal flag."""
+    m = create(TINY, chosen, CONFIG)
+    calls = (
+        (PIN_USER_PAGES, k.FOLL_GET),
+        (GET_USER_PAGES_FAST, k.FOLL_LONGTERM),
+        (PIN_USER_PAGES_FAST, k.FOLL_NOFAULT),
+        (PIN_USER_PAGES, k.FOLL_TOUCH),
+    )
+    return tuple(is_valid_gup_args(m, api, flags) for api, flags in calls)
+
+
+def longterm_dirty_tracked(chosen: Row) -> Any:
+    """The errno of a writable long-term pin of a shared mapping of an ordinary file."""
+    return Play(chosen, "map P x file shared\npin P x as p write longterm\n").errnos[-1]
+
+
+def direct_io(chosen: Row) -> Any:
+    """Whether a page shared with a child is still shared after a direct write of it."""
+    played = Play(chosen, "map P x anon\nwrite P x 0x11\nfork P C\ndirect write P x as s\n")
+    return played.frame() == played.frame(process="C")
+
+
+def io_uring_gup(chosen: Row) -> Any:
+    """Whether a fixed buffer of a written page is pinned without mmap_lock."""
+    return "fast_pinned" in Play(chosen, "map P x anon\nwrite P x 0x11\nio_uring P x as p\n").sites[-1]
+
+
+def io_uring_files(chosen: Row) -> Any:
+    """The errno of a fixed buffer of hugetlb, of shared shmem, and of a shared file."""
+    kinds = ("memfd_hugetlb 2M", "memfd", "file")
+    return tuple(Play(chosen, f"map P x {kind} shared\nio_uring P x as p\n").errnos[-1] for kind in kinds)
+
+
+def lru_batch(chosen: Row) -> Any:
+    """References on the first of twenty fresh pages."""
+    played = Play(chosen, "map P x anon pages 20\nwrite P x 0x11\n")
+    return played.m.folio_refcount[played.frame()]
+
+
+def mremap_hugetlb(chosen: Row) -> Any:
+    """The errno of mremap() of hugetlb."""
+    return Play(chosen, "map P x hugetlb 2M\nwrite P x 0x11\nmremap P x to y\n").errnos[-1]
+
+
+def mremap_several_vmas(chosen: Row) -> Any:
+    """The errno of mremap() of a range of which one page has other rights."""
+    text = "map P x anon pages 3\nwrite P x 0x11\nmprotect P x[1] read\nmremap P x to y\n"
+    return Play(chosen, text).errnos[-1]
+
+
+def hugetlb_restores_reserve(chosen: Row) -> Any:
+    """Huge pages reserved after the one that was mapped has been discarded."""
+    return Play(chosen, "map P x hugetlb 2M\nwrite P x 0x11\nmadvise P x dontneed\n").m.hugetlb_reserved[0]
+
+
+def madv_dontneed_hugetlb(chosen: Row) -> Any:
+    """The errno of MADV_DONTNEED of hugetlb."""
+    return Play(chosen, "map P x hugetlb 2M\nwrite P x 0x11\nmadvise P x dontneed\n").errnos[-1]
+
+
+def madv_populate(chosen: Row) -> Any:
+    """The errno of MADV_POPULATE_WRITE."""
+    return Play(chosen, "map P x anon\nmadvise P x populate_write\n").errnos[-1]
+
+
+EXPECTED: dict[Probe, dict[str, Any]] = {
+    gup_unshares: {
+        "none": ("violated", "violated"),
+        "anon": ("violated", "held"),
+        "cow_longterm": ("held", "held"),
+    },
+    anon_exclusive: {"no": "violated", "yes": "held"},
+    wp_reuse_drains: {"no": ["wp_copy"], "yes": ["wp_reuse_refcount"]},
+    wp_reuse_large: {
+        "references": (["wp_copy"], ["wp_reuse_refcount"]),
+        "never": (["wp_copy"], ["wp_copy"]),
+        "exclusive_mm": (["wp_reuse_large"], ["wp_copy"]),
+    },
+    huge_wp_reuse: {"mapcount": "violated", "references": "held"},
+    huge_zero_wp: {"split": "zero", "thp": "anon"},
+    huge_zero_special: {
+        "no": ["unshare_not_longterm", "fast_pinned"],
+        "yes": ["fast_falls_back", "unshare_not_longterm"],
+    },
+    fork_copies_pinned: {
+        "none": ("violated", "file", True),
+        "any": ("held", "anon", False),
+        "anonymous": ("held", "file", False),
+        "exclusive": ("held", "file", True),
+    },
+    fork_copies_hugetlb_files: {"yes": "present", "no": "none"},
+    fork_copies_pinned_hugetlb: {"no": "violated", "yes": "held"},
+    fork_hugetlb_copy_writable: {"always": 0, "vma_writable": k.EFAULT},
+    write_protect_seq: {"no": ("pinned", 1, k.DONE), "yes": ("waits", 0, k.DONE)},
+    zero_page_pin_exempt: {"no": 1 + GUP_PIN_COUNTING_BIAS, "yes": 1},
+    pincount_large: {"more_than_two_pages": (1 + 2 * GUP_PIN_COUNTING_BIAS, 0), "large": (3, 2)},
+    foll_force: {"foll_cow": (0, True, False), "exclusive": (0, False, False)},
+    hugetlb_force_write: {"unchecked": (0, True), "refused": (k.EFAULT, False), "supported": (0, False)},
+    swapin_exclusive: {"counts_on_write": False, "mark_or_references": True},
+    swapin_maps_writable: {"write_fault": False, "vma_writable": True},
+    swapout_skips_pinned: {"no": ("present", True), "yes": ("present", False)},
+    pageout_shared_large: {"gives_up": ("present", "present"), "goes_on": ("present", "swapped")},
+    mprotect_upgrade: {
+        "none": (False, False, False),
+        "exclusive_dirty": (True, False, False),
+        "exclusive": (True, True, True),
+    },
+    soft_dirty_skips_pinned: {"no": False, "yes": True},
+    fault_flag_sanity: {"no": False, "yes": True},
+    gup_args: {
+        "per_entry_point": (-k.EINVAL, -k.EINVAL, -k.EINVAL, 0),
+        "per_entry_point_nofault": (-k.EINVAL, -k.EINVAL, 0, 0),
+        "is_valid_gup_args": (1, -k.EINVAL, 0, 1),
+    },
+    longterm_dirty_tracked: {"allowed": 0, "refused": k.EFAULT},
+    direct_io: {"foll_get": True, "foll_pin": False},
+    io_uring_gup: {"slow": False, "fast": True},
+    io_uring_files: {
+        "hugetlb": (0, k.EOPNOTSUPP, k.EOPNOTSUPP),
+        "hugetlb_shmem": (0, 0, k.EOPNOTSUPP),
+        "any": (0, 0, 0),
+    },
+    lru_batch: {"15": 1, "31": 2},
+    mremap_hugetlb: {"no": k.EINVAL, "yes": 0},
+    mremap_several_vmas: {"no": k.EFAULT, "yes": 0},
+    hugetlb_restores_reserve: {"no": 0, "yes": 1},
+    madv_dontneed_hugetlb: {"no": k.EINVAL, "yes": 0},
+    madv_populate: {"no": k.EINVAL, "yes": 0},
+}
+"""Probe -> what it gives on the row of 6.2 with each value of the rule that it is named after."""
+
+UNSHARE_BREAKS = {
+    "none": ("livelock", "livelock"),
+    "anon": ("livelock", "held"),
+    "cow_mapping": ("held", "held"),
+}
+"""What gup_unshares gives with the values of unshare_breaks: a GUP that asks in vain asks for ever."""
+
+PROBES: dict[str, Probe] = {probe.__name__: probe for probe in EXPECTED} | {"unshare_breaks": unshare_breaks}
+OUTCOMES = {probe.__name__: outcomes for probe, outcomes in EXPECTED.items()} | {"unshare_breaks": UNSHARE_BREAKS}
