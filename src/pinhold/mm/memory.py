@@ -155,6 +155,8 @@ def fault_start(m: State, task: int, act: int) -> int:
     flags = sanitize_fault_flags(m, vma, m.act_flags[act])
     if flags < 0:
         return finish(m, task, flags)
+    if m.rule_unshare_breaks == 0:
+        flags &= ~FAULT_FLAG_UNSHARE
     m.act_flags[act] = flags
     if vma_is_hugetlb(m, vma):
         result = hugetlb_fault(m, act, vma)
