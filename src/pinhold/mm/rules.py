@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import cache
 
 MAINLINE = ("5.10", "6.1", "6.2", "6.12", "6.18")
 STABLE_SERIES = ("5.10", "6.1", "6.12", "6.18")
@@ -361,6 +362,7 @@ def releases() -> tuple[str, ...]:
     return MAINLINE
 
 
+@cache
 def parts(release: str) -> tuple[int, ...]:
     """ "6.18.44" as (6, 18, 44)."""
     return tuple(int(part) for part in release.split(".")) if release else ()
