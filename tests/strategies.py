@@ -161,7 +161,7 @@ _DRAW: dict[str, Any] = {
     "capability": lambda d, w: s.Capability(_proc(d, w), d(st.booleans())),
     "process_vm_writev": lambda d, w: s.ProcessVmWritev(*_somewhere(d, w), d(BYTES)),
     "direct read": lambda d, w: s.DirectRead(*_somewhere(d, w), d(BYTES)),
-    "poke": lambda d, w: s.Poke(*_somewhere(d, w), d(BYTES), d(st.sampled_from(s.POKES))),
+    "poke": lambda d, w: s.Poke(*_somewhere(d, w), d(BYTES), d(st.none() | st.sampled_from(s.POKES))),
     "device read": lambda d, w: s.DeviceRead(_pin(d, w)),
     "device write": lambda d, w: s.DeviceWrite(_pin(d, w), d(BYTES)),
     "require": lambda d, w: s.Require(*_somewhere(d, w), d(st.sampled_from(s.STATES)), d(TEXTS)),

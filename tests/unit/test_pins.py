@@ -68,32 +68,32 @@ def encoded(direction: int, number: int, size: int) -> int:
 def test_start_packs_address_size_and_flags(device, write, fast, flags):
     """START is _IOW('g', 7) with u64 addr, u64 size, u32 flags: 1 is WRITE, 2 is FAST; 24 bytes with padding."""
     kernel = Kernel()
-    fds, held = GupTest(device, kernel.ioctl).acquire(0x7F0000001000, 3, write, fast)
-    assert held == 3
+    taken = GupTest(device, kernel.ioctl).acquire(0x7F0000001000, 3, write, fast)
+    assert taken.pages == 3
     assert kernel.calls == [(encoded(1, 7, 24), struct.pack("<QQII", 0x7F0000001000, 3 * PAGE, flags, 0))]
-    os.close(fds[0])
+    os.close(taken.fds[0])
 
 
 def test_read_copies_every_page_and_stop_releases(device):
     """READ is _IOW('g', 9) with the address to copy to, STOP is _IO('g', 8); contents come as runs."""
     kernel = Kernel(b"\1" * PAGE + b"\0" * 2 * PAGE + b"\1\2" * (PAGE // 2))
     mechanism = GupTest(device, kernel.ioctl)
-    fds, held = mechanism.acquire(0x1000, 4, False, False)
-    assert mechanism.read_back(fds, held) == [Run(0, 1, 1), Run(1, 2, 0), Run(3, 1, -1)]
-    mechanism.release(fds)
+    taken = mechanism.acquire(0x1000, 4, False, False)
+    assert mechanism.read_back(taken) == [Run(0, 1, 1), Run(1, 2, 0), Run(3, 1, -1)]
+    mechanism.release(taken)
     assert [request for request, _ in kernel.calls[1:]] == [encoded(1, 9, 8), encoded(0, 8, 0)]
     assert kernel.pinned is None
     with pytest.raises(OSError):
-        os.fstat(fds[0])
+        os.fstat(taken.fds[0])
 
 
 def test_a_second_set_of_pins_is_refused_in_words(device):
     """EINVAL from START is not the scenario's errno: the device is too old or busy."""
     kernel = Kernel()
-    first, _ = GupTest(device, kernel.ioctl).acquire(0x1000, 1, False, False)
+    first = GupTest(device, kernel.ioctl).acquire(0x1000, 1, False, False)
     with pytest.raises(CannotDo, match=r"older than 6\.2 here, or another set of pins is alive"):
         GupTest(device, kernel.ioctl).acquire(0x1000, 1, False, False)
-    os.close(first[0])
+    os.close(first.fds[0])
 
 
 def test_an_errno_of_the_pin_is_passed_on(device):
@@ -131,6 +131,7 @@ def test_a_mechanism_meets_what_it_gives_and_nothing_else(mechanism):
             and {need.fast} <= gives.fast
             and {need.force} <= gives.force
             and {need.user} <= gives.users
+            and gives.held
             and not (need.readable and not gives.readable)
             and not (need.writable and not gives.writable)
         )
@@ -138,7 +139,7 @@ def test_a_mechanism_meets_what_it_gives_and_nothing_else(mechanism):
 
 
 def test_only_gup_test_answers_a_read_only_long_term_pin():
-    """No mechanism but gup_test gives a verdict to the selftest's R/O long-term tests."""
+    """No built-in mechanism but gup_test gives a verdict to the selftest's R/O long-term tests."""
     for fast in (False, True):
         need = Need(longterm=True, fast=fast, readable=True)
         assert [name for name, each in MECHANISMS.items() if each.gives.meets(need)] == ["gup_test"]

@@ -339,7 +339,7 @@ FORMS: tuple[Form, ...] = (
     Form(
         s.Poke,
         (Literal("poke"), _PROC, _RANGE_PART, _BYTE_PART),
-        (Keyed("via", _one_of("via", "|".join(s.POKES), s.POKES), s.POKES[0]),),
+        (Keyed("via", _one_of("via", "|".join(s.POKES), s.POKES)),),
     ),
     Form(s.DeviceRead, (Literal("device"), Literal("read"), _PIN)),
     Form(s.DeviceWrite, (Literal("device"), Literal("write"), _PIN, _BYTE_PART)),

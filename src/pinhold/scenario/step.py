@@ -238,12 +238,12 @@ class DirectRead:
 
 @dataclass(frozen=True, slots=True)
 class Poke:
-    """A forced write (FOLL_FORCE | FOLL_WRITE), page by page, as a debugger does.  via: one of POKES."""
+    """A forced write (FOLL_FORCE | FOLL_WRITE), page by page, as a debugger does.  via: one of POKES; None: any."""
 
     proc: str
     range: Range
     byte: int
-    via: str = "proc_mem"
+    via: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

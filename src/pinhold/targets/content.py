@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 
 from pinhold.scenario.observation import MIXED, Run
-from pinhold.targets.syscalls import PAGE, memcmp
+from pinhold.targets.syscalls import (
+    MAP_ANONYMOUS,
+    MAP_PRIVATE,
+    PAGE,
+    PROT_READ,
+    PROT_WRITE,
+    memcmp,
+    mmap,
+    munmap,
+)
 
 _CHUNK = 512
+
+
+@contextmanager
+def scratch(pages: int) -> Iterator[int]:
+    """The address of fresh private memory that is no part of any test."""
+    address = mmap(0, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS)
+    try:
+        yield address
+    finally:
+        munmap(address, pages * PAGE)
 
 
 def load(address: int) -> int:

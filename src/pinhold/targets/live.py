@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -14,6 +14,8 @@ from pinhold.targets.machine import Machine, check_supported, probe_sight
 from pinhold.targets.nursery import Nursery
 from pinhold.targets.pagemap import Sight
 from pinhold.targets.pins import MECHANISMS
+from pinhold.targets.pins.base import Mechanism
+from pinhold.targets.pins.external import External
 
 STEP_SECONDS = 30.0
 WHOLE_SECONDS = 180.0
@@ -27,8 +29,14 @@ class LiveTarget:
 
     name = "live"
 
-    def __init__(self, step_seconds: float = STEP_SECONDS, whole_seconds: float = WHOLE_SECONDS) -> None:
+    def __init__(
+        self,
+        step_seconds: float = STEP_SECONDS,
+        whole_seconds: float = WHOLE_SECONDS,
+        external: Sequence[External] = (),
+    ) -> None:
         self._deadlines = step_seconds, whole_seconds
+        self._external = {program.name: program for program in external}
         self._machine = Machine()
         self._nursery = Nursery()
 
@@ -40,18 +48,19 @@ class LiveTarget:
     def info(self) -> TargetInfo:
         """Raises Unavailable off Linux on x86-64."""
         check_supported()
+        mechanisms: dict[str, Mechanism] = {**self._external, **MECHANISMS}
         return TargetInfo(
             name=self.name,
             release=os.uname().release,
             rules=self._machine.release(),
             config=self._machine.config(self._sight),
-            mechanisms={name: each.unavailable() or "available" for name, each in MECHANISMS.items()},
+            mechanisms={name: each.unavailable() or "available" for name, each in mechanisms.items()},
         )
 
     @contextmanager
     def open(self, scenario: Scenario) -> Iterator[LiveSession]:
         """A first process `P` in a session of its own.  Raises Unavailable, Broken."""
-        session = LiveSession(scenario, self._machine, self._sight, self._nursery, *self._deadlines)
+        session = LiveSession(scenario, self._machine, self._sight, self._nursery, *self._deadlines, self._external)
         try:
             session.start()
             yield session

@@ -4,29 +4,33 @@ from __future__ import annotations
 
 import errno
 import signal
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
-from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
+from pinhold.scenario.observation import FrameNames, Observation, PageView, Run
 from pinhold.scenario.step import (
     Action,
     Capability,
     ClearSoftDirty,
     DeviceRead,
     DeviceWrite,
+    DirectRead,
+    DirectWrite,
     Drain,
     Exit,
-    ExpectPinByte,
-    ExpectPinSees,
     Fork,
+    IoUring,
     LimitMemlock,
     Madvise,
     Map,
     Mprotect,
     Mremap,
     Pin,
+    Poke,
+    ProcessVmReadv,
+    ProcessVmWritev,
     Range,
     Read,
     Scenario,
@@ -42,11 +46,11 @@ from pinhold.targets import pagemap
 from pinhold.targets.base import Broken, CannotDo, Outcome
 from pinhold.targets.channel import Message
 from pinhold.targets.files import Files
+from pinhold.targets.live_pins import LivePins
 from pinhold.targets.machine import Machine
 from pinhold.targets.nursery import Nursery
 from pinhold.targets.pagemap import FrameWords, Sight
-from pinhold.targets.pins import MECHANISMS
-from pinhold.targets.pins.base import FOLL_GET, Mechanism, Need, choose
+from pinhold.targets.pins.external import External
 from pinhold.targets.syscalls import PAGE
 from pinhold.targets.tree import Died, Tree
 
@@ -64,21 +68,8 @@ class Known:
     shared: bool
 
 
-@dataclass(slots=True)
-class Held:
-    """A live pin of process `proc`.  frames: raw frame numbers of its first and last page, as the page table had them
-    when the pin was taken; contents: what was read through it since the last action."""
-
-    proc: str
-    mechanism: Mechanism
-    fds: list[int]
-    pages: int
-    frames: dict[int, int | None] = field(default_factory=dict)
-    contents: list[Run] | None = None
-
-
 class LiveSession:
-    """See targets.base.Session."""
+    """See targets.base.Session.  external: programs of the user's that pin, preferred to the built-in mechanisms."""
 
     def __init__(
         self,
@@ -88,6 +79,7 @@ class LiveSession:
         nursery: Nursery,
         step_seconds: float,
         whole_seconds: float,
+        external: Mapping[str, External] | None = None,
     ) -> None:
         self._scenario = scenario
         self._machine = machine
@@ -98,7 +90,7 @@ class LiveSession:
         self._frame_words = FrameWords()
         self._names = FrameNames()
         self._regions: dict[str, dict[str, Known]] = {}
-        self._pins: dict[str, Held] = {}
+        self._pins = LivePins(scenario, self._tree, external or {})
         self._mapped = 0
         self._errno = 0
 
@@ -116,13 +108,12 @@ class LiveSession:
             last.callback(self._frame_words.close)
             last.callback(self._files.close)
             last.callback(self._tree.close)
-            for name in list(self._pins):
-                last.callback(self._release, name)
+            for name in self._pins.names():
+                last.callback(self._pins.release, name)
 
     def do(self, action: Action) -> Outcome:
         """Do one step.  A process that is killed by the step is EFAULT, with a note that says so."""
-        for pin in self._pins.values():
-            pin.contents = None
+        self._pins.forget_contents()
         try:
             outcome = self._do(action)
         except Died as death:
@@ -162,16 +153,22 @@ class LiveSession:
                 return self._ask(proc, "memlock", pages=pages)
             case Capability(proc, on):
                 return self._ask(proc, "capability", on=on)
-            case Pin() | Vmsplice():
-                return self._take(action)
+            case Pin() | Vmsplice() | IoUring():
+                return self._pins.take(action, self._pages(action.proc, action.range))
+            case ProcessVmReadv() | DirectWrite():
+                return self._pins.copy(action, self._pages(action.proc, action.range))
+            case ProcessVmWritev() | DirectRead():
+                return self._pins.fill(action, self._pages(action.proc, action.range))
+            case Poke():
+                return self._pins.poke(action, self._pages(action.proc, action.range))
             case Unpin(pin):
-                self._release(pin)
+                self._pins.release(pin)
                 return Outcome()
             case DeviceRead(pin):
                 self.pin_contents(pin)
                 return Outcome()
-            case DeviceWrite(pin):
-                raise CannotDo(f"{self._pin(pin).mechanism.name} cannot write through a pin")
+            case DeviceWrite(pin, byte):
+                return self._pins.write_through(pin, byte)
 
     # Actions
 
@@ -239,8 +236,7 @@ class LiveSession:
     def _exit(self, proc: str) -> Outcome:
         """A process takes its pins with it: their descriptors close after its memory is gone, as in do_exit()."""
         self._tree.exit(proc)
-        for name in [name for name, pin in self._pins.items() if pin.proc == proc]:
-            self._release(name)
+        self._pins.exited(proc)
         return Outcome()
 
     def _madvise(self, proc: str, range: Range, advice: str) -> Outcome:
@@ -271,61 +267,9 @@ class LiveSession:
             )
         return self._ask(proc, "clear_softdirty")
 
-    # Pins
-
-    def _need(self, step: Pin | Vmsplice) -> Need:
-        readable = any(
-            isinstance(later, ExpectPinByte | ExpectPinSees | DeviceRead) and later.pin == step.pin
-            for later in self._scenario.steps
-        )
-        writable = any(isinstance(later, DeviceWrite) and later.pin == step.pin for later in self._scenario.steps)
-        if isinstance(step, Vmsplice):
-            return Need(FOLL_GET, fast=True, readable=readable, writable=writable)
-        return Need(
-            longterm=step.longterm,
-            write=step.write,
-            fast=step.fast,
-            force=step.force,
-            readable=readable,
-            writable=writable,
-            user=step.user,
-        )
-
-    def _take(self, step: Pin | Vmsplice) -> Outcome:
-        need = self._need(step)
-        mechanism = choose(need, step.via if isinstance(step, Pin) else None, MECHANISMS)
-        pages = self._pages(step.proc, step.range)
-        message = {"op": "acquire", "mechanism": mechanism.name, "write": need.write, "fast": need.fast, **pages}
-        reply, fds = self._tree.ask(step.proc, message)
-        if reply.get("errno"):
-            return Outcome(int(reply["errno"]))
-        held = int(reply["held"])
-        self._pins[step.pin] = pin = Held(step.proc, mechanism, fds, held)
-        seen = sorted({0, held - 1})
-        shown = [pages["first"] + page for page in seen]
-        words, _ = self._tree.ask(step.proc, {"op": "frames", "region": step.range.region, "pages": shown})
-        pin.frames = {page: pagemap.pfn(word) for page, word in zip(seen, words["words"], strict=True)}
-        return Outcome(0, mechanism.name)
-
-    def _pin(self, name: str) -> Held:
-        try:
-            return self._pins[name]
-        except KeyError:
-            raise CannotDo(f"{name} holds nothing: the step that takes it failed or came later") from None
-
-    def _release(self, name: str) -> None:
-        pin = self._pin(name)
-        del self._pins[name]
-        pin.mechanism.release(pin.fds)
-
     def pin_contents(self, pin: str) -> Sequence[Run]:
-        """Every page that the pin holds, numbered from 0."""
-        held = self._pin(pin)
-        if not held.mechanism.gives.readable:
-            raise CannotDo(f"{held.mechanism.name} cannot read back what it holds")
-        if held.contents is None:
-            held.contents = held.mechanism.read_back(held.fds, held.pages)
-        return held.contents
+        """Every page that the pin holds, or that was copied, numbered from 0."""
+        return self._pins.contents(pin)
 
     # Looking
 
@@ -333,7 +277,7 @@ class LiveSession:
         """Every watched page of every live process, first and last page of every live pin."""
         self._names.begin()
         pages = [view for proc in self._tree.names() for view in self._look(proc)]
-        pins = [view for name, pin in self._pins.items() for view in self._pin_views(name, pin)]
+        pins = self._pins.views(self._names)
         self._names.end()
         return Observation(self._errno, tuple(pages), tuple(pins))
 
@@ -380,12 +324,6 @@ class LiveSession:
             byte=byte,
         )
 
-    def _pin_views(self, name: str, pin: Held) -> list[PinView]:
-        return [
-            PinView(name, page, None if frame is None else self._names.name(frame), _byte_at(pin.contents, page))
-            for page, frame in pin.frames.items()
-        ]
-
     def contents(self, proc: str, range: Range) -> Sequence[Run]:
         """What the process reads where its pages are present, page by page."""
         reply, _ = self._tree.ask(proc, {"op": "contents", **self._pages(proc, range)})
@@ -409,10 +347,3 @@ class LiveSession:
     def leader(self) -> int:
         """The pid of the scenario's first process, which is also its session and its process group."""
         return self._tree.leader
-
-
-def _byte_at(runs: Sequence[Run] | None, page: int) -> int | None:
-    for run in runs or ():
-        if run.first <= page < run.first + run.count:
-            return run.byte
-    return None

@@ -7,6 +7,7 @@ is sent as text.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import errno
 import gc
 import os
@@ -20,7 +21,7 @@ from typing import Any, NoReturn
 from pinhold.targets import content, pagemap, syscalls, vmas
 from pinhold.targets.base import CannotDo
 from pinhold.targets.channel import Channel, Closed, Message
-from pinhold.targets.pins import MECHANISMS
+from pinhold.targets.pins import COPIERS, HOLDERS, PROC_MEM
 from pinhold.targets.regions import PROT, Arena, Region
 from pinhold.targets.syscalls import PAGE
 
@@ -72,6 +73,13 @@ class Process:
             "memlock": self._memlock,
             "capability": self._capability,
             "acquire": self._acquire,
+            "drop": self._drop,
+            "copy": self._copy,
+            "fill": self._fill,
+            "force": self._force,
+            "where": self._where,
+            "pid": lambda _: {"pid": os.getpid()},
+            "call": self._call,
             "look": self._look,
             "frames": self._frames,
             "contents": self._contents,
@@ -227,10 +235,53 @@ class Process:
         syscalls.set_effective_capability(syscalls.CAP_IPC_LOCK, message["on"])
 
     def _acquire(self, message: Message) -> Message:
+        """Descriptors that cannot be sent stay open here until the controller has duplicated them."""
         _, address, pages = self._span(message)
-        mechanism = MECHANISMS[message["mechanism"]]
-        fds, held = mechanism.acquire(address, pages, message["write"], message["fast"])
-        return {"fds": fds, "held": held}
+        holder = HOLDERS[message["mechanism"]]
+        taken = holder.acquire(address, pages, message["write"], message["fast"])
+        fds = {"fds": taken.fds} if holder.sendable else {"keep": taken.fds}
+        return {**fds, "held": taken.pages, "detail": taken.detail, "pid": os.getpid()}
+
+    def _drop(self, message: Message) -> None:
+        for fd in message["keep"]:
+            os.close(fd)
+
+    def _copy(self, message: Message) -> Message:
+        _, address, pages = self._span(message)
+        runs = COPIERS[message["mechanism"]].copy(address, pages)
+        return {"runs": [[run.first, run.count, run.byte] for run in runs]}
+
+    def _fill(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        COPIERS[message["mechanism"]].fill(address, pages, message["byte"])
+
+    def _force(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        PROC_MEM.fill(address, pages, message["byte"])
+
+    def _where(self, message: Message) -> Message:
+        _, address, pages = self._span(message)
+        return {"address": address, "pages": pages, "pid": os.getpid()}
+
+    def _call(self, message: Message) -> Message:
+        """A system call for an external pin mechanism."""
+        buffers: list[Any] = []
+        arguments = [self._argument(argument, buffers) for argument in message["arguments"]]
+        value, number = 0, 0
+        try:
+            value = syscalls.raw(message["number"], *arguments)
+        except OSError as error:
+            value, number = -1, error.errno or errno.EIO
+        return {"value": value, "number": number, "buffers": [bytes(buffer).hex() for buffer in buffers]}
+
+    def _argument(self, argument: Any, buffers: list[Any]) -> int:
+        if isinstance(argument, int):
+            return argument
+        if "fd" in argument:
+            return self._files[int(argument["fd"])]
+        data = bytes.fromhex(argument["buffer"])
+        buffers.append((ctypes.c_ubyte * len(data)).from_buffer_copy(data))
+        return ctypes.addressof(buffers[-1])
 
     # Looking, which changes nothing
 

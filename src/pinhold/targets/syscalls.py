@@ -41,6 +41,16 @@ MREMAP_FIXED = 2
 
 SPLICE_F_NONBLOCK = 2
 
+NR_IO_URING_SETUP = 425
+NR_IO_URING_ENTER = 426
+NR_IO_URING_REGISTER = 427
+NR_PIDFD_GETFD = 438
+
+PTRACE_POKEDATA = 5
+PTRACE_DETACH = 17
+PTRACE_SEIZE = 0x4206
+PTRACE_INTERRUPT = 0x4207
+
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -132,6 +142,51 @@ def read_into(fd: int, address: int, length: int) -> int:
     """read(2) straight into memory: a bad address is EFAULT here, not a signal."""
     call = _function("read", ctypes.c_ssize_t, _int, _size, _size)
     return int(_checked(call(fd, address, length)))
+
+
+def process_vm_readv(pid: int, buffer: int, address: int, length: int) -> int:
+    """How many bytes were copied to `buffer` from a process's memory."""
+    return _process_vm("process_vm_readv", pid, buffer, address, length)
+
+
+def process_vm_writev(pid: int, buffer: int, address: int, length: int) -> int:
+    """How many bytes were copied from `buffer` to a process's memory."""
+    return _process_vm("process_vm_writev", pid, buffer, address, length)
+
+
+def _process_vm(name: str, pid: int, buffer: int, address: int, length: int) -> int:
+    vector = ctypes.POINTER(_IoVec)
+    call = _function(name, ctypes.c_ssize_t, _int, vector, _ulong, vector, _ulong, _ulong)
+    local, remote = _IoVec(buffer, length), _IoVec(address, length)
+    return int(_checked(call(pid, ctypes.byref(local), 1, ctypes.byref(remote), 1, 0)))
+
+
+def ptrace(request: int, pid: int, address: int = 0, data: int = 0) -> int:
+    """ptrace(2); not for the requests that return a word."""
+    return int(_checked(_function("ptrace", _long, _long, _long, _size, _size)(request, pid, address, data)))
+
+
+def raw(number: int, *arguments: int) -> int:
+    """A system call by its number on x86-64, for those that libc has no function for."""
+    call = _function("syscall", _long, _long, *[_size] * 6)
+    return int(_checked(call(number, *arguments, *[0] * (6 - len(arguments)))))
+
+
+def pidfd_getfd(pid: int, fd: int) -> int:
+    """A duplicate of another process's descriptor."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        return raw(NR_PIDFD_GETFD, pidfd, fd, 0)
+    finally:
+        os.close(pidfd)
+
+
+def file_system(path: str) -> int | None:
+    """The f_type of statfs(2); None where the path cannot be looked at."""
+    words = (ctypes.c_long * 32)()
+    if _function("statfs", _int, ctypes.c_char_p, ctypes.c_void_p)(os.fsencode(path), words) != 0:
+        return None
+    return int(words[0])
 
 
 def memcmp(first: int, second: int, length: int) -> int:

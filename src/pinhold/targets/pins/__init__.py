@@ -1,9 +1,22 @@
-"""The pin mechanisms of live kernels, in order of preference."""
+"""The mechanisms of live kernels that take pages of a process, in order of preference."""
 
 from __future__ import annotations
 
-from pinhold.targets.pins.base import Mechanism
+from pinhold.targets.pins.base import Copier, Holder, Mechanism
+from pinhold.targets.pins.direct_io import DirectIo
+from pinhold.targets.pins.forced import ProcMem, Ptrace
 from pinhold.targets.pins.gup_test import GupTest
+from pinhold.targets.pins.io_uring import IoUring
+from pinhold.targets.pins.process_vm import ProcessVm
 from pinhold.targets.pins.vmsplice import Vmsplice
 
-MECHANISMS: dict[str, Mechanism] = {mechanism.name: mechanism for mechanism in (GupTest(), Vmsplice())}
+HOLDERS: dict[str, Holder] = {holder.name: holder for holder in (GupTest(), IoUring(), Vmsplice())}
+"""Those that hold what they take."""
+
+COPIERS: dict[str, Copier] = {copier.name: copier for copier in (ProcessVm(), DirectIo())}
+"""Those that let go before they return."""
+
+PROC_MEM = ProcMem()
+PTRACE = Ptrace()
+
+MECHANISMS: dict[str, Mechanism] = {**HOLDERS, **COPIERS, PROC_MEM.name: PROC_MEM, PTRACE.name: PTRACE}

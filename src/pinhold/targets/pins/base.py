@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from pinhold.scenario.observation import Run
 from pinhold.targets.base import CannotDo
+
+M = TypeVar("M", bound="Mechanism")
 
 FOLL_GET = "reference by FOLL_GET"
 FOLL_PIN = "pin"
@@ -17,18 +19,19 @@ FOLL_PIN = "pin"
 class Need:
     """One pin that a scenario asks for.
 
-    takes: FOLL_PIN or FOLL_GET; readable, writable: whether a later step reads or writes through it; user: whose
-    memlock accounting it is under.  Every one is held until it is released.
+    takes: FOLL_PIN or FOLL_GET; fast: None leaves it to the mechanism; readable, writable: whether a later step reads
+    or writes through it; user: whose memlock accounting it is under, None: anybody's.  Every one is held until it is
+    released.
     """
 
     takes: str = FOLL_PIN
     longterm: bool = False
     write: bool = False
-    fast: bool = False
+    fast: bool | None = False
     force: bool = False
     readable: bool = False
     writable: bool = False
-    user: str = "none"
+    user: str | None = "none"
 
     def __str__(self) -> str:
         if self.takes == FOLL_GET:
@@ -39,7 +42,7 @@ class Need:
             *(["forced"] if self.force else []),
             *(["GUP-fast"] if self.fast else []),
             "pin",
-            *([f"accounted as {self.user}"] if self.user != "none" else []),
+            *([f"accounted as {self.user}"] if self.user not in ("none", None) else []),
         ]
         return " ".join(words)
 
@@ -73,40 +76,68 @@ class Gives:
             self.takes == need.takes
             and need.longterm in self.longterm
             and need.write in self.write
-            and need.fast in self.fast
+            and (need.fast is None or need.fast in self.fast)
             and need.force in self.force
-            and need.user in self.users
+            and (need.user is None or need.user in self.users)
             and self.held
             and self.readable >= need.readable
             and self.writable >= need.writable
         )
 
 
-class Mechanism(Protocol):
-    """A way to make the kernel take pages of a process.
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a mechanism took.  fds: what holds it; pages: how many; detail: numbers that the mechanism wants back."""
 
-    `acquire` runs in that process; what it took then belongs to the descriptors alone, which the controller keeps:
-    `read_back` and `release` run there.
-    """
+    fds: list[int]
+    pages: int
+    detail: tuple[int, ...] = ()
+
+
+class Mechanism(Protocol):
+    """A way to make the kernel take pages of a process.  summary: what it gives, in words."""
 
     name: str
     summary: str
     gives: Gives
 
     def unavailable(self) -> str | None:
-        """Why it cannot be used here, or None."""
+        """Why it cannot be used here, or None.  Looks only."""
 
-    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> tuple[list[int], int]:
-        """Take the pages; (descriptors that hold them, number of pages held).  Raises OSError, CannotDo."""
 
-    def read_back(self, fds: Sequence[int], pages: int) -> list[Run]:
-        """What the held pages contain, numbered from 0; changes nothing.  Raises OSError."""
+class Holder(Mechanism, Protocol):
+    """One that holds what it takes.
 
-    def release(self, fds: Sequence[int]) -> None:
+    `acquire` runs in the process whose pages they are; what it took then belongs to the descriptors alone, which the
+    controller keeps: all else runs there.  sendable: whether the descriptors can go over a socket.
+    """
+
+    sendable: bool
+
+    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
+        """Take the pages.  Raises OSError, CannotDo."""
+
+    def read_back(self, taken: Taken) -> list[Run]:
+        """What the held pages contain, numbered from 0; changes nothing.  Raises OSError, CannotDo."""
+
+    def write_through(self, taken: Taken, byte: int) -> None:
+        """Fill the held pages.  Raises OSError, CannotDo."""
+
+    def release(self, taken: Taken) -> None:
         """Let the pages go and close the descriptors."""
 
 
-def choose(need: Need, via: str | None, mechanisms: Mapping[str, Mechanism]) -> Mechanism:
+class Copier(Mechanism, Protocol):
+    """One that takes pages for the length of a call; it runs in the process whose pages they are."""
+
+    def copy(self, address: int, pages: int) -> list[Run]:
+        """What the pages contain, numbered from 0.  Raises OSError: EFAULT where not all could be had."""
+
+    def fill(self, address: int, pages: int, byte: int) -> None:
+        """Fill the pages.  Raises OSError: EFAULT where not all could be had."""
+
+
+def choose(need: Need, via: str | None, mechanisms: Mapping[str, M]) -> M:
     """The first mechanism that gives exactly `need` here, or `via` if it does.  Raises CannotDo with every reason."""
     if via is not None and via not in mechanisms:
         raise CannotDo(f"no pin mechanism is called {via!r}: there are {', '.join(mechanisms)}")

@@ -6,13 +6,13 @@ import errno
 import fcntl
 import os
 import struct
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from pinhold.scenario.observation import Run
-from pinhold.targets import content, syscalls
+from pinhold.targets import content
 from pinhold.targets.base import CannotDo
-from pinhold.targets.pins.base import FOLL_PIN, Gives
+from pinhold.targets.pins.base import FOLL_PIN, Gives, Taken
 from pinhold.targets.syscalls import PAGE
 
 PATH = "/sys/kernel/debug/gup_test"
@@ -38,6 +38,7 @@ class GupTest:
 
     name = "gup_test"
     summary = "long-term pins"
+    sendable = True
     gives = Gives(
         takes=FOLL_PIN,
         longterm=frozenset({True}),
@@ -62,7 +63,7 @@ class GupTest:
             return f"{self._path} cannot be opened by this user"
         return None
 
-    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> tuple[list[int], int]:
+    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:
@@ -77,21 +78,18 @@ class GupTest:
                     "gup_test refused to start: it is older than 6.2 here, or another set of pins is alive"
                 ) from None
             raise
-        return [fd], pages
+        return Taken([fd], pages)
 
-    def read_back(self, fds: Sequence[int], pages: int) -> list[Run]:
-        length = pages * PAGE
-        buffer = syscalls.mmap(
-            0, length, syscalls.PROT_READ | syscalls.PROT_WRITE, syscalls.MAP_PRIVATE | syscalls.MAP_ANONYMOUS
-        )
-        try:
-            self._ioctl(fds[0], PIN_LONGTERM_TEST_READ, _READ.pack(buffer))
-            return content.runs(buffer, [(0, pages, True)])
-        finally:
-            syscalls.munmap(buffer, length)
+    def read_back(self, taken: Taken) -> list[Run]:
+        with content.scratch(taken.pages) as buffer:
+            self._ioctl(taken.fds[0], PIN_LONGTERM_TEST_READ, _READ.pack(buffer))
+            return content.runs(buffer, [(0, taken.pages, True)])
 
-    def release(self, fds: Sequence[int]) -> None:
+    def write_through(self, taken: Taken, byte: int) -> None:
+        raise CannotDo("gup_test cannot write through a pin")
+
+    def release(self, taken: Taken) -> None:
         try:
-            self._ioctl(fds[0], PIN_LONGTERM_TEST_STOP, 0)
+            self._ioctl(taken.fds[0], PIN_LONGTERM_TEST_STOP, 0)
         finally:
-            os.close(fds[0])
+            os.close(taken.fds[0])

@@ -6,12 +6,11 @@ This is what a leak between processes is made of: the pipe shows what its pages 
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
 
 from pinhold.scenario.observation import Run
 from pinhold.targets import content, syscalls
 from pinhold.targets.base import CannotDo
-from pinhold.targets.pins.base import FOLL_GET, Gives
+from pinhold.targets.pins.base import FOLL_GET, Gives, Taken
 from pinhold.targets.syscalls import PAGE
 
 
@@ -20,6 +19,7 @@ class Vmsplice:
 
     name = "vmsplice"
     summary = "references by FOLL_GET"
+    sendable = True
     gives = Gives(
         takes=FOLL_GET,
         longterm=frozenset({False}),
@@ -31,7 +31,7 @@ class Vmsplice:
     def unavailable(self) -> str | None:
         return None
 
-    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> tuple[list[int], int]:
+    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
         reader, writer = os.pipe()
         try:
             held = syscalls.vmsplice(writer, address, pages * PAGE, syscalls.SPLICE_F_NONBLOCK)
@@ -40,26 +40,26 @@ class Vmsplice:
             raise
         finally:
             os.close(writer)
-        return [reader], held // PAGE
+        return Taken([reader], held // PAGE)
 
-    def read_back(self, fds: Sequence[int], pages: int) -> list[Run]:
+    def read_back(self, taken: Taken) -> list[Run]:
         """Reads a duplicate of the pipe's buffers, so that the pipe keeps them."""
         reader, writer = os.pipe()
-        length = pages * PAGE
-        buffer = syscalls.mmap(
-            0, length, syscalls.PROT_READ | syscalls.PROT_WRITE, syscalls.MAP_PRIVATE | syscalls.MAP_ANONYMOUS
-        )
+        length = taken.pages * PAGE
         try:
-            if syscalls.tee(fds[0], writer, length, syscalls.SPLICE_F_NONBLOCK) != length:
+            if syscalls.tee(taken.fds[0], writer, length, syscalls.SPLICE_F_NONBLOCK) != length:
                 raise CannotDo("the pipe's pages cannot be read: this user's share of pipe memory is used up")
-            done = 0
-            while done < length:
-                done += syscalls.read_into(reader, buffer + done, length - done)
-            return content.runs(buffer, [(0, pages, True)])
+            with content.scratch(taken.pages) as buffer:
+                done = 0
+                while done < length:
+                    done += syscalls.read_into(reader, buffer + done, length - done)
+                return content.runs(buffer, [(0, taken.pages, True)])
         finally:
-            syscalls.munmap(buffer, length)
             os.close(reader)
             os.close(writer)
 
-    def release(self, fds: Sequence[int]) -> None:
-        os.close(fds[0])
+    def write_through(self, taken: Taken, byte: int) -> None:
+        raise CannotDo("vmsplice cannot write through what it holds")
+
+    def release(self, taken: Taken) -> None:
+        os.close(taken.fds[0])
