@@ -44,7 +44,7 @@ def scenarios(draw: st.DrawFn, max_steps: int = 12) -> s.Scenario:
     small = sorted(name for name, pages in world.pages.items() if pages <= MAX_WATCHED // 3)
     watch = st.sampled_from(small).flatmap(lambda name: _ranges(name, world.pages[name], 1)) if small else st.nothing()
     watched = tuple(draw(st.lists(watch, max_size=3 if small else 0)))
-    return s.Scenario(draw(TITLES), tuple(steps), watched, draw(TEXTS))
+    return s.Scenario(draw(TITLES), tuple(steps), watched, draw(TEXTS), draw(TEXTS))
 
 
 def _ranges(name: str, pages: int, unit: int) -> st.SearchStrategy[s.Range]:

@@ -45,7 +45,8 @@ def test_printing_and_parsing_round_trip(scenario: s.Scenario) -> None:
     again = parse(text)
     assert again == scenario
     assert format_scenario(again) == text
-    lines = 1 + len(scenario.steps) + bool(scenario.watch) + (scenario.xfail is not None)
+    lines = 1 + len(scenario.steps) + bool(scenario.watch)
+    lines += (scenario.xfail is not None) + (scenario.vm_only is not None)
     assert len(text.splitlines()) == lines
 
 
@@ -195,6 +196,7 @@ def test_errors_of_the_whole_text(text: str, message: str) -> None:
         ("process_vm_readv P a", "21: expected 'as', found end of line"),
         ("xfail reason", "7: expected a quoted text: why it is known to fail, found 'reason'"),
         ('xfail "reason" 1', "16: expected end of line, found '1'"),
+        ("vm_only", "8: expected a quoted text: why it runs in a virtual machine only, found end of line"),
         ("watch", "6: expected a range such as x, x[3], x[1:5], x[1:] or x[:5], found end of line"),
         ("watch z", "7: expected a region (a, m, t, h), found 'z'"),
         ("watch a[1]", "7: expected a range within the 1 page of a, found 'a[1]'"),
@@ -212,7 +214,7 @@ def test_errors_of_one_line(line: str, error: str | None) -> None:
 def test_an_unknown_verb_names_the_nearest() -> None:
     """A misspelt verb is answered with the verbs and the one that was probably meant."""
     error = _error("mpa P x anon")
-    assert error.startswith("line 2, column 1: expected scenario, watch, xfail, map, unmap, ")
+    assert error.startswith("line 2, column 1: expected scenario, watch, xfail, vm_only, map, unmap, ")
     assert error.endswith("found 'mpa'; did you mean map?")
 
 

@@ -369,7 +369,7 @@ for _form in FORMS:
     _verb = _form.parts[0].usage
     BY_VERB[_verb] = (*BY_VERB.get(_verb, ()), _form)
 
-VERBS = ("scenario", "watch", "xfail", *BY_VERB)
+VERBS = ("scenario", "watch", "xfail", "vm_only", *BY_VERB)
 """The first words of lines."""
 
 

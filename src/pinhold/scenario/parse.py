@@ -19,7 +19,8 @@ __all__ = ["ScenarioError", "parse"]
 
 _TITLE = "scenario"
 _WATCH = "watch"
-_XFAIL = "xfail"
+_REMARKS = {"xfail": "why it is known to fail", "vm_only": "why it runs in a virtual machine only"}
+"""Lines of one quoted text, at most one of each: the field of the scenario, and what the text says."""
 
 
 def parse(text: str, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> Scenario:
@@ -38,7 +39,7 @@ def parse(text: str, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> 
             raise ScenarioError(last, failure.column, failure.message()) from None
     if reader.title is None:
         raise ScenarioError(last, 1, f"expected '{_TITLE} TITLE', found end of file")
-    return Scenario(reader.title, tuple(reader.steps), tuple(reader.watched()), reader.xfail)
+    return Scenario(reader.title, tuple(reader.steps), tuple(reader.watched()), **reader.remarks)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ class _Reader:
     def __init__(self, world: World) -> None:
         self.title: str | None = None
         self.steps: list[Step] = []
-        self.xfail: str | None = None
+        self.remarks: dict[str, str] = {}
         self._world = world
         self._watches: list[_Watch] = []
 
@@ -71,20 +72,21 @@ class _Reader:
             raise Mismatch(line.index(_TITLE) + 1, ["one scenario in a text"], "a second one")
         elif verb == _WATCH:
             self._watches += _watch_line(tokenize(line), number)
-        elif verb == _XFAIL:
-            self._xfail(tokenize(line))
+        elif verb in _REMARKS:
+            self._remark(verb, tokenize(line))
         else:
             self._step(tokenize(line), number)
 
-    def _xfail(self, line: Cursor) -> None:
-        if self.xfail is not None:
-            raise Mismatch(line.column, [f"one {_XFAIL} line in a text"], "a second one")
-        line.word(_XFAIL)
-        self.xfail = line.text()
-        if self.xfail is None:
-            raise line.mismatch("a quoted text: why it is known to fail")
+    def _remark(self, verb: str, line: Cursor) -> None:
+        if verb in self.remarks:
+            raise Mismatch(line.column, [f"one {verb} line in a text"], "a second one")
+        line.word(verb)
+        text = line.text()
+        if text is None:
+            raise line.mismatch(f"a quoted text: {_REMARKS[verb]}")
         if line.peek() is not None:
             raise line.mismatch(END_OF_LINE)
+        self.remarks[verb] = text
 
     def _step(self, line: Cursor, number: int) -> None:
         verb_column = line.column

@@ -15,8 +15,9 @@ def format_scenario(scenario: Scenario) -> str:
     lines = [show_step(step) for step in scenario.steps]
     if scenario.watch:
         lines.insert(0, ["watch", *map(format_range, scenario.watch)])
-    if scenario.xfail is not None:
-        lines.insert(0, ["xfail", quote(scenario.xfail)])
+    for verb, text in (("xfail", scenario.xfail), ("vm_only", scenario.vm_only)):
+        if text is not None:
+            lines.insert(0, [verb, quote(text)])
     width = max((len(words[0]) for words in lines if len(words[0]) <= _WIDEST_COLUMN), default=0)
     body = [f"{words[0]:<{width}} {' '.join(words[1:])}".rstrip() for words in lines]
     return "\n".join([f"scenario {scenario.title}", *body]) + "\n"

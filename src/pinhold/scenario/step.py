@@ -370,9 +370,12 @@ class Scenario:
     """A title, the steps, and the pages to watch besides the default ones.  The first process is `P`.
 
     xfail: why an expectation is known to be violated, in words; the verdict is then xfail instead of violated.
+    vm_only: why it may crash or corrupt a vulnerable kernel, in words; then it runs on a kernel in a virtual machine
+    that is thrown away afterwards, and never on the kernel that runs here.
     """
 
     title: str
     steps: tuple[Step, ...]
     watch: tuple[Range, ...] = ()
     xfail: str | None = None
+    vm_only: str | None = None

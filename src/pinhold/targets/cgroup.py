@@ -55,7 +55,7 @@ class Leaf:
         self.folder = folder
 
     @classmethod
-    def make(cls, available_kib: int, root: Path = Path("/")) -> Leaf | None:
+    def make(cls, root: Path = Path("/")) -> Leaf | None:
         """A fresh one, for three quarters of the available memory; None where there can be none."""
         parent = own(root)
         if parent is None or missing(root) is not None:
@@ -66,7 +66,7 @@ class Leaf:
             leaf.folder.mkdir()
         except OSError:
             return None
-        for name, limit in (("memory.max", available_kib * 1024 * 3 // 4), ("pids.max", _PROCESSES)):
+        for name, limit in (("memory.max", _available(root) * 3 // 4), ("pids.max", _PROCESSES)):
             with contextlib.suppress(OSError):
                 _write(leaf.folder / name, str(limit))
         return leaf
@@ -90,6 +90,12 @@ class Leaf:
                 if time.monotonic() > deadline:
                     return
                 time.sleep(0.01)
+
+
+def _available(root: Path) -> int:
+    """Bytes of memory that are free or can be made so."""
+    match = re.search(r"^MemAvailable:\s+(\d+)", (root / "proc/meminfo").read_text(), re.MULTILINE)
+    return int(match[1]) * 1024 if match else 0
 
 
 def _write(file: Path, text: str) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
 from pinhold.scenario.step import Scenario
-from pinhold.targets.base import TargetInfo
+from pinhold.targets import hygiene
+from pinhold.targets.base import CannotDo, TargetInfo
 from pinhold.targets.live_session import LiveSession
 from pinhold.targets.machine import Machine, check_supported, probe_sight
 from pinhold.targets.nursery import Nursery
 from pinhold.targets.pagemap import Sight
 from pinhold.targets.pins import MECHANISMS
-from pinhold.targets.pins.base import Mechanism
-from pinhold.targets.pins.external import External
 
 STEP_SECONDS = 30.0
 WHOLE_SECONDS = 180.0
@@ -25,6 +24,7 @@ class LiveTarget:
     """The kernel that this program runs on.
 
     step_seconds, whole_seconds: deadlines of one step and of a scenario; what misses one is killed and is `Broken`.
+    disposable: this kernel runs in a virtual machine of pinhold's own, and may crash; nursery: starts the processes.
     """
 
     name = "live"
@@ -33,12 +33,13 @@ class LiveTarget:
         self,
         step_seconds: float = STEP_SECONDS,
         whole_seconds: float = WHOLE_SECONDS,
-        external: Sequence[External] = (),
+        disposable: bool = False,
+        nursery: Nursery | None = None,
     ) -> None:
         self._deadlines = step_seconds, whole_seconds
-        self._external = {program.name: program for program in external}
+        self._disposable = disposable
         self._machine = Machine()
-        self._nursery = Nursery()
+        self._nursery = nursery or Nursery()
 
     @cached_property
     def _sight(self) -> Sight:
@@ -48,21 +49,27 @@ class LiveTarget:
     def info(self) -> TargetInfo:
         """Raises Unavailable off Linux on x86-64."""
         check_supported()
-        mechanisms: dict[str, Mechanism] = {**self._external, **MECHANISMS}
         return TargetInfo(
             name=self.name,
             release=os.uname().release,
             rules=self._machine.release(),
             config=self._machine.config(self._sight),
-            mechanisms={name: each.unavailable() or "available" for name, each in mechanisms.items()},
+            mechanisms={name: each.unavailable() or "available" for name, each in MECHANISMS.items()},
         )
 
     @contextmanager
     def open(self, scenario: Scenario) -> Iterator[LiveSession]:
-        """A first process `P` in a session of its own.  Raises Unavailable, Broken."""
-        session = LiveSession(scenario, self._machine, self._sight, self._nursery, *self._deadlines, self._external)
-        try:
-            session.start()
-            yield session
-        finally:
-            session.close()
+        """A first process `P` in a session of its own; nothing is left of it afterwards.
+
+        Raises Unavailable, CannotDo for a scenario that may harm the kernel, Broken, Crashed.
+        """
+        if scenario.vm_only is not None and not self._disposable:
+            raise CannotDo(f"runs in a virtual machine only: {scenario.vm_only}")
+        self._nursery.ready()
+        session = LiveSession(scenario, self._machine, self._sight, self._nursery, *self._deadlines)
+        with hygiene.nothing_left():
+            try:
+                session.start()
+                yield session
+            finally:
+                session.close()

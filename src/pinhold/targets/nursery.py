@@ -19,8 +19,9 @@ import weakref
 from pathlib import Path
 from typing import NoReturn
 
-from pinhold.targets import process, syscalls
+from pinhold.targets import process, stuck, syscalls
 from pinhold.targets.base import Broken, Unavailable
+from pinhold.targets.cgroup import Leaf
 from pinhold.targets.channel import Channel, Closed, Late, Message
 
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from pinhold.targets.nursery import main; main(int(sys.argv[2]))"
@@ -30,9 +31,13 @@ _ANSWER_SECONDS = 30.0
 
 
 class Nursery:
-    """The controller's handle of the helper.  It is started when first needed and ends with this object."""
+    """The controller's handle of the helper.  It is started when first needed and ends with this object.
 
-    def __init__(self) -> None:
+    start: the helper's program, with the directory of its modules and a socket as arguments.
+    """
+
+    def __init__(self, start: str = _START) -> None:
+        self._program = start
         self._lock = threading.Lock()
         self._channel: Channel | None = None
 
@@ -43,7 +48,7 @@ class Nursery:
         root = str(Path(__file__).resolve().parents[2])
         with far:
             helper = subprocess.Popen(
-                [sys.executable, "-I", "-S", "-c", _START, root, str(far.fileno())],
+                [sys.executable, "-I", "-S", "-c", self._program, root, str(far.fileno())],
                 pass_fds=[far.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
@@ -52,6 +57,12 @@ class Nursery:
             )
         weakref.finalize(self, _finish, channel, helper)
         return channel
+
+    def ready(self) -> None:
+        """Start the helper if there is none yet.  Raises Unavailable."""
+        with self._lock:
+            if self._channel is None:
+                self._channel = self._start()
 
     def _ask(self, message: Message, fds: tuple[int, ...] = ()) -> Message:
         with self._lock:
@@ -73,9 +84,10 @@ class Nursery:
         status: int | None = self._ask({"op": "wait", "pid": pid, "seconds": seconds})["status"]
         return status
 
-    def end(self, pid: int) -> bool:
-        """Terminate, then kill, the whole group of a scenario and reap it; False where a process cannot be killed."""
-        return bool(self._ask({"op": "end", "pid": pid})["gone"])
+    def end(self, pid: int) -> str | None:
+        """Terminate, then kill, the whole group of a scenario and reap it; what cannot be killed, in words, or None."""
+        stuck: str | None = self._ask({"op": "end", "pid": pid})["stuck"]
+        return stuck
 
 
 def _finish(channel: Channel, helper: subprocess.Popen[bytes]) -> None:
@@ -96,39 +108,44 @@ def main(fd: int) -> NoReturn:
     os.set_inheritable(fd, False)
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    leaf = Leaf.make()
     gc.freeze()
     groups: set[int] = set()
     with contextlib.suppress(Closed):
         while True:
             message, fds = channel.receive()
-            channel.send(_serve(message, fds, groups, channel))
+            channel.send(_serve(message, fds, groups, channel, leaf))
     for group in list(groups):
         _end(group)
+    if leaf is not None:
+        leaf.remove()
     os._exit(0)
 
 
-def _serve(message: Message, fds: list[int], groups: set[int], channel: Channel) -> Message:
+def _serve(message: Message, fds: list[int], groups: set[int], channel: Channel, leaf: Leaf | None) -> Message:
     if message["op"] == "spawn":
         sock = socket.socket(fileno=fds[0])
-        pid = _spawn(sock, message["cpu"], message["seconds"], channel)
+        pid = _spawn(sock, message["cpu"], message["seconds"], channel, leaf)
         sock.close()
         groups.add(pid)
         return {"pid": pid}
     if message["op"] == "wait":
         return {"status": _wait(message["pid"], message["seconds"])}
-    gone = _end(message["pid"])
-    if gone:
-        groups.discard(message["pid"])
-    return {"gone": gone}
+    if not _end(message["pid"]):
+        return {"stuck": stuck.describe(message["pid"])}
+    groups.discard(message["pid"])
+    return {"stuck": None}
 
 
-def _spawn(sock: socket.socket, cpu: int, seconds: int, channel: Channel) -> int:
+def _spawn(sock: socket.socket, cpu: int, seconds: int, channel: Channel, leaf: Leaf | None) -> int:
     helper = os.getpid()
     pid = os.fork()
     if pid:
         return pid
     try:
         channel.close()
+        if leaf is not None:
+            leaf.enter()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
         process.enter(sock, helper, cpu, seconds)
     finally:

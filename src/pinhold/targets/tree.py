@@ -143,5 +143,6 @@ class Tree:
         for member in self._members.values():
             member.channel.close()
         self._members.clear()
-        if self.leader and not self._nursery.end(self.leader):
-            raise Broken(f"a process of the scenario (session {self.leader}) cannot be killed")
+        stuck = self._nursery.end(self.leader) if self.leader else None
+        if stuck is not None:
+            raise Broken(f"a process of the scenario (session {self.leader}) cannot be killed: {stuck}")
