@@ -18,7 +18,7 @@ from pinhold.mm.gup import (
     PIN_USER_PAGES_FAST,
     is_valid_gup_args,
 )
-from pinhold.mm.pgtable import pt_leaf_level, pt_walk, pte_pfn
+from pinhold.mm.pgtable import level_pages, pt_leaf_level, pt_walk, pte_pfn
 from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS, try_grab_folio
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TINY, X86_64, Geometry, Machine, create
@@ -92,7 +92,10 @@ class Play:
         return self.entry(region, page) & k.PTE_RW != 0
 
     def frame(self, region: str = "x", page: int = 0, process: str = "P") -> int:
-        return pte_pfn(self.entry(region, page, process))
+        """The frame that the page has."""
+        mm, address = self.address(region, page, process)
+        offset = address & (level_pages(self.m, pt_leaf_level(self.m, mm, address)) - 1)
+        return pte_pfn(self.entry(region, page, process)) + offset
 
     def view(self, region: str = "x", page: int = 0, process: str = "P") -> PageView:
         """What an observer sees of the page."""

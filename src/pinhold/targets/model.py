@@ -14,7 +14,7 @@ from operator import itemgetter
 from pinhold.mm import flags as k
 from pinhold.mm import madvise, rules
 from pinhold.mm.access import store
-from pinhold.mm.file import file_create, file_free_slot
+from pinhold.mm.file import file_create, file_free_slot, file_put
 from pinhold.mm.folio import folio_alloc, is_huge_zero_page, lru_add_drain, page_folio, page_index
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlb_fill_file
@@ -213,8 +213,11 @@ class ModelSession:
             if not a.of:
                 err = self.create_file(a.kind, file, order, pages >> order)
                 if err:
+                    file_put(self.m, file)
                     return err
         err = mmap_region(self.m, self.mms[a.proc], start, start + pages, flags, file, order)
+        if a.kind == "hugetlb":
+            file_put(self.m, file)  # anonymous: nobody has a descriptor
         if err == 0:
             self.regions[a.proc][a.region] = (start, pages)
             if file != k.NO_FILE:

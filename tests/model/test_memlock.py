@@ -1,0 +1,70 @@
+"""Locked memory is charged by the pin's user, each by its own rule."""
+
+from __future__ import annotations
+
+import pytest
+
+from pinhold.mm import flags as k
+from rule_probes import Play, row
+
+WRITTEN = "map P x anon pages 8\nwrite P x 0x11\nmemlock P {limit}\ncapability P ipc_lock {cap}\n"
+
+
+def pinned(user: str, limit: int, cap: str = "off", memory: str = WRITTEN) -> Play:
+    """Eight pages pinned by this user under this limit."""
+    return Play(row("6.2"), f"{memory.format(limit=limit, cap=cap)}pin P x as p write longterm user {user}\n")
+
+
+@pytest.mark.parametrize("user", ["vfio", "io_uring", "rdma"])
+def test_the_limit_is_in_pages_and_inclusive(user: str) -> None:
+    """Eight pages fit under eight and not under seven, which leaves nothing charged."""
+    assert pinned(user, 8).errnos[-1] == 0
+    refused = pinned(user, 7)
+    assert refused.errnos[-1] == k.ENOMEM
+    assert (refused.m.mm_locked_vm[0], refused.m.mm_pinned_vm[0], refused.m.user_locked_vm[0]) == (0, 0, 0)
+    assert pinned(user, 7, "on").errnos[-1] == 0
+
+
+def test_each_user_has_its_counter() -> None:
+    """VFIO counts in locked_vm, RDMA in pinned_vm, io_uring in the user's locked_vm and in pinned_vm."""
+
+    def counters(user: str, cap: str = "off") -> tuple[int, int, int]:
+        m = pinned(user, 100, cap).m
+        return m.mm_locked_vm[0], m.mm_pinned_vm[0], m.user_locked_vm[0]
+
+    assert counters("none") == (0, 0, 0)
+    assert counters("vfio") == (8, 0, 0)
+    assert counters("rdma") == (0, 8, 0)
+    assert counters("io_uring") == (0, 8, 8)
+    assert counters("io_uring", "on") == (0, 8, 0)
+
+
+def test_gup_itself_charges_nobody() -> None:
+    """A pin without a user may pin more than the limit."""
+    assert pinned("none", 0).errnos[-1] == 0
+
+
+def test_io_uring_pays_for_a_huge_page_whole() -> None:
+    """One page of a THP costs all 512."""
+    memory = "map P x thp\nwrite P x 0x11\nmemlock P {limit}\ncapability P ipc_lock {cap}\n"
+    text = memory.format(limit=512, cap="off") + "pin P x[7] as p write longterm user io_uring\n"
+    played = Play(row("6.2"), text)
+    assert (played.errnos[-1], played.m.user_locked_vm[0]) == (0, 512)
+    assert Play(row("6.2"), text.replace("memlock P 512", "memlock P 511")).errnos[-1] == k.ENOMEM
+
+
+def test_rdma_charges_what_is_asked_for_before_it_pins() -> None:
+    """Zero pages are charged too, on 6.1 as on 6.2: the rule looks at the range."""
+    memory = "map P x zeropage pages 8 read\nmemlock P 4\ncapability P ipc_lock off\n"
+    for release in ("6.1", "6.2"):
+        assert Play(row(release), f"{memory}pin P x as p longterm user rdma\n").errnos[-1] == k.ENOMEM
+
+
+def test_unpinning_gives_the_charge_back() -> None:
+    """After unpin the counters are zero."""
+    for user in ("vfio", "io_uring", "rdma"):
+        m = pinned(user, 100).m
+        played = Play(row("6.2"), f"{WRITTEN.format(limit=100, cap='off')}pin P x as p write user {user}\nunpin p\n")
+        assert m.mm_locked_vm[0] + m.mm_pinned_vm[0] >= 8
+        m = played.m
+        assert (m.mm_locked_vm[0], m.mm_pinned_vm[0], m.user_locked_vm[0]) == (0, 0, 0)

@@ -1,0 +1,110 @@
+"""mmap and its kin on ranges with holes, parts and several VMAs: what is done and which errno is told."""
+
+from __future__ import annotations
+
+import pytest
+
+from pinhold.mm import flags as k
+from rule_probes import Play, row
+
+HOLE = "map P x anon pages 4\nwrite P x 0x11\nunmap P x[2]\n"
+
+
+def states(played: Play, pages: int = 4) -> list[str]:
+    """The states of x's first pages."""
+    return [played.state(page=page) for page in range(pages)]
+
+
+def test_madv_dontneed_passes_over_a_hole_and_tells() -> None:
+    """Both sides are discarded, and the result is ENOMEM."""
+    played = Play(row("6.2"), f"{HOLE}madvise P x dontneed\n")
+    assert (played.errnos[-1], states(played)) == (k.ENOMEM, ["none"] * 4)
+
+
+def test_madv_pageout_passes_over_a_hole_and_tells() -> None:
+    """Both sides are swapped out."""
+    played = Play(row("6.2"), f"{HOLE}madvise P x pageout\n")
+    assert (played.errnos[-1], states(played)) == (k.ENOMEM, ["swapped", "swapped", "none", "swapped"])
+
+
+def test_populate_stops_at_a_hole() -> None:
+    """What lies before is populated, ENOMEM for the rest."""
+    played = Play(row("6.12"), "map P x anon pages 4\nunmap P x[2]\nmadvise P x populate_write\n")
+    assert (played.errnos[-1], states(played)) == (k.ENOMEM, ["present", "present", "none", "none"])
+
+
+def test_populate_refuses_rights_with_einval() -> None:
+    """A mapping that cannot be written to cannot be populated for writing."""
+    assert Play(row("6.2"), "map P x anon read\nmadvise P x populate_write\n").errnos[-1] == k.EINVAL
+    assert Play(row("6.2"), "map P x anon read\nmadvise P x populate_read\n").errnos[-1] == 0
+
+
+def test_hugetlb_is_not_paged_out() -> None:
+    """EINVAL, in every release."""
+    for release in ("5.10", "6.1", "6.18"):
+        assert Play(row(release), "map P x hugetlb 2M\nwrite P x 0x11\nmadvise P x pageout\n").errnos[-1] == k.EINVAL
+
+
+def test_hugetlb_takes_the_advice_of_thps_silently() -> None:
+    """MADV_HUGEPAGE and MADV_NOHUGEPAGE only set flags."""
+    text = "map P x hugetlb 2M\nmadvise P x hugepage\nmadvise P x nohugepage\n"
+    assert Play(row("6.2"), text).errnos == [0, 0, 0]
+
+
+def test_mprotect_goes_as_far_as_the_hole() -> None:
+    """ENOMEM, and what lies before has the new rights."""
+    played = Play(row("6.2"), f"{HOLE}mprotect P x read\nwrite P x[0] 0xff\nwrite P x[3] 0xff\n")
+    assert played.errnos[-3:] == [k.ENOMEM, k.EFAULT, 0]
+
+
+MOVE = "map P x anon pages 4\nwrite P x 0x11\n"
+
+
+def test_mremap_takes_what_was_split_and_merged_again_as_one() -> None:
+    """After mprotect() there and back the kernel has one VMA."""
+    for release in ("5.10", "6.2", "6.18"):
+        played = Play(row(release), f"{MOVE}mprotect P x[1] read\nmprotect P x[1] rw\nmremap P x to y\n")
+        assert played.errnos[-1] == 0
+        assert [played.state("y", page) for page in range(4)] == ["present"] * 4
+
+
+def test_mremap_over_a_hole() -> None:
+    """EFAULT up to 6.16; since 6.17 the hole moves along."""
+    text = f"{MOVE}unmap P x[2]\nmremap P x to y\n"
+    assert Play(row("6.12"), text).errnos[-1] == k.EFAULT
+    played = Play(row("6.18"), text)
+    assert played.errnos[-1] == 0
+    assert [played.state("y", page) for page in range(4)] == ["present", "present", "none", "present"]
+
+
+def test_mremap_of_a_hole_is_efault() -> None:
+    """The range has to begin in a mapping."""
+    assert Play(row("6.18"), f"{MOVE}unmap P x[0]\nmremap P x to y\n").errnos[-1] == k.EFAULT
+
+
+def test_mremap_of_part_of_a_thp_keeps_the_folio() -> None:
+    """The moved half is mapped by PTEs to the same frames, still exclusive."""
+    played = Play(row("6.2"), "map P x thp\nwrite P x 0x11\nmremap P x[256:] to y\n")
+    assert played.frame("y") == played.frame() + 256
+    assert played.view("y").exclusive
+    assert played.m.folio_order[played.frame()] == 9
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12"])
+def test_reclaim_leaves_a_shared_page_alone(release: str) -> None:
+    """Only what one process maps once is paged out."""
+    played = Play(row(release), "map P x anon\nwrite P x 0x11\nfork P C\nmadvise P x pageout\n")
+    assert played.state() == "present"
+
+
+def test_v5_10_swaps_a_pinned_page_out_and_the_pin_goes_stale() -> None:
+    """feb889fb40fa (5.11, and 5.10.9) leaves it alone."""
+    text = "map P x anon\nwrite P x 0x11\npin P x as p write longterm\nmadvise P x pageout\n"
+    assert Play(row("5.10"), text).state() == "swapped"
+    assert Play(row("5.10.9"), text).state() == "present"
+
+
+def test_clearing_soft_dirty_write_protects_a_pinned_thp() -> None:
+    """Only base pages are asked whether they are pinned."""
+    text = "map P x thp\nwrite P x 0x11\npin P x as p write longterm\nclear_softdirty P\n"
+    assert not Play(row("6.2"), text).writable()
