@@ -37,10 +37,12 @@ def accessible(start: int, end: int, write: bool, path: str = "/proc/self/maps")
     with open(path, encoding="utf-8", errors="replace") as maps:
         for line in maps:
             match = _MAPS.match(line)
-            if match is None or match[3][position] != letter:
+            if match is None:
                 continue
+            if int(match[1], 16) >= end:
+                break  # mappings come in order, and the interpreter's own after all regions
             first, last = max(start, int(match[1], 16)), min(end, int(match[2], 16))
-            if first >= last:
+            if first >= last or match[3][position] != letter:
                 continue
             if found and found[-1][1] == first:
                 found[-1] = (found[-1][0], last)
@@ -109,6 +111,8 @@ def _anon_huge_sizes(start: int, end: int, path: str) -> list[tuple[int, int, in
             match = _MAPS.match(line)
             if match is not None:
                 first, last = int(match[1], 16), int(match[2], 16)
+                if first >= end:
+                    break
                 inside = start <= first and last <= end
                 if inside:
                     found.append((first, last, 0))
