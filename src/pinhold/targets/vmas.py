@@ -8,7 +8,7 @@ import fcntl
 import os
 import re
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pinhold.targets.pagemap import PM_FILE, PM_PRESENT
 from pinhold.targets.syscalls import PAGE
@@ -27,28 +27,39 @@ _ARGUMENT = struct.Struct("=12Q")
 _REGION = struct.Struct("=3Q")
 _VECTOR = 256
 
-_MAPS = re.compile(r"([0-9a-f]+)-([0-9a-f]+) (....) ")
+_MAPS = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (....) ")
 
 
 def accessible(start: int, end: int, write: bool, path: str = "/proc/self/maps") -> list[Span]:
     """The parts of [start, end) that the process may load from, or store to."""
-    position, letter = (1, "w") if write else (0, "r")
+    position, letter = (1, ord("w")) if write else (0, ord("r"))
     found: list[Span] = []
-    with open(path, encoding="utf-8", errors="replace") as maps:
-        for line in maps:
-            match = _MAPS.match(line)
-            if match is None:
-                continue
-            if int(match[1], 16) >= end:
-                break  # mappings come in order, and the interpreter's own after all regions
-            first, last = max(start, int(match[1], 16)), min(end, int(match[2], 16))
-            if first >= last or match[3][position] != letter:
-                continue
-            if found and found[-1][1] == first:
-                found[-1] = (found[-1][0], last)
-            else:
-                found.append((first, last))
+    for line in _lines(path):
+        match = _MAPS.match(line)
+        if match is None:
+            continue
+        if int(match[1], 16) >= end:
+            break
+        first, last = max(start, int(match[1], 16)), min(end, int(match[2], 16))
+        if first >= last or match[3][position] != letter:
+            continue
+        if found and found[-1][1] == first:
+            found[-1] = (found[-1][0], last)
+        else:
+            found.append((first, last))
     return found
+
+
+def _lines(path: str) -> Iterator[bytes]:
+    """The lines of maps or smaps, read piece by piece: the regions come first, and who has seen them stops."""
+    fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        rest = b""
+        while piece := os.read(fd, 4096):
+            *lines, rest = (rest + piece).split(b"\n")
+            yield from lines
+    finally:
+        os.close(fd)
 
 
 def scan(pagemap: int, start: int, end: int, categories: int) -> list[Span] | None:
@@ -106,19 +117,18 @@ def _anon_huge_sizes(start: int, end: int, path: str) -> list[tuple[int, int, in
     """(first, last, bytes mapped by huge entries) of each mapping that lies within [start, end)."""
     found: list[tuple[int, int, int]] = []
     inside = False
-    with open(path, encoding="utf-8", errors="replace") as smaps:
-        for line in smaps:
-            match = _MAPS.match(line)
-            if match is not None:
-                first, last = int(match[1], 16), int(match[2], 16)
-                if first >= end:
-                    break
-                inside = start <= first and last <= end
-                if inside:
-                    found.append((first, last, 0))
-            elif inside and line.startswith("AnonHugePages:"):
-                first, last, _ = found[-1]
-                found[-1] = (first, last, int(line.split()[1]) * 1024)
+    for line in _lines(path):
+        match = _MAPS.match(line)
+        if match is not None:
+            first, last = int(match[1], 16), int(match[2], 16)
+            if first >= end:
+                break
+            inside = start <= first and last <= end
+            if inside:
+                found.append((first, last, 0))
+        elif inside and line.startswith(b"AnonHugePages:"):
+            first, last, _ = found[-1]
+            found[-1] = (first, last, int(line.split()[1]) * 1024)
     return found
 
 
