@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -15,6 +15,8 @@ from pinhold.targets.machine import Machine, check_supported, probe_sight
 from pinhold.targets.nursery import Nursery
 from pinhold.targets.pagemap import Sight
 from pinhold.targets.pins import MECHANISMS
+from pinhold.targets.pins.base import Mechanism
+from pinhold.targets.pins.external import External
 
 STEP_SECONDS = 30.0
 WHOLE_SECONDS = 180.0
@@ -24,6 +26,7 @@ class LiveTarget:
     """The kernel that this program runs on.
 
     step_seconds, whole_seconds: deadlines of one step and of a scenario; what misses one is killed and is `Broken`.
+    external: programs of the user's that pin memory.
     disposable: this kernel runs in a virtual machine of pinhold's own, and may crash; nursery: starts the processes.
     """
 
@@ -35,9 +38,11 @@ class LiveTarget:
         whole_seconds: float = WHOLE_SECONDS,
         disposable: bool = False,
         nursery: Nursery | None = None,
+        external: Sequence[External] = (),
     ) -> None:
         self._deadlines = step_seconds, whole_seconds
         self._disposable = disposable
+        self._external = {program.name: program for program in external}
         self._machine = Machine()
         self._nursery = nursery or Nursery()
 
@@ -49,12 +54,13 @@ class LiveTarget:
     def info(self) -> TargetInfo:
         """Raises Unavailable off Linux on x86-64."""
         check_supported()
+        mechanisms: dict[str, Mechanism] = {**self._external, **MECHANISMS}
         return TargetInfo(
             name=self.name,
             release=os.uname().release,
             rules=self._machine.release(),
             config=self._machine.config(self._sight),
-            mechanisms={name: each.unavailable() or "available" for name, each in MECHANISMS.items()},
+            mechanisms={name: each.unavailable() or "available" for name, each in mechanisms.items()},
         )
 
     @contextmanager
@@ -66,7 +72,7 @@ class LiveTarget:
         if scenario.vm_only is not None and not self._disposable:
             raise CannotDo(f"runs in a virtual machine only: {scenario.vm_only}")
         self._nursery.ready()
-        session = LiveSession(scenario, self._machine, self._sight, self._nursery, *self._deadlines)
+        session = LiveSession(scenario, self._machine, self._sight, self._nursery, *self._deadlines, self._external)
         with hygiene.nothing_left():
             try:
                 session.start()
