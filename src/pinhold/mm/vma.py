@@ -1,7 +1,7 @@
 """VMAs: which addresses a process has mapped, with what rights, to what.
 
 Addresses are page numbers.  A process's VMAs are a small unordered set of disjoint ranges.  VMAs are split where a
-range operation needs it and not merged again: nothing that can be observed depends on it.
+range operation needs it and not merged again; mremap(), which cares, looks whether they could be.
 """
 
 from __future__ import annotations
