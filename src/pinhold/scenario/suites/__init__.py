@@ -7,7 +7,7 @@ from functools import cache
 
 from pinhold.scenario.step import Scenario
 
-SUITES = ("seed",)
+SUITES = ("seed", "stock")
 
 
 class UnknownSuite(ValueError):
@@ -46,4 +46,8 @@ def suite(name: str) -> Suite:
         from pinhold.scenario.suites import seed  # noqa: PLC0415 (162 scenarios: only for who asks)
 
         return Suite(name, seed.scenarios())
+    if name == "stock":
+        from pinhold.scenario.suites import stock  # noqa: PLC0415
+
+        return Suite(name, stock.scenarios())
     raise UnknownSuite(f"no suite '{name}': the suites are {', '.join(SUITES)}")
