@@ -76,8 +76,7 @@ def fast_walk(m: State, act: int) -> None:
         else:
             fast_load(m, act)
     elif pc == FAST_GRAB:
-        try_grab_folio(m, m.act_page[act], m.act_new[act], m.act_flags[act])
-        m.act_pc[act] = FAST_CHECK
+        fast_grab(m, act)
     else:
         fast_check(m, act)
 
@@ -104,6 +103,22 @@ def fast_load(m: State, act: int) -> None:
     m.act_page[act] = pte_pfn(entry) + offset
     m.act_new[act] = min(pages - offset, m.act_end[act] - addr)
     m.act_pc[act] = FAST_GRAB
+
+
+@kernel
+def fast_grab(m: State, act: int) -> None:
+    """Take references, unless the folio was freed since the entry was read: what has none is not revived.
+
+    Linux: try_grab_folio_fast() (try_grab_folio() up to 6.9), folio_ref_try_add().
+    """
+    if m.folio_refcount[page_folio(m, m.act_page[act])] == 0:
+        decided(m, FAST_FALLS_BACK)
+        m.act_page[act] = NO_PAGE
+        m.act_new[act] = NO_PAGE
+        m.act_pc[act] = FAST_END
+        return
+    try_grab_folio(m, m.act_page[act], m.act_new[act], m.act_flags[act])
+    m.act_pc[act] = FAST_CHECK
 
 
 @kernel

@@ -11,13 +11,13 @@ from __future__ import annotations
 from pinhold.mm.file import hweight
 from pinhold.mm.flags import (
     FOLIO_LOCKED,
-    FOLIO_LRU_BATCH,
     FOLIO_SWAPCACHE,
     FOLL_GET,
     FOLL_PIN,
     NO_PAGE,
     PIN_FREE,
     PTE_PSE,
+    USER_VFIO,
     ZERO_PFN,
 )
 from pinhold.mm.folio import is_huge_zero_page, page_folio, page_index
@@ -26,7 +26,17 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS, folio_has_pincount
 from pinhold.mm.state import TASK_DEPTH, State
-from pinhold.mm.task import FN_FAULT, FN_GUP_FAST, FN_PAGEOUT
+from pinhold.mm.task import (
+    FN_ACCESS,
+    FN_FAULT,
+    FN_FORK,
+    FN_GUP_FAST,
+    FN_GUP_SLOW,
+    FN_PAGEOUT,
+    current,
+)
+from pinhold.mm.unused import unused_is_clean
+from pinhold.mm.vmscan import PAGEOUT_UNMAP, PAGEOUT_WRITE
 
 (
     INVARIANT_OK,
@@ -42,7 +52,9 @@ from pinhold.mm.task import FN_FAULT, FN_GUP_FAST, FN_PAGEOUT
     BAD_HUGETLB_RESERVE,
     BAD_LOCKS,
     BAD_FILE_USERS,
-) = range(13)
+    BAD_CHARGE,
+    BAD_UNUSED,
+) = range(15)
 
 INVARIANTS = (
     "all invariants hold",
@@ -56,8 +68,10 @@ INVARIANTS = (
     "a page table has an entry outside every VMA",
     "the hugetlb pool has lost or gained a page",
     "the hugetlb reserve is not the sum of the VMAs' reserves",
-    "a lock is held by nobody",
+    "a lock is not held by those who took it",
     "a file has fewer users than mappings",
+    "the locked memory charged is not what the pins were charged",
+    "something that is not in use remembers what it was",
 )
 
 
@@ -80,6 +94,10 @@ def check_invariants(m: State) -> int:
         bad = check_locks(m)
     if bad == INVARIANT_OK:
         bad = check_files(m)
+    if bad == INVARIANT_OK:
+        bad = check_charges(m)
+    if bad == INVARIANT_OK and not unused_is_clean(m):
+        bad = BAD_UNUSED
     return bad
 
 
@@ -133,8 +151,8 @@ def count_caches(m: State) -> None:
     for folio in range(len(m.folio_flags)):
         if m.folio_flags[folio] & FOLIO_SWAPCACHE:
             m.scratch_refs[folio] += 1
-        if m.folio_flags[folio] & FOLIO_LRU_BATCH:
-            m.scratch_refs[folio] += 1
+    for i in range(m.lru_batch[0]):
+        m.scratch_refs[m.lru_batch_page[i]] += 1
     m.scratch_refs[ZERO_PFN] += 1
     if m.huge_zero_page[0] != NO_PAGE:
         m.scratch_refs[m.huge_zero_page[0]] += 1
@@ -246,26 +264,49 @@ def check_hugetlb(m: State) -> int:
     for folio in range(m.nr_pages, m.nr_pages + m.nr_hugetlb):
         if m.folio_refcount[folio]:
             free += 1
-    if free != m.nr_hugetlb or m.hugetlb_reserved[0] > m.hugetlb_free[0]:
+    if free != m.nr_hugetlb:
         return BAD_HUGETLB_POOL
+    for hstate in range(2):
+        if m.hugetlb_reserved[hstate] > m.hugetlb_free[hstate]:
+            return BAD_HUGETLB_POOL
     return INVARIANT_OK
 
 
 @kernel
 def check_locks(m: State) -> int:
-    """With every task idle no lock is held."""
+    """Who has mmap_lock, write_protect_seq and folio locks is known from where each task is."""
+    locked = 0
     for task in range(len(m.task_depth)):
-        if m.task_depth[task]:
-            return INVARIANT_OK
-        if m.task_irqs_off[task]:
+        fast = m.task_depth[task] > 0 and m.act_function[current(m, task)] == FN_GUP_FAST
+        if m.task_irqs_off[task] and not fast:
             return BAD_LOCKS
+        for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
+            if m.act_function[act] == FN_PAGEOUT and m.act_pc[act] in (PAGEOUT_UNMAP, PAGEOUT_WRITE):
+                locked += 1
     for mm in range(len(m.mm_alive)):
-        if m.mm_readers[mm] or m.mm_writer[mm] or m.mm_write_protect_seq[mm]:
+        if m.mm_readers[mm] != holders(m, mm, 0) or m.mm_writer[mm] != holders(m, mm, 1):
             return BAD_LOCKS
+        if m.mm_write_protect_seq[mm] != m.mm_writer[mm]:
+            return BAD_LOCKS  # fork() alone is more than one step long under the lock
     for folio in range(len(m.folio_flags)):
         if m.folio_flags[folio] & FOLIO_LOCKED:
-            return BAD_LOCKS
-    return INVARIANT_OK
+            locked -= 1
+    return INVARIANT_OK if locked == 0 else BAD_LOCKS
+
+
+@kernel
+def holders(m: State, mm: int, writing: int) -> int:
+    """How many activations hold mmap_lock of `mm`, for reading or for writing."""
+    count = 0
+    for task in range(len(m.task_depth)):
+        for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
+            function = m.act_function[act]
+            if m.act_mm[act] == mm and m.act_pc[act] != 0:
+                if writing:
+                    count += function == FN_FORK
+                else:
+                    count += function in (FN_ACCESS, FN_GUP_SLOW, FN_PAGEOUT)
+    return count
 
 
 @kernel
@@ -277,4 +318,26 @@ def check_files(m: State) -> int:
                 users -= 1
         if users < 0:
             return BAD_FILE_USERS
+    return INVARIANT_OK
+
+
+@kernel
+def check_charges(m: State) -> int:
+    """RLIMIT_MEMLOCK's counters are the sums of what the pins were charged."""
+    total = m.user_locked_vm[0]
+    for pin in range(len(m.pin_state)):
+        total -= m.pin_user_charge[pin]
+    if total:
+        return BAD_CHARGE
+    for mm in range(len(m.mm_alive)):
+        locked = m.mm_locked_vm[mm]
+        pinned = m.mm_pinned_vm[mm]
+        for pin in range(len(m.pin_state)):
+            if m.pin_mm[pin] == mm:
+                if m.pin_user[pin] == USER_VFIO:
+                    locked -= m.pin_charge[pin]
+                else:
+                    pinned -= m.pin_charge[pin]
+        if locked or pinned:
+            return BAD_CHARGE
     return INVARIANT_OK
