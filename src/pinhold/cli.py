@@ -66,6 +66,14 @@ def parser() -> argparse.ArgumentParser:
     step.add_argument("test", metavar="TEST", help="SUITE/N or FILE.pin")
     step.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
 
+    ask = command("ask", "for authors of drivers: what a pin with these FOLL_* flags promises, on every kind of memory")
+    ask.add_argument(
+        "flags", nargs="+", metavar="FLAGS", help="for example FOLL_LONGTERM, 'FOLL_LONGTERM|FOLL_WRITE', 0"
+    )
+    ask.add_argument("--on", action="append", metavar="model:REL", help="a release; repeat it; default: all")
+    ask.add_argument("--format", choices=("table", "json"), default="table", help="default: table")
+    ask.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
+
     rules = command("rules", "what differs between kernels, switch by switch")
     actions = rules.add_subparsers(dest="rules", metavar="list | show REL | diff REL REL")
     actions.add_parser("list", help="every switch with its commit and first release", allow_abbrev=False)
@@ -88,7 +96,7 @@ def _allow_change(command: argparse.ArgumentParser) -> None:
     )
 
 
-COMMANDS = ("check", "run", "show", "step", "rules", "doctor", "restore", *grammar_lab.COMMANDS)
+COMMANDS = ("check", "run", "show", "step", "ask", "rules", "doctor", "restore", *grammar_lab.COMMANDS)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

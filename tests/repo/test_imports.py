@@ -14,7 +14,8 @@ BELOW = {
     "mm": set[str](),
     "scenario": set[str](),
     "targets": {"mm", "scenario"},
-    "report": {"mm", "scenario", "targets"},
+    "ask": {"mm", "scenario", "targets"},
+    "report": {"ask", "mm", "scenario", "targets"},
 }
 """What each room may import besides itself."""
 

@@ -25,17 +25,17 @@ _WORTH_IT = 16
 class Progress:
     """One line on stderr, on a terminal only and not before a second has gone."""
 
-    def __init__(self, name: str, total: int) -> None:
-        self._name, self._total = name, total
+    def __init__(self, name: str, total: int, what: str = "tests") -> None:
+        self._name, self._total, self._what = name, total, what
         self._begun = time.monotonic()
         self._shown = False
         self._terminal = sys.stderr.isatty()
 
     def at(self, done: int) -> None:
-        """So many tests are done."""
+        """So many are done."""
         if self._terminal and time.monotonic() - self._begun > 1:
             self._shown = True
-            sys.stderr.write(f"\r{self._name}: {done} of {self._total} tests ")
+            sys.stderr.write(f"\r{self._name}: {done} of {self._total} {self._what} ")
             sys.stderr.flush()
 
     def clear(self) -> None:

@@ -1,0 +1,58 @@
+"""The model, pinning with flags that a scenario cannot say (FOLL_GET, FOLL_ANON …) and with rules turned back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+
+from pinhold.mm import flags as k
+from pinhold.mm.pinning import pin_start
+from pinhold.mm.state import X86_64, Geometry, create
+from pinhold.mm.step import run
+from pinhold.scenario.step import Pin, Scenario
+from pinhold.targets.model import TASK, ModelSession, ModelTarget, roomy
+from pinhold.targets.model_users import free_pin
+
+SMALL = replace(X86_64, bits=5, pages=1024, file_pages=64, swap=64)
+"""THPs of 32 pages and as many to a 2 MiB hugetlb page: no rule asks for more, and the answer is there sooner."""
+
+_FUEL = 1 << 10
+"""Steps of a pin of a few entries, and to spare: rules that no kernel had together can leave GUP and its faults waiting
+for each other for ever."""
+
+
+class AskTarget(ModelTarget):
+    """`model:REL` where every `pin` step asks GUP for exactly `flags`.
+
+    rules: switches that differ from the release's row, by value.
+    """
+
+    def __init__(
+        self, release: str, flags: int, rules: Mapping[str, int] | None = None, geometry: Geometry = SMALL
+    ) -> None:
+        super().__init__(release, geometry=geometry)
+        self.flags = flags
+        self.row = self.row | dict(rules or {})
+
+    @contextmanager
+    def open(self, scenario: Scenario) -> Iterator[ModelSession]:
+        machine = create(roomy(self.geometry, scenario), self.row, self.config, checked=self.checked)
+        session = _AskSession(machine, scenario)
+        session.flags = self.flags
+        yield session
+
+
+class _AskSession(ModelSession):
+    flags: int
+
+    def pin_flags(self, a: Pin) -> int:
+        return self.flags | (k.WANT_FAST if a.fast else 0)
+
+    def take_pin(self, name: str, span: tuple[int, int, int], flags: int, user: int) -> int:
+        pin = free_pin(self.m)
+        pin_start(self.m, TASK, pin, *span, flags, user)
+        result = run(self.m, TASK, _FUEL) or -k.EFAULT
+        if result > 0:
+            self.pins[name] = pin
+        return result

@@ -1,0 +1,281 @@
+"""The answer to `pinhold ask` for a reader: the table first, then what its words mean and what follows from them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import groupby
+
+from pinhold.ask.advice import Advice
+from pinhold.ask.answer import Answer
+from pinhold.ask.cell import ABSENT, FAILING, LEAKS, NOTHING, RELIABLE, SNAPSHOT, STALE, UNTIL
+from pinhold.ask.changes import Cause, Change
+from pinhold.ask.memlock import PAGES
+from pinhold.ask.memory import MEMORY, Memory
+
+WIDTH = 100
+_NAME = 32
+_LOUD = frozenset({STALE, LEAKS})
+REFUSED = "Why it is refused"
+_MEANING = {
+    RELIABLE: "the device sees what the process writes later, also after fork() and mprotect()",
+    STALE: "the next write goes to another page: the device keeps the old data, silently",
+    SNAPSHOT: "the device keeps the bytes of the moment of the pin: all that a short pin promises",
+    UNTIL["fork"]: "reliable until the process forks: its next write after that goes elsewhere",
+    UNTIL["mprotect"]: "reliable until mprotect() to read-only and back: its next write goes elsewhere",
+    LEAKS: "what the device writes is seen by somebody who should not see it",
+    NOTHING: "the call pins nothing and returns 0, no error",
+}
+
+
+def asktable(answer: Answer) -> Iterator[str]:
+    """The lines."""
+    yield from _head(answer)
+    accepted = len(answer.invalid) < len(answer.releases)
+    for releases in _fitting(answer) if accepted else ():
+        yield ""
+        yield from _table(answer, releases)
+    words = {cell.word for column in answer.columns.values() for cell in column.values()}
+    meanings = [(_loud(word), text) for word, text in _MEANING.items() if word in words]
+    for title, lines in (
+        ("", list(_pairs(meanings))),
+        ("", list(_fast(answer))),
+        (REFUSED, list(_refused(answer))),
+        ("What to pass instead (each was run)", list(_advice(answer))),
+        ("What made the difference (found by turning switches back)", list(_changes(answer))),
+        (f"Locked memory for {PAGES} pages that nobody has touched yet", list(_charges(answer))),
+    ):
+        if lines and (accepted or title == REFUSED):
+            yield ""
+            yield from ([title] if title else [])
+            yield from lines
+
+
+def _head(answer: Answer) -> Iterator[str]:
+    request = answer.request
+    promise = "is a long-term pin" if request.longterm else "is a short pin" if request.pin else "takes references"
+    access = "to write to the memory" if request.write else "only to read"
+    head = f"{request.call}, which adds {'FOLL_PIN' if request.pin else 'FOLL_GET'}, {promise}, {access}."
+    yield from _wrap(head, "")
+    yield from _wrap(" ".join(_summary(answer)), "")
+    left_out = [f"{flag.name} ({flag.left_out})" for flag in request.flags if flag.left_out]
+    if left_out:
+        yield from _wrap(f"What the specification leaves out: {', '.join(left_out)}.", "")
+
+
+def _summary(answer: Answer) -> Iterator[str]:
+    """Where it is reliable, and where not."""
+    if len(answer.invalid) == len(answer.releases):
+        yield "Refused before any memory is looked at."
+        return
+    good: list[str] = []
+    none: list[str] = []
+    bad: dict[str, list[str]] = {}
+    for release in answer.releases:
+        words = [cell.word for cell in answer.columns[release].values()]
+        failing = sum(word in FAILING for word in words)
+        if failing:
+            bad.setdefault(f"{failing} of {len(words)} rows", []).append(release)
+        else:
+            (good if RELIABLE in words else none).append(release)
+    if good:
+        yield f"Reliable wherever it pins on {_listed(good)}."
+    if bad:
+        what = "Not reliable" if answer.request.longterm else "Does not follow later writes"
+        yield f"{what} in {', '.join(f'{rows} on {_listed(on)}' for rows, on in bad.items())}."
+    if none:
+        yield f"Never pins anything on {_listed(none)}."
+
+
+def _fitting(answer: Answer) -> Iterator[Sequence[str]]:
+    """The releases, in as many tables as the width takes."""
+    rest = list(answer.releases)
+    while rest:
+        count = len(rest)
+        while count > 1 and _NAME + 3 + sum(_width(answer, r) + 2 for r in rest[:count]) - 2 > WIDTH:
+            count -= 1
+        yield rest[:count]
+        del rest[:count]
+
+
+def _width(answer: Answer, release: str) -> int:
+    return max(len(release), *(len(cell.word) for cell in answer.columns[release].values()))
+
+
+def _table(answer: Answer, releases: Sequence[str]) -> Iterator[str]:
+    widths = [_width(answer, release) for release in releases]
+
+    def line(name: str, cells: Iterable[str]) -> str:
+        return "  ".join([f"{name:{_NAME}} ", *(f"{c:{w}}" for c, w in zip(cells, widths, strict=True))]).rstrip()
+
+    yield line("", releases)
+    for group, members in groupby(MEMORY, key=lambda memory: memory.group):
+        yield group
+        for memory in members:
+            yield line(f"  {memory.name}", (_loud(answer.columns[r][memory].word) for r in releases))
+
+
+def _loud(word: str) -> str:
+    return word.upper() if word in _LOUD else word
+
+
+def _fast(answer: Answer) -> Iterator[str]:
+    """What pin_user_pages_fast() does differently."""
+    name = f"{answer.request.entry}_fast()"
+    if not any(answer.fast.values()):
+        yield from _wrap(f"{name} gives the same in every cell.", "")
+        return
+    differing: dict[tuple[str, str, str], list[str]] = {}
+    for release, cells in answer.fast.items():
+        for memory, cell in cells.items() if release not in answer.fast_invalid else ():
+            key = answer.columns[release][memory].word, cell.word, release
+            differing.setdefault(key, []).append(_full(memory))
+    for (slow, fast, release), names in differing.items():
+        yield from _wrap(f"{name} on {release}: {_loud(fast)}, not {_loud(slow)}: {_rows(names)}.", "")
+    if not differing:
+        yield f"{name} accepts fewer flags: see below."
+
+
+def _refused(answer: Answer) -> Iterator[str]:
+    for kind, reasons in (
+        (answer.request.entry, answer.invalid),
+        (f"{answer.request.entry}_fast", answer.fast_invalid),
+    ):
+        if kind.endswith("_fast") and answer.fast_invalid == answer.invalid:
+            continue
+        for (word, sentence), group in _grouped((why.word, why.sentence, r) for r, why in reasons.items()):
+            head = f"{word} on" if word != ABSENT else "on"
+            yield from _wrap(f"{kind}(): {head} {_listed(group)}: {sentence}.")
+    found: dict[tuple[str, str], dict[str, list[str]]] = {}
+    for release, column in answer.refused.items():
+        for memory, why in column.items():
+            found.setdefault((why.word, why.sentence), {}).setdefault(release, []).append(_full(memory))
+    for (word, sentence), by_release in found.items():
+        releases = "" if list(by_release) == list(answer.releases) else f" on {_listed(by_release)}"
+        yield from _wrap(f"{word}{releases}: {sentence}.")
+
+
+def _advice(answer: Answer) -> Iterator[str]:
+    if not any(advice.failing for advice in answer.advice):
+        return
+    if not answer.request.longterm:
+        yield from _wrap("Only where the device is to see later writes, or holds the pages for long.")
+    pairs = []
+    for words, group in _grouped((_advised(answer, advice), advice.release) for advice in answer.advice):
+        pairs.append((_listed(group), words[0]))
+    yield from _pairs(pairs)
+
+
+def _advised(answer: Answer, advice: Advice) -> str:
+    """One release's advice."""
+    count = len(advice.failing)
+    if not count:
+        return f"nothing: {answer.request.words} is reliable wherever it pins."
+    if advice.use is None:
+        more = len(advice.cured_with_dontfork)
+        also = f"; madvise(MADV_DONTFORK) by the process makes it so in {more}" if more else ""
+        return f"no flag helps in the {_count(count)} where it is not reliable{also}."
+    words = f"{advice.use.words}" if advice.use.pin == answer.request.pin else advice.use.call
+    if len(advice.cured) == count:
+        sentence = f"{words} is reliable in {'the row' if count == 1 else f'all {count} rows'} where this is not."
+    else:
+        parts = [f"reliable in {len(advice.cured)} of the {count} rows where this is not"]
+        if advice.cured_with_dontfork:
+            parts.append(f"in {len(advice.cured_with_dontfork)} more after madvise(MADV_DONTFORK)")
+        for word in dict.fromkeys(word for _, word in advice.left):
+            parts.append(f"{_loud(word)} in {sum(w == word for _, w in advice.left)}")
+        sentence = f"{words} comes nearest: {', '.join(parts)}."
+    for word in dict.fromkeys(word for _, word in advice.lost):
+        sentence += f" But {_loud(word)}: {_rows([_full(m) for m, w in advice.lost if w == word])}."
+    return sentence
+
+
+def _changes(answer: Answer) -> Iterator[str]:
+    pairs: dict[tuple[str, str], list[Change]] = {}
+    for change in answer.changes:
+        pairs.setdefault((change.old, change.new), []).append(change)
+    for (old, new), alike in pairs.items():
+        yield f"  {old} to {new}, {_count(len(alike))}:"
+        causes: dict[Cause, list[Change]] = {}
+        for change in alike:
+            for cause in change.causes:
+                causes.setdefault(cause, []).append(change)
+        for cause, its in sorted(causes.items(), key=lambda item: -len(item[1])):
+            alone = sum(len(change.causes) == 1 for change in its)
+            share = _count(len(its)) if alone else f"{_count(len(its))}, with another"
+            yield from _wrap(f"{_cause(cause)}: {share}", "    ")
+        unexplained = sum(not change.causes for change in alike)
+        if unexplained:
+            yield f"    no switch of the specification explains it: {_count(unexplained)}"
+    if pairs:
+        old, new = list(pairs)[-1]
+        yield f"  `pinhold rules diff {old} {new}` says what each switch decides."
+
+
+def _count(rows: int) -> str:
+    return "1 row" if rows == 1 else f"{rows} rows"
+
+
+def _cause(cause: Cause) -> str:
+    rule = cause.rule
+    first = next((release for release, value in rule.since if value == cause.after), "")
+    commit = rule.commit if cause.after == rule.values[-1] else ""
+    known = ", ".join(word for word in (first, commit) if word)
+    return f"{rule.name}: {cause.before} to {cause.after}{f' ({known})' if known else ''}"
+
+
+def _charges(answer: Answer) -> Iterator[str]:
+    releases = [release for release in answer.releases if release not in answer.invalid]
+    if not answer.charges or not releases:
+        return
+    name = len("allocated")
+    widths = [max(len(release), 4) for release in releases]
+    yield "  ".join(["  " + " " * name, *(f"{r:>{w}}" for r, w in zip(releases, widths, strict=True))])
+    for user, by_release in answer.charges.items():
+        cells = ["-" if by_release[r].pages is None else str(by_release[r].pages) for r in releases]
+        yield "  ".join([f"  {user:{name}}", *(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))])
+    fresh = [str(next(iter(answer.charges.values()))[r].fresh) for r in releases]
+    yield "  ".join([f"  {'allocated':{name}}", *(f"{c:>{w}}" for c, w in zip(fresh, widths, strict=True))])
+    yield from _wrap(
+        "Pages charged against RLIMIT_MEMLOCK, by who pins, if it pins with these flags (io_uring itself always pins"
+        " FOLL_LONGTERM|FOLL_WRITE); allocated: pages that the pin makes the kernel allocate."
+    )
+
+
+def _full(memory: Memory) -> str:
+    return f"{memory.group}: {memory.name}"
+
+
+def _rows(names: Sequence[str]) -> str:
+    """The rows by name where they are few."""
+    few = 3
+    return "; ".join(names) if len(names) <= few else f"{len(names)} rows"
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(names)
+
+
+def _grouped(items: Iterable[tuple[str, ...]]) -> list[tuple[tuple[str, ...], list[str]]]:
+    """What is said of each release (the last word) with the releases of which it is said."""
+    found: dict[tuple[str, ...], list[str]] = {}
+    for *words, release in items:
+        found.setdefault(tuple(words), []).append(release)
+    return list(found.items())
+
+
+def _pairs(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """A word and what is said of it, in two columns."""
+    width = max((len(word) for word, _ in pairs), default=0)
+    for word, text in pairs:
+        yield from textwrap.wrap(
+            text, WIDTH, initial_indent=f"  {word:{width}}  ", subsequent_indent=" " * (width + 4),
+            break_on_hyphens=False, break_long_words=False,
+        )  # fmt: skip
+
+
+def _wrap(text: str, indent: str = "  ") -> Iterator[str]:
+    yield from textwrap.wrap(
+        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ",
+        break_on_hyphens=False, break_long_words=False,
+    )  # fmt: skip
