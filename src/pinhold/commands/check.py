@@ -104,7 +104,7 @@ def _against_rules(run: TargetRun, tests: Sequence[Selected]) -> tuple[int, str,
         return EXIT_HELD, "Its rules make no prediction.", []
     if wrong:
         return EXIT_VIOLATED, f"Against its rules' prediction in {len(wrong)} tests:", wrong
-    return EXIT_HELD, f"As its rules predict in all {judged} tests that they decide.", []
+    return EXIT_HELD, f"As its rules predict in all {judged} tests.", []
 
 
 def _because(reason: str | None) -> str:
