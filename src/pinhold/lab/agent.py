@@ -83,7 +83,7 @@ def serve(line: Line) -> None:
     with open("/settings.json", encoding="utf-8") as file:
         settings: dict[str, Any] = json.load(file)
     missing = guest.set_up(settings, MODULES)
-    target = LiveTarget(STEP_SECONDS, WHOLE_SECONDS)
+    target = LiveTarget(STEP_SECONDS, WHOLE_SECONDS, disposable=True)
     line.send({"hello": asdict(target.info()), "missing": missing})
     gc.freeze()
     while True:

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from pinhold.targets.pins import edu
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _FINIT_MODULE = 313
 _SWAPON = 167
@@ -87,6 +89,12 @@ def zram(mebibytes: int) -> str:
 def set_up(settings: dict[str, Any], folder: str) -> list[str]:
     """Everything; sentences about what is not there."""
     missing = [f"module {name}: {why}" for name, why in load(settings["modules"], folder).items()]
+    device = edu.slot()
+    if device is not None:
+        try:
+            edu.bind(device)
+        except OSError as error:
+            missing.append(f"the edu device for vfio: {error.strerror}")
     try:
         if settings.get("zram"):
             swap_on(zram(settings["zram"]))

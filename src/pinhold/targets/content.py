@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 from pinhold.scenario.observation import MIXED, Run
 from pinhold.targets.syscalls import (
@@ -86,4 +87,13 @@ def runs(address: int, stretches: Sequence[tuple[int, int, bool]]) -> list[Run]:
         for length, byte in _pieces(address, first, first + count):
             add(page, length, byte)
             page += length
+    return found
+
+
+def joined(pages: Iterable[int]) -> list[Run]:
+    """One byte (or MIXED) a page, as runs."""
+    found: list[Run] = []
+    for byte, equal in groupby(pages):
+        first = found[-1].first + found[-1].count if found else 0
+        found.append(Run(first, sum(1 for _ in equal), byte))
     return found

@@ -7,10 +7,21 @@ from pinhold.targets.pins.direct_io import DirectIo
 from pinhold.targets.pins.forced import ProcMem, Ptrace
 from pinhold.targets.pins.gup_test import GupTest
 from pinhold.targets.pins.io_uring import IoUring
+from pinhold.targets.pins.pinprobe import PinProbe
 from pinhold.targets.pins.process_vm import ProcessVm
+from pinhold.targets.pins.vfio import Vfio
 from pinhold.targets.pins.vmsplice import Vmsplice
 
-HOLDERS: dict[str, Holder] = {holder.name: holder for holder in (GupTest(), IoUring(), Vmsplice())}
+_HOLDERS: tuple[Holder, ...] = (
+    GupTest(),
+    PinProbe(longterm=True),
+    PinProbe(longterm=False),
+    IoUring(),
+    Vfio(),
+    Vmsplice(),
+)
+
+HOLDERS: dict[str, Holder] = {holder.name: holder for holder in _HOLDERS}
 """Those that hold what they take."""
 
 COPIERS: dict[str, Copier] = {copier.name: copier for copier in (ProcessVm(), DirectIo())}
