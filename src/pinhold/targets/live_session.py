@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 import signal
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -57,6 +59,8 @@ from pinhold.targets.tree import Died, Tree
 HUGE_KINDS = ("thp", "hugezero")
 HUGETLB_KINDS = ("hugetlb", "memfd_hugetlb")
 ON_DISK = ("tmpfile", "file")
+_AWAITED = 512
+_WRITEBACK_SECONDS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,9 +244,31 @@ class LiveSession:
         return Outcome()
 
     def _madvise(self, proc: str, range: Range, advice: str) -> Outcome:
-        if advice == "pageout" and self._region(proc, range.region).kind not in ON_DISK:
+        if advice != "pageout":
+            return self._act(proc, "madvise", range, advice=advice)
+        if self._region(proc, range.region).kind not in ON_DISK:
             self._refuse(self._machine.missing_swap())
-        return self._act(proc, "madvise", range, advice=advice)
+        frames = self._frames(proc, range)
+        outcome = self._act(proc, "madvise", range, advice=advice)
+        self._await_writeback(frames)
+        return outcome
+
+    def _frames(self, proc: str, range: Range) -> list[int]:
+        """The frame numbers of the range's pages (of the first ones, where they are many) that are present."""
+        span = self._pages(proc, range)
+        pages = [*builtins.range(span["first"], min(span["end"], span["first"] + _AWAITED))]
+        words, _ = self._tree.ask(proc, {"op": "frames", "region": range.region, "pages": pages})
+        return [frame for word in words["words"] if (frame := pagemap.pfn(word)) is not None]
+
+    def _await_writeback(self, frames: Sequence[int]) -> None:
+        """Let the device finish: until then nobody can take the pages out of the swap cache, and a write copies them.
+        Without privilege the frames are not known, and nobody waits."""
+        deadline = time.monotonic() + _WRITEBACK_SECONDS
+        for frame in frames:
+            while pagemap.bit(self._frame_words.flags(frame) or 0, pagemap.KPF_WRITEBACK):
+                if time.monotonic() > deadline:
+                    return
+                time.sleep(0.001)
 
     def _swap_out(self, proc: str, range: Range) -> Outcome:
         outcome = self._madvise(proc, range, "pageout")
