@@ -35,8 +35,8 @@ class Flag:
 
 
 FLAGS: tuple[Flag, ...] = (
-    Flag("FOLL_WRITE", k.FOLL_WRITE),
     Flag("FOLL_LONGTERM", k.FOLL_LONGTERM),
+    Flag("FOLL_WRITE", k.FOLL_WRITE),
     Flag("FOLL_FORCE", k.FOLL_FORCE),
     Flag("FOLL_PIN", k.FOLL_PIN),
     Flag("FOLL_GET", k.FOLL_GET),
@@ -56,6 +56,8 @@ FLAGS: tuple[Flag, ...] = (
     Flag("FOLL_UNLOCKABLE", k.FOLL_UNLOCKABLE, "6.3", left_out="dropping mmap_lock"),
     Flag("FOLL_MADV_POPULATE", k.FOLL_MADV_POPULATE, "6.9", left_out="its errnos for MADV_POPULATE_*"),
 )
+"""In the order in which callers write them."""
+
 BY_NAME = {flag.name: flag for flag in FLAGS}
 
 
@@ -78,7 +80,7 @@ class Request:
 
     @property
     def words(self) -> str:
-        """What is passed as it stands in C: "FOLL_WRITE|FOLL_LONGTERM", or "0"."""
+        """What is passed as it stands in C: "FOLL_LONGTERM|FOLL_WRITE", or "0"."""
         return words(self.passed)
 
     @property
@@ -110,15 +112,9 @@ class Request:
         return tuple(flag for flag in self.flags if not flag.known_in(release))
 
 
-_SPOKEN = (k.FOLL_LONGTERM, k.FOLL_WRITE, k.FOLL_FORCE)
-"""The order in which callers write these."""
-
-
 def words(flags: int) -> str:
     """The flags as they stand in C."""
-    first = [flag for value in _SPOKEN for flag in FLAGS if flag.value == value]
-    order = [*first, *(flag for flag in FLAGS if flag not in first)]
-    return "|".join(flag.name for flag in order if flags & flag.value) or "0"
+    return "|".join(flag.name for flag in FLAGS if flags & flag.value) or "0"
 
 
 def parse_flags(text: str) -> Request:

@@ -70,19 +70,21 @@ def _summary(answer: Answer) -> Iterator[str]:
         return
     good: list[str] = []
     none: list[str] = []
-    bad: dict[str, list[str]] = {}
+    bad: dict[int, list[str]] = {}
     for release in answer.releases:
         words = [cell.word for cell in answer.columns[release].values()]
         failing = sum(word in FAILING for word in words)
         if failing:
-            bad.setdefault(f"{failing} of {len(words)} rows", []).append(release)
+            bad.setdefault(failing, []).append(release)
         else:
             (good if RELIABLE in words else none).append(release)
     if good:
         yield f"Reliable wherever it pins on {_listed(good)}."
     if bad:
         what = "Not reliable" if answer.request.longterm else "Does not follow later writes"
-        yield f"{what} in {', '.join(f'{rows} on {_listed(on)}' for rows, on in bad.items())}."
+        counts = [f"{rows} on {_listed(on)}" for rows, on in bad.items()]
+        counts[0] = counts[0].replace(" on ", f" of {len(MEMORY)} rows on ", 1)
+        yield f"{what} in {', in '.join(counts)}."
     if none:
         yield f"Never pins anything on {_listed(none)}."
 
