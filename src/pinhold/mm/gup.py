@@ -55,7 +55,6 @@ from pinhold.mm.flags import (
 from pinhold.mm.folio import folio_test_anon, is_huge_zero_page, page_folio
 from pinhold.mm.hugetlb import hugetlb_file_index, hugetlb_level
 from pinhold.mm.kernel import kernel
-from pinhold.mm.memory import soft_dirty_write_protected
 from pinhold.mm.pgtable import level_pages, pt_walk, pte_pfn, pte_present
 from pinhold.mm.pin import pin_record, try_grab_folio
 from pinhold.mm.rmap import page_anon_exclusive
@@ -75,7 +74,14 @@ from pinhold.mm.sites import (
 )
 from pinhold.mm.state import State
 from pinhold.mm.task import FN_FAULT, call, current, finish, goto, mmap_read_lock, mmap_read_unlock
-from pinhold.mm.vma import find_vma, is_cow_mapping, vma_is_anonymous, vma_is_hugetlb, vma_needs_dirty_tracking
+from pinhold.mm.vma import (
+    find_vma,
+    is_cow_mapping,
+    soft_dirty_write_protected,
+    vma_is_anonymous,
+    vma_is_hugetlb,
+    vma_needs_dirty_tracking,
+)
 
 UNSHARE_NONE, UNSHARE_ANON, UNSHARE_COW_LONGTERM = 0, 1, 2
 

@@ -14,6 +14,7 @@ from pinhold.mm.flags import (
     PTE_PRESENT,
     PTE_PROTNONE,
     PTE_RW,
+    PTE_SOFT_DIRTY,
     PTE_USER,
     VM_HUGETLB,
     VM_MAYWRITE,
@@ -144,3 +145,9 @@ def mapped_end(m: State, mm: int, start: int, end: int) -> int:
 def maybe_mkwrite(m: State, vma: int, entry: int) -> int:
     """Writable, unless a forced write goes into a mapping without VM_WRITE."""
     return entry | PTE_RW if m.vma_flags[vma] & VM_WRITE else entry
+
+
+@kernel
+def soft_dirty_write_protected(m: State, vma: int, entry: int) -> bool:
+    """Whether the entry has to stay read-only so that the next write is seen.  Linux: pte_needs_soft_dirty_wp()."""
+    return vma_soft_dirty_enabled(m, vma) and not entry & PTE_SOFT_DIRTY

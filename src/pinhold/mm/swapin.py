@@ -1,0 +1,149 @@
+"""Faults that meet a swap entry: do_swap_page() in mm/memory.c."""
+
+from __future__ import annotations
+
+from pinhold.mm.flags import (
+    BLOCKED,
+    ENOMEM,
+    FAULT_DONE,
+    FAULT_FLAG_WRITE,
+    FAULT_WROTE,
+    FOLIO_LOCKED,
+    FOLIO_LRU_BATCH,
+    NO_PAGE,
+    NO_VMA,
+    PTE_ACCESSED,
+    PTE_SOFT_DIRTY,
+    SWP_EXCLUSIVE,
+    SWP_SOFT_DIRTY,
+)
+from pinhold.mm.folio import (
+    folio_add_lru,
+    folio_alloc,
+    folio_get,
+    folio_put,
+    folio_test_swapcache,
+    lru_add_drain,
+)
+from pinhold.mm.kernel import kernel
+from pinhold.mm.pgtable import mk_pte, pt_walk, pte_mkdirty, pte_pfn
+from pinhold.mm.rmap import (
+    folio_add_rmap_pte,
+    folio_set_anon,
+    set_page_anon_exclusive,
+)
+from pinhold.mm.sites import (
+    SWAPIN_EXCLUSIVE,
+    SWAPIN_SHARED,
+    decided,
+)
+from pinhold.mm.state import State
+from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_free
+from pinhold.mm.task import finish, goto
+from pinhold.mm.vma import (
+    find_vma,
+    maybe_mkwrite,
+    soft_dirty_write_protected,
+    vm_page_prot,
+)
+from pinhold.mm.wp import (
+    FAULT_START,
+    FAULT_SWAP_MAP,
+    FAULT_SWAP_READ,
+    do_wp_page,
+)
+
+
+@kernel
+def swapin_lookup(m: State, task: int, act: int) -> int:
+    """A swap entry: is the page still in the swap cache?"""
+    swap = pte_pfn(m.act_entry[act])
+    folio = m.swap_page[swap]
+    if folio == NO_PAGE:
+        return goto(m, act, FAULT_SWAP_READ)
+    folio_get(m, folio)
+    m.act_page[act] = folio
+    return goto(m, act, FAULT_SWAP_MAP)
+
+
+@kernel
+def swapin_read(m: State, task: int, act: int) -> int:
+    """Read the slot into a fresh page, through the swap cache; a synchronous device whose slot has one user bypasses
+    it.
+
+    Linux: swapin_readahead(); SWP_SYNCHRONOUS_IO in do_swap_page(), 0bcac06f27d7 (4.15).
+    """
+    swap = pte_pfn(m.act_entry[act])
+    if m.swap_page[swap] != NO_PAGE or m.swap_count[swap] == 0:
+        return goto(m, act, FAULT_START)
+    page = folio_alloc(m, 0)
+    if page == NO_PAGE:
+        return finish(m, task, -ENOMEM)
+    m.page_content[page] = m.swap_content[swap]
+    folio_set_anon(m, page)
+    if not m.config_swap_sync or m.swap_count[swap] > 1:
+        add_to_swap_cache(m, page, swap)
+    folio_add_lru(m, page)
+    m.act_page[act] = page
+    return goto(m, act, FAULT_SWAP_MAP)
+
+
+@kernel
+def do_swap_page(m: State, task: int, act: int) -> int:
+    """Under the folio lock and the page-table lock: map the page instead of the swap entry.
+
+    Whether it is exclusive: by the mark in the entry or a fresh page outside the swap cache, up to 6.18 also by a
+    reference count of one (5.10: by map and swap counts, and only for a write).  Whether it becomes writable at once:
+    for a write, and since 6.11 whenever it is exclusive and the VMA is writable.  Linux: do_swap_page()
+    (mm/memory.c); 1493a1913e34 (5.19).
+    """
+    mm = m.act_mm[act]
+    page = m.act_page[act]
+    old = m.act_entry[act]
+    cached = folio_test_swapcache(m, page)
+    if m.folio_flags[page] & FOLIO_LOCKED:
+        return BLOCKED
+    vma = find_vma(m, mm, m.act_addr[act])
+    slot = pt_walk(m, mm, m.act_addr[act], 0)
+    write = m.act_flags[act] & FAULT_FLAG_WRITE
+    if vma == NO_VMA or slot < 0 or m.pte[slot] != old or (cached and m.folio_swap[page] != pte_pfn(old)):
+        m.act_page[act] = NO_PAGE
+        folio_put(m, page)
+        return finish(m, task, FAULT_DONE)
+    if m.rule_wp_reuse_drains and write and cached and m.folio_flags[page] & FOLIO_LRU_BATCH:
+        lru_add_drain(m)
+    exclusive = swapin_exclusive(m, page, old, cached, write)
+    swap_free(m, pte_pfn(old))
+    if write and cached and m.rule_wp_reuse_drains and m.folio_refcount[page] == 2:
+        folio_free_swap(m, page)
+    if m.rule_swapin_exclusive == 1 and m.folio_refcount[page] == 1:
+        exclusive = True
+    decided(m, SWAPIN_EXCLUSIVE if exclusive else SWAPIN_SHARED)
+    entry = mk_pte(page, vm_page_prot(m, vma) | PTE_ACCESSED)
+    if m.config_soft_dirty and old & SWP_SOFT_DIRTY:
+        entry |= PTE_SOFT_DIRTY
+    if exclusive:
+        set_page_anon_exclusive(m, page)
+        if write:
+            entry = maybe_mkwrite(m, vma, pte_mkdirty(m, entry))
+        elif m.rule_swapin_maps_writable and not soft_dirty_write_protected(m, vma, entry):
+            entry = maybe_mkwrite(m, vma, entry)
+    folio_add_rmap_pte(m, mm, page)
+    m.pte[slot] = entry
+    m.act_page[act] = NO_PAGE
+    m.act_entry[act] = entry
+    if write and not exclusive:
+        return do_wp_page(m, task, act, vma, slot)
+    return finish(m, task, FAULT_WROTE if write else FAULT_DONE)
+
+
+@kernel
+def swapin_exclusive(m: State, page: int, entry: int, cached: int, write: int) -> bool:
+    """Whether the page that comes back from swap belongs to this process alone (before the swap slot is given up)."""
+    if m.rule_swapin_exclusive > 0:
+        return not cached or entry & SWP_EXCLUSIVE != 0
+    if not write or m.page_mapcount[page] + m.swap_count[pte_pfn(entry)] > 1:
+        return False
+    if cached:
+        delete_from_swap_cache(m, page)  # reuse_swap_page() of 5.10 takes it out of the swap cache
+    return True
