@@ -46,7 +46,7 @@ def changed(
     try:
         reply = _ask(channel, {"op": "apply", "needs": asdict(needs), "areas": list(areas)})
         if reply is None:
-            report = _restore_without_guardian(host)
+            report = _restore_without(guardian, host)
             raise CannotChange("; ".join(["the guardian process has died", *_problems(report)]))
         if "refused" in reply:
             raise CannotChange(reply["refused"], reply["in_the_way"])
@@ -57,7 +57,7 @@ def changed(
         try:
             yield
         finally:
-            _restore(host, channel, tell)
+            _restore(host, channel, guardian, tell)
     finally:
         channel.close()
         guardian.wait()
@@ -89,11 +89,11 @@ def _ask(channel: Channel, message: Message) -> Message | None:
         return None
 
 
-def _restore(host: Host, channel: Channel, tell: Callable[[str], None]) -> None:
+def _restore(host: Host, channel: Channel, guardian: subprocess.Popen[bytes], tell: Callable[[str], None]) -> None:
     reply = _ask(channel, {"op": "restore"})
     if reply is None:
         tell("the guardian process has died: its changes are put back without it")
-        report = _restore_without_guardian(host)
+        report = _restore_without(guardian, host)
     else:
         report = Report(**reply)
     for sentence in report.conflicts:
@@ -102,7 +102,9 @@ def _restore(host: Host, channel: Channel, tell: Callable[[str], None]) -> None:
         raise NotRestored("; ".join([*report.failed, "when the cause is gone, run pinhold restore"]))
 
 
-def _restore_without_guardian(host: Host) -> Report:
+def _restore_without(guardian: subprocess.Popen[bytes], host: Host) -> Report:
+    """The guardian's lock goes with the last of it, a little later than its end of the channel."""
+    guardian.wait()
     try:
         return restore_journal(host) or Report()
     except (JournalFailed, Busy, OSError) as failure:

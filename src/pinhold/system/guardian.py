@@ -50,15 +50,16 @@ class Guardian:
         Gives {"made", "told"}, sentences.  Raises Refused; everything is then as it was.
         """
         try:
-            self._lock = self._host.lock()
-            self._refuse_unrestored()
-            self._journal = Journal.create(self._host, self._main)
+            self._begin()
         except Busy as busy:
             raise Refused(f"{busy}: wait until it has ended", in_the_way=True) from None
         except OSError as error:
             raise Refused(f"no journal can be kept in {self._host.state}: {error.strerror or error}") from None
         except JournalFailed as failure:
             raise Refused(str(failure)) from None
+        finally:
+            if self._journal is None:
+                self._unlock()
         for area in (area for area in ALLOWABLE if area in set(areas)):
             try:
                 carry_out(self._host, area, needs, self._make, self._told.append)
@@ -68,6 +69,17 @@ class Guardian:
             except (OSError, ValueError) as error:
                 self._told.append(f"{area}: {_why(error)}")
         return {"made": self._made, "told": self._told}
+
+    def _begin(self) -> None:
+        """Take the lock and start a journal.  Raises Busy, OSError, Refused, JournalFailed."""
+        self._lock = self._host.lock()
+        self._refuse_unrestored()
+        self._journal = Journal.create(self._host, self._main)
+
+    def _unlock(self) -> None:
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
 
     def _refuse_unrestored(self) -> None:
         old = Journal.load(self._host)
@@ -107,9 +119,7 @@ class Guardian:
                 report = undo(self._host, self._journal)
         finally:
             self._journal = None
-            if self._lock is not None:
-                os.close(self._lock)
-                self._lock = None
+            self._unlock()
         return report
 
 
