@@ -23,6 +23,8 @@ EXIT_BROKEN_PIPE = 141
 _TEST = "SUITE, SUITE/N, SUITE/N-M (for example seed/151-162) or FILE.pin"
 _TARGET = "model:REL (for example model:6.2) or live (the running kernel); repeat it to compare"
 
+_PIN = "a program of yours that pins memory on live, where it gives exactly what a step asks for"
+
 
 class _Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are this command's usage errors."""
@@ -54,6 +56,7 @@ def parser() -> argparse.ArgumentParser:
     run = command("run", "run tests and report the verdicts")
     run.add_argument("tests", nargs="+", metavar="TEST", help=_TEST)
     run.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
+    run.add_argument("--pin", action="append", metavar="exec:PROGRAM", help=_PIN)
     run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")
     run.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
 
@@ -65,6 +68,7 @@ def parser() -> argparse.ArgumentParser:
     step = command("step", "tell a test step by step, on two targets up to their first difference")
     step.add_argument("test", metavar="TEST", help="SUITE/N or FILE.pin")
     step.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
+    step.add_argument("--pin", action="append", metavar="exec:PROGRAM", help=_PIN)
 
     ask = command("ask", "for authors of drivers: what a pin with these FOLL_* flags promises, on every kind of memory")
     ask.add_argument(

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from pinhold.commands import NothingToRun, UsageError, nearest
 from pinhold.targets.base import Target, TargetInfo, Unavailable
+
+if TYPE_CHECKING:
+    from pinhold.targets.pins.external import External
 
 
 def _model(release: str, properties: bool) -> Target:
@@ -20,12 +24,12 @@ def _model(release: str, properties: bool) -> Target:
         raise UsageError(f"unknown target model:{release}: {error}") from None
 
 
-def _live(rest: str, _properties: bool) -> Target:
+def _live(rest: str, _properties: bool, pins: Sequence[External] = ()) -> Target:
     from pinhold.targets.live import LiveTarget
 
     if rest:
         raise UsageError(f"unknown target live:{rest}: did you mean live?")
-    return LiveTarget()
+    return LiveTarget(external=pins)
 
 
 _FACTORIES: dict[str, Callable[[str, bool], Target]] = {"model": _model, "live": _live}
@@ -38,12 +42,14 @@ def target_names() -> list[str]:
     return ["live", *(f"model:{release}" for release in releases())]
 
 
-def make_target(name: str, *, properties: bool = False) -> Target:
+def make_target(name: str, *, properties: bool = False, pins: Sequence[External] = ()) -> Target:
     """The target of that name.  Raises UsageError.
 
     properties: a model looks at the safety properties after every step: for scenarios of one's own, which may expect
-    nothing; suites say what they expect.
+    nothing; suites say what they expect.  pins: programs that pin memory, for live.
     """
+    if name == "live":
+        return _live("", False, pins)
     prefix, _, rest = name.partition(":")
     factory = _FACTORIES.get(prefix)
     if factory is None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pinhold.commands.allow import allowed
 from pinhold.commands.output import output
+from pinhold.commands.pins import external
 from pinhold.commands.registry import describe, make_target
 from pinhold.commands.runs import run_target, run_tests
 from pinhold.commands.select import Selected, is_file, select
@@ -25,7 +26,8 @@ def main(options: Namespace) -> int:
 
 def _run(options: Namespace, tests: Sequence[Selected]) -> int:
     own = any(is_file(argument) for argument in options.tests)
-    targets = [make_target(name, properties=own) for name in options.on]
+    pins = external(options.pin, options.on)
+    targets = [make_target(name, properties=own, pins=pins) for name in options.on]
     infos = [describe(target) for target in targets]
     with output(options.output) as stream:
         if options.format == "json":

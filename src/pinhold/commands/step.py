@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pinhold.commands import UsageError
 from pinhold.commands.agreement import compare_results
+from pinhold.commands.pins import external
 from pinhold.commands.registry import describe, make_target
 from pinhold.commands.select import select
 from pinhold.report.narrate import outcome_lines, view_lines
@@ -25,7 +26,8 @@ def main(options: Namespace) -> int:
         raise UsageError(f"{options.test!r} names {len(tests)} tests; step takes one, for example {tests[0].name}")
     if len(options.on) > 2:
         raise UsageError("step takes one target, or two to compare; --on was given more often")
-    targets = [make_target(name, properties=True) for name in options.on]
+    pins = external(options.pin, options.on)
+    targets = [make_target(name, properties=True, pins=pins) for name in options.on]
     for target in targets:
         describe(target)
     results = [run_scenario(target, tests[0].scenario) for target in targets]

@@ -249,7 +249,7 @@ class _Program:
                 number = ERRNO.get(rest) or (int(rest) if rest.isdecimal() else 0) or errno.EIO
                 raise OSError(number, os.strerror(number))
             if verb == "cannot":
-                raise CannotDo(f"{self._name}: {rest}")
+                raise CannotDo(f"{self._name} cannot {rest}")
             if verb != "call":
                 return verb, rest
             line = self._make(rest, owner)
