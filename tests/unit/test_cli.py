@@ -89,8 +89,8 @@ def test_step_stops_at_the_first_difference(example: str, capsys: pytest.Capture
     out = capsys.readouterr().out
     assert "  1  map    P x anon" in out or "  1  map P x anon" in out
     assert "  2  " not in out
-    assert "zero" in out.splitlines()[-1]
-    assert "one" in out.splitlines()[-1]
+    assert "First difference: after map" in out
+    assert out.splitlines()[-1] == "one: violated: P x[0] is 0x01, expected 0x00"
 
 
 @pytest.mark.usefixtures("targets")

@@ -16,10 +16,11 @@ def test_the_list_has_every_switch_with_commit_and_first_release(capsys: pytest.
     """Each switch is there by name, with its function, its commit and since when each value holds."""
     text = printed(capsys, "list")
     for rule in RULES:
-        assert f"{rule.name} {' '.join(rule.doc.split())} {rule.function}()" in text
+        assert f"{rule.name} {' '.join(rule.doc.split())} Values: " in text
+        assert f"Decided in {rule.function}()." in text
         assert rule.commit in text
         assert all(f"{value} since {first}" in text for first, value in rule.since if first)
-    assert "gup_must_unshare(), commit 84209e87c696: none; anon since 5.19; cow_longterm since 6.2." in text
+    assert "Values: none; anon since 5.19; cow_longterm since 6.2 (commit 84209e87c696). Decided in gup_must_unshare()." in text
     assert printed(capsys) == text
 
 

@@ -35,12 +35,14 @@ def _row(release: str) -> dict[str, int]:
 
 
 def _about(rule: Rule) -> Iterator[str]:
-    """What it decides, who decides, and since when."""
+    """What it decides, since when each value holds, and who decides."""
     steps = [value if not first else f"{value} since {first}" for first, value in rule.since]
+    if rule.commit:
+        steps[-1] += f" (commit {rule.commit})"
     steps += [f"{value} in the stable series since {first}" for first, value in rule.stable]
     for text in (
         " ".join(rule.doc.split()),
-        f"{rule.function}(){f', commit {rule.commit}' if rule.commit else ''}: {'; '.join(steps)}.",
+        f"Values: {'; '.join(steps)}. Decided in {rule.function}().",
     ):
         yield from textwrap.wrap(
             text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
@@ -48,17 +50,19 @@ def _about(rule: Rule) -> Iterator[str]:
 
 
 def _list() -> Iterator[str]:
+    yield "What kernels do differently, one switch each: what it decides, its values and since when, and where."
     for rule in RULES:
+        yield ""
         yield rule.name
         yield from _about(rule)
     yield ""
-    yield f"Releases with a row: {', '.join(releases())}."
+    yield f"Releases that are known: {', '.join(releases())}. `pinhold rules show REL` gives the values of one."
 
 
 def _show(release: str) -> Iterator[str]:
     values = _row(release)
     width = max(len(rule.name) for rule in RULES)
-    yield f"rules of {release}"
+    yield f"rules of {release} (`pinhold rules list` says what each decides)"
     for rule in RULES:
         yield f"  {rule.name:{width}}  {rule.values[values[rule.name]]}"
 
@@ -68,6 +72,9 @@ def _diff(old: str, new: str) -> Iterator[str]:
     changed = [rule for rule in RULES if before[rule.name] != after[rule.name]]
     if not changed:
         yield f"{old} and {new} have the same rules."
+        return
+    yield f"{len(changed)} of {len(RULES)} switches differ."
     for rule in changed:
+        yield ""
         yield f"{rule.name}: {rule.values[before[rule.name]]} in {old}, {rule.values[after[rule.name]]} in {new}"
         yield from _about(rule)

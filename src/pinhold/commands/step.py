@@ -39,7 +39,7 @@ def main(options: Namespace) -> int:
 
 
 def tell(results: Sequence[Result], difference: Difference | None) -> Iterator[str]:
-    """The lines, up to and with the step of the difference."""
+    """The lines, up to and with the step of the difference, and what each target came to in the end."""
     observed = -1
     for index in range(max(len(r.steps) for r in results)):
         records = [(r.target, r.steps[index]) for r in results if index < len(r.steps)]
@@ -56,12 +56,14 @@ def tell(results: Sequence[Result], difference: Difference | None) -> Iterator[s
         if difference and observed == difference.index:
             yield ""
             names = [r.target for r in results]
-            yield difference.words(names[0], names[-1], format_step(records[0][1].step))
-            return
+            yield f"First difference: {difference.words(names[0], names[-1], format_step(records[0][1].step))}"
+            break
     yield ""
+    if difference:
+        yield "In the end:"
     for result in results:
         verdict = result.verdict
         why = f": {verdict.reason}" if verdict.reason else f": {verdict.text}" if verdict.text else ""
         yield f"{result.target}: {verdict.kind}{why}"
-    if len(results) > 1:
+    if len(results) > 1 and not difference:
         yield "No difference in anything that both could see."

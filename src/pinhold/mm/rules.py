@@ -48,7 +48,7 @@ RULES: tuple[Rule, ...] = (
         "gup_unshares",
         "For which pages a read-only pin breaks COW first: none; shared anonymous ones; for a long-term pin"
         " everything in a"
-        " COW mapping (the seed).",
+        " COW mapping.",
         "gup_must_unshare",
         ("none", "anon", "cow_longterm"),
         (("", "none"), ("5.19", "anon"), ("6.2", "cow_longterm")),
