@@ -1,4 +1,7 @@
-"""`pinhold check`: the suite of the seed on kernels before and after it and on the running one, in one table."""
+"""`pinhold check`: the suite of the seed on kernels before and after it and on the running one, in one table.
+
+Below it the suite `stock`, for what a kernel without gup_test can show, on the running kernel beside its own model.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +19,7 @@ from pinhold.commands.select import Selected, select
 from pinhold.report.results import TargetRun, number_ranges, tally
 from pinhold.report.table import WIDTH, table
 from pinhold.scenario.verdict import EXIT_BROKEN, EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED
+from pinhold.targets.base import Target, TargetInfo
 
 TARGETS = ("model:6.1", "model:6.2", "live")
 MODEL = "model:"
@@ -25,14 +29,14 @@ _SHOWN = 12
 
 def main(options: Namespace) -> int:
     """Print the table and the summary; 0: every column is as its rules predict, or agrees with its model."""
-    tests = select(["seed"])
+    seed, stock = select(["seed"]), select(["stock"])
     names = tuple(dict.fromkeys(options.on or TARGETS))
-    with allowed(options.allow_change, names, tests):
-        return _check(names, tests)
+    with allowed(options.allow_change, names, [*seed, *stock]):
+        return _check(names, seed, stock)
 
 
-def _check(names: Sequence[str], tests: Sequence[Selected]) -> int:
-    runs, absent = [], []
+def _check(names: Sequence[str], tests: Sequence[Selected], stock: Sequence[Selected]) -> int:
+    runs, absent, real = [], [], []
     for name in names:
         target = make_target(name)
         try:
@@ -41,6 +45,8 @@ def _check(names: Sequence[str], tests: Sequence[Selected]) -> int:
             absent.append(str(reason))
             continue
         runs.append(run_target(target, info, tests))
+        if not name.startswith(MODEL):
+            real.append((target, info))
     if not runs:
         raise NothingToRun("; ".join(absent))
     print('The tests of "mm/gup: reliable R/O long-term pinning in COW mappings", the patch that Linux 6.2 has.\n')
@@ -55,7 +61,24 @@ def _check(names: Sequence[str], tests: Sequence[Selected]) -> int:
             _paragraph(sentence)
     for sentence in absent:
         _paragraph(f"{sentence}.")
+    for target, info in real:
+        status = max(status, _stock(target, info, stock), key=_SEVERITY.index)
     print(f"\n{_CLOSING[status]}")
+    return status
+
+
+def _stock(target: Target, info: TargetInfo, tests: Sequence[Selected]) -> int:
+    """The suite `stock` on a real kernel, beside its model."""
+    run = run_target(target, info, tests)
+    model = _model_run(run, tests)
+    print("\nWhat takes no gup_test: the suite stock.\n")
+    for line in table([run] if model is None else [run, model]):
+        print(line)
+    print()
+    status, verdict, details = _against_model(run, model)
+    status, verdict = _broken(run, status, verdict)
+    for sentence in _told(f"{_named(run)}: {tally(run.results)}. {verdict}", details):
+        _paragraph(sentence)
     return status
 
 
@@ -76,19 +99,34 @@ def _paragraph(sentence: str) -> None:
 
 def _judge(run: TargetRun, tests: Sequence[Selected]) -> tuple[int, list[str]]:
     """The status of one column, and what to say about it."""
-    name = run.info.name
-    count = f"{name}{f' ({run.kernel})' if run.kernel else ''}: {tally(run.results)}."
     twelve = tally([r for r, t in zip(run.results, tests, strict=True) if is_twelve(t)])
-    count += f" Of the seed's twelve: {twelve}."
-    status, verdict, details = _against_rules(run, tests) if name.startswith(MODEL) else _against_model(run, tests)
+    if run.info.name.startswith(MODEL):
+        status, verdict, details = _against_rules(run, tests)
+    else:
+        status, verdict, details = _against_model(run, _model_run(run, tests))
+    status, verdict = _broken(run, status, verdict)
+    count = f"{_named(run)}: {tally(run.results)}. Of the seed's twelve: {twelve}."
+    return status, _told(f"{count} {verdict}", details)
+
+
+def _named(run: TargetRun) -> str:
+    return f"{run.info.name} ({run.kernel})" if run.kernel else run.info.name
+
+
+def _broken(run: TargetRun, status: int, verdict: str) -> tuple[int, str]:
+    """A column in which the tool broke is judged by that."""
     broken = [r.number for r in run.results if r.verdict.kind in ("error", "crashed")]
-    if broken:
-        status = EXIT_BROKEN
-        verdict += f" The tool broke in {number_ranges(broken)}."
+    if not broken:
+        return status, verdict
+    return EXIT_BROKEN, f"{verdict} The tool broke in {number_ranges(broken)}."
+
+
+def _told(first: str, details: Sequence[str]) -> list[str]:
+    """The sentence, and the first of the details."""
     shown = [f"  {line}" for line in details[:_SHOWN]]
     if len(details) > _SHOWN:
         shown.append(f"  … and {len(details) - _SHOWN} more")
-    return status, [f"{count} {verdict}", *shown]
+    return [first, *shown]
 
 
 def _against_rules(run: TargetRun, tests: Sequence[Selected]) -> tuple[int, str, list[str]]:
@@ -111,17 +149,23 @@ def _because(reason: str | None) -> str:
     return f" ({reason})" if reason else ""
 
 
-def _against_model(run: TargetRun, tests: Sequence[Selected]) -> tuple[int, str, list[str]]:
-    """A real kernel's column: does it agree with the model of its release and configuration?"""
+def _model_run(run: TargetRun, tests: Sequence[Selected]) -> TargetRun | None:
+    """The same tests on the model of a real kernel's release and configuration; None where there is no such model."""
     try:
         target = model_of(run.info)
-    except UsageError as reason:
-        return EXIT_UNKNOWN, f"There is no model to compare it with: {reason}.", []
-    model = run_target(target, describe(target), tests)
+    except UsageError:
+        return None
+    return run_target(target, describe(target), tests)
+
+
+def _against_model(run: TargetRun, model: TargetRun | None) -> tuple[int, str, list[str]]:
+    """A real kernel's column: does it agree with the model of its release and configuration?"""
+    if model is None:
+        return EXIT_UNKNOWN, f"There is no model of {run.info.rules} to compare it with.", []
     found = agreement(run.results, model.results)
     seen = f"{found.verdicts} verdicts and {found.values} observed values"
     if found.differences:
-        return EXIT_VIOLATED, f"Of {seen} that {target.name} has too, these differ:", list(found.differences)
+        return EXIT_VIOLATED, f"Of {seen} that {model.info.name} has too, these differ:", list(found.differences)
     if not found.verdicts:
-        return EXIT_UNKNOWN, f"Nothing in it could be compared with {target.name}.", []
-    return EXIT_HELD, f"Agrees with {target.name} in all {seen} that both have.", []
+        return EXIT_UNKNOWN, f"Nothing in it could be compared with {model.info.name}.", []
+    return EXIT_HELD, f"Agrees with {model.info.name} in all {seen} that both have.", []
