@@ -6,7 +6,7 @@ import ctypes
 import os
 import struct
 import time
-from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +27,14 @@ MOUNTED = (
     ("debugfs", "/sys/kernel/debug", "debugfs"),
 )
 
-Say = Callable[[str], None]
+QUIET = (
+    ("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "4294967295"),
+    ("/proc/sys/vm/compaction_proactiveness", "0"),
+    ("/proc/sys/kernel/numa_balancing", "0"),
+    ("/proc/sys/kernel/hung_task_timeout_secs", "0"),
+)
+"""What moves pages at times of its own: a scenario has the machine to itself."""
+
 
 
 def _check(result: int) -> None:
@@ -41,6 +48,13 @@ def mount() -> None:
     for source, target, kind in MOUNTED:
         _LIBC.mount(source.encode(), target.encode(), kind.encode(), 0, b"")
     os.environ["TMPDIR"] = "/scratch"
+
+
+def quieten() -> None:
+    """Keep the kernel's own threads from the pages of scenarios, as far as this kernel has them."""
+    for path, value in QUIET:
+        with suppress(OSError):
+            Path(path).write_text(value)
 
 
 def load(modules: list[str], folder: str) -> dict[str, str]:
@@ -88,6 +102,7 @@ def zram(mebibytes: int) -> str:
 
 def set_up(settings: dict[str, Any], folder: str) -> list[str]:
     """Everything; sentences about what is not there."""
+    quieten()
     missing = [f"module {name}: {why}" for name, why in load(settings["modules"], folder).items()]
     device = edu.slot()
     if device is not None:
