@@ -15,7 +15,7 @@ def main(options: Namespace) -> int:
     if what is None:
         for name in SUITES:
             print(f"{name}  {len(suite(name).tests)} tests")
-        print("\nshow SUITE lists a suite's tests, show SUITE/N prints one; a printed test is a scenario that can be run.")
+        print("\nshow SUITE lists a suite's tests, show SUITE/N prints one; what is printed can be run.")
         return 0
     tests = select([what])
     if not is_file(what) and "/" not in what:
