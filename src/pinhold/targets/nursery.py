@@ -70,10 +70,13 @@ class Nursery:
                 self._channel = self._start()
             try:
                 self._channel.send(message, fds)
-                return self._channel.receive(_ANSWER_SECONDS)[0]
+                reply = self._channel.receive(_ANSWER_SECONDS)[0]
             except (Closed, Late):
                 self._channel = None
                 raise Broken("the helper that starts processes has died") from None
+        if "failed" in reply:
+            raise Broken(f"the helper that starts processes failed to {message['op']}: {reply['failed']}")
+        return reply
 
     def spawn(self, far: socket.socket, cpu: int, seconds: int) -> int:
         """Start the first process of a scenario on `cpu`, at the other end of `far`; its pid."""
@@ -114,7 +117,11 @@ def main(fd: int) -> NoReturn:
     with contextlib.suppress(Closed):
         while True:
             message, fds = channel.receive()
-            channel.send(_serve(message, fds, groups, channel, leaf))
+            try:
+                reply = _serve(message, fds, groups, channel, leaf)
+            except OSError as error:
+                reply = {"failed": error.strerror or str(error)}
+            channel.send(reply)
     for group in list(groups):
         _end(group)
     if leaf is not None:
@@ -124,9 +131,8 @@ def main(fd: int) -> NoReturn:
 
 def _serve(message: Message, fds: list[int], groups: set[int], channel: Channel, leaf: Leaf | None) -> Message:
     if message["op"] == "spawn":
-        sock = socket.socket(fileno=fds[0])
-        pid = _spawn(sock, message["cpu"], message["seconds"], channel, leaf)
-        sock.close()
+        with socket.socket(fileno=fds[0]) as sock:
+            pid = _spawn(sock, message["cpu"], message["seconds"], channel, leaf)
         groups.add(pid)
         return {"pid": pid}
     if message["op"] == "wait":

@@ -54,8 +54,13 @@ class Tree:
         """The first process."""
         channel, far = Channel.pair()
         allowed = sorted(os.sched_getaffinity(0))
-        with far:
-            self.leader = self._nursery.spawn(far, allowed[os.getpid() % len(allowed)], int(self._whole_seconds) + 1)
+        cpu = allowed[os.getpid() % len(allowed)]
+        try:
+            with far:
+                self.leader = self._nursery.spawn(far, cpu, int(self._whole_seconds) + 1)
+        except BaseException:
+            channel.close()
+            raise
         self._members[name] = Member(channel, self.leader, None)
         self._receive(name, "start")
 
@@ -110,8 +115,12 @@ class Tree:
     def fork(self, name: str, child: str) -> int:
         """fork() in `name`; 0 or the errno."""
         channel, far = Channel.pair()
-        with far:
-            reply, _ = self.ask(name, {"op": "fork"}, [far.fileno()])
+        try:
+            with far:
+                reply, _ = self.ask(name, {"op": "fork"}, [far.fileno()])
+        except BaseException:
+            channel.close()
+            raise
         if reply.get("errno"):
             channel.close()
             return int(reply["errno"])

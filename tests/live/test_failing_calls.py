@@ -1,0 +1,173 @@
+"""A system call that fails, anywhere in the live target, ends in a verdict with a reason, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import gc
+import os
+import time
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pinhold.scenario.parse import parse
+from pinhold.targets import syscalls
+from pinhold.targets.live import LiveTarget
+from pinhold.targets.nursery import Nursery
+from pinhold.targets.runner import run_scenario
+
+SCENARIO = parse(
+    """scenario every call
+map P x anon pages 4
+map P h thp
+map P m memfd
+map P f file
+write P x 0x01
+write P h[0] 0x01
+read P m
+write P f 0x02
+madvise P x[0] nohugepage
+mprotect P x[1] read
+mremap P x[2:] to y
+drain
+vmsplice P x[0] as p
+fork P C
+write C x[0] 0xff
+expect p 0x01
+unpin p
+unmap C m
+exit C
+expect P x[0] 0x01
+"""
+)
+
+HELPER = """
+import ctypes, os, sys
+sys.path.insert(0, sys.argv[1])
+from pinhold.targets import nursery, syscalls
+name, number, left = {name!r}, {number}, {nth}
+
+def fails():
+    global left
+    left -= 1
+    return left == 0
+
+real = syscalls._function
+def function(called, *types):
+    call = real(called, *types)
+    def perhaps(*arguments):
+        if called == name and fails():
+            ctypes.set_errno(number)
+            return -1
+        return call(*arguments)
+    return perhaps
+
+if name.startswith("os."):
+    whole = getattr(os, name[3:])
+    def perhaps(*arguments, **named):
+        if fails():
+            raise OSError(number, os.strerror(number))
+        return whole(*arguments, **named)
+    setattr(os, name[3:], perhaps)
+syscalls._function = function
+nursery.main(int(sys.argv[2]))
+"""
+
+IN_PROCESSES = (
+    ["mmap", "munmap", "mprotect", "madvise", "mremap", "vmsplice", "prctl"]
+    + [f"os.{name}" for name in ("fork", "open", "pipe", "write", "close", "setsid", "sched_setaffinity", "waitpid")]
+)  # fmt: skip
+IN_CONTROLLER = ["mmap", "munmap", "tee", "os.memfd_create", "os.posix_fallocate", "os.open", "os.dup", "os.pipe"]
+ERRNOS = (errno.ENOMEM, errno.EPERM)
+
+
+@pytest.fixture
+def marked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
+    """Afterwards no process, descriptor or file of the test is left."""
+    mark = f"PINHOLD_TEST_MARK={uuid.uuid4().hex}"
+    monkeypatch.setenv(*mark.split("="))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    fds = set(os.listdir("/proc/self/fd"))
+    yield
+    monkeypatch.undo()
+    gc.collect()
+    deadline = time.monotonic() + 20
+    while (alive := processes(mark)) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert alive == []
+    assert set(os.listdir("/proc/self/fd")) == fds
+    assert list(tmp_path.iterdir()) == []
+
+
+def processes(mark: str) -> list[str]:
+    """The processes that were started with that environment, zombies included where they show it."""
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if environ.parent.name != str(os.getpid()) and mark.encode() in environ.read_bytes():
+                found.append(environ.parent.name)
+        except OSError:
+            continue
+    return found
+
+
+def verdict_of(target: LiveTarget) -> tuple[str, str]:
+    """Kind and reason; the run itself must not raise."""
+    verdict = run_scenario(target, SCENARIO).verdict
+    assert verdict.kind in ("held", "violated", "skipped", "unknown", "error")
+    assert verdict.kind == "held" or verdict.reason
+    return verdict.kind, verdict.reason or ""
+
+
+@pytest.mark.usefixtures("live", "marked", "thp")
+def test_nothing_fails_without_injection() -> None:
+    """The scenario holds, so that what the other tests see is the failing call."""
+    target = LiveTarget(nursery=Nursery(HELPER.format(name="", number=0, nth=1)))
+    assert verdict_of(target) == ("held", "")
+
+
+@pytest.mark.usefixtures("live", "marked", "thp")
+@pytest.mark.parametrize(
+    ("number", "nth"),
+    [(errno.ENOMEM, 1), (errno.EPERM, 1), (errno.ENOMEM, 3)],
+    ids=["ENOMEM, first", "EPERM, first", "ENOMEM, third"],
+)
+@pytest.mark.parametrize("name", IN_PROCESSES)
+def test_a_call_that_fails_in_a_process(name: str, nth: int, number: int) -> None:
+    """Each call of the helper and of the scenario's processes, failing at its first or third use."""
+    verdict_of(LiveTarget(step_seconds=5, nursery=Nursery(HELPER.format(name=name, number=number, nth=nth))))
+
+
+@pytest.mark.usefixtures("live", "marked", "thp")
+@pytest.mark.parametrize("number", ERRNOS, ids=errno.errorcode.get)
+@pytest.mark.parametrize("name", IN_CONTROLLER)
+def test_a_call_that_fails_in_the_controller(name: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each call of the program itself, failing at every use while the scenario runs."""
+    target = LiveTarget()
+    target.info()
+    with target.open(SCENARIO):
+        pass  # what is looked up once is looked up now
+    with monkeypatch.context() as patch:
+        if name.startswith("os."):
+
+            def refuse(*arguments: object, **named: object) -> int:
+                raise OSError(number, os.strerror(number))
+
+            patch.setattr(name, refuse)
+        else:
+            real = syscalls._function
+
+            def function(called: str, *types: object) -> object:
+                def failing(*arguments: object) -> int:
+                    ctypes.set_errno(number)
+                    return -1
+
+                return failing if called == name else real(called, *types)
+
+            patch.setattr(syscalls, "_function", function)
+        verdict = run_scenario(target, SCENARIO).verdict
+    assert verdict.kind in ("violated", "skipped", "unknown", "error", "held")
+    assert verdict.kind == "held" or verdict.reason
