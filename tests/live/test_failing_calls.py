@@ -142,6 +142,14 @@ def test_a_call_that_fails_in_a_process(name: str, nth: int, number: int) -> Non
 
 
 @pytest.mark.usefixtures("live", "marked", "thp")
+@pytest.mark.parametrize("name", ["prctl", "os.open"])
+def test_a_child_that_cannot_start_does_not_speak_for_its_parent(name: str) -> None:
+    """A call that fails in a new child before it has its own channel ends the child, and is said of the child."""
+    target = LiveTarget(step_seconds=5, nursery=Nursery(HELPER.format(name=name, number=errno.ENOMEM, nth=3)))
+    assert verdict_of(target) == ("error", "process C ended by itself")
+
+
+@pytest.mark.usefixtures("live", "marked", "thp")
 @pytest.mark.parametrize("number", ERRNOS, ids=errno.errorcode.get)
 @pytest.mark.parametrize("name", IN_CONTROLLER)
 def test_a_call_that_fails_in_the_controller(name: str, number: int, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -169,11 +169,15 @@ class Process:
         child = os.fork()
         if child:
             return {"pid": child}
-        die_with_parent(parent)
-        self._channel.close()
-        own = socket.socket(fileno=self._files[0])
-        os.close(self._pagemap)
-        self._channel, self._files, self._pagemap = Channel(own), [], vmas.open_pagemap()
+        # The child has the parent's channel until it has its own: a failure here must not answer there.
+        try:
+            die_with_parent(parent)
+            self._channel.close()
+            own = socket.socket(fileno=self._files[0])
+            os.close(self._pagemap)
+            self._channel, self._files, self._pagemap = Channel(own), [], vmas.open_pagemap()
+        except BaseException:
+            os._exit(1)
         self.serve()
 
     def _wait(self, message: Message) -> Message:
