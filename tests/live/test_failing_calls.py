@@ -142,11 +142,14 @@ def test_a_call_that_fails_in_a_process(name: str, nth: int, number: int) -> Non
 
 
 @pytest.mark.usefixtures("live", "marked", "thp")
-@pytest.mark.parametrize("name", ["prctl", "os.open"])
-def test_a_child_that_cannot_start_does_not_speak_for_its_parent(name: str) -> None:
-    """A call that fails in a new child before it has its own channel ends the child, and is said of the child."""
-    target = LiveTarget(step_seconds=5, nursery=Nursery(HELPER.format(name=name, number=errno.ENOMEM, nth=3)))
-    assert verdict_of(target) == ("error", "process C ended by itself")
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("prctl", "process C ended by itself"), ("os.open", "process P failed to look: Cannot allocate memory")],
+)
+def test_who_failed_is_said(name: str, reason: str) -> None:
+    """A child that fails before it has its own channel does not answer for its parent; nor is a look mistaken."""
+    helper = HELPER.format(name=name, number=errno.ENOMEM, nth=3)
+    assert verdict_of(LiveTarget(step_seconds=5, nursery=Nursery(helper))) == ("error", reason)
 
 
 @pytest.mark.usefixtures("live", "marked", "thp")

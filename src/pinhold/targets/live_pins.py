@@ -128,7 +128,7 @@ class LivePins:
         self._held[step.pin] = pin = Held(step.proc, mechanism, taken)
         seen = sorted({0, taken.pages - 1})
         shown = [span["first"] + page for page in seen]
-        words, _ = self._tree.ask(step.proc, {"op": "frames", "region": span["region"], "pages": shown})
+        words = self._tree.look(step.proc, {"op": "frames", "region": span["region"], "pages": shown})
         pin.frames = {page: pagemap.pfn(word) for page, word in zip(seen, words["words"], strict=True)}
         return Outcome(0, mechanism.name)
 

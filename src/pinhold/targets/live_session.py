@@ -257,7 +257,7 @@ class LiveSession:
         """The frame numbers of the range's pages (of the first ones, where they are many) that are present."""
         span = self._pages(proc, range)
         pages = [*builtins.range(span["first"], min(span["end"], span["first"] + _AWAITED))]
-        words, _ = self._tree.ask(proc, {"op": "frames", "region": range.region, "pages": pages})
+        words = self._tree.look(proc, {"op": "frames", "region": range.region, "pages": pages})
         return [frame for word in words["words"] if (frame := pagemap.pfn(word)) is not None]
 
     def _await_writeback(self, frames: Sequence[int]) -> None:
@@ -315,7 +315,7 @@ class LiveSession:
             "huge": self._sight.anon_exclusive,
         }
         try:
-            reply, _ = self._tree.ask(proc, message)
+            reply = self._tree.look(proc, message)
         except Died as death:
             raise Broken(f"{death} while it was looked at") from None
         return [
@@ -352,11 +352,11 @@ class LiveSession:
 
     def contents(self, proc: str, range: Range) -> Sequence[Run]:
         """What the process reads where its pages are present, page by page."""
-        reply, _ = self._tree.ask(proc, {"op": "contents", **self._pages(proc, range)})
+        reply = self._tree.look(proc, {"op": "contents", **self._pages(proc, range)})
         return [Run(first, count, byte) for first, count, byte in reply["runs"]]
 
     def _states(self, proc: str, range: Range) -> list[tuple[int, int, str]]:
-        reply, _ = self._tree.ask(proc, {"op": "states", **self._pages(proc, range)})
+        reply = self._tree.look(proc, {"op": "states", **self._pages(proc, range)})
         if not reply["huge_known"] and any(state == "present" for _, _, state in reply["runs"]):
             raise CannotDo("this kernel does not show which pages are mapped by a huge entry")
         return [(first, count, state) for first, count, state in reply["runs"]]

@@ -78,6 +78,13 @@ class Tree:
             raise Broken(f"process {name} failed in {message['op']}: {reply['broken'].strip()}")
         return reply, received
 
+    def look(self, name: str, message: Message) -> Message:
+        """The reply to a message that only looks.  Raises CannotDo, Broken, Died."""
+        reply, _ = self.ask(name, message)
+        if "errno" in reply:
+            raise Broken(f"process {name} failed to {message['op']}: {os.strerror(reply['errno'])}")
+        return reply
+
     def _member(self, name: str) -> Member:
         if name not in self._members:
             raise Broken(f"process {name} is gone: {self._ended.get(name, 'it was never started')}")
