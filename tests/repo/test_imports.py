@@ -9,11 +9,12 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "src" / "pinhold"
-STANDARD_ONLY = ("mm", "scenario", "targets")
+STANDARD_ONLY = ("mm", "scenario", "targets", "system")
 BELOW = {
     "mm": set[str](),
     "scenario": set[str](),
     "targets": {"mm", "scenario"},
+    "system": {"scenario", "targets"},
     "ask": {"mm", "scenario", "targets"},
     "report": {"ask", "mm", "scenario", "targets"},
 }
@@ -35,7 +36,7 @@ def imported(file: Path) -> set[str]:
 
 @pytest.mark.parametrize("room", STANDARD_ONLY)
 def test_what_travels_into_guests_is_standard_library_only(room: str) -> None:
-    """mm, scenario and targets import the standard library and pinhold, nothing else."""
+    """mm, scenario, targets and system import the standard library and pinhold, nothing else."""
     tops = {name.partition(".")[0] for file in (PACKAGE / room).rglob("*.py") for name in imported(file)}
     assert tops - sys.stdlib_module_names == {"pinhold"} & tops
 
@@ -69,5 +70,6 @@ def test_help_imports_only_the_grammar() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     loaded = set(done.stderr.split())
-    assert {name for name in loaded if name.startswith("pinhold")} == {"pinhold", "pinhold.cli", "pinhold.commands"}
+    grammar = {"pinhold", "pinhold.cli", "pinhold.commands", "pinhold.commands.grammar_lab"}
+    assert {name for name in loaded if name.startswith("pinhold")} == grammar
     assert loaded.isdisjoint({"ctypes", "multiprocessing", "json", "xml", "numpy", "numba", "tempfile", "difflib"})
