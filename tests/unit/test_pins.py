@@ -11,11 +11,15 @@ import struct
 import pytest
 
 from pinhold.scenario.observation import Run
+from pinhold.scenario.step import Pin, Range, Scenario
 from pinhold.targets.base import CannotDo
-from pinhold.targets.pins import MECHANISMS
+from pinhold.targets.live_pins import LivePins
+from pinhold.targets.nursery import Nursery
+from pinhold.targets.pins import HOLDERS, MECHANISMS
 from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN, Gives, Need, choose
 from pinhold.targets.pins.gup_test import GupTest
 from pinhold.targets.pins.vmsplice import Vmsplice
+from pinhold.targets.tree import Tree
 
 PAGE = 4096
 NEEDS = [
@@ -138,11 +142,29 @@ def test_a_mechanism_meets_what_it_gives_and_nothing_else(mechanism):
         assert gives.meets(need) == exact
 
 
-def test_only_gup_test_answers_a_read_only_long_term_pin():
-    """No built-in mechanism but gup_test gives a verdict to the selftest's R/O long-term tests."""
-    for fast in (False, True):
-        need = Need(longterm=True, fast=fast, readable=True)
-        assert [name for name, each in MECHANISMS.items() if each.gives.meets(need)] == ["gup_test"]
+@pytest.mark.parametrize(
+    ("fast", "names"), [(False, {"gup_test", "pinprobe", "vfio"}), (True, {"gup_test", "pinprobe"})]
+)
+def test_who_answers_a_read_only_long_term_pin(fast, names):
+    """No built-in mechanism but gup_test, pinprobe and, slow only, vfio gives a verdict to the R/O long-term tests."""
+    need = Need(longterm=True, fast=fast, readable=True)
+    assert {name for name, each in MECHANISMS.items() if each.gives.meets(need)} == names
+
+
+def test_those_that_let_go_answer_no_pin(live_pins):
+    """A pin step lasts: process_vm, direct I/O and forced writes are no candidates, and are told so when named."""
+    assert all(not MECHANISMS[name].gives.held for name in MECHANISMS if name not in HOLDERS)
+    assert {*MECHANISMS} - {*HOLDERS} == {"process_vm", "direct_io", "proc_mem", "ptrace"}
+    for name in {*MECHANISMS} - {*HOLDERS}:
+        step = Pin("P", Range("x"), "p", write=True, via=name)
+        with pytest.raises(CannotDo, match=f"needs a writable short-term but held pin: {name} gives .* only"):
+            live_pins.take(step, {"region": "x", "first": 0, "end": 1})
+
+
+@pytest.fixture
+def live_pins():
+    """The pins of a scenario of no steps, which nothing takes."""
+    return LivePins(Scenario("test", ()), Tree(Nursery(), 1.0, 1.0), {})
 
 
 def test_a_pin_that_does_not_last_never_meets():
@@ -172,7 +194,7 @@ def test_choose_names_need_and_reasons(tmp_path):
 def test_a_need_that_nothing_gives_is_refused(need, words):
     """What a mechanism gives besides does not stand in for what is asked."""
     with pytest.raises(CannotDo) as caught:
-        choose(need, None, MECHANISMS)
+        choose(need, None, {"gup_test": GupTest(), "vmsplice": Vmsplice()})
     assert str(caught.value).startswith(words)
 
 

@@ -86,7 +86,6 @@ class DirectIo:
         with self._file() as fd:
             for first in range(0, pages, _FILLED):
                 os.write(fd, bytes([byte]) * (min(_FILLED, pages - first) * PAGE))
-            os.fdatasync(fd)
             os.lseek(fd, 0, os.SEEK_SET)
             with _direct(fd):
                 _whole(syscalls.read_into(fd, address, pages * PAGE), pages)

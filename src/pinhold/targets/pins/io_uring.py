@@ -1,8 +1,9 @@
 """Writable long-term pins by io_uring: a registered ("fixed") buffer, by raw system calls.
 
 What it is: FOLL_PIN | FOLL_WRITE | FOLL_LONGTERM, through GUP-fast since 6.10 and under mmap_lock before; charged to
-RLIMIT_MEMLOCK unless the process has CAP_IPC_LOCK.  The pinned pages are read by IORING_OP_WRITE_FIXED into a memfd,
-and written by IORING_OP_READ_FIXED: the kernel copies from and to the pages that it holds, whoever maps them by then.
+RLIMIT_MEMLOCK, like the ring's own few pages, unless the process has CAP_IPC_LOCK.  The pinned pages are read by
+IORING_OP_WRITE_FIXED into a memfd, and written by IORING_OP_READ_FIXED: the kernel copies from and to the pages that it
+holds, whoever maps them by then.
 """
 
 from __future__ import annotations
@@ -114,6 +115,8 @@ class IoUring:
         try:
             fd, params = self._setup()
         except OSError as error:
+            if error.errno == errno.ENOMEM:  # the ring is charged to the limit, too
+                raise
             raise CannotDo(self._why_not(error)) from None
         vector = ctypes.create_string_buffer(_IOVEC.pack(address, pages * PAGE))
         try:
