@@ -24,9 +24,9 @@ def is_twelve(test: Selected) -> bool:
 def predicted(test: Selected, release: str) -> str | None:
     """The verdict that the rules of `release` predict, or None where they leave it to the specification.
 
-    They do so for rows without PageAnonExclusive, which share anonymous pages by chance of reference counts.  In every
-    release hugetlb_wp() reuses a huge page by its mapcount and does not see the FOLL_GET reference of vmsplice(): a leak
-    that is known and open, and therefore predicted.
+    They do so for rows without PageAnonExclusive, which share anonymous pages by chance of reference counts.  In
+    every release hugetlb_wp() reuses a huge page by its mapcount and does not see the FOLL_GET reference of
+    vmsplice(): a leak that is known and open, and therefore predicted.
     """
     unshares = _value(release, UNSHARE)
     if unshares == "none":
