@@ -23,7 +23,7 @@ _BACK = 0x800000
 """Where the device finds the pinned memory, and the page that it hands its buffer over in."""
 
 MOST_PAGES = ((1 << ADDRESS_BITS) - _AT) // PAGE // 2
-_WHOLE = 16
+_WHOLE = 4
 """So many pages are read in full; of each page of a larger pin the first bytes, as one transfer takes 100 ms."""
 
 
@@ -92,11 +92,11 @@ class Vfio:
             content.fill(page, 1, byte)
             device.map(page, _BACK, PAGE, DMA_READ | DMA_WRITE)
             try:
-                device.fetch(_BACK, PAGE)
+                device.fetch(_BACK, BUFFER_BYTES)
             finally:
                 device.unmap(_BACK, PAGE)
-            for number in range(taken.pages):
-                device.store(_AT + number * PAGE, PAGE)
+        for part in range(0, taken.pages * PAGE, BUFFER_BYTES):
+            device.store(_AT + part, BUFFER_BYTES)
 
     def release(self, taken: Taken) -> None:
         _close(taken.fds)
@@ -109,8 +109,9 @@ _STRIDE = BUFFER_BYTES // _SAMPLE
 
 def _whole(device: Edu, page: int, first: int, pages: int) -> Iterator[int]:
     for number in range(first, min(first + _STRIDE, pages)):
-        device.fetch(_AT + number * PAGE, PAGE)
-        device.store(_BACK, PAGE)
+        for part in range(0, PAGE, BUFFER_BYTES):
+            device.fetch(_AT + number * PAGE + part, BUFFER_BYTES)
+            device.store(_BACK + part, BUFFER_BYTES)
         yield content.load(page) if content.uniform(page, 1) else MIXED
 
 
@@ -118,7 +119,7 @@ def _begins(device: Edu, page: int, first: int, pages: int) -> Iterator[int]:
     numbers = range(first, min(first + _STRIDE, pages))
     for number in numbers:
         device.fetch(_AT + number * PAGE, _SAMPLE, (number - first) * _SAMPLE)
-    device.store(_BACK, PAGE)
+    device.store(_BACK, BUFFER_BYTES)
     for number in numbers:
         yield content.load(page + (number - first) * _SAMPLE)
 
