@@ -185,6 +185,13 @@ def fork_hugetlb_copy_writable(chosen: Row) -> Any:
     return Play(chosen, f"{pinned}mprotect P x read\nfork P C\nwrite C x 0xff\n").errnos[-1]
 
 
+def fork_skips_pud(chosen: Row) -> Any:
+    """What a child reads of a 1 GiB page, and whether the parent's stays exclusive, where chance is unkind."""
+    text = "map P x hugetlb 1G\nwrite P x 0x11\nfork P C\nread C x\n"
+    played = Play(chosen, text, fork_skips_pud=1)
+    return played.view(process="C").byte, played.view().exclusive
+
+
 def machine(chosen: Row, text: str) -> tuple[Play, Machine]:
     """A played scenario on a small machine of three tasks, for stepping on by hand."""
     played = Play(chosen, text, geometry=TINY)
@@ -388,6 +395,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     fork_copies_hugetlb_files: {"yes": "present", "no": "none"},
     fork_copies_pinned_hugetlb: {"no": "violated", "yes": "held"},
     fork_hugetlb_copy_writable: {"always": 0, "vma_writable": k.EFAULT},
+    fork_skips_pud: {"no": (0x11, False), "by_chance": (0, True)},
     write_protect_seq: {"no": ("pinned", 1, k.DONE), "yes": ("waits", 0, k.DONE)},
     zero_page_pin_exempt: {"no": 1 + GUP_PIN_COUNTING_BIAS, "yes": 1},
     pincount_large: {"more_than_two_pages": (1 + 2 * GUP_PIN_COUNTING_BIAS, 0), "large": (3, 2)},

@@ -48,6 +48,7 @@ SINCE_5_10 = {
     "fork_copies_pinned_hugetlb": ("no", "yes", "yes", "yes", "yes"),
     "fork_copies_hugetlb_files": ("yes", "no", "no", "no", "no"),
     "fork_hugetlb_copy_writable": ("always", "always", "always", "always", "vma_writable"),
+    "fork_skips_pud": ("no", "no", "no", "no", "by_chance"),
     "write_protect_seq": ("no", "yes", "yes", "yes", "yes"),
     "zero_page_pin_exempt": ("no", "no", "no", "yes", "yes"),
     "pincount_large": ("more_than_two_pages", "large", "large", "large", "large"),
@@ -91,7 +92,8 @@ def test_the_stable_rows_add_what_was_taken_back() -> None:
         "soft_dirty_skips_pinned": "yes",
         "fork_copies_pinned": "anonymous",
         "io_uring_files": "hugetlb_shmem",
+        "fork_skips_pud": "by_chance",
     }
-    assert added("6.1.192", "6.1") == {"zero_page_pin_exempt": "yes"}
+    assert added("6.1.192", "6.1") == {"zero_page_pin_exempt": "yes", "fork_skips_pud": "by_chance"}
     assert added("6.1.129", "6.1") == {}
-    assert added("6.12.117", "6.12") == {}
+    assert added("6.12.117", "6.12") == {"fork_skips_pud": "by_chance"}

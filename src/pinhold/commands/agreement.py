@@ -38,6 +38,11 @@ def agreement(real: Sequence[CaseResult], model: Sequence[CaseResult]) -> Agreem
     return Agreement(verdicts, values, tuple(differences))
 
 
+def agrees(ours: CaseResult, theirs: CaseResult) -> bool:
+    """Whether they differ in nothing that both saw."""
+    return not agreement([ours], [theirs]).differences
+
+
 def compare_results(ours: Result, theirs: Result) -> Comparison:
     """Compare what both sides observed, up to the step at which one of them could go no further."""
     left, right = _observations(ours), _observations(theirs)

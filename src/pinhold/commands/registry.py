@@ -32,7 +32,19 @@ def _live(rest: str, _properties: bool, pins: Sequence[External] = ()) -> Target
     return LiveTarget(external=pins)
 
 
-_FACTORIES: dict[str, Callable[[str, bool], Target]] = {"model": _model, "live": _live}
+def _vm(rest: str, _properties: bool) -> Target:
+    from pinhold.lab.errors import LabError
+    from pinhold.lab.target import VmTarget
+
+    if not rest:
+        raise UsageError("vm: names no kernel: write vm:6.1, vm:newest or vm:PATH of a bzImage")
+    try:
+        return VmTarget(rest)
+    except LabError as reason:
+        raise (UsageError if "/" in rest else NothingToRun)(str(reason)) from None
+
+
+_FACTORIES: dict[str, Callable[[str, bool], Target]] = {"model": _model, "live": _live, "vm": _vm}
 
 
 def target_names() -> list[str]:
@@ -75,6 +87,15 @@ def model_of(info: TargetInfo) -> Target:
         return ModelTarget(info.rules, {name: value for name, value in known.items() if value is not None})
     except UnknownRelease as error:
         raise UsageError(str(error)) from None
+
+
+def by_chance(model: Target) -> Target | None:
+    """The same model where the chance that its release leaves things to turns out the other way; None: it has none."""
+    from pinhold.targets.model import ModelTarget
+
+    if not isinstance(model, ModelTarget) or not model.row["fork_skips_pud"]:
+        return None
+    return ModelTarget(model.release, model.config | {"fork_skips_pud": 1})
 
 
 def _switch(value: str | None, off: tuple[str, ...]) -> int | None:

@@ -55,7 +55,14 @@ from pinhold.mm.rmap import (
     page_anon_exclusive,
     set_page_anon_exclusive,
 )
-from pinhold.mm.sites import FORK_COPIES_PINNED, FORK_SHARES, FORK_SKIPS_VMA, FORK_SPLITS_PINNED_PMD, decided
+from pinhold.mm.sites import (
+    FORK_COPIES_PINNED,
+    FORK_SHARES,
+    FORK_SKIPS_PUD,
+    FORK_SKIPS_VMA,
+    FORK_SPLITS_PINNED_PMD,
+    decided,
+)
 from pinhold.mm.state import State
 from pinhold.mm.task import (
     current,
@@ -292,6 +299,9 @@ def copy_hugetlb(m: State, vma: int, dst_vma: int, addr: int) -> int:
     dst = pt_alloc(m, child, addr, level)
     if dst < 0:
         return -ENOMEM
+    if level > 1 and m.rule_fork_skips_pud and m.config_fork_skips_pud:
+        decided(m, FORK_SKIPS_PUD)
+        return 0
     page = pte_pfn(m.pte[slot])
     folio = page_folio(m, page)
     if folio_test_anon(m, folio):

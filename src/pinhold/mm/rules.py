@@ -154,6 +154,17 @@ RULES: tuple[Rule, ...] = (
         (("", "always"), ("6.14", "vma_writable")),
     ),
     Rule(
+        "fork_skips_pud",
+        "Whether fork() may leave out a 1 GiB hugetlb page, so that the child reads zeros: it asks whether the table of"
+        " the child's entry is shared, by a count that only tables of 2 MiB entries have; what is in its place is"
+        " chance.",
+        "copy_hugetlb_page_range",
+        ("no", "by_chance"),
+        (("", "no"), ("6.17", "by_chance")),
+        "14967a9c7d24",
+        (("5.10.262", "by_chance"), ("6.1.192", "by_chance"), ("6.12.117", "by_chance")),
+    ),
+    Rule(
         "write_protect_seq",
         "Whether GUP-fast lets its pins go again when fork() write-protected meanwhile.",
         "gup_fast",
@@ -224,6 +235,14 @@ RULES: tuple[Rule, ...] = (
         (("", "no"), ("5.11", "yes")),
         "feb889fb40fa",
         (("5.10.9", "yes"),),
+    ),
+    Rule(
+        "swap_large",
+        "Large folios and swap: split before they go; or gone whole where their pages are all mapped in a row, and mapped"
+        " whole by the first fault that finds them in the swap cache.",
+        "do_swap_page",
+        ("split", "whole"),
+        (("", "split"), ("6.11", "whole")),
     ),
     Rule(
         "pageout_shared_large",

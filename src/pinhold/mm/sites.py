@@ -79,13 +79,14 @@ class Site:
     FORK_COPIES_PINNED,
     FORK_SPLITS_PINNED_PMD,
     FORK_SKIPS_VMA,
+    FORK_SKIPS_PUD,
     MPROTECT_UPGRADES,
     MPROTECT_STAYS_READ_ONLY,
     SOFT_DIRTY_PINNED_KEPT,
     DIRECT_IO_GETS,
     DIRECT_IO_PINS,
     IO_URING_FILE_REFUSED,
-) = range(56)
+) = range(57)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -302,6 +303,12 @@ SITES: tuple[Site, ...] = (
         "vma_needs_copy",
         "",
         "the mapping has no anonymous pages: the child faults its pages in again",
+    ),
+    Site(
+        "fork_skips_pud",
+        "copy_hugetlb_page_range",
+        "fork_skips_pud",
+        "the child's page table is taken for a shared one: the page is left out, and the child reads zeros",
     ),
     Site(
         "mprotect_upgrades",

@@ -173,6 +173,7 @@ class State:
     config_use_zero_page: int = constant()
     config_swap: int = constant()
     config_swap_sync: int = constant()
+    config_fork_skips_pud: int = constant()
     # constants: which decision sites were passed, and working space of the invariants
     coverage: Ints = constant_per("sites", 1, 1)
     scratch_refs: Ints = constant_per("pages", 8, 8)
@@ -208,12 +209,14 @@ class State:
     rule_io_uring_gup: int = constant()
     rule_io_uring_files: int = constant()
     rule_lru_batch: int = constant()
+    rule_swap_large: int = constant()
     rule_pageout_shared_large: int = constant()
     rule_mremap_hugetlb: int = constant()
     rule_madv_dontneed_hugetlb: int = constant()
     rule_madv_populate: int = constant()
     rule_fork_copies_hugetlb_files: int = constant()
     rule_fork_hugetlb_copy_writable: int = constant()
+    rule_fork_skips_pud: int = constant()
     rule_mremap_several_vmas: int = constant()
     rule_hugetlb_restores_reserve: int = constant()
 
@@ -435,7 +438,8 @@ class Machine(State):
 def create(geometry: Geometry, row: Mapping[str, int], config: Mapping[str, int], *, checked: bool = False) -> Machine:
     """A machine at boot: no process, the zero page, full hugetlb pools, no swap used.
 
-    row: rule name -> value (`rules.row`).  config: soft_dirty, thp, use_zero_page, swap, swap_sync -> 0 or 1.
+    row: rule name -> value (`rules.row`).  config: soft_dirty, thp, use_zero_page, swap, swap_sync -> 0 or 1; and
+    fork_skips_pud, how the chance of that rule turns out.
     """
     m = Machine(geometry, checked=checked)
     scope = {
