@@ -21,7 +21,9 @@ EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
 
 _TEST = "SUITE, SUITE/N, SUITE/N-M (for example seed/151-162) or FILE.pin"
-_TARGET = "model:REL (for example model:6.2) or live (the running kernel); repeat it to compare"
+_TARGET = (
+    "model:REL (for example model:6.2), live (the running kernel), vm:REL or vm:PATH (in QEMU); repeat it to compare"
+)
 
 _PIN = "a program of yours that pins memory on live, where it gives exactly what a step asks for"
 
@@ -60,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")
     run.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
 
+    run.add_argument("--jobs", type=int, metavar="N", help="so many guests at once; default: as many as fit")
     _allow_change(run)
 
     show = command("show", "print the text of a test, or the tests of a suite")

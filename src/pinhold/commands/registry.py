@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from pinhold.commands import NothingToRun, UsageError, nearest
 from pinhold.targets.base import Target, TargetInfo, Unavailable
+from pinhold.targets.batch import BatchTarget
 
 if TYPE_CHECKING:
     from pinhold.targets.pins.external import External
@@ -100,6 +101,20 @@ def by_chance(model: Target) -> Target | None:
 
 def _switch(value: str | None, off: tuple[str, ...]) -> int | None:
     return None if value is None else int(value not in off)
+
+
+def ready(target: Target) -> None:
+    """Raises NothingToRun where it cannot work here, as far as that can be told without booting anything."""
+    if not isinstance(target, BatchTarget):
+        describe(target)
+    elif reason := target.unavailable():
+        raise NothingToRun(reason)
+
+
+def close(target: Target) -> None:
+    """End what the target has started."""
+    if isinstance(target, BatchTarget):
+        target.close()
 
 
 def describe(target: Target) -> TargetInfo:

@@ -5,11 +5,13 @@ from __future__ import annotations
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 
+from pinhold.commands import NothingToRun
 from pinhold.commands.allow import allowed
+from pinhold.commands.matrix import Outcome, run_matrix
 from pinhold.commands.output import output
 from pinhold.commands.pins import external
-from pinhold.commands.registry import describe, make_target
-from pinhold.commands.runs import run_target, run_tests
+from pinhold.commands.registry import close, describe, make_target, ready
+from pinhold.commands.runs import run_tests
 from pinhold.commands.select import Selected, is_file, select
 from pinhold.report.results import TargetRun, tally
 from pinhold.scenario.verdict import exit_status
@@ -28,17 +30,29 @@ def _run(options: Namespace, tests: Sequence[Selected]) -> int:
     own = any(is_file(argument) for argument in options.tests)
     pins = external(options.pin, options.on)
     targets = [make_target(name, properties=own, pins=pins) for name in options.on]
-    infos = [describe(target) for target in targets]
+    for target in targets:
+        ready(target)
     with output(options.output) as stream:
         if options.format == "json":
             from pinhold.report.jsonreport import write_run_file
 
-            pairs = zip(infos, (run_tests(target, tests) for target in targets), strict=True)
-            return exit_status(r.verdict for r in write_run_file(stream, pairs))
-        runs = [run_target(target, info, tests) for target, info in zip(targets, infos, strict=True)]
+            pairs = ((describe(target), run_tests(target, tests)) for target in targets)
+            try:
+                return exit_status(r.verdict for r in write_run_file(stream, pairs))
+            finally:
+                for target in targets:
+                    close(target)
+        runs = [_ran(outcome) for outcome in run_matrix(targets, tests, options.jobs)]
         for line in _format(options.format)(runs):
             stream.write(line + "\n")
     return exit_status(r.verdict for run in runs for r in run.results)
+
+
+def _ran(outcome: Outcome) -> TargetRun:
+    """Raises NothingToRun."""
+    if isinstance(outcome, NothingToRun):
+        raise outcome
+    return outcome
 
 
 def _format(name: str) -> Callable[[Sequence[TargetRun]], Iterator[str]]:

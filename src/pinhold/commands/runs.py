@@ -11,10 +11,12 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from multiprocessing.connection import Connection
 
+from pinhold.commands.board import BOARD
 from pinhold.commands.select import Selected
 from pinhold.report.results import CaseResult, TargetRun
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import Target, TargetInfo
+from pinhold.targets.batch import BatchTarget
 from pinhold.targets.runner import Result, run_scenario
 
 WORKERS = 2
@@ -35,14 +37,12 @@ class Progress:
         """So many are done."""
         if self._terminal and time.monotonic() - self._begun > 1:
             self._shown = True
-            sys.stderr.write(f"\r{self._name}: {done} of {self._total} {self._what} ")
-            sys.stderr.flush()
+            BOARD.show(self._name, f"{self._name}: {done} of {self._total} {self._what}")
 
     def clear(self) -> None:
         """Take the line away."""
         if self._shown:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()
+            BOARD.clear(self._name)
 
 
 def run_tests(target: Target, tests: Sequence[Selected]) -> Iterator[CaseResult]:
@@ -50,7 +50,12 @@ def run_tests(target: Target, tests: Sequence[Selected]) -> Iterator[CaseResult]
     progress = Progress(target.name, len(tests))
     # The kernel that runs here is one machine, where tests beside each other would disturb each other.
     parallel = target.name.startswith("model:") and len(tests) >= _WORTH_IT and (os.cpu_count() or 1) > 1
-    results = _in_workers(target, tests) if parallel else (run_scenario(target, t.scenario) for t in tests)
+    if isinstance(target, BatchTarget):
+        results = target.run_all([t.scenario for t in tests])
+    elif parallel:
+        results = _in_workers(target, tests)
+    else:
+        results = (run_scenario(target, t.scenario) for t in tests)
     try:
         for done, (test, result) in enumerate(zip(tests, results, strict=True), start=1):
             progress.at(done)

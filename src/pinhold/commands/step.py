@@ -14,7 +14,8 @@ from pinhold.report.narrate import outcome_lines, view_lines
 from pinhold.scenario.compare import Difference
 from pinhold.scenario.printer import format_step
 from pinhold.scenario.verdict import exit_status
-from pinhold.targets.runner import Result, run_scenario
+from pinhold.targets.batch import run_on
+from pinhold.targets.runner import Result
 
 EXIT_MISMATCH = 1
 
@@ -30,7 +31,7 @@ def main(options: Namespace) -> int:
     targets = [make_target(name, properties=True, pins=pins) for name in options.on]
     for target in targets:
         describe(target)
-    results = [run_scenario(target, tests[0].scenario) for target in targets]
+    results = [run_on(target, tests[0].scenario) for target in targets]
     difference = compare_results(results[0], results[-1]).difference
     print(f"scenario {tests[0].scenario.title}")
     for line in tell(results, difference):

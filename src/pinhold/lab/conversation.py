@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import select
+import threading
 import time
 from collections.abc import Callable
 
@@ -38,15 +39,16 @@ class GuestLost(Exception):
 class Conversation:
     """A guest that has booted.  target: the name that results carry."""
 
-    def __init__(self, setup: Setup, target: str, boot_seconds: float = BOOT_SECONDS) -> None:
-        """Boot it.  Raises GuestLost, LabError."""
+    def __init__(self, setup: Setup, target: str, stopped: threading.Event | None = None) -> None:
+        """Boot it.  stopped: to be set from another thread.  Raises GuestLost, LabError."""
+        self._stopped = stopped or threading.Event()
         self._target = target
         self._qemu = Qemu(setup)
         self._decoder = Decoder()
         self._waiting: list[Message] = []
         try:
-            deadline = time.monotonic() + boot_seconds
-            hello = self._receive(deadline, f"did not come up within {boot_seconds:g} s")
+            deadline = time.monotonic() + BOOT_SECONDS
+            hello = self._receive(deadline, f"did not come up within {BOOT_SECONDS:g} s")
             if "hello" not in hello:
                 raise GuestLost("error", f"the agent failed: {_tail(str(hello.get('broken', hello)))}")
             self.info = TargetInfo(**hello["hello"])
@@ -95,10 +97,12 @@ class Conversation:
 
     def _receive(self, deadline: float, late: str) -> Message:
         while not self._waiting:
+            if self._stopped.is_set():
+                raise GuestLost("error", "it was stopped")
             left = deadline - time.monotonic()
             if left <= 0:
                 raise self._lost(late)
-            readable, _, _ = select.select([self._qemu.port], [], [], min(left, 1.0))
+            readable, _, _ = select.select([self._qemu.port], [], [], min(left, 0.5))
             data = b""
             if readable:
                 try:

@@ -36,7 +36,6 @@ QUIET = (
 """What moves pages at times of its own: a scenario has the machine to itself."""
 
 
-
 def _check(result: int) -> None:
     if result < 0:
         number = ctypes.get_errno()

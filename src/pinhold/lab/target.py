@@ -7,6 +7,7 @@ that one is `crashed`, with the end of the console, and the rest goes on in a fr
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
@@ -48,10 +49,24 @@ def kernel_of(wanted: str, store: Store | None = None) -> Kernel:
 
 
 class VmTarget:
-    """One kernel.  module: a kernel module of the user's, loaded before the first scenario."""
+    """One kernel.
 
-    def __init__(self, wanted: str, kernel: Kernel | None = None, module: Path | None = None) -> None:
+    module: a kernel module of the user's, loaded before the first scenario.  big: whether scenarios with 1 GiB pages
+    are run: they take gigabytes and most of the time.  device: pins are read by the edu device.
+    """
+
+    def __init__(
+        self,
+        wanted: str,
+        kernel: Kernel | None = None,
+        module: Path | None = None,
+        big: bool = True,
+        device: bool = False,
+    ) -> None:
         """Raises LabError where there is no such kernel."""
+        self._big = big
+        self._device = device
+        self._stopped = threading.Event()
         self.name = f"vm:{wanted}"
         self.kernel = kernel or kernel_of(wanted)
         self._module = module
@@ -89,6 +104,10 @@ class VmTarget:
                 following += 1
 
     def _run(self, scenario: Scenario, on_step: OnStep | None) -> Result:
+        if gigantic(scenario) and not self._big:
+            return self._without(
+                scenario, "skipped", f"1 GiB pages are left out here: pinhold run has them on {self.name}"
+            )
         try:
             guest = self._booted(gigantic(scenario))
         except LabError as reason:
@@ -110,6 +129,8 @@ class VmTarget:
 
     def _booted(self, gigantic: bool) -> Conversation:
         """The guest, with 1 GiB pages where they are needed and this machine has the memory."""
+        if self._stopped.is_set():
+            raise LabError("it was stopped")
         if self._guest is not None and (self._gigantic or not gigantic):
             return self._guest
         self.close()
@@ -122,8 +143,11 @@ class VmTarget:
         return self._guest
 
     def _boot(self, setup: Setup) -> Conversation:
-        kind = accelerator(lambda trial: Conversation(replace(setup, accelerator=trial), self.name).close())
-        return Conversation(replace(setup, accelerator=kind), self.name)
+        kind = accelerator(lambda trial: self._conversation(setup, trial).close())
+        return self._conversation(setup, kind)
+
+    def _conversation(self, setup: Setup, accelerator: str) -> Conversation:
+        return Conversation(replace(setup, accelerator=accelerator), self.name, self._stopped)
 
     def _setup(self, gigantic: bool) -> Setup:
         kernel = self.kernel
@@ -140,7 +164,12 @@ class VmTarget:
             huge=HUGE_PAGES,
             gigantic=GIGANTIC_PAGES if gigantic else 0,
             edu=True,
+            icount=self._device or not (kernel.pinprobe or kernel.has("GUP_TEST")),
         )
+
+    def stop(self) -> None:
+        """See BatchTarget."""
+        self._stopped.set()
 
     def close(self, gently: bool = True) -> None:
         """End the guest; the next scenario boots another."""

@@ -67,7 +67,7 @@ class TargetRun:
     @property
     def kernel(self) -> str:
         """Of a real kernel "Linux 6.18.44", without the builder's suffix; of a model ""."""
-        number = re.match(r"[0-9]+(\.[0-9]+)*", self.info.release)
+        number = re.match(r"[0-9]+(\.[0-9]+)*", self.info.rules or self.info.release)
         return "" if self.info.name.startswith("model:") else f"Linux {number[0] if number else self.info.release}"
 
 

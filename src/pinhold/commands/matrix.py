@@ -1,0 +1,79 @@
+"""The same tests on several targets: guests side by side, each with its own progress line; the others one by one."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from pinhold.commands import NothingToRun
+from pinhold.commands.board import BOARD
+from pinhold.commands.registry import close, describe
+from pinhold.commands.runs import run_target
+from pinhold.commands.select import Selected
+from pinhold.report.results import TargetRun
+from pinhold.targets.base import Target
+from pinhold.targets.batch import BatchTarget
+
+GUEST_MEBIBYTES = 2048
+"""What the machine should have free for each guest."""
+
+Outcome = TargetRun | NothingToRun
+
+
+def run_matrix(targets: Sequence[Target], tests: Sequence[Selected], jobs: int | None = None) -> list[Outcome]:
+    """For each target its results, or why it cannot run here.
+
+    jobs: how many guests at once; None: as many as cores and memory allow.
+    """
+    outcomes: dict[int, Outcome] = {}
+    guests = {place: t for place, t in enumerate(targets) if isinstance(t, BatchTarget)}
+    # The others first: they fork, which a program with threads should not do.
+    for place, target in enumerate(targets):
+        if place not in guests:
+            outcomes[place] = _run(target, tests)
+    if len(guests) == 1:
+        ((place, target),) = guests.items()
+        outcomes[place] = _run_and_close(target, tests)
+    elif guests:
+        outcomes |= _side_by_side(guests, tests, jobs or _jobs())
+    return [outcomes[place] for place in range(len(targets))]
+
+
+def _run(target: Target, tests: Sequence[Selected]) -> Outcome:
+    try:
+        return run_target(target, describe(target), tests)
+    except NothingToRun as reason:
+        return reason
+
+
+def _run_and_close(target: Target, tests: Sequence[Selected]) -> Outcome:
+    BOARD.show(target.name, f"{target.name}: booting")
+    try:
+        return _run(target, tests)
+    finally:
+        close(target)
+        BOARD.clear(target.name)
+
+
+def _side_by_side(guests: Mapping[int, Target], tests: Sequence[Selected], jobs: int) -> dict[int, Outcome]:
+    with ThreadPoolExecutor(min(jobs, len(guests))) as pool:
+        running: dict[int, Future[Outcome]] = {
+            place: pool.submit(_run_and_close, guest, tests) for place, guest in guests.items()
+        }
+        try:
+            return {place: future.result() for place, future in running.items()}
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for guest in guests.values():
+                if isinstance(guest, BatchTarget):
+                    guest.stop()
+            raise
+
+
+def _jobs() -> int:
+    """One a core, as far as the memory goes."""
+    cores = len(os.sched_getaffinity(0))
+    with open("/proc/meminfo", encoding="ascii") as file:
+        free = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable:"))
+    return max(1, min(cores, free // 1024 // GUEST_MEBIBYTES))
