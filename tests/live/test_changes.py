@@ -17,7 +17,7 @@ import pytest
 
 from pinhold.system.changed import changed
 from pinhold.system.changes import RESTORED, Swap
-from pinhold.system.host import Host
+from pinhold.system.host import Busy, Host
 from pinhold.system.needs import Needs
 
 SOURCE = Path(__file__).parents[2] / "src"
@@ -46,7 +46,16 @@ def state() -> list[str]:
 
 @pytest.fixture(autouse=True)
 def as_before() -> Iterator[None]:
-    """Every test leaves the machine as it was."""
+    """Every test leaves the machine as it was, and waits a little for another pinhold that is changing it."""
+    for _ in range(40):
+        try:
+            os.close(Host().lock())
+            break
+        except Busy as busy:
+            reason = str(busy)
+            time.sleep(0.5)
+    else:
+        pytest.skip(reason)
     before = settings()
     yield
     deadline = time.monotonic() + 20

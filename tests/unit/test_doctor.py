@@ -25,7 +25,7 @@ def test_the_seed_suite_needs_two_huge_pages_of_each_size() -> None:
     """One for the parent and one for the copy, as the selftest's run_vmtests asks for."""
     needs = needs_of(test.scenario for test in suite("seed").tests)
     assert needs.hugepages == {"2M": 2, "1G": 2}
-    assert needs.swap == 2 * 2 << 20
+    assert needs.swap == 2 * 2 << 20 and needs.swap_huge
     assert needs.thp and needs.huge_zero and not needs.ksm
 
 
@@ -35,7 +35,7 @@ def test_the_seed_suite_needs_two_huge_pages_of_each_size() -> None:
         ("map P x anon\nwrite P x 1", Needs()),
         ("map P x anon pages 3\nmadvise P x pageout", Needs(swap=3 * 4096)),
         ("map P x file\nmadvise P x pageout", Needs()),
-        ("map P x anon\nmadvise P x hugepage\nswapout P x", Needs(swap=4096, thp=True)),
+        ("map P x anon\nmadvise P x hugepage\nswapout P x", Needs(swap=4096, swap_huge=True, thp=True)),
         ("map P x hugetlb 2M pages 1024\nfork P C\nfork C D", Needs({"2M": 6})),
         ("map P x hugetlb 2M shared\nfork P C", Needs({"2M": 1})),
         ("map P x memfd_hugetlb 2M\nmap P y of x", Needs({"2M": 3})),

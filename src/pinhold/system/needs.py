@@ -18,10 +18,11 @@ _NOT_SWAPPED = ("tmpfile", "file", *HUGETLB_KINDS)
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """hugepages: size ("2M") -> free pages; swap: bytes; thp, huge_zero, ksm: whether at all."""
+    """hugepages: size ("2M") -> free pages; swap: bytes; swap_huge: of THPs too; thp, huge_zero, ksm: whether."""
 
     hugepages: dict[str, int] = field(default_factory=dict)
     swap: int = 0
+    swap_huge: bool = False
     thp: bool = False
     huge_zero: bool = False
     ksm: bool = False
@@ -36,6 +37,7 @@ def needs_of(scenarios: Iterable[Scenario]) -> Needs:
         most = Needs(
             {size: max(most.hugepages.get(size, 0), one.hugepages.get(size, 0)) for size in sorted(sizes)},
             max(most.swap, one.swap),
+            most.swap_huge or one.swap_huge,
             most.thp or one.thp,
             most.huge_zero or one.huge_zero,
             most.ksm or one.ksm,
@@ -48,11 +50,13 @@ def _needs(scenario: Scenario) -> Needs:
     advice = {step.advice for step in scenario.steps if isinstance(step, Madvise)}
     swapped = "pageout" in advice or any(isinstance(step, SwapOut) for step in scenario.steps)
     processes = 1 + sum(isinstance(step, Fork) for step in scenario.steps)
+    thp = any(step.kind in _THP_KINDS for step in maps) or "hugepage" in advice
     memory = sum(region_pages(step) * PAGE for step in maps if step.kind not in _NOT_SWAPPED)
     return Needs(
         _hugepages(scenario),
         memory * processes if swapped else 0,
-        thp=any(step.kind in _THP_KINDS for step in maps) or "hugepage" in advice,
+        swap_huge=swapped and thp,
+        thp=thp,
         huge_zero=any(step.kind == "hugezero" for step in maps),
         ksm="mergeable" in advice,
     )

@@ -87,19 +87,22 @@ def _pool(host: Host, size: str, count: int, make: Make, tell: Tell) -> None:
 
 
 def _swap(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
-    """A file; where no file system here takes one, a loop device.
+    """A file; where THPs are swapped, or no file system here takes one, through a loop device.
 
-    A file is preferred: the kernel splits a THP before it swaps it to a file, and its parts are then base pages in
-    every run; on a block device it goes in one piece, and may or may not be found whole in the swap cache.
+    A THP goes to a block device in one piece, as on most machines.  Before it goes to a file it is split, and then the
+    kernel (6.12 and later) maps the shared zero page for those of its pages that are all zeros.
     """
-    if needs.swap == 0 or host.meminfo("SwapFree") * 1024 >= needs.swap:
+    enough = host.meminfo("SwapFree") * 1024 >= needs.swap
+    if needs.swap == 0 or (enough and not (needs.swap_huge and "partition" not in host.swaps().values())):
         return
     size = max(SWAP_BYTES, 2 * needs.swap)
-    swaps = [Swap(_fresh(folder), size) for folder in dict.fromkeys((host.state, tempfile.gettempdir()))]
-    if host.has("dev/loop-control"):
-        swaps.append(Swap(_fresh(host.state), size, loop=True))
-    if not any(make(swap) for swap in swaps):
+    files = [Swap(_fresh(folder), size) for folder in dict.fromkeys((host.state, tempfile.gettempdir()))]
+    loop = [Swap(_fresh(host.state), size, loop=True)] if host.has("dev/loop-control") else []
+    made = next((swap for swap in (loop + files if needs.swap_huge else files + loop) if make(swap)), None)
+    if made is None:
         tell("swap: none could be added")
+    elif needs.swap_huge and not made.loop:
+        tell("swap: without a loop device THPs are split before they are swapped out")
 
 
 def _fresh(folder: str) -> str:
