@@ -295,7 +295,7 @@ def test_a_state_directory_that_others_can_write_is_refused(folder: Path) -> Non
     """Nobody else may be able to plant a journal."""
     (folder / "state").mkdir(mode=0o777)
     (folder / "state").chmod(0o777)
-    with pytest.raises(Refused, match="not a directory that this user alone can write to"):
+    with pytest.raises(Refused, match="not a directory that its owner alone can write to"):
         Guardian(FakeHost(folder), os.getpid()).apply(NEEDS, ALLOWABLE)
     assert content(folder / "root") == TREE
 

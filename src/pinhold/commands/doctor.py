@@ -24,7 +24,7 @@ def main(options: Namespace) -> int:
         _say(f"{'yes' if finding.good else 'no':<5} {finding.about}", finding.words)
     live = next(finding.good for finding in findings if finding.about == "live")
     if live:
-        print("\nWhat all suites need and --allow-change would change, until the end of a run:")
+        print("\nWhat all suites need and --allow-change would change, as root and until the end of a run:")
         needs = needs_of(test.scenario for name in SUITES for test in suite(name).tests)
         for area in ALLOWABLE:
             try:

@@ -105,7 +105,7 @@ def _seeing(sight: Sight) -> Iterator[Finding]:
 def _pins(host: Host) -> Iterator[Finding]:
     for name, mechanism in MECHANISMS.items():
         reason = mechanism.unavailable()
-        yield Finding(name, reason is None, reason or f"pins by it can be made: {mechanism.summary}")
+        yield Finding(name, reason is None, reason or f"it gives {mechanism.summary.rstrip(', ')}")
     disabled = _optional(host, "proc/sys/kernel/io_uring_disabled")
     if disabled not in (None, "0"):
         who = "everybody" if disabled == "2" else "users outside of kernel.io_uring_group"
@@ -126,7 +126,11 @@ def _memory(host: Host, machine: Machine) -> Iterator[Finding]:
             free = free_hugepages(host, size)
             yield Finding(f"hugetlb {size}", free > 0, f"the pool of {NAMES[size]} has {free} free of {pool[1]} pages")
     swap = machine.missing_swap()
-    yield Finding("swap", swap is None, swap or f"{host.meminfo('SwapFree') >> 10} MiB of swap are free")
+    yield Finding(
+        "swap",
+        swap is None,
+        "none is configured here" if swap else f"{host.meminfo('SwapFree') >> 10} MiB of swap are free",
+    )
     ksm = _optional(host, f"{KSM}/run")
     state = {None: "this kernel has no KSM", "1": "KSM merges pages"}.get(ksm, "KSM is there and stopped")
     yield Finding("ksm", ksm == "1", state)

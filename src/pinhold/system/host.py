@@ -6,6 +6,7 @@ Settings are named by their path below the root, for example "sys/kernel/mm/ksm/
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -122,8 +123,10 @@ class Host:
         """Make the state directory, for its owner alone.  Raises OSError, also where it is somebody else's."""
         os.makedirs(self.state, 0o700, exist_ok=True)
         found = os.lstat(self.state)
-        if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid() or found.st_mode & 0o022:
-            raise PermissionError(1, "it is not a directory that this user alone can write to", self.state)
+        if found.st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, f"it belongs to user {found.st_uid}", self.state)
+        if not stat.S_ISDIR(found.st_mode) or found.st_mode & 0o022:
+            raise PermissionError(errno.EPERM, "it is not a directory that its owner alone can write to", self.state)
 
     def lock(self) -> int:
         """The descriptor that holds the lock, until it is closed.  Raises Busy, OSError."""
