@@ -1,16 +1,18 @@
 # make check   the table: kernels before and after the patch, and the kernel that runs here
 # make test    everything that guards the project: style, types, imports, all tests
 # make lint    style, types and imports alone
+# make lab     what the vm: targets need: QEMU (by apt, as root) and the stock kernels 6.1 and 6.12 (as anybody)
 #
 # Each sets up what it needs in .venv.  `check` needs python3 and nothing else, and no network.
 
 PYTHON ?= python3
 VENV := .venv
+KERNELS ?= 6.1 6.12
 PY := $(VENV)/bin/python
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: check test lint clean
+.PHONY: check test lint lab clean
 .DELETE_ON_ERROR:
 
 check: $(RUN_READY)
@@ -25,6 +27,12 @@ lint: $(DEV_READY)
 	$(PY) -m ruff format --check src tests
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
+
+lab: $(RUN_READY)
+	@command -v qemu-system-x86_64 >/dev/null || \
+	    { [ "$$(id -u)" -eq 0 ] || { echo "QEMU is missing; as root: apt-get install qemu-system-x86"; exit 4; } >&2; \
+	      apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends qemu-system-x86; } >/dev/null
+	@$(VENV)/bin/pinhold kernels fetch $(KERNELS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -14,7 +14,9 @@ from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.agreement import agreement, agrees
 from pinhold.commands.allow import allowed
 from pinhold.commands.expected import is_twelve, predicted
-from pinhold.commands.registry import by_chance, describe, make_target, model_of
+from pinhold.commands.lab import columns, quick_target
+from pinhold.commands.matrix import run_matrix
+from pinhold.commands.registry import by_chance, describe, model_of
 from pinhold.commands.runs import run_target
 from pinhold.commands.select import Selected, select
 from pinhold.report.results import CaseResult, TargetRun, number_ranges, tally
@@ -32,23 +34,22 @@ _SHOWN = 12
 def main(options: Namespace) -> int:
     """Print the table and the summary; 0: every column is as its rules predict, or agrees with its model."""
     seed, stock = select(["seed"]), select(["stock"])
-    names = tuple(dict.fromkeys(options.on or TARGETS))
+    guests, without = columns() if options.on is None else ((), None)
+    names = tuple(dict.fromkeys(options.on or (*TARGETS, *guests)))
     with allowed(options.allow_change, names, [*seed, *stock]):
-        return _check(names, seed, stock)
+        return _check(names, seed, stock, without)
 
 
-def _check(names: Sequence[str], tests: Sequence[Selected], stock: Sequence[Selected]) -> int:
-    runs, absent, real = [], [], []
-    for name in names:
-        target = make_target(name)
-        try:
-            info = describe(target)
-        except NothingToRun as reason:
-            absent.append(str(reason))
+def _check(names: Sequence[str], tests: Sequence[Selected], stock: Sequence[Selected], without: str | None) -> int:
+    targets = [quick_target(name) for name in names]
+    runs, absent, real = [], [without] if without else [], []
+    for target, outcome in zip(targets, run_matrix(targets, tests), strict=True):
+        if isinstance(outcome, NothingToRun):
+            absent.append(str(outcome))
             continue
-        runs.append(run_target(target, info, tests))
-        if not name.startswith(MODEL):
-            real.append((target, info))
+        runs.append(outcome)
+        if target.name == "live":
+            real.append((target, outcome.info))
     if not runs:
         raise NothingToRun("; ".join(absent))
     print('The tests of "mm/gup: reliable R/O long-term pinning in COW mappings", the patch that Linux 6.2 has.\n')

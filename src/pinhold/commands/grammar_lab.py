@@ -5,12 +5,23 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-COMMANDS = ("kernels",)
+COMMANDS = ("kernels", "compare", "device")
+
+_JOBS = "so many guests at once; default: as many as fit"
 
 
 def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> None:
     """Add the commands; `target` explains what a target is."""
     _kernels(command("kernels", "the kernels that vm: targets boot: list, fetch, add, remove"))
+    compare = command("compare", "what differs between two targets, and nothing else")
+    compare.add_argument("left", metavar="TARGET", help=target)
+    compare.add_argument("right", metavar="TARGET")
+    compare.add_argument("tests", nargs="?", default="seed", metavar="TEST", help="a suite, a part of one or a file")
+    compare.add_argument("--bisect", action="store_true", help="status 125 where it cannot be told: for git bisect run")
+    compare.add_argument("--jobs", type=int, metavar="N", help=_JOBS)
+    device = command("device", "what a device reads of memory that its owner has written, on real kernels")
+    device.add_argument("--on", action="append", metavar="vm:REL", help="default: vm:6.1 vm:6.12; repeat it")
+    device.add_argument("--jobs", type=int, metavar="N", help=_JOBS)
 
 
 def _kernels(kernels: argparse.ArgumentParser) -> None:

@@ -1,0 +1,60 @@
+"""`pinhold compare`: what differs between two targets, test by test, and nothing else."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+
+from pinhold.commands import NothingToRun
+from pinhold.commands.agreement import agreement
+from pinhold.commands.matrix import run_matrix
+from pinhold.commands.registry import make_target
+from pinhold.commands.select import select
+from pinhold.report.results import TargetRun
+
+EXIT_SAME = 0
+EXIT_DIFFERENT = 1
+EXIT_UNTESTABLE = 125
+"""`git bisect run` passes over a commit with this status."""
+
+_BROKEN = ("error", "crashed")
+
+
+def main(options: Namespace) -> int:
+    """0: alike in all that both could do and see; 1: not.  With --bisect 125 where nothing could be compared."""
+    tests = select([options.tests])
+    try:
+        targets = [make_target(name) for name in (options.left, options.right)]
+        runs = []
+        for outcome in run_matrix(targets, tests, options.jobs):
+            if isinstance(outcome, NothingToRun):
+                raise outcome
+            runs.append(outcome)
+    except NothingToRun as reason:
+        if not options.bisect:
+            raise
+        print(f"cannot be tested: {reason}")
+        return EXIT_UNTESTABLE
+    return _tell(runs[0], runs[1], options.bisect)
+
+
+def _tell(left: TargetRun, right: TargetRun, bisect: bool) -> int:
+    found = agreement(left.results, right.results)
+    for line in found.differences:
+        print(line)
+    broken = [r for r in (*left.results, *right.results) if r.verdict.kind in _BROKEN]
+    for result in broken:
+        print(f"{result.name}: {result.result.target} {result.verdict.kind}: {result.verdict.reason}")
+    names = f"{left.info.name} and {right.info.name}"
+    seen = f"{found.verdicts} verdicts and {found.values} observed values that both have"
+    if found.differences:
+        print(f"{names} differ in {len(found.differences)} tests; compared were {seen}.")
+        return EXIT_DIFFERENT
+    if not found.verdicts:
+        if bisect:
+            print(f"cannot be tested: no verdict of {names} could be compared")
+            return EXIT_UNTESTABLE
+        raise NothingToRun(f"no verdict of {names} could be compared: see pinhold run with both")
+    if broken and bisect:
+        return EXIT_UNTESTABLE
+    print(f"{names} are alike in all {seen}.")
+    return EXIT_SAME

@@ -1,0 +1,112 @@
+"""`pinhold device`: what a device sees of memory that its owner has written, for people, on one screen."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pinhold.commands import NothingToRun
+from pinhold.commands.matrix import run_matrix
+from pinhold.commands.select import Selected
+from pinhold.report.results import CaseResult, TargetRun
+from pinhold.scenario.parse import parse
+from pinhold.scenario.verdict import EXIT_BROKEN, EXIT_HELD
+
+DEFAULT = ("vm:6.1", "vm:6.12")
+
+KINDS = (
+    ("zero page", "map P x zeropage", "read P x"),
+    ("memfd", "map P x memfd private", "read P x"),
+    ("file", "map P x tmpfile private", "read P x"),
+    ("huge zero page", "map P x hugezero", "read P x"),
+    ("hugetlb 2 MiB", "map P x memfd_hugetlb 2M private", "read P x"),
+    ("own memory", "map P x anon", "write P x 0x01"),
+    ("shared with a child", "map P x anon", "write P x 0x01\nfork P C"),
+)
+"""Kinds of private memory: a name, how it is mapped, and what happens before the device gets it."""
+
+SCENARIO = """\
+scenario {kind}
+{mapping}
+{before}
+pin P x as p longterm via vfio
+device read p
+write P x 0xff
+expect p sees P x
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Bytes of the first page: what the device read at first, and what process and device read after the write."""
+
+    first: int | None
+    process: int | None
+    device: int | None
+
+
+def main(options: Namespace) -> int:
+    """Show the table; what differs is what it is for, so 0 unless a guest or the tool broke."""
+    from pinhold.lab.errors import LabError
+    from pinhold.lab.target import VmTarget
+
+    names = list(dict.fromkeys(options.on or DEFAULT))
+    for name in names:
+        if not name.startswith("vm:") or name == "vm:":
+            raise NothingToRun(f"the device is QEMU's: {name} has none; give --on vm:REL")
+    try:
+        targets = [VmTarget(name.removeprefix("vm:"), device=True) for name in names]
+    except LabError as reason:
+        raise NothingToRun(str(reason)) from None
+    runs = []
+    for outcome in run_matrix(targets, tests(), options.jobs):
+        if isinstance(outcome, NothingToRun):
+            raise outcome
+        runs.append(outcome)
+    for line in lines(runs):
+        print(line)
+    kinds = {result.verdict.kind for run in runs for result in run.results}
+    return EXIT_BROKEN if kinds & {"error", "crashed"} else EXIT_HELD
+
+
+def tests() -> list[Selected]:
+    """One scenario a kind of memory."""
+    made = []
+    for number, (kind, mapping, before) in enumerate(KINDS, 1):
+        scenario = parse(SCENARIO.format(kind=kind, mapping=mapping, before=before))
+        made.append(Selected(number, f"device/{number}", scenario, kind))
+    return made
+
+
+def seen(result: CaseResult) -> Seen:
+    """From the observations of the run."""
+    device = [
+        view.byte for o in result.result.observations for view in o.pins if view.page == 0 and view.byte is not None
+    ]
+    process = [v.byte for o in result.result.observations for v in o.pages if v.proc == "P" and v.page == 0]
+    return Seen(
+        device[0] if device else None, process[-1] if process else None, device[-1] if len(device) > 1 else None
+    )
+
+
+def lines(runs: Sequence[TargetRun]) -> list[str]:
+    """The table."""
+    text = [
+        "A process maps private memory read-only for a device (VFIO), then writes 0xff to it.",
+        "The device reads by its own DMA engine: is it still the memory that the process sees?",
+        "",
+        "memory                " + "".join(f"{run.info.name + ' (' + run.kernel + ')':34}" for run in runs).rstrip(),
+        "                      " + "".join(f"{'process':10}{'device':24}" for _ in runs).rstrip(),
+    ]
+    for results in zip(*(run.results for run in runs), strict=True):
+        text.append(f"{results[0].text:22}" + "".join(_cell(result) for result in results).rstrip())
+    return text
+
+
+def _cell(result: CaseResult) -> str:
+    found = seen(result)
+    if found.process is None or found.device is None:
+        return f"{result.verdict.kind}: {(result.verdict.reason or '')[:22]}".ljust(34)
+    same = found.process == found.device
+    return f"0x{found.process:02x}      0x{found.device:02x} {'the same' if same else 'STALE':19}"
