@@ -276,6 +276,12 @@ def pageout_shared_large(chosen: Row) -> Any:
     return played.state(page=0), played.state(page=256)
 
 
+def swap_large(chosen: Row) -> Any:
+    """One page of a THP that was paged out is read: which of its pages come back?"""
+    played = Play(chosen, "map P x thp\nwrite P x 0x11\nmadvise P x pageout\nread P x[3]\n")
+    return tuple(played.state(page=page) for page in (0, 3, 511))
+
+
 def mprotect_upgrade(chosen: Row) -> Any:
     """Which entries come out of mprotect() writable: a written page, a clean one from swap, a THP."""
     toggle = "mprotect P x read\nmprotect P x rw\n"
@@ -405,6 +411,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     swapin_maps_writable: {"write_fault": False, "vma_writable": True},
     swapout_skips_pinned: {"no": ("present", True), "yes": ("present", False)},
     pageout_shared_large: {"gives_up": ("present", "present"), "goes_on": ("present", "swapped")},
+    swap_large: {"split": ("swapped", "present", "swapped"), "whole": ("present", "present", "present")},
     mprotect_upgrade: {
         "none": (False, False, False),
         "exclusive_dirty": (True, False, False),

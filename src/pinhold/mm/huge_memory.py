@@ -58,6 +58,7 @@ from pinhold.mm.sites import (
     decided,
 )
 from pinhold.mm.state import State
+from pinhold.mm.swap import free_swap_cache
 from pinhold.mm.vma import find_vma, maybe_mkwrite, vm_page_prot, vma_is_anonymous
 
 
@@ -242,13 +243,15 @@ def zap_huge_pmd(m: State, mm: int, slot: int) -> None:
 
 @kernel
 def split_folio(m: State, folio: int) -> bool:
-    """Make a large folio into base pages, if nothing but its PTE mappings holds it.
+    """Make a large folio into base pages, if nothing but its PTE mappings and the swap cache holds it.
 
-    Linux: split_huge_page_to_list_to_order(); each page keeps its own mappings and exclusive mark.
+    Linux: split_huge_page_to_list_to_order(); each page keeps its own mappings, exclusive mark and swap slot.
     """
-    if m.folio_entire_mapcount[folio] or m.folio_refcount[folio] != folio_mapcount(m, folio):
-        return False
     pages = 1 << m.folio_order[folio]
+    cached = folio_test_swapcache(m, folio)
+    if m.folio_entire_mapcount[folio] or m.folio_refcount[folio] != folio_mapcount(m, folio) + cached * pages:
+        return False
+    swap = m.folio_swap[folio]
     flags = m.folio_flags[folio] & 0x1F
     m.folio_large_mapcount[folio] = 0
     for i in range(2 * folio, 2 * folio + 2):
@@ -257,9 +260,12 @@ def split_folio(m: State, folio: int) -> bool:
     for page in range(folio, folio + pages):
         m.page_offset[page] = 0
         m.folio_order[page] = 0
-        m.folio_refcount[page] = m.page_mapcount[page]
-        m.folio_flags[page] = flags if m.page_mapcount[page] else 0
-        if not m.page_mapcount[page]:
+        m.folio_refcount[page] = m.page_mapcount[page] + cached
+        m.folio_flags[page] = flags if m.folio_refcount[page] else 0
+        if cached:
+            m.folio_swap[page] = swap + page - folio
+            free_swap_cache(m, page)
+        elif not m.page_mapcount[page]:
             m.page_content[page] = 0
             m.page_exclusive[page] = 0
     return True

@@ -20,7 +20,7 @@ from pinhold.mm.flags import (
     USER_VFIO,
     ZERO_PFN,
 )
-from pinhold.mm.folio import is_huge_zero_page, page_folio, page_index
+from pinhold.mm.folio import folio_nr_pages, is_huge_zero_page, page_folio, page_index
 from pinhold.mm.gup_fast import FAST_CHECK
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_special
@@ -150,7 +150,7 @@ def count_caches(m: State) -> None:
             m.scratch_refs[page_folio(m, m.cache_page[slot])] += 1
     for folio in range(len(m.folio_flags)):
         if m.folio_flags[folio] & FOLIO_SWAPCACHE:
-            m.scratch_refs[folio] += 1
+            m.scratch_refs[folio] += folio_nr_pages(m, folio)
     for i in range(m.lru_batch[0]):
         m.scratch_refs[m.lru_batch_page[i]] += 1
     m.scratch_refs[ZERO_PFN] += 1
@@ -245,9 +245,11 @@ def check_swap(m: State) -> int:
     for slot in range(len(m.swap_count)):
         if m.swap_count[slot] != m.scratch_swap[slot]:
             return BAD_SWAP_COUNT
-        folio = m.swap_page[slot]
-        if folio != NO_PAGE and (m.folio_swap[folio] != slot or not m.folio_flags[folio] & FOLIO_SWAPCACHE):
-            return BAD_SWAP_CACHE
+        page = m.swap_page[slot]
+        if page != NO_PAGE:
+            folio = page_folio(m, page)
+            if m.folio_swap[folio] + page - folio != slot or not m.folio_flags[folio] & FOLIO_SWAPCACHE:
+                return BAD_SWAP_CACHE
     return INVARIANT_OK
 
 

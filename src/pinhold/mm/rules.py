@@ -238,8 +238,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "swap_large",
-        "Large folios and swap: split before they go; or gone whole where their pages are all mapped in a row, and mapped"
-        " whole by the first fault that finds them in the swap cache.",
+        "Large folios and swap: split before they go; or gone whole where all their pages are mapped in a row, and"
+        " mapped whole by the first fault that finds them in the swap cache.",
         "do_swap_page",
         ("split", "whole"),
         (("", "split"), ("6.11", "whole")),

@@ -1,73 +1,96 @@
 """Swap: slots, the swap cache, and what frees them.
 
-A slot is in use while swap entries (swap_count) or the swap cache (swap_page) name it.  The swap cache holds one
-reference on its folio.  Large folios are split before they are swapped out.
+A slot is in use while swap entries (swap_count) or the swap cache (swap_page) name it.  A folio in the swap cache has a
+run of slots, one a page, and the cache holds a reference for each.
 """
 
 from __future__ import annotations
 
 from pinhold.mm.flags import FOLIO_LOCKED, FOLIO_SWAPCACHE, NO_PAGE
-from pinhold.mm.folio import folio_get, folio_put, folio_test_swapcache
+from pinhold.mm.folio import folio_nr_pages, folio_put_refs, folio_test_swapcache, page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import State
 
 
 @kernel
-def swap_alloc(m: State) -> int:
-    """A free slot, or 0 where swap is off or full."""
+def swap_alloc(m: State, count: int) -> int:
+    """The first of `count` free slots in a row, or 0 where swap is off or has no such row."""
     if not m.config_swap:
         return 0
     slots = len(m.swap_count) - 1
     start = m.next_swap[0]
     for i in range(slots):
         slot = (start - 1 + i) % slots + 1
-        if m.swap_count[slot] == 0 and m.swap_page[slot] == NO_PAGE:
+        if slot + count - 1 <= slots and swap_slots_free(m, slot, count):
             if m.next_fit:
-                m.next_swap[0] = slot % slots + 1
+                m.next_swap[0] = (slot + count - 1) % slots + 1
             return slot
     return 0
 
 
 @kernel
+def swap_slots_free(m: State, slot: int, count: int) -> bool:
+    for i in range(slot, slot + count):
+        if m.swap_count[i] or m.swap_page[i] != NO_PAGE:
+            return False
+    return True
+
+
+@kernel
 def add_to_swap_cache(m: State, folio: int, slot: int) -> None:
     """Linux: add_to_swap_cache() (mm/swap_state.c)."""
-    folio_get(m, folio)
+    pages = folio_nr_pages(m, folio)
+    m.folio_refcount[folio] += pages
     m.folio_flags[folio] |= FOLIO_SWAPCACHE
     m.folio_swap[folio] = slot
-    m.swap_page[slot] = folio
+    for i in range(pages):
+        m.swap_page[slot + i] = folio + i
 
 
 @kernel
 def delete_from_swap_cache(m: State, folio: int) -> None:
     """Linux: delete_from_swap_cache() (mm/swap_state.c)."""
-    m.swap_page[m.folio_swap[folio]] = NO_PAGE
-    if m.swap_count[m.folio_swap[folio]] == 0:
-        m.swap_content[m.folio_swap[folio]] = 0
+    pages = folio_nr_pages(m, folio)
+    for slot in range(m.folio_swap[folio], m.folio_swap[folio] + pages):
+        m.swap_page[slot] = NO_PAGE
+        if m.swap_count[slot] == 0:
+            m.swap_content[slot] = 0
     m.folio_flags[folio] &= ~FOLIO_SWAPCACHE
     m.folio_swap[folio] = 0
-    folio_put(m, folio)
+    folio_put_refs(m, folio, pages)
 
 
 @kernel
 def folio_free_swap(m: State, folio: int) -> bool:
-    """Drop the swap cache's reference unless a swap entry still names the slot.
+    """Drop the swap cache's references unless a swap entry still names one of the slots.
 
     Linux: folio_free_swap() (try_to_free_swap() up to 5.19), mm/swapfile.c.
     """
-    if not folio_test_swapcache(m, folio) or m.swap_count[m.folio_swap[folio]]:
+    if not folio_test_swapcache(m, folio):
         return False
+    for slot in range(m.folio_swap[folio], m.folio_swap[folio] + folio_nr_pages(m, folio)):
+        if m.swap_count[slot]:
+            return False
     delete_from_swap_cache(m, folio)
     return True
 
 
 @kernel
 def free_swap_cache(m: State, folio: int) -> None:
-    """A mapping of the folio went: with the last one the swap cache's reference goes too.
+    """A mapping of the folio went: with the last one the swap cache's references go too.
 
     Linux: free_swap_cache() (mm/swap_state.c), of a mapping that was zapped or copied away from.
     """
-    if m.page_mapcount[folio] == 0 and not m.folio_flags[folio] & FOLIO_LOCKED:
+    if folio_unmapped(m, folio) and not m.folio_flags[folio] & FOLIO_LOCKED:
         folio_free_swap(m, folio)
+
+
+@kernel
+def folio_unmapped(m: State, folio: int) -> bool:
+    """Whether no entry maps any page of the folio."""
+    if m.folio_order[folio] > 0:
+        return m.folio_large_mapcount[folio] == 0
+    return m.page_mapcount[folio] == 0
 
 
 @kernel
@@ -80,9 +103,9 @@ def swap_free(m: State, slot: int) -> None:
 
 @kernel
 def free_swap_and_cache(m: State, slot: int) -> None:
-    """A swap entry was zapped: free the slot, and the cached page too if nothing else wants it."""
+    """A swap entry was zapped: free the slot, and the cached folio too if nothing else wants it."""
     swap_free(m, slot)
     if m.swap_count[slot] == 0 and m.swap_page[slot] != NO_PAGE:
-        folio = m.swap_page[slot]
-        if m.page_mapcount[folio] == 0:
-            delete_from_swap_cache(m, folio)
+        folio = page_folio(m, m.swap_page[slot])
+        if folio_unmapped(m, folio):
+            folio_free_swap(m, folio)

@@ -12,6 +12,7 @@ from pinhold.mm.flags import (
     FOLIO_LRU_BATCH,
     NO_PAGE,
     NO_VMA,
+    PFN_SHIFT,
     PTE_ACCESSED,
     PTE_SOFT_DIRTY,
     SWP_EXCLUSIVE,
@@ -21,9 +22,11 @@ from pinhold.mm.folio import (
     folio_add_lru,
     folio_alloc,
     folio_get,
+    folio_nr_pages,
     folio_put,
     folio_test_swapcache,
     lru_add_drain,
+    page_folio,
 )
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import mk_pte, pt_walk, pte_mkdirty, pte_pfn
@@ -58,11 +61,11 @@ from pinhold.mm.wp import (
 def swapin_lookup(m: State, task: int, act: int) -> int:
     """A swap entry: is the page still in the swap cache?"""
     swap = pte_pfn(m.act_entry[act])
-    folio = m.swap_page[swap]
-    if folio == NO_PAGE:
+    page = m.swap_page[swap]
+    if page == NO_PAGE:
         return goto(m, act, FAULT_SWAP_READ)
-    folio_get(m, folio)
-    m.act_page[act] = folio
+    folio_get(m, page_folio(m, page))
+    m.act_page[act] = page
     return goto(m, act, FAULT_SWAP_MAP)
 
 
@@ -90,7 +93,8 @@ def swapin_read(m: State, task: int, act: int) -> int:
 
 @kernel
 def do_swap_page(m: State, task: int, act: int) -> int:
-    """Under the folio lock and the page-table lock: map the page instead of the swap entry.
+    """Under the folio lock and the page-table lock: map the page instead of the swap entry; of a large folio in the
+    swap cache all pages at once, if all its entries are there in a row.
 
     Whether it is exclusive: by the mark in the entry or a fresh page outside the swap cache, up to 6.18 also by a
     reference count of one (5.10: by map and swap counts, and only for a write).  Whether it becomes writable at once:
@@ -100,41 +104,67 @@ def do_swap_page(m: State, task: int, act: int) -> int:
     mm = m.act_mm[act]
     page = m.act_page[act]
     old = m.act_entry[act]
-    cached = folio_test_swapcache(m, page)
-    if m.folio_flags[page] & FOLIO_LOCKED:
+    folio = page_folio(m, page)
+    cached = folio_test_swapcache(m, folio)
+    if m.folio_flags[folio] & FOLIO_LOCKED:
         return BLOCKED
     vma = find_vma(m, mm, m.act_addr[act])
     slot = pt_walk(m, mm, m.act_addr[act], 0)
     write = m.act_flags[act] & FAULT_FLAG_WRITE
-    if vma == NO_VMA or slot < 0 or m.pte[slot] != old or (cached and m.folio_swap[page] != pte_pfn(old)):
+    gone = cached and m.folio_swap[folio] + page - folio != pte_pfn(old)
+    if vma == NO_VMA or slot < 0 or m.pte[slot] != old or gone:
         m.act_page[act] = NO_PAGE
-        folio_put(m, page)
+        folio_put(m, folio)
         return finish(m, task, FAULT_DONE)
-    if m.rule_wp_reuse_drains and write and cached and m.folio_flags[page] & FOLIO_LRU_BATCH:
+    if m.rule_wp_reuse_drains and write and cached and m.folio_flags[folio] & FOLIO_LRU_BATCH:
         lru_add_drain(m)
     exclusive = swapin_exclusive(m, page, old, cached, write)
-    swap_free(m, pte_pfn(old))
-    if write and cached and m.rule_wp_reuse_drains and m.folio_refcount[page] == 2:
-        folio_free_swap(m, page)
-    if m.rule_swapin_exclusive == 1 and m.folio_refcount[page] == 1:
+    before, pages = 0, 1
+    if cached and swapin_whole(m, vma, m.act_addr[act], slot, page, folio):
+        before, pages = page - folio, folio_nr_pages(m, folio)
+    for i in range(pages):
+        swap_free(m, pte_pfn(old) - before + i)
+    if write and cached and m.rule_wp_reuse_drains and m.folio_refcount[folio] == 1 + folio_nr_pages(m, folio):
+        folio_free_swap(m, folio)
+    if m.rule_swapin_exclusive == 1 and m.folio_refcount[folio] == 1:
         exclusive = True
     decided(m, SWAPIN_EXCLUSIVE if exclusive else SWAPIN_SHARED)
     entry = mk_pte(page, vm_page_prot(m, vma) | PTE_ACCESSED)
     if m.config_soft_dirty and old & SWP_SOFT_DIRTY:
         entry |= PTE_SOFT_DIRTY
     if exclusive:
-        set_page_anon_exclusive(m, page)
         if write:
             entry = maybe_mkwrite(m, vma, pte_mkdirty(m, entry))
         elif m.rule_swapin_maps_writable and not soft_dirty_write_protected(m, vma, entry):
             entry = maybe_mkwrite(m, vma, entry)
-    folio_add_rmap_pte(m, mm, page)
-    m.pte[slot] = entry
+    m.folio_refcount[folio] += pages - 1
+    for i in range(-before, pages - before):
+        folio_add_rmap_pte(m, mm, page + i)
+        if exclusive:
+            set_page_anon_exclusive(m, page + i)
+        m.pte[slot + i] = entry + (i << PFN_SHIFT)
     m.act_page[act] = NO_PAGE
     m.act_entry[act] = entry
     if write and not exclusive:
         return do_wp_page(m, task, act, vma, slot)
     return finish(m, task, FAULT_WROTE if write else FAULT_DONE)
+
+
+@kernel
+def swapin_whole(m: State, vma: int, addr: int, slot: int, page: int, folio: int) -> bool:
+    """Whether the entries around `slot` are those of all the folio's pages, in a row, in one VMA and under one PMD."""
+    index, pages = page - folio, folio_nr_pages(m, folio)
+    if pages == 1 or not m.rule_swap_large:
+        return False
+    first = addr - index
+    if first < m.vma_start[vma] or first + pages > m.vma_end[vma]:
+        return False
+    if first >> m.bits != (first + pages - 1) >> m.bits:
+        return False
+    for i in range(pages):
+        if m.pte[slot - index + i] != m.pte[slot] + ((i - index) << PFN_SHIFT):
+            return False
+    return True
 
 
 @kernel

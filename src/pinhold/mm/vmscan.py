@@ -1,8 +1,8 @@
 """Reclaim on request: MADV_PAGEOUT sends anonymous pages to swap: mm/vmscan.c and mm/rmap.c.
 
-Per page three atomic pieces: into the swap cache, out of the page table, to the device.  A pinned page is left alone.
-Large folios are split first.  On a synchronous device the page is free at once; else it stays in the swap cache until
-somebody wants it back.
+Three atomic pieces: into the swap cache, out of the page table, to the device.  A pinned page is left alone.  A large
+folio goes whole since 6.11, if all its pages are mapped in a row, and else is split first.  On a synchronous device the
+page is free at once; else it stays in the swap cache until somebody wants it back.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.folio import (
     folio_get,
+    folio_nr_pages,
     folio_put,
     folio_test_anon,
     folio_test_swapcache,
@@ -112,6 +113,8 @@ def pageout_next(m: State, act: int) -> None:
     folio = page_folio(m, page)
     if not folio_test_anon(m, folio) or m.folio_flags[folio] & FOLIO_LOCKED:
         return
+    if m.folio_order[folio] > 0 and pageout_whole(m, act, slot, page):
+        return
     if m.folio_order[folio] > 0 and not pageout_split_folio(m, folio, page):
         if m.rule_pageout_shared_large == 0:
             m.act_addr[act] = (addr // level_pages(m, 1) + 1) * level_pages(m, 1)
@@ -119,23 +122,54 @@ def pageout_next(m: State, act: int) -> None:
     if folio_mapcount(m, page) != 1:
         decided(m, PAGEOUT_SHARED_KEPT)
         return
-    if swapout_pinned(m, page) or not pageout_add_to_swap(m, page):
-        return
-    folio_get(m, page)
-    m.folio_flags[page] |= FOLIO_LOCKED
-    m.act_page[act] = page
+    if not swapout_pinned(m, page) and pageout_add_to_swap(m, page):
+        pageout_lock(m, act, page)
+
+
+@kernel
+def pageout_whole(m: State, act: int, slot: int, page: int) -> bool:
+    """Whether the large folio of the page at `slot` has been dealt with.
+
+    All its pages are mapped from here on in a row: it goes whole or, held by others, stays whole.
+    """
+    folio = page_folio(m, page)
+    pages = folio_nr_pages(m, folio)
+    addr = m.act_addr[act] - 1
+    if not m.rule_swap_large or page != folio or addr + pages > m.act_end[act]:
+        return False
+    if addr >> m.bits != (addr + pages - 1) >> m.bits:
+        return False
+    for i in range(pages):
+        if not pte_present(m.pte[slot + i]) or pte_pfn(m.pte[slot + i]) != folio + i:
+            return False
+    if folio_mapcount(m, folio) != pages:
+        decided(m, PAGEOUT_SHARED_KEPT)
+    elif not swapout_pinned(m, folio):
+        if not pageout_add_to_swap(m, folio):
+            return False
+        pageout_lock(m, act, folio)
+    m.act_addr[act] = addr + pages
+    return True
+
+
+@kernel
+def pageout_lock(m: State, act: int, folio: int) -> None:
+    """The folio is in the swap cache: next it is unmapped, under its lock."""
+    folio_get(m, folio)
+    m.folio_flags[folio] |= FOLIO_LOCKED
+    m.act_page[act] = folio
     m.act_pc[act] = PAGEOUT_UNMAP
 
 
 @kernel
-def pageout_add_to_swap(m: State, page: int) -> bool:
+def pageout_add_to_swap(m: State, folio: int) -> bool:
     """Into the swap cache, unless it is there already.  Linux: add_to_swap()."""
-    if folio_test_swapcache(m, page):
+    if folio_test_swapcache(m, folio):
         return True
-    slot = swap_alloc(m)
+    slot = swap_alloc(m, folio_nr_pages(m, folio))
     if slot == 0:
         return False
-    add_to_swap_cache(m, page, slot)
+    add_to_swap_cache(m, folio, slot)
     return True
 
 
@@ -172,37 +206,52 @@ def pageout_split_folio(m: State, folio: int, page: int) -> bool:
 
 @kernel
 def try_to_unmap(m: State, act: int) -> None:
-    """Replace the mapping by a swap entry, unless the page got pinned.  Linux: try_to_unmap_one() (mm/rmap.c)."""
+    """Replace the folio's mappings by swap entries, up to a page that got pinned.
+
+    Linux: try_to_unmap_one() (mm/rmap.c), under the page-table lock.
+    """
     mm = m.act_mm[act]
-    page = m.act_page[act]
-    slot = pt_walk(m, mm, m.act_addr[act] - 1, 0)
-    entry = 0 if slot < 0 else m.pte[slot]
+    folio = m.act_page[act]
+    pages = folio_nr_pages(m, folio)
     m.act_pc[act] = PAGEOUT_WRITE
+    for page in range(folio, folio + pages):
+        slot = pt_walk(m, mm, m.act_addr[act] - pages + page - folio, 0)
+        if slot < 0 or not try_to_unmap_pte(m, mm, slot, folio, page):
+            return
+
+
+@kernel
+def try_to_unmap_pte(m: State, mm: int, slot: int, folio: int, page: int) -> bool:
+    """One page's mapping becomes a swap entry; False: it is another one's by now, or the page may be pinned."""
+    entry = m.pte[slot]
     if not pte_present(entry) or pte_special(entry) or pte_pfn(entry) != page:
-        return
+        return False
     exclusive = page_anon_exclusive(m, page)
     if not page_try_share_anon_rmap(m, page):
-        return
-    swap = m.folio_swap[page]
+        return False
+    swap = m.folio_swap[folio] + page - folio
     flags = SWP_EXCLUSIVE if exclusive else 0
     if entry & PTE_SOFT_DIRTY:
         flags |= SWP_SOFT_DIRTY
     m.pte[slot] = mk_pte(swap, flags)
     m.swap_count[swap] += 1
     folio_remove_rmap_pte(m, mm, page)
-    folio_put(m, page)
+    folio_put(m, folio)
+    return True
 
 
 @kernel
 def pageout_write(m: State, act: int) -> None:
-    """Write the page out, if nobody maps it, and free it where the device is done at once; a page that could not be
+    """Write the folio out, if nobody maps it, and free it where the device is done at once; one that could not be
     unmapped stays in the swap cache.  Linux: pageout()."""
-    page = m.act_page[act]
-    m.folio_flags[page] &= ~FOLIO_LOCKED
-    if m.page_mapcount[page] == 0:
-        m.swap_content[m.folio_swap[page]] = m.page_content[page]
-        if m.config_swap_sync and m.folio_refcount[page] == 2:
-            delete_from_swap_cache(m, page)
-    folio_put(m, page)
+    folio = m.act_page[act]
+    pages = folio_nr_pages(m, folio)
+    m.folio_flags[folio] &= ~FOLIO_LOCKED
+    if folio_mapcount(m, folio) == 0:
+        for i in range(pages):
+            m.swap_content[m.folio_swap[folio] + i] = m.page_content[folio + i]
+        if m.config_swap_sync and m.folio_refcount[folio] == 1 + pages:
+            delete_from_swap_cache(m, folio)
+    folio_put(m, folio)
     m.act_page[act] = NO_PAGE
     m.act_pc[act] = PAGEOUT_NEXT

@@ -158,8 +158,9 @@ def wp_can_reuse_large_anon_folio(m: State, folio: int) -> bool:
     one."""
     if m.rule_wp_reuse_large < 2 or folio_mapcount(m, folio) <= 1:
         return False
-    if m.folio_flags[folio] & FOLIO_MMS_SHARED:
+    if m.folio_flags[folio] & (FOLIO_MMS_SHARED | FOLIO_LOCKED):
         return False
+    folio_free_swap(m, folio)
     if folio_mapcount(m, folio) != m.folio_refcount[folio]:
         return False
     decided(m, WP_REUSE_LARGE)

@@ -1,0 +1,72 @@
+"""Large folios and swap: whole to the device, whole back into the page table (6.11 and later), or in pieces."""
+
+from __future__ import annotations
+
+import pytest
+
+from pinhold.mm.invariants import INVARIANTS, check_invariants
+from pinhold.scenario.parse import parse
+from pinhold.scenario.step import EXPECTATIONS, Require
+from pinhold.targets.model import ModelTarget
+from pinhold.targets.runner import run_scenario
+
+THP = "map P x thp\nwrite P x 0x01\n"
+OUT = THP + "madvise P x pageout\n"
+
+
+def verdict(release: str, lines: str) -> str:
+    """The verdict; no invariant is broken at the end."""
+    scenario = parse(f"scenario test\n{lines}\n")
+    with ModelTarget(release, checked=True).open(scenario) as session:
+        for step in scenario.steps:
+            if not isinstance(step, (Require, *EXPECTATIONS)):
+                session.do(step)
+        broken = check_invariants(session.m)
+        assert broken == 0, INVARIANTS[broken]
+    return run_scenario(ModelTarget(release, checked=True), scenario).verdict.kind
+
+
+@pytest.mark.parametrize("release", ["6.2", "6.12", "6.18"])
+@pytest.mark.parametrize(
+    "lines",
+    [
+        OUT + "write P x[7] 0x02\nread P x\nexpect P x[:7] 0x01\nexpect P x[7] 0x02",
+        OUT + "fork P C\nwrite P x 0x02\nread C x\nexpect C x 0x01\nexpect P x 0x02",
+        OUT + "fork P C\nread C x[5]\nwrite C x[6] 0x03\nread P x\nexpect P x 0x01\nexpect C x[6] 0x03",
+        OUT + "fork P C\nexit P\nread C x\nexpect C x 0x01",
+        OUT + "read P x\nmadvise P x[1:] dontneed\nread P x\nexpect P x[0] 0x01\nexpect P x[1:] 0x00",
+        OUT + "read P x[0]\nmadvise P x pageout\nread P x\nexpect P x 0x01",
+        OUT + "mremap P x[256:] to y\nread P y\nread P x[:256]\nexpect P y 0x01\nexpect P x[:256] 0x01",
+        OUT + "unmap P x[100:200]\nread P x[:100]\nread P x[200:]\nexpect P x[200:] 0x01",
+        OUT + "read P x\nunmap P x[3]\nmadvise P x[4:] pageout\nread P x[4:]\nexpect P x[4:] 0x01",
+        THP + "madvise P x[10:20] pageout\nrequire P x[10:20] swapped\nread P x\nexpect P x 0x01",
+        THP + "mprotect P x[1] read\nfork P C\nmadvise P x pageout\nrequire P x present\nexpect C x 0x01",
+        THP + "io_uring P x[9] as p\nmadvise P x pageout\nexpect p sees P x[9]",
+    ],
+)
+def test_contents_survive_swap(release: str, lines: str) -> None:
+    """Whatever comes back from swap, in one piece or many, is what went, in each process."""
+    assert verdict(release, lines) == "held"
+
+
+@pytest.mark.parametrize(("release", "state"), [("6.2", "swapped"), ("6.12", "present"), ("6.18", "present")])
+def test_one_fault_maps_all_of_a_folio(release: str, state: str) -> None:
+    """The first touch brings back the whole folio from the swap cache since 6.11, and one page before."""
+    assert verdict(release, OUT + f"read P x[3]\nrequire P x[4:] {state}\nexpect P x[3] 0x01") == "held"
+
+
+@pytest.mark.parametrize("lines", ["unmap P x[3]\nread P x[4]", "mremap P x[3:] to y\nread P y[0]"])
+def test_a_folio_whose_entries_are_not_in_a_row_comes_back_in_pieces(lines: str) -> None:
+    """With a hole among its entries, or entries elsewhere, a fault maps its page alone."""
+    assert verdict("6.18", OUT + f"{lines}\nrequire P x[1:3] swapped\nexpect P x[0] 0x01") == "unknown"
+
+
+def test_a_reference_to_one_page_makes_all_pages_of_the_folio_be_copied() -> None:
+    """A folio in a pipe is copied page by page, also where no page is held: its references are counted together."""
+    lines = OUT + "read P x\nvmsplice P x as p\nfork P C\nunmap P x\nwrite C x 0x02\nexpect p 0x01\nexpect C x 0x02"
+    assert verdict("6.18", lines) == "held"
+    scenario = parse(f"scenario test\n{lines}\n")
+    result = run_scenario(ModelTarget("6.18"), scenario)
+    last = [{v.frame for v in o.pages if v.proc == "C" and v.page == 511} for o in result.observations][-3:-1]
+    before = {v.frame for v in result.observations[-4].pages if v.proc == "C" and v.page == 511}
+    assert last[0] != before
