@@ -119,9 +119,11 @@ def do_swap_page(m: State, task: int, act: int) -> int:
     if m.rule_wp_reuse_drains and write and cached and m.folio_flags[folio] & FOLIO_LRU_BATCH:
         lru_add_drain(m)
     exclusive = swapin_exclusive(m, page, old, cached, write)
-    before, pages = 0, 1
+    before = 0
+    pages = 1
     if cached and swapin_whole(m, vma, m.act_addr[act], slot, page, folio):
-        before, pages = page - folio, folio_nr_pages(m, folio)
+        before = page - folio
+        pages = folio_nr_pages(m, folio)
     for i in range(pages):
         swap_free(m, pte_pfn(old) - before + i)
     if write and cached and m.rule_wp_reuse_drains and m.folio_refcount[folio] == 1 + folio_nr_pages(m, folio):
@@ -153,7 +155,8 @@ def do_swap_page(m: State, task: int, act: int) -> int:
 @kernel
 def swapin_whole(m: State, vma: int, addr: int, slot: int, page: int, folio: int) -> bool:
     """Whether the entries around `slot` are those of all the folio's pages, in a row, in one VMA and under one PMD."""
-    index, pages = page - folio, folio_nr_pages(m, folio)
+    index = page - folio
+    pages = folio_nr_pages(m, folio)
     if pages == 1 or not m.rule_swap_large:
         return False
     first = addr - index

@@ -49,8 +49,9 @@ def page_words(view: PageView) -> str:
 
 
 def pin_words(view: PinView) -> str:
-    """What one page of a pin is: "p[0] holds f0, sees 0x00"."""
-    words = f"{view.pin}[{view.page}] holds {_frame(view.frame)}"
+    """What one page of a pin, or of a copy, is: "p[0] holds f0, sees 0x00"."""
+    held = "shows no frame" if view.frame is None else f"holds {_frame(view.frame)}"
+    words = f"{view.pin}[{view.page}] {held}"
     return words if view.byte is None else f"{words}, sees {_byte(view.byte)}"
 
 
