@@ -34,6 +34,9 @@ GIGANTIC_PAGES = 4
 SWAP = 256
 DRIVERS = ("virtio_pci", "virtio_blk", "vfio_iommu_type1", "vfio_pci")
 PINPROBE = "pinprobe"
+BOOTS = 2
+"""A kernel that did not come up so many times in a row is not booted again."""
+
 _GIB = 1024
 _SPARE = 2048
 """MiB that a guest leaves to the rest of the machine."""
@@ -67,6 +70,7 @@ class VmTarget:
         self._big = big
         self._device = device
         self._stopped = threading.Event()
+        self._failures: list[GuestLost] = []
         self.name = f"vm:{wanted}"
         self.kernel = kernel or kernel_of(wanted)
         self._module = module
@@ -108,11 +112,15 @@ class VmTarget:
             return self._without(
                 scenario, "skipped", f"1 GiB pages are left out here: pinhold run has them on {self.name}"
             )
+        if len(self._failures) >= BOOTS:
+            return self._without(scenario, self._failures[-1].kind, str(self._failures[-1]))
         try:
             guest = self._booted(gigantic(scenario))
+            self._failures.clear()
         except LabError as reason:
             return self._without(scenario, "skipped", str(reason))
         except GuestLost as lost:
+            self._failures.append(lost)
             return self._without(scenario, lost.kind, str(lost))
         try:
             return guest.run(scenario, on_step)

@@ -1,0 +1,215 @@
+"""What becomes of a run when its guest panics, hangs, sends damaged results or does not come up: by a stand-in."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pinhold.lab import conversation, kvm, qemu, target
+from pinhold.lab.errors import LabError
+from pinhold.lab.qemu import Setup, command
+from pinhold.lab.store import Kernel
+from pinhold.lab.target import VmTarget
+from pinhold.scenario.parse import parse
+from pinhold.scenario.step import Scenario
+from pinhold.targets.base import Unavailable
+
+FAKE = Path(__file__).with_name("fake_qemu.py")
+SOURCES = Path(__file__).parents[2] / "src"
+
+
+def scenario(title: str) -> Scenario:
+    """One that the stand-in acts on by its title."""
+    return parse(f"scenario {title}\nmap P x anon\nwrite P x 0x01\nexpect P x 0x01\n")
+
+
+@pytest.fixture
+def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """The directory of a stand-in that is found as QEMU; no process of it may outlive a test."""
+    program = tmp_path / qemu.PROGRAM
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{FAKE}' \"$@\"\n")
+    program.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    monkeypatch.setenv("PYTHONPATH", str(SOURCES))
+    monkeypatch.setattr(target, "build", lambda modules, settings: b"")
+    monkeypatch.setattr(kvm, "_proved", {"kind": "tcg"})
+    yield tmp_path
+    assert stand_ins() == []
+
+
+def stand_ins() -> list[int]:
+    """The pids of stand-ins, of this test session or another."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and str(FAKE).encode() in (entry / "cmdline").read_bytes():
+                found.append(int(entry.name))
+        except OSError:
+            continue
+    return found
+
+
+def vm() -> VmTarget:
+    """A target whose kernel does not matter."""
+    return VmTarget("fake", Kernel("fake", Path("/dev/null"), "6.1.192", own=True))
+
+
+def verdicts(*titles: str) -> list[tuple[str, str]]:
+    """(kind, reason) of the scenarios of these titles, run in one go."""
+    machine = vm()
+    try:
+        return [(r.verdict.kind, r.verdict.reason or "") for r in machine.run_all([scenario(t) for t in titles])]
+    finally:
+        machine.close()
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_panic_takes_one_scenario_with_it() -> None:
+    """It is `crashed` with the end of the console; those before and after it have their verdicts."""
+    found = verdicts("first", "panic", "third")
+    assert [kind for kind, _ in found] == ["held", "crashed", "held"]
+    assert "Kernel panic - not syncing: Fatal exception" in found[1][1]
+
+
+@pytest.mark.usefixtures("fake")
+def test_the_steps_before_a_panic_are_kept() -> None:
+    """What the guest had sent of the scenario is in its result."""
+    machine = vm()
+    try:
+        (result,) = machine.run_all([scenario("panic")])
+    finally:
+        machine.close()
+    assert [record.index for record in result.steps] == [0]
+    assert result.verdict.step == 0
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_guest_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hang is `crashed` after the deadline, and the rest goes on in a fresh boot."""
+    monkeypatch.setattr(conversation, "SILENT_SECONDS", 1.0)
+    found = verdicts("hang", "second")
+    assert [kind for kind, _ in found] == ["crashed", "held"]
+    assert "said nothing for 1 s" in found[0][1]
+
+
+@pytest.mark.usefixtures("fake")
+def test_damaged_results_are_errors_and_never_verdicts() -> None:
+    """A wrong checksum, and a verdict that is none: both are the tool's error, and both cost one scenario."""
+    found = verdicts("corrupt", "second", "nonsense", "fourth")
+    assert [kind for kind, _ in found] == ["error", "held", "error", "held"]
+    assert "wrong checksum" in found[0][1]
+    assert "perhaps" in found[2][1]
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_kernel_that_does_not_come_up_is_tried_twice_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """All scenarios are `crashed`, with the console; the target itself is not available."""
+    monkeypatch.setenv("FAKE_BOOT", "panic")
+    found = verdicts("a", "b", "c", "d")
+    assert {kind for kind, _ in found} == {"crashed"}
+    assert all("No working init" in reason for _, reason in found)
+    with pytest.raises(Unavailable, match="No working init"):
+        vm().info()
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_kernel_that_never_speaks_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The boot has a deadline."""
+    monkeypatch.setenv("FAKE_BOOT", "silent")
+    monkeypatch.setattr(conversation, "BOOT_SECONDS", 1.0)
+    with pytest.raises(Unavailable, match="did not come up within 1 s"):
+        vm().info()
+
+
+def test_without_qemu_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No guest, no traceback: the target is not available, and scenarios are skipped with the reason."""
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setattr(target, "build", lambda modules, settings: b"")
+    with pytest.raises(Unavailable, match="qemu-system-x86_64, which is not here: apt-get install"):
+        vm().info()
+    (result,) = vm().run_all([scenario("a")])
+    assert result.verdict.kind == "skipped"
+
+
+def test_an_unknown_kernel_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A release that was not fetched, and a path that is not there."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    with pytest.raises(LabError, match=r"pinhold kernels fetch 6\.1"):
+        VmTarget("6.1")
+    with pytest.raises(LabError, match="No such file"):
+        VmTarget("./bzImage")
+
+
+RUN = """
+import sys
+from pathlib import Path
+from pinhold.lab import target
+from pinhold.lab.store import Kernel
+from pinhold.scenario.parse import parse
+target.build = lambda modules, settings: b""
+vm = target.VmTarget("fake", Kernel("fake", Path("/dev/null"), own=True))
+print("up", vm.info().rules, flush=True)
+list(vm.run_all([parse("scenario hang\\nmap P x anon\\nexpect P x 0x00\\n")]))
+"""
+
+
+@pytest.mark.usefixtures("fake")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def test_no_guest_outlives_its_program(number: signal.Signals) -> None:
+    """Ctrl-C and SIGKILL in the middle of a scenario: the guest is gone a moment later."""
+    with subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as program:
+        assert program.stdout is not None
+        assert program.stdout.readline() == b"up 6.1.192\n"
+        program.send_signal(number)
+        program.wait(10)
+    deadline = time.monotonic() + 5
+    while stand_ins() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert stand_ins() == []
+
+
+def test_the_command_line_of_qemu() -> None:
+    """What is booted, how results come back, which devices there are; kernel parameters have values, all but one."""
+    setup = Setup(Path("bzImage"), b"", memory=700, swap=256, huge=16, gigantic=4, edu=True)
+    line = command(setup, "initramfs", 7, "disk")
+    assert line[0] == qemu.PROGRAM
+    assert "socket,id=port,fd=7" in line
+    assert line[line.index("-serial", line.index("-serial") + 1) + 1] == "chardev:port"
+    assert line[line.index("-m") + 1] == "700M"
+    assert line[line.index("-accel") + 1] == "tcg,thread=multi"
+    assert {"edu", "virtio-blk-pci,drive=swap"} <= set(line)
+    append = line[line.index("-append") + 1].split()
+    assert "hugepagesz=1G" in append
+    assert append[append.index("hugepagesz=1G") + 1] == "hugepages=4"
+    assert [word for word in append if "=" not in word] == ["quiet"]
+
+
+def test_time_by_instructions_needs_one_thread() -> None:
+    """With icount QEMU runs one thread; without a swap disk there is no drive; KVM takes the host's processor."""
+    line = command(Setup(Path("k"), b"", icount=True), "i", 3, None)
+    assert line[line.index("-accel") + 1] == "tcg"
+    assert "-icount" in line
+    assert "-drive" not in line
+    line = command(Setup(Path("k"), b"", icount=True, accelerator="kvm"), "i", 3, None)
+    assert line[line.index("-cpu") + 1] == "host"
+    assert "-icount" not in line
+
+
+def test_kvm_is_used_only_where_a_guest_came_up_with_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A provider and a device are worth a trial; a trial that fails means TCG, and is not repeated."""
+    trials: list[str] = []
+
+    def fails(kind: str) -> None:
+        trials.append(kind)
+        raise conversation.GuestLost("crashed", "the guest did not come up")
+
+    for promising, trial, expected in ((False, fails, "tcg"), (True, fails, "tcg"), (True, trials.append, "kvm")):
+        monkeypatch.setattr(kvm, "_proved", {})
+        monkeypatch.setattr(kvm, "promising", lambda promising=promising: promising)
+        assert kvm.accelerator(trial) == kvm.accelerator(trial) == expected
+    assert trials == ["kvm", "kvm"]

@@ -1,0 +1,184 @@
+"""The kernels at hand: whole or absent, whatever goes wrong while one is added."""
+
+import errno
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pinhold.lab import fetch as fetching
+from pinhold.lab.apt import Apt
+from pinhold.lab.errors import LabError
+from pinhold.lab.fetch import fetch
+from pinhold.lab.index import Offer, Package
+from pinhold.lab.own import add, image_release, own_kernel
+from pinhold.lab.store import Store, cache_dir
+
+
+def image(version: str = "6.1.0-56-cloud-amd64 (debian) #1 SMP Debian 6.1.192-2") -> bytes:
+    """The beginning of a bzImage."""
+    head = bytearray(0x1000)
+    head[0x202:0x206] = b"HdrS"
+    head[0x20E:0x210] = (0x400).to_bytes(2, "little")
+    head[0x600 : 0x600 + len(version)] = version.encode()
+    return bytes(head)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    """An empty one."""
+    return Store(tmp_path / "kernels")
+
+
+def fill(store: Store, release: str, own: bool = False, name: str | None = None) -> None:
+    """Add a kernel that is an image alone."""
+    with store.lock(), store.adding(name or release, release, own) as adding:
+        (adding.folder / "vmlinuz").write_bytes(image())
+        adding.has("image", adding.folder / "vmlinuz")
+
+
+def entries(store: Store) -> list[str]:
+    """Everything below the store but its lock."""
+    return sorted(path.name for path in store.root.iterdir() if path.name != ".lock")
+
+
+def test_a_series_means_its_newest_kernel(store: Store) -> None:
+    """Kernels are found by name, by series and as newest; one's own by its name alone."""
+    for release in ("6.1.9", "6.1.192", "5.10.262"):
+        fill(store, release)
+    fill(store, "7.0.1", own=True, name="mine")
+    assert [k.name for k in store.kernels()] == ["5.10.262", "6.1.9", "6.1.192", "mine"]
+    assert store.find("6.1").name == store.find("newest").name == "6.1.192"
+    assert store.find("mine").release == "7.0.1"
+    with pytest.raises(LabError, match=r"no kernel 6\.12 here.*fetch 6\.12"):
+        store.find("6.12")
+
+
+def test_what_fails_half_way_leaves_nothing(store: Store) -> None:
+    """An error in the middle of adding: no kernel, no directory, and the old one of that name is still there."""
+    fill(store, "6.1.192")
+    with pytest.raises(KeyboardInterrupt), store.lock(), store.adding("6.1.192", "6.1.192", own=False) as adding:
+        (adding.folder / "vmlinuz").write_bytes(b"half")
+        raise KeyboardInterrupt
+    assert entries(store) == ["6.1.192"]
+    assert store.find("6.1").image.read_bytes() == image()
+
+
+def test_what_a_killed_fetch_left_is_taken_away(store: Store) -> None:
+    """A directory that was never published is no kernel, and the next change removes it."""
+    fill(store, "6.1.192")
+    (store.root / ".partial-abc").mkdir()
+    (store.root / ".partial-abc" / "kernel.json").write_text("{}")
+    (store.root / "half").mkdir()
+    (store.root / "half" / "kernel.json").write_text('{"release": "6.1')
+    assert [k.name for k in store.kernels()] == ["6.1.192"]
+    with store.lock():
+        assert ".partial-abc" not in entries(store)
+
+
+def test_two_changes_at_once_are_refused(store: Store) -> None:
+    """The second is told to wait."""
+    with store.lock(), pytest.raises(LabError, match="another pinhold"), store.lock():
+        pass
+
+
+def test_removing_deletes_the_directory(store: Store) -> None:
+    """By series, too."""
+    fill(store, "6.1.192")
+    assert store.remove("6.1").name == "6.1.192"
+    assert entries(store) == []
+
+
+class FullDisk(Apt):
+    """An apt whose downloads fill the disk."""
+
+    def download(self, wanted: object, folder: Path, progress: object) -> list[Path]:  # type: ignore[override]
+        (folder / "half.deb").write_bytes(b"half")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder / "half.deb"))
+
+
+OFFER = Offer("6.1.192", "cloud-amd64", (Package("linux-image-x", "6.1.192-2", 1, 1, ""),), ())
+
+
+def test_a_full_disk_is_said_and_leaves_nothing(store: Store, tmp_path: Path) -> None:
+    """ENOSPC in the middle of a fetch: the message names it, and the cache is as it was."""
+    with pytest.raises(LabError, match=r"No space left on device; nothing of 6\.1\.192 was kept"):
+        fetch(store, FullDisk(tmp_path), OFFER, lambda line: None)
+    assert entries(store) == []
+
+
+def test_too_little_room_is_said_before_anything_is_fetched(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The message has both sizes and the way out."""
+    monkeypatch.setattr(fetching.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 0})())
+    with pytest.raises(LabError, match="0 MB are free there; XDG_CACHE_HOME"):
+        fetch(store, FullDisk(tmp_path), OFFER, lambda line: None)
+    assert entries(store) == []
+
+
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    """A file where the directory should be."""
+    (tmp_path / "file").write_text("")
+    with pytest.raises(LabError, match="cannot be made"), Store(tmp_path / "file" / "kernels").lock():
+        pass
+
+
+@pytest.fixture
+def bzimage(tmp_path: Path) -> Iterator[Path]:
+    """One's own, in its build tree."""
+    path = tmp_path / "linux" / "arch" / "x86" / "boot" / "bzImage"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(image("7.1.0-rc3+ (me) #7 SMP"))
+    (tmp_path / "linux" / "Makefile").write_text("")
+    (tmp_path / "linux" / ".config").write_text("CONFIG_GUP_TEST=y\n# CONFIG_KSM is not set\n")
+    yield path
+
+
+def test_ones_own_image_is_used_where_it_lies(bzimage: Path) -> None:
+    """Its release is in its header, its configuration in its build tree."""
+    kernel = own_kernel(bzimage)
+    assert (kernel.release, kernel.own, kernel.image) == ("7.1.0", True, bzimage)
+    assert kernel.has("GUP_TEST")
+    assert not kernel.has("KSM")
+
+
+def test_a_debian_image_tells_its_exact_release(tmp_path: Path) -> None:
+    """`uname -r` has a frozen number there."""
+    (tmp_path / "vmlinuz").write_bytes(image())
+    assert own_kernel(tmp_path / "vmlinuz").release == "6.1.192"
+
+
+def test_what_is_no_image_is_said(tmp_path: Path) -> None:
+    """A file that is none, and one that is not there."""
+    (tmp_path / "text").write_text("hello")
+    with pytest.raises(LabError, match="no bzImage"):
+        image_release(tmp_path / "text")
+    with pytest.raises(LabError, match="No such file"):
+        image_release(tmp_path / "absent")
+
+
+def test_an_added_kernel_is_a_copy(store: Store, bzimage: Path, tmp_path: Path) -> None:
+    """Image, configuration and modules go into the store; a directory without modules is refused."""
+    modules = tmp_path / "lib" / "7.1.0"
+    (modules / "kernel").mkdir(parents=True)
+    (modules / "build").symlink_to(tmp_path)
+    kernel = add(store, "mine", bzimage, modules)
+    with pytest.raises(LabError, match="no kernel/ in it"):
+        add(store, "other", bzimage, tmp_path)
+    bzimage.unlink()
+    assert kernel.modules is not None
+    assert not (kernel.modules / "build").exists()
+    assert store.find("mine").image.read_bytes()
+    with pytest.raises(LabError, match="no name for a kernel"):
+        fill(store, "7.1.0", own=True, name="../escape")
+
+
+def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """XDG_CACHE_HOME decides, and a relative one does not count."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache_dir() == tmp_path / "pinhold"
+    monkeypatch.setenv("XDG_CACHE_HOME", "relative")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert cache_dir() == tmp_path / ".cache" / "pinhold"

@@ -1,0 +1,99 @@
+"""Real kernels in QEMU."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pinhold.commands.agreement import compare_results
+from pinhold.commands.expected import is_twelve, predicted
+from pinhold.commands.registry import model_of
+from pinhold.commands.select import select
+from pinhold.lab.conversation import Conversation, GuestLost
+from pinhold.lab.store import Kernel
+from pinhold.lab.target import VmTarget, gigantic
+from pinhold.scenario.parse import parse
+from pinhold.targets.runner import run_scenario
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+TWELVE = [test for test in select(["seed"]) if is_twelve(test) and not gigantic(test.scenario)]
+"""The tests that the patch quotes, those with 1 GiB pages apart."""
+
+both = pytest.mark.parametrize("kernel", ["6.1", "6.12"], indirect=True)
+one = pytest.mark.parametrize("kernel", ["6.1"], indirect=True)
+
+
+@contextmanager
+def booted(kernel: Kernel) -> Iterator[VmTarget]:
+    """A target that is closed afterwards."""
+    target = VmTarget(kernel.name, kernel)
+    try:
+        yield target
+    finally:
+        target.close()
+
+
+@both
+def test_the_twelve_are_as_the_rules_predict_and_as_the_model_says(kernel: Kernel) -> None:
+    """Violated before the patch, held after it; and every page and frame is as on the model of the exact release."""
+    with booted(kernel) as target:
+        model = model_of(target.info())
+        results = list(target.run_all([test.scenario for test in TWELVE]))
+    series = ".".join(kernel.release.split(".")[:2])
+    for test, result in zip(TWELVE, results, strict=True):
+        if result.verdict.kind != "skipped":
+            assert result.verdict.kind == predicted(test, series), test.name
+        comparison = compare_results(result, run_scenario(model, test.scenario))
+        assert comparison.difference is None, test.name
+        assert comparison.compared > 20
+    slow = [result for test, result in zip(TWELVE, results, strict=True) if "GUP-fast" not in test.scenario.title]
+    assert all(result.verdict.kind != "skipped" for result in slow)
+
+
+@both
+def test_the_guest_has_every_precondition_of_the_suite(kernel: Kernel) -> None:
+    """Swap, huge pages, the huge zero page and soft-dirty: none of the seed's tests is skipped for want of them."""
+    with booted(kernel) as target:
+        info = target.info()
+    assert info.rules == kernel.release
+    assert info.config["MEM_SOFT_DIRTY"] == "y"
+    assert info.config["huge_zero_page"] == "y"
+    assert int(info.config["swap_kib"]) > 200_000
+    assert info.config["hugetlb_2M"] == "16 free of 16"
+    assert info.mechanisms["vfio"] == "available"
+
+
+@both
+def test_the_device_reads_what_its_pin_holds(kernel: Kernel) -> None:
+    """By its own DMA engine, through VFIO: the process's write of a private file is seen after the patch alone."""
+    text = "scenario device\nmap P x memfd private\nread P x\npin P x as p longterm via vfio\ndevice read p\n"
+    scenario = parse(text + "write P x 0xff\nexpect p sees P x\nunpin p\n")
+    with booted(kernel) as target:
+        (result,) = target.run_all([scenario])
+    assert result.mechanisms == {"p": "vfio"}
+    assert next(v.byte for o in result.observations for v in o.pins if v.byte is not None) == 0
+    assert result.verdict.kind == ("violated" if kernel.release.startswith("6.1.") else "held")
+
+
+@one
+def test_a_panic_at_boot_is_told_with_the_console(kernel: Kernel) -> None:
+    """A real kernel without its init: crashed, with the kernel's own words."""
+    setup = VmTarget(kernel.name, kernel)._setup(gigantic=False)
+    with pytest.raises(GuestLost, match="panic") as lost:
+        Conversation(replace(setup, append="rdinit=/absent root=/dev/absent rootwait=0"), "vm:x").close()
+    assert lost.value.kind == "crashed"
+
+
+@one
+def test_ones_own_image_needs_no_modules(kernel: Kernel) -> None:
+    """The path of a bzImage alone: it boots, and scenarios run; what needs a module says so."""
+    own = Kernel("own", Path(kernel.image), kernel.release, own=True)
+    with booted(own) as target:
+        (result,) = target.run_all([TWELVE[0].scenario])
+        info = target.info()
+    assert info.mechanisms["pinprobe"] == "no /dev/pinprobe here"
+    assert result.verdict.kind == "skipped"
+    assert "gup_test" in (result.verdict.reason or "")
