@@ -1,5 +1,6 @@
 # make check   the table: kernels before and after the patch, and the kernel that runs here
 # make test    everything that guards the project: style, types, imports, all tests
+#              (PYTEST='-m "not slow"': without comparing interpreter and compiler, which compiles for minutes)
 # make lint    style, types and imports alone
 # make lab     what the vm: targets need: QEMU (by apt, as root) and the stock kernels 6.1 and 6.12 (as anybody)
 #
@@ -19,7 +20,7 @@ check: $(RUN_READY)
 	@$(VENV)/bin/pinhold check
 
 test: lint
-	$(PY) -m pytest -q -n 2 --ignore tests/live
+	$(PY) -m pytest -q -n 2 --dist loadgroup --ignore tests/live $(PYTEST)
 	$(PY) -m pytest -q -rs tests/live
 
 lint: $(DEV_READY)
