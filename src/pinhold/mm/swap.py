@@ -77,9 +77,10 @@ def folio_free_swap(m: State, folio: int) -> bool:
 
 @kernel
 def free_swap_cache(m: State, folio: int) -> None:
-    """A mapping of the folio went: with the last one the swap cache's references go too.
+    """A mapping or a swap entry went: with the last one the swap cache's references go too, unless somebody
+    has the folio locked.
 
-    Linux: free_swap_cache() (mm/swap_state.c), of a mapping that was zapped or copied away from.
+    Linux: free_swap_cache() (mm/swap_state.c), of a mapping that was zapped or copied away from; free_swap_and_cache().
     """
     if folio_unmapped(m, folio) and not m.folio_flags[folio] & FOLIO_LOCKED:
         folio_free_swap(m, folio)
@@ -106,6 +107,4 @@ def free_swap_and_cache(m: State, slot: int) -> None:
     """A swap entry was zapped: free the slot, and the cached folio too if nothing else wants it."""
     swap_free(m, slot)
     if m.swap_count[slot] == 0 and m.swap_page[slot] != NO_PAGE:
-        folio = page_folio(m, m.swap_page[slot])
-        if folio_unmapped(m, folio):
-            folio_free_swap(m, folio)
+        free_swap_cache(m, page_folio(m, m.swap_page[slot]))

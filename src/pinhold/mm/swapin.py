@@ -178,5 +178,5 @@ def swapin_exclusive(m: State, page: int, entry: int, cached: int, write: int) -
     if not write or m.page_mapcount[page] + m.swap_count[pte_pfn(entry)] > 1:
         return False
     if cached:
-        delete_from_swap_cache(m, page)  # reuse_swap_page() of 5.10 takes it out of the swap cache
+        delete_from_swap_cache(m, page_folio(m, page))  # reuse_swap_page() of 5.10 takes it out of the swap cache
     return True

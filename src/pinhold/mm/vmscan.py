@@ -42,7 +42,7 @@ from pinhold.mm.rmap import (
 )
 from pinhold.mm.sites import PAGEOUT_SHARED_KEPT, SWAPOUT_PINNED_KEPT, decided
 from pinhold.mm.state import State
-from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, swap_alloc
+from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_alloc
 from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.vma import find_vma, vma_is_hugetlb
 
@@ -242,12 +242,12 @@ def try_to_unmap_pte(m: State, mm: int, slot: int, folio: int, page: int) -> boo
 
 @kernel
 def pageout_write(m: State, act: int) -> None:
-    """Write the folio out, if nobody maps it, and free it where the device is done at once; one that could not be
-    unmapped stays in the swap cache.  Linux: pageout()."""
+    """Write the folio out, if nobody maps it and its entries have not gone meanwhile, and free it where the device is
+    done at once; one that could not be unmapped stays in the swap cache.  Linux: pageout()."""
     folio = m.act_page[act]
     pages = folio_nr_pages(m, folio)
     m.folio_flags[folio] &= ~FOLIO_LOCKED
-    if folio_mapcount(m, folio) == 0:
+    if folio_mapcount(m, folio) == 0 and not folio_free_swap(m, folio):
         for i in range(pages):
             m.swap_content[m.folio_swap[folio] + i] = m.page_content[folio + i]
         if m.config_swap_sync and m.folio_refcount[folio] == 1 + pages:
