@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 import pinhold
-from pinhold.commands.agreement import agreement
+from pinhold.commands.agreement import agreement, settled
 from pinhold.commands.registry import describe, model_of
 from pinhold.commands.runs import run_target
 from pinhold.commands.select import select
@@ -49,11 +49,14 @@ def test_every_test_is_decided_or_says_what_it_needs(run) -> None:
     assert sum(r.verdict.kind == "held" for r in run.results) > 50
 
 
-def test_the_model_of_this_kernel_agrees(run) -> None:
-    """Each verdict and each value that the model of this release has, too, is the same."""
+def test_the_model_of_this_kernel_agrees(live, run) -> None:
+    """Each verdict and each value that the model has, too, is the same, at the second try at least.
+
+    Other programs make the kernel move pages.
+    """
     model = model_of(run.info)
-    tests = select(["stock"])
-    found = agreement(run.results, run_target(model, describe(model), tests).results)
+    theirs = run_target(model, describe(model), select(["stock"])).results
+    found = agreement(settled(live, run.results, theirs), theirs)
     assert found.differences == ()
     assert found.verdicts > 50 and found.values > 5000
 

@@ -2,13 +2,14 @@
 
 from dataclasses import replace
 
-from fakes import case_result
-from pinhold.commands.agreement import agreement
+from fakes import FakeTarget, case_result
+from pinhold.commands.agreement import agreement, settled
 from pinhold.report.results import CaseResult
 from pinhold.scenario.observation import Observation, PageView
+from pinhold.scenario.parse import parse
 from pinhold.scenario.step import Drain, ExpectByte, Range, Require, Step
 from pinhold.scenario.verdict import Verdict
-from pinhold.targets.runner import StepRecord
+from pinhold.targets.runner import StepRecord, run_scenario
 
 HELD = Verdict("held")
 X = Range("x")
@@ -65,3 +66,15 @@ def test_what_was_not_seen_is_passed_over_and_not_counted() -> None:
     with_frame, without = agreement([seen(HELD, 7)], [seen(HELD, 7)]), agreement([seen(HELD, None)], [seen(HELD, 7)])
     assert without.differences == ()
     assert without.values < with_frame.values
+
+
+def test_a_difference_has_to_come_again() -> None:
+    """What differs from the model is run once more: a page moved once is forgotten, a lasting difference stays."""
+    scenario = parse("scenario t\nmap P x anon\nexpect P x 0x00\n")
+    kernel, other = FakeTarget("live", byte=0), FakeTarget("live", byte=1)
+    theirs = replace(seen(HELD), result=run_scenario(FakeTarget("model:6.2"), scenario))
+    moved = replace(theirs, result=run_scenario(other, scenario))
+    assert agreement([moved], [theirs]).differences
+    assert agreement(settled(kernel, [moved], [theirs]), [theirs]).differences == ()
+    assert settled(other, [moved], [theirs]) == (moved,)
+    assert settled(FakeTarget("live", absent="never run"), [theirs], [theirs]) == (theirs,)

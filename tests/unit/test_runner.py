@@ -370,3 +370,26 @@ def test_records_for_the_run_file() -> None:
     info = TargetInfo("live", "6.18.44", "6.18", {"THP": "always"}, {"gup_test": "no debugfs"})
     assert recorded_target(info).config == {"THP": "always"}
     assert recorded_target(info).rules == "6.18"
+
+
+@pytest.mark.parametrize(
+    ("line", "errno", "reason"),
+    [
+        ("io_uring P x as p", 95, "io_uring takes no pages of that kind of file here: EOPNOTSUPP"),
+        ("io_uring P x as p", 12, "needs a higher RLIMIT_MEMLOCK, or CAP_IPC_LOCK: ENOMEM"),
+        ("madvise P x dontneed", 22, "madvise P x dontneed: not with such memory on this kernel (EINVAL)"),
+        ("mremap P x to y", 22, "mremap P x to y: not with such memory on this kernel (EINVAL)"),
+    ],
+)
+def test_what_a_kernel_does_not_offer_is_skipped(line: str, errno: int, reason: str) -> None:
+    """A refusal that says nothing about the memory decides nothing, unless it is what the scenario expects."""
+    assert _verdict(MAP, line, EXPECT, answers={line: Outcome(errno)}) == Verdict("skipped", None, reason, 1)
+    assert _verdict(MAP, line, EXPECT, answers={line: Outcome(14)}).kind == "violated"
+
+
+def test_a_known_violation_is_xfail() -> None:
+    """The scenario's own words are the reason; an errno that nobody expected is no known violation."""
+    known = 'xfail "known and open"'
+    assert _verdict(known, MAP, 'expect P x 0x01 "text"') == Verdict("xfail", "text", "known and open", 1)
+    assert _verdict(known, MAP, EXPECT).kind == "held"
+    assert _verdict(known, MAP, "write P x 0x00", EXPECT, answers={"write P x 0x00": Outcome(14)}).kind == "violated"

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pinhold.report.results import CONCLUSIVE, CaseResult
 from pinhold.scenario.compare import Comparison, compare
 from pinhold.scenario.observation import Observation
 from pinhold.scenario.printer import format_step
-from pinhold.targets.runner import Result
+from pinhold.targets.base import Target
+from pinhold.targets.runner import Result, run_scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,23 @@ def agreement(real: Sequence[CaseResult], model: Sequence[CaseResult]) -> Agreem
 def agrees(ours: CaseResult, theirs: CaseResult) -> bool:
     """Whether they differ in nothing that both saw."""
     return not agreement([ours], [theirs]).differences
+
+
+def settled(target: Target, real: Sequence[CaseResult], model: Sequence[CaseResult]) -> tuple[CaseResult, ...]:
+    """The results on a real kernel, those that differ from the model's replaced by a second run where that agrees.
+
+    The kernel may move any page at any time, for the sake of other programs; a difference that has to do with the test
+    comes again.
+    """
+    return tuple(
+        ours if agrees(ours, theirs) else _second_run(target, ours, theirs)
+        for ours, theirs in zip(real, model, strict=True)
+    )
+
+
+def _second_run(target: Target, ours: CaseResult, theirs: CaseResult) -> CaseResult:
+    again = replace(ours, result=run_scenario(target, ours.result.scenario))
+    return again if agrees(again, theirs) else ours
 
 
 def compare_results(ours: Result, theirs: Result) -> Comparison:

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pinhold.commands import NothingToRun, UsageError
-from pinhold.commands.agreement import agreement, agrees
+from pinhold.commands.agreement import agreement, agrees, settled
 from pinhold.commands.allow import allowed
 from pinhold.commands.expected import is_twelve, predicted
 from pinhold.commands.lab import columns, quick_target
@@ -58,7 +58,7 @@ def _check(names: Sequence[str], tests: Sequence[Selected], stock: Sequence[Sele
     print()
     status = EXIT_HELD
     for run in runs:
-        verdict, sentences = _judge(run, tests)
+        verdict, sentences = _judge(run, tests, next((t for t, info in real if info == run.info), None))
         status = max(status, verdict, key=_SEVERITY.index)
         for sentence in sentences:
             _paragraph(sentence)
@@ -72,8 +72,7 @@ def _check(names: Sequence[str], tests: Sequence[Selected], stock: Sequence[Sele
 
 def _stock(target: Target, info: TargetInfo, tests: Sequence[Selected]) -> int:
     """The suite `stock` on a real kernel, beside its model."""
-    run = run_target(target, info, tests)
-    model = _model_run(run, tests)
+    run, model = _beside_model(target, run_target(target, info, tests), tests)
     print("\nWhat takes no gup_test: the suite stock.\n")
     for line in table([run] if model is None else [run, model]):
         print(line)
@@ -100,13 +99,14 @@ def _paragraph(sentence: str) -> None:
     print("\n".join(textwrap.wrap(sentence, WIDTH, subsequent_indent="  ", break_on_hyphens=False)))
 
 
-def _judge(run: TargetRun, tests: Sequence[Selected]) -> tuple[int, list[str]]:
-    """The status of one column, and what to say about it."""
+def _judge(run: TargetRun, tests: Sequence[Selected], live: Target | None) -> tuple[int, list[str]]:
+    """The status of one column, and what to say about it.  live: the target, if it is the kernel that runs here."""
     twelve = tally([r for r, t in zip(run.results, tests, strict=True) if is_twelve(t)])
     if run.info.name.startswith(MODEL):
         status, verdict, details = _against_rules(run, tests)
     else:
-        status, verdict, details = _against_model(run, _model_run(run, tests))
+        run, model = (run, _model_run(run, tests)) if live is None else _beside_model(live, run, tests)
+        status, verdict, details = _against_model(run, model)
     status, verdict = _broken(run, status, verdict)
     count = f"{_named(run)}: {tally(run.results)}. Of the seed's twelve: {twelve}."
     return status, _told(f"{count} {verdict}", details)
@@ -150,6 +150,14 @@ def _against_rules(run: TargetRun, tests: Sequence[Selected]) -> tuple[int, str,
 
 def _because(reason: str | None) -> str:
     return f" ({reason})" if reason else ""
+
+
+def _beside_model(target: Target, run: TargetRun, tests: Sequence[Selected]) -> tuple[TargetRun, TargetRun | None]:
+    """A real kernel's column and its model's; what differed once and not again is not the kernel's doing."""
+    model = _model_run(run, tests)
+    if model is None:
+        return run, None
+    return replace(run, results=settled(target, run.results, model.results)), model
 
 
 def _model_run(run: TargetRun, tests: Sequence[Selected]) -> TargetRun | None:

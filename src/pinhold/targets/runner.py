@@ -26,6 +26,7 @@ from pinhold.scenario.step import (
     ExpectErrno,
     Fork,
     IoUring,
+    Madvise,
     Map,
     Mremap,
     Pin,
@@ -212,6 +213,8 @@ class _Run:
         errno, name = outcome.errno, errno_name(outcome.errno)
         if isinstance(step, IoUring) and errno in _REFUSED_BY_IO_URING:
             return self.decided("skipped", outcome.note or f"{_REFUSED_BY_IO_URING[errno]}: {name}")
+        if isinstance(step, Madvise | Mremap) and errno == ERRNO["EINVAL"]:
+            return self.decided("skipped", f"{format_step(step)}: not with such memory on this kernel ({name})")
         if not isinstance(step, Map) or step.kind not in HUGETLB_KINDS:
             return self.decided("violated", f"{format_step(step)}: {name}")
         if errno == ERRNO["ENOMEM"]:
