@@ -30,9 +30,11 @@ def unused_is_clean(m: State) -> bool:
 
 @kernel
 def free_pages_clean(m: State) -> bool:
+    """Free pages, and what a folio's tail pages have no use for."""
     for page in range(len(m.folio_refcount)):
-        if page < m.nr_pages and m.page_offset[page]:
-            if m.folio_refcount[page - m.page_offset[page]] == 0 or m.folio_refcount[page]:
+        if m.page_offset[page]:
+            head = page - m.page_offset[page]
+            if page >= m.nr_pages or m.folio_refcount[head] == 0 or m.folio_refcount[page]:
                 return False
             continue
         if m.folio_refcount[page]:
