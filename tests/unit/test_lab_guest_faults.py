@@ -1,6 +1,7 @@
 """What becomes of a run when its guest panics, hangs, sends damaged results or does not come up: by a stand-in."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -32,22 +33,23 @@ def scenario(title: str) -> Scenario:
 def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     """The directory of a stand-in that is found as QEMU; no process of it may outlive a test."""
     program = tmp_path / qemu.PROGRAM
-    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{FAKE}' \"$@\"\n")
+    stand_in = shutil.copy(FAKE, tmp_path)
+    program.write_text(f"#!/bin/sh\nexec '{sys.executable}' '{stand_in}' \"$@\"\n")
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(SOURCES))
     monkeypatch.setattr(target, "build", lambda modules, settings: b"")
     monkeypatch.setattr(kvm, "_proved", {"kind": "tcg"})
     yield tmp_path
-    assert stand_ins() == []
+    assert stand_ins(tmp_path) == []
 
 
-def stand_ins() -> list[int]:
-    """The pids of stand-ins, of this test session or another."""
+def stand_ins(directory: Path) -> list[int]:
+    """The pids of the stand-ins of one test's directory: other tests may run beside it."""
     found = []
     for entry in Path("/proc").iterdir():
         try:
-            if entry.name.isdigit() and str(FAKE).encode() in (entry / "cmdline").read_bytes():
+            if entry.name.isdigit() and str(directory).encode() in (entry / "cmdline").read_bytes():
                 found.append(int(entry.name))
         except OSError:
             continue
@@ -158,9 +160,8 @@ list(vm.run_all([parse("scenario hang\\nmap P x anon\\nexpect P x 0x00\\n")]))
 """
 
 
-@pytest.mark.usefixtures("fake")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_no_guest_outlives_its_program(number: signal.Signals) -> None:
+def test_no_guest_outlives_its_program(fake: Path, number: signal.Signals) -> None:
     """Ctrl-C and SIGKILL in the middle of a scenario: the guest is gone a moment later."""
     with subprocess.Popen([sys.executable, "-c", RUN], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as program:
         assert program.stdout is not None
@@ -168,9 +169,9 @@ def test_no_guest_outlives_its_program(number: signal.Signals) -> None:
         program.send_signal(number)
         program.wait(10)
     deadline = time.monotonic() + 5
-    while stand_ins() and time.monotonic() < deadline:
+    while stand_ins(fake) and time.monotonic() < deadline:
         time.sleep(0.05)
-    assert stand_ins() == []
+    assert stand_ins(fake) == []
 
 
 def test_the_command_line_of_qemu() -> None:
