@@ -83,6 +83,7 @@ def model_of(info: TargetInfo) -> Target:
         "thp": _switch(info.config.get("thp"), off=("never", "n")),
         "use_zero_page": _switch(info.config.get("huge_zero_page"), off=("n",)),
         "swap": _switch(info.config.get("swap_kib"), off=("0",)),
+        "swap_clusters": _switch(info.config.get("swap_rotates"), off=("y",)),
     }
     try:
         return ModelTarget(info.rules, {name: value for name, value in known.items() if value is not None})

@@ -239,10 +239,11 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "swap_large",
         "Large folios and swap: split before they go; or gone whole where all their pages are mapped in a row, and"
-        " mapped whole by the first fault that finds them in the swap cache.",
+        " mapped whole by the first fault that finds them in the swap cache: for a device whose slots are kept in"
+        " clusters, which one that rotates is not; or for every device.",
         "do_swap_page",
-        ("split", "whole"),
-        (("", "split"), ("6.11", "whole")),
+        ("split", "whole_in_clusters", "whole"),
+        (("", "split"), ("6.11", "whole_in_clusters"), ("6.14", "whole")),
     ),
     Rule(
         "pageout_shared_large",

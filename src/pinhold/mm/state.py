@@ -173,6 +173,7 @@ class State:
     config_use_zero_page: int = constant()
     config_swap: int = constant()
     config_swap_sync: int = constant()
+    config_swap_clusters: int = constant()
     config_fork_skips_pud: int = constant()
     # constants: which decision sites were passed, and working space of the invariants
     coverage: Ints = constant_per("sites", 1, 1)
@@ -438,8 +439,8 @@ class Machine(State):
 def create(geometry: Geometry, row: Mapping[str, int], config: Mapping[str, int], *, checked: bool = False) -> Machine:
     """A machine at boot: no process, the zero page, full hugetlb pools, no swap used.
 
-    row: rule name -> value (`rules.row`).  config: soft_dirty, thp, use_zero_page, swap, swap_sync -> 0 or 1; and
-    fork_skips_pud, how the chance of that rule turns out.
+    row: rule name -> value (`rules.row`).  config: soft_dirty, thp, use_zero_page, swap, swap_sync, swap_clusters
+    -> 0 or 1; and fork_skips_pud, how the chance of that rule turns out.
     """
     m = Machine(geometry, checked=checked)
     scope = {

@@ -46,6 +46,9 @@ from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_fre
 from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.vma import find_vma, vma_is_hugetlb
 
+SWAP_SPLIT, SWAP_IN_CLUSTERS = 0, 1
+"""Values of the rule swap_large."""
+
 PAGEOUT_START, PAGEOUT_NEXT, PAGEOUT_UNMAP, PAGEOUT_WRITE = 0, 1, 2, 3
 
 
@@ -135,7 +138,9 @@ def pageout_whole(m: State, act: int, slot: int, page: int) -> bool:
     folio = page_folio(m, page)
     pages = folio_nr_pages(m, folio)
     addr = m.act_addr[act] - 1
-    if not m.rule_swap_large or page != folio or addr + pages > m.act_end[act]:
+    if m.rule_swap_large == SWAP_SPLIT or (m.rule_swap_large == SWAP_IN_CLUSTERS and not m.config_swap_clusters):
+        return False
+    if page != folio or addr + pages > m.act_end[act]:
         return False
     if addr >> m.bits != (addr + pages - 1) >> m.bits:
         return False

@@ -109,6 +109,12 @@ class Machine:
         """Size of all swap areas."""
         return self._meminfo("SwapTotal")
 
+    def swap_rotates(self) -> bool:
+        """Whether a swap device is one that rotates: before 6.14 its slots are not kept in clusters."""
+        areas = (self._text("proc/swaps") or "").splitlines()[1:]
+        names = [os.path.basename(area.split()[0]) for area in areas if area.startswith("/dev/")]
+        return any((self._text(f"sys/class/block/{name}/queue/rotational") or "0").strip() == "1" for name in names)
+
     def free_hugepages(self, size: str) -> tuple[int, int] | None:
         """(free, all) of the pool of "2M" or "1G" pages; None where the kernel has no such size."""
         pool = f"sys/kernel/mm/hugepages/hugepages-{_POOLS[size]}kB"
@@ -134,6 +140,7 @@ class Machine:
         found["thp"] = self.thp()
         found["huge_zero_page"] = "y" if self.huge_zero_page() else "n"
         found["swap_kib"] = str(self.swap_kib())
+        found["swap_rotates"] = "y" if self.swap_rotates() else "n"
         for size in _POOLS:
             pool = self.free_hugepages(size)
             found[f"hugetlb_{size}"] = "none" if pool is None else f"{pool[0]} free of {pool[1]}"

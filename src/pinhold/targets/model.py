@@ -53,9 +53,17 @@ from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, regi
 from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome, TargetInfo
 from pinhold.targets.model_users import free_pin, take, transfer
 
-CONFIG = {"soft_dirty": 1, "thp": 1, "use_zero_page": 1, "swap": 1, "swap_sync": 0, "fork_skips_pud": 0}
+CONFIG = {
+    "soft_dirty": 1,
+    "thp": 1,
+    "use_zero_page": 1,
+    "swap": 1,
+    "swap_sync": 0,
+    "swap_clusters": 1,
+    "fork_skips_pud": 0,
+}
 """What a release is taken to be configured with: soft-dirty tracking, THP on advice, swap on an ordinary block
-device; and that chance is kind."""
+device that does not rotate; and that chance is kind."""
 
 FILE_KIND = {
     "memfd": k.FILE_SHMEM,
