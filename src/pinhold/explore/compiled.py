@@ -42,10 +42,10 @@ config: Any = numba.config
 
 
 def source_hash() -> str:
-    """What compiled code is valid for: the sources of mm/ and of this file, numba, and Python."""
+    """What compiled code is valid for: the sources, of which numba also minds place and age, numba, and Python."""
     digest = hashlib.sha256(f"{numba.__version__} {sys.version} {config.BOUNDSCHECK}".encode())
     for file in [Path(__file__), *sorted(Path(pinhold.mm.__file__).parent.glob("*.py"))]:
-        digest.update(file.name.encode() + b"\0" + file.read_bytes())
+        digest.update(f"{file} {file.stat().st_mtime_ns} ".encode() + file.read_bytes())
     return digest.hexdigest()[:24]
 
 

@@ -1,0 +1,151 @@
+"""The specification compiles, and compiled it does to the byte what it does interpreted."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from random import Random
+from typing import Any
+
+import pytest
+
+from pinhold.explore import compiled
+from pinhold.mm.flags import BLOCKED
+from pinhold.mm.invariants import INVARIANTS, check_invariants
+from pinhold.mm.properties import check_properties
+from pinhold.mm.sites import SITES
+from pinhold.mm.state import TINY, Machine
+from pinhold.mm.step import step
+from pinhold.scenario.suites import seed
+from pinhold.targets import model, model_users
+from pinhold.targets.model import ModelTarget
+from pinhold.targets.runner import run_scenario
+from random_machine import Livelock, RandomMachine
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("compiled")]
+
+RANDOM_STEPS = 10_000
+STEPS_OF_A_MACHINE = 500
+COVERAGE_STEPS = 1500
+FEWEST_MACHINES, COVERAGE_MACHINES = 200, 3000
+
+UNREACHED = {
+    "fault_sanity_cleared": "GUP asks to unshare where COW is to be broken, never outside a COW mapping",
+    "fault_sanity_sigsegv": "callers check VM_WRITE first, and nobody asks to write and to unshare at once",
+    "hugetlb_force_refused": "check_vma_flags refuses the forced write before it faults",
+}
+"""Decision sites that guard against callers that do not exist; test_rules.py calls them by hand."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def compiled_once() -> None:
+    """Everything compiles, which the other tests need."""
+    assert compiled.uncompilable(TINY) == {}
+
+
+class Twins:
+    """A machine and its compiled twin, which take each step together."""
+
+    def __init__(self, machine: Machine) -> None:
+        self.m = machine
+        self.data, self.record = compiled.twin(machine)
+        self.size = machine.layout.mutable_size
+
+    def catch_up(self) -> None:
+        """Take over what was done to the machine from outside."""
+        self.data[: self.size] = self.m.data[: self.size]
+
+    def step(self, m: Machine, task: int) -> int:
+        before = bytes(m.data[: self.size])
+        outcome = step(m, task)
+        assert compiled.entry(step)(self.record, task) == outcome
+        assert self.data[: self.size] == m.data[: self.size]
+        assert outcome != BLOCKED or before == m.data[: self.size], "a step that was blocked has changed something"
+        return outcome
+
+    def check(self) -> None:
+        """The structural invariants hold, and both sides say the same of the properties."""
+        broken = compiled.entry(check_invariants)(self.record)
+        assert broken == 0, INVARIANTS[broken]
+
+    def coverage(self) -> set[str]:
+        """The decision sites that the compiled twin passed."""
+        return covered(self.record)
+
+
+def covered(record: Any) -> set[str]:
+    return {site.name for site, passed in zip(SITES, record["coverage"], strict=False) if passed}
+
+
+def test_every_kernel_function_compiles() -> None:
+    """numba compiles each @kernel function for a record and 64-bit integers; those that fail are named."""
+    assert compiled.uncompilable(TINY) == {}
+    assert len(compiled.kernels()) > 200
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.2"])
+def test_tiny_twins_of_the_seed_suite(release: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The seed's 162 tests on tiny pages: both sides agree after each atomic step, and on the suite's verdicts."""
+    steps = 0
+
+    def lockstep(m: Machine, task: int) -> int:
+        nonlocal steps
+        twins = Twins(m)
+        while m.task_depth[task]:
+            twins.step(m, task)
+            steps += 1
+        twins.check()
+        assert compiled.entry(check_properties)(twins.record) == check_properties(m)
+        return m.task_result[task]
+
+    monkeypatch.setattr(model, "run", lockstep)
+    monkeypatch.setattr(model_users, "run", lockstep)
+    target = ModelTarget(release, geometry=TINY, checked=True)
+    verdicts = [run_scenario(target, test.scenario).verdict for test in seed.scenarios(TINY.pmd_pages, TINY.pud_pages)]
+    assert [v.reason for v in verdicts if v.kind == "error"] == []
+    kinds = [v.kind for v in verdicts]
+    hugetlb_leaks, reliable_since_6_2 = 8, 12
+    assert kinds.count("violated") == hugetlb_leaks + (reliable_since_6_2 if release == "6.1" else 0)
+    assert kinds.count("held") == len(kinds) - kinds.count("violated")
+    assert steps > 5 * len(kinds)
+
+
+def test_random_steps_both_ways() -> None:
+    """10,000 random steps under all rows and single switches: equal bytes, invariants, and nothing out of range."""
+    done = ended_early = number = 0
+    while done < RANDOM_STEPS:
+        x = RandomMachine(Random(number), checked=True)
+        number += 1
+        twins = Twins(x.m)
+        passed: set[int] = set()
+        try:
+            for was_step in x.steps(STEPS_OF_A_MACHINE, twins.step):
+                done += was_step
+                passed.update(x.m.trace.sites if was_step else ())
+                x.m.trace.sites.clear()
+                if not was_step:
+                    twins.catch_up()
+                twins.check()
+        except Livelock:
+            ended_early += 1
+        assert twins.coverage() == {SITES[site].name for site in passed}
+    assert ended_early < number / 10
+
+
+def test_random_steps_pass_every_decision() -> None:
+    """Random runs reach every decision site but those that guard against callers that do not exist; no invariant
+    breaks on the way."""
+    missing = {site.name for site in SITES} - UNREACHED.keys()
+    advance, check = compiled.entry(step), compiled.entry(check_invariants)
+    for number in range(COVERAGE_MACHINES):
+        x = RandomMachine(Random(number))
+        state = compiled.record(TINY, x.m.data)
+        with suppress(Livelock):
+            for _ in x.steps(COVERAGE_STEPS, lambda _m, task, state=state: int(advance(state, task))):
+                broken = check(state)
+                assert broken == 0, f"machine {number}: {INVARIANTS[broken]}\n{x.story()}"
+        passed = covered(state) | {SITES[site].name for site in x.m.trace.sites}
+        assert passed.isdisjoint(UNREACHED)
+        missing -= passed
+        if not missing and number >= FEWEST_MACHINES:
+            return
+    raise AssertionError(f"not reached in {COVERAGE_MACHINES} machines: {sorted(missing)}")

@@ -1,0 +1,310 @@
+"""Random operations of several tasks and processes on a tiny machine, interleaved step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from random import Random
+
+from pinhold.mm import flags as k
+from pinhold.mm import madvise, rules, task
+from pinhold.mm.file import file_create, file_free_slot, file_put
+from pinhold.mm.fork import mm_init
+from pinhold.mm.hugetlb import hugetlb_fill_file
+from pinhold.mm.mmap import mmap_region
+from pinhold.mm.pinning import pin_start
+from pinhold.mm.state import TINY, Machine, create
+from pinhold.mm.step import step
+from pinhold.mm.users import direct_io_flags, io_uring_refuses
+from pinhold.targets.model import CONFIG
+
+SPACE = 1 << (TINY.levels * TINY.bits)
+RW = k.VM_READ | k.VM_WRITE
+PROTECTIONS = (0, k.VM_READ, RW, RW, RW)
+PIN_FLAGS = (
+    k.FOLL_WRITE,
+    k.FOLL_LONGTERM,
+    k.FOLL_FORCE,
+    k.WANT_FAST,
+)
+RARE_PIN_FLAGS = (
+    k.FOLL_NOFAULT,
+    k.FOLL_DUMP,
+    k.FOLL_ANON,
+    k.FOLL_SPLIT_PMD,
+    k.FOLL_FAST_ONLY,
+    k.FOLL_HONOR_NUMA_FAULT,
+    k.FOLL_PCI_P2PDMA,
+    k.FOLL_TOUCH,
+)
+PATIENCE = 2000
+"""Steps that an operation may take while it runs alone."""
+
+
+class Stuck(AssertionError):
+    """An operation runs for ever, or everybody waits for somebody."""
+
+
+class Livelock(Exception):
+    """A GUP that asks for what the faults of its (impossible) rules never give."""
+
+
+def random_row(random: Random) -> tuple[dict[str, int], bool]:
+    """The rules of a release, often with one switch turned at random, and whether there is one."""
+    row = rules.row(random.choice(rules.releases()))
+    before = dict(row)
+    if random.random() < 0.5:
+        rule = random.choice(rules.RULES)
+        row[rule.name] = random.randrange(len(rule.values))
+    return row, row != before
+
+
+def random_config(random: Random) -> dict[str, int]:
+    """Everything that a kernel can be configured with, on or off; THP on advice, always, or never."""
+    return {name: int(random.random() < 0.7) for name in CONFIG} | {"thp": random.randrange(3)}
+
+
+class RandomMachine:
+    """A machine and what is going on in it.
+
+    advance: takes one step of a task, e.g. step() itself; before: told about every change that is not such a step.
+    """
+
+    def __init__(self, random: Random, *, checked: bool = False) -> None:
+        self.random = random
+        self.row, self.turned = random_row(random)
+        self.config = random_config(random)
+        self.m: Machine = create(TINY, self.row, self.config, checked=checked)
+        self.log: list[object] = []
+        self.processes = [0]
+        self.descriptors: list[int] = []
+        self.patience = PATIENCE
+        self.last = (-1, 0, 0)
+        self.kind = [0] * TINY.tasks
+        mm_init(self.m, 0)
+
+    # --- who may do what ---
+
+    def running(self) -> list[int]:
+        return [number for number in range(TINY.tasks) if self.m.task_depth[number]]
+
+    def forks(self) -> list[int]:
+        """The slots of children that are being made."""
+        return [self.m.act_arg[n * 4] for n in self.running() if self.m.act_function[n * 4] == task.FN_FORK]
+
+    def exiting(self) -> list[int]:
+        return [self.m.act_mm[n * 4] for n in self.running() if self.m.act_function[n * 4] == task.FN_EXIT]
+
+    # --- one atomic step, or the start of an operation ---
+
+    def steps(self, count: int, advance: Callable[[Machine, int], int] = step) -> Iterator[bool]:
+        """`count` atomic changes; yields after each whether it was a step (rather than the start of an operation)."""
+        waiting: set[int] = set()
+        for _ in range(count):
+            number = self.random.randrange(TINY.tasks)
+            if self.m.task_depth[number] == 0:
+                self.begin(number)
+                waiting.clear()
+                yield False
+                continue
+            outcome = advance(self.m, number)
+            self.log.append((number, outcome))
+            if outcome == k.BLOCKED:
+                waiting.add(number)
+                if len(waiting) == TINY.tasks:
+                    raise Stuck(f"all wait: {[self.functions(n) for n in self.running()]}")
+            else:
+                waiting.clear()
+            self.finished(number)
+            self.watch_patience()
+            yield True
+
+    def functions(self, number: int) -> str:
+        acts = range(4 * number, 4 * number + self.m.task_depth[number])
+        return " > ".join(f"{task.FUNCTION_NAMES[self.m.act_function[a]]}:{self.m.act_pc[a]}" for a in acts)
+
+    def story(self, length: int = 20) -> str:
+        """The last entries of the log, for a reader: (task, outcome) of each step, and what was begun."""
+        return "\n".join(map(str, self.log[-length:]))
+
+    def watch_patience(self) -> None:
+        """Operations end: the longest run without any end is bounded."""
+        self.patience -= 1
+        if self.patience == 0:
+            running = [self.functions(n) for n in self.running()]
+            if self.turned and any("__get_user_pages:" in functions for functions in running):
+                raise Livelock
+            raise Stuck(f"no end of {running}")
+
+    def finished(self, number: int) -> None:
+        """Look after what an operation that has just ended made or took away."""
+        if self.m.task_depth[number]:
+            return
+        self.patience = PATIENCE
+        if self.kind[number] == task.FN_FORK and self.m.task_result[number] >= 0:
+            self.processes.append(self.m.task_result[number])
+
+    def begin(self, number: int) -> None:
+        """Start a random operation of a random process, or make a mapping or close a file."""
+        random, m = self.random, self.m
+        processes = [p for p in self.processes if m.mm_alive[p] and p not in self.exiting()]
+        self.processes = processes
+        if not processes:
+            free = [p for p in range(TINY.mms) if not m.mm_alive[p] and p not in self.forks()]
+            mm_init(m, free[0])
+            self.processes.append(free[0])
+            self.log.append(f"mm_init {free[0]}")
+            return
+        mm = random.choice(processes)
+        choice = random.random()
+        if choice < 0.25:
+            self.map(mm)
+        elif choice < 0.27 and self.descriptors:
+            file = self.descriptors.pop(random.randrange(len(self.descriptors)))
+            self.log.append(f"close {file}")
+            file_put(m, file)
+        elif choice < 0.45:
+            self.pin(number, mm)
+        else:
+            self.operate(number, mm)
+
+    def range(self, mm: int) -> tuple[int, int]:
+        """Some pages, mostly in a mapping, and often the same as the last time, so that operations meet."""
+        if self.last[0] == mm and self.random.random() < 0.4:
+            return self.last[1], self.last[2]
+        start, end = self.fresh_range(mm)
+        self.last = (mm, start, end)
+        return start, end
+
+    def fresh_range(self, mm: int) -> tuple[int, int]:
+        random, m = self.random, self.m
+        vmas = [v for v in range(mm * m.vmas_per_mm, (mm + 1) * m.vmas_per_mm) if m.vma_end[v]]
+        if vmas and random.random() < 0.95:
+            vma = random.choice(vmas)
+            low, high = m.vma_start[vma], m.vma_end[vma]
+            if random.random() < 0.4:
+                return low, high
+        else:
+            low, high = 0, SPACE
+        start = random.randrange(low, high)
+        return start, random.randint(start + 1, high) if random.random() < 0.6 else start + 1
+
+    def map(self, mm: int) -> None:
+        """mmap() is atomic here: it waits for nobody and needs the lock."""
+        random, m = self.random, self.m
+        if m.mm_writer[mm] or m.mm_readers[mm]:
+            return
+        flags = random.choice(PROTECTIONS) | (k.VM_SHARED if random.random() < 0.3 else 0)
+        flags |= random.choice((0, k.VM_NOHUGEPAGE, k.VM_HUGEPAGE, k.VM_HUGEPAGE))
+        kind = random.choice((0, 0, 0, k.FILE_SHMEM, k.FILE_PAGECACHE, k.FILE_HUGETLB, k.FILE_HUGETLB))
+        order = 0
+        if kind == k.FILE_HUGETLB:
+            order = TINY.bits * random.choice((1, 1, 2))
+        file = k.NO_FILE
+        if kind or flags & k.VM_SHARED:
+            file = self.file(kind or k.FILE_SHMEM, order)
+            if file < 0:
+                return
+            order = m.file_order[file]
+            flags |= k.VM_HUGETLB if m.file_kind[file] == k.FILE_HUGETLB else 0
+        unit = 1 << order
+        start = random.randrange(0, SPACE, unit if order else random.choice((1, 4)))
+        length = unit * random.choice((1, 1, 2, 3, 4)) if order else random.choice((1, 2, 4, 8))
+        result = mmap_region(m, mm, start, min(start + length, SPACE), flags, file, order)
+        self.log.append(f"mmap {mm} {start}+{length} flags {flags:#x} file {file} order {order} -> {result}")
+        if file >= 0 and m.file_users[file] == 1 and file not in self.descriptors:
+            file_put(m, file)
+
+    def file(self, kind: int, order: int) -> int:
+        """An open file, mostly a new one, whose descriptor is kept or closed at once."""
+        m = self.m
+        if self.descriptors and self.random.random() < 0.6:
+            return self.random.choice(self.descriptors)
+        file = file_free_slot(m)
+        if file >= 0:
+            file_create(m, file, kind, order)
+            self.descriptors.append(file)
+            if kind == k.FILE_HUGETLB and self.random.random() < 0.3:
+                hugetlb_fill_file(m, file, 0)
+        return file
+
+    def pin(self, number: int, mm: int) -> None:
+        random, m = self.random, self.m
+        free = [pin for pin in range(TINY.pins) if m.pin_state[pin] == k.PIN_FREE]
+        if not free:
+            return
+        flags = random.choice((k.FOLL_PIN, k.FOLL_PIN, k.FOLL_PIN, k.FOLL_GET))
+        for flag in PIN_FLAGS:
+            flags |= flag if random.random() < 0.5 else 0
+        if random.random() < 0.1:
+            flags |= random.choice(RARE_PIN_FLAGS)
+        start, end = self.range(mm)
+        user = random.choice((k.USER_NONE, k.USER_VFIO, k.USER_IO_URING, k.USER_RDMA))
+        if random.random() < 0.1:
+            flags, user = direct_io_flags(m, random.randrange(2)), k.USER_NONE
+        if user == k.USER_IO_URING and io_uring_refuses(m, mm, start, end):
+            return
+        m.mm_memlock[mm] = random.choice((-1, -1, 0, 4, 16))
+        m.mm_ipc_lock[mm] = int(random.random() < 0.3)
+        self.kind[number] = task.FN_PIN
+        pin_start(m, number, random.choice(free), mm, start, end, flags, user)
+        self.log.append(f"task {number}: pin mm {mm} {start}-{end} flags {flags:#x} user {user}")
+
+    def operate(self, number: int, mm: int) -> None:
+        random, m = self.random, self.m
+        function, flags, arg = random.choice(OPERATIONS), 0, 0
+        start, end = self.range(mm)
+        if function == task.FN_ACCESS:
+            flags, arg = random.choice((0, k.FAULT_FLAG_WRITE)), random.randrange(1, 100)
+        elif function == task.FN_FORK:
+            free = [p for p in range(TINY.mms) if not m.mm_alive[p] and p not in self.forks()]
+            if not free:
+                return
+            start = end = 0
+            arg = free[0]
+        elif function == task.FN_MPROTECT:
+            flags = random.choice(PROTECTIONS)
+        elif function == task.FN_MADVISE:
+            flags = random.choice(ADVICE)
+        elif function == task.FN_MREMAP:
+            if end - start >= SPACE:
+                return
+            arg = random.randrange(0, SPACE - (end - start), random.choice((1, 4)))
+        elif function == task.FN_UNPIN:
+            live = [pin for pin in range(TINY.pins) if m.pin_state[pin] == k.PIN_LIVE and pin not in self.unpinning()]
+            if not live:
+                return
+            arg = random.choice(live)
+        elif function == task.FN_EXIT and random.random() < 0.5:
+            return
+        self.kind[number] = function
+        task.call(m, number, function, mm, start, end, flags, arg)
+        self.log.append(
+            f"task {number}: {task.FUNCTION_NAMES[function]} mm {mm} {start}-{end} flags {flags:#x} arg {arg}"
+        )
+
+    def unpinning(self) -> list[int]:
+        return [self.m.act_arg[n * 4] for n in self.running() if self.m.act_function[n * 4] == task.FN_UNPIN]
+
+
+OPERATIONS = (
+    *(task.FN_ACCESS,) * 6,
+    *(task.FN_FORK,) * 2,
+    task.FN_EXIT,
+    task.FN_MUNMAP,
+    *(task.FN_MPROTECT,) * 2,
+    *(task.FN_MADVISE,) * 4,
+    task.FN_MREMAP,
+    task.FN_CLEAR_REFS,
+    *(task.FN_UNPIN,) * 3,
+)
+ADVICE = (
+    madvise.MADV_DONTNEED,
+    madvise.MADV_PAGEOUT,
+    madvise.MADV_PAGEOUT,
+    madvise.MADV_POPULATE_READ,
+    madvise.MADV_POPULATE_WRITE,
+    madvise.MADV_HUGEPAGE,
+    madvise.MADV_NOHUGEPAGE,
+    madvise.MADV_DONTFORK,
+    madvise.MADV_DOFORK,
+)
