@@ -14,7 +14,7 @@ from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.agreement import agreement, agrees, settled
 from pinhold.commands.allow import allowed
 from pinhold.commands.expected import is_twelve, predicted
-from pinhold.commands.lab import columns, quick_target
+from pinhold.commands.lab import lab_hint, quick_target
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.registry import by_chance, describe, model_of
 from pinhold.commands.runs import run_target
@@ -34,15 +34,15 @@ _SHOWN = 12
 def main(options: Namespace) -> int:
     """Print the table and the summary; 0: every column is as its rules predict, or agrees with its model."""
     seed, stock = select(["seed"]), select(["stock"])
-    guests, without = columns() if options.on is None else ((), None)
-    names = tuple(dict.fromkeys(options.on or (*TARGETS, *guests)))
+    hint = lab_hint() if options.on is None else None
+    names = tuple(dict.fromkeys(options.on or TARGETS))
     with allowed(options.allow_change, names, [*seed, *stock]):
-        return _check(names, seed, stock, without)
+        return _check(names, seed, stock, hint)
 
 
-def _check(names: Sequence[str], tests: Sequence[Selected], stock: Sequence[Selected], without: str | None) -> int:
+def _check(names: Sequence[str], tests: Sequence[Selected], stock: Sequence[Selected], hint: str | None) -> int:
     targets = [quick_target(name) for name in names]
-    runs, absent, real = [], [without] if without else [], []
+    runs, absent, real = [], [hint] if hint else [], []
     for target, outcome in zip(targets, run_matrix(targets, tests), strict=True):
         if isinstance(outcome, NothingToRun):
             absent.append(str(outcome))

@@ -1,4 +1,4 @@
-"""The kernel lab's part of `pinhold check`: the stock kernels that it shows where they are at hand."""
+"""The kernel lab's part of `pinhold check`: stock kernels as columns, for those who ask."""
 
 from __future__ import annotations
 
@@ -10,27 +10,22 @@ COLUMNS = ("6.1", "6.12")
 """The stock kernels on either side of the patch."""
 
 
-def columns() -> tuple[tuple[str, ...], str | None]:
-    """The targets that can be booted here, and a sentence about those that cannot."""
+def lab_hint() -> str:
+    """A sentence about the stock kernels: how to show them, or what is missing."""
     from pinhold.lab.errors import LabError
     from pinhold.lab.qemu import PROGRAM, missing
     from pinhold.lab.store import Store
 
-    absent, here = [], []
+    absent = [PROGRAM] if missing() else []
     for release in COLUMNS:
         try:
             Store().find(release)
-            here.append(f"vm:{release}")
         except LabError:
             absent.append(f"the kernel {release}")
-    if missing():
-        absent, here = [PROGRAM, *absent], []
-    if not absent:
-        return tuple(here), None
-    shown = " and ".join(f"vm:{release}" for release in COLUMNS if f"vm:{release}" not in here)
-    return tuple(
-        here
-    ), f"{shown}, stock kernels in QEMU, are left out for want of {', '.join(absent)}: make lab gets them"
+    shown = " and ".join(f"vm:{release}" for release in COLUMNS)
+    if absent:
+        return f"{shown}, stock kernels in QEMU, are left out for want of {', '.join(absent)}: make lab gets them"
+    return f"{shown}, stock kernels in QEMU, are at hand: pinhold check --on {' --on '.join(shown.split(' and '))}"
 
 
 def quick_target(name: str) -> Target:
