@@ -250,8 +250,10 @@ def hugetlb_force_write(chosen: Row) -> Any:
 
 
 def swapin_exclusive(chosen: Row) -> Any:
-    """Whether a page that a read brings back from swap is exclusive."""
-    return Play(chosen, "map P x anon\nwrite P x 0x11\nswapout P x\nread P x\n").view().exclusive
+    """Whether a page that comes back from swap is exclusive: by a read, and by a write after a child had it too."""
+    text = "map P x anon\nwrite P x 0x11\nswapout P x\n"
+    shared = Play(chosen, f"{text}fork P C\nexit C\nwrite P x 0x22\n")
+    return Play(chosen, f"{text}read P x\n").view().exclusive, "swapin_exclusive" in shared.sites[-1]
 
 
 def swapin_maps_writable(chosen: Row) -> Any:
@@ -408,7 +410,11 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     pincount_large: {"more_than_two_pages": (1 + 2 * GUP_PIN_COUNTING_BIAS, 0), "large": (3, 2)},
     foll_force: {"foll_cow": (0, True, False), "exclusive": (0, False, False)},
     hugetlb_force_write: {"unchecked": (0, True), "refused": (k.EFAULT, False), "supported": (0, False)},
-    swapin_exclusive: {"counts_on_write": False, "mark_or_references": True},
+    swapin_exclusive: {
+        "counts_on_write": (False, True),
+        "mark_or_references": (True, True),
+        "mark": (True, False),
+    },
     swapin_maps_writable: {"write_fault": False, "vma_writable": True},
     swapout_skips_pinned: {"no": ("present", True), "yes": ("present", False)},
     pageout_shared_large: {"gives_up": ("present", "present"), "goes_on": ("present", "swapped")},

@@ -36,47 +36,54 @@ def test_the_values_of_a_rule_can_be_told_apart(rule: str) -> None:
 
 
 SINCE_5_10 = {
-    "gup_unshares": ("none", "anon", "cow_longterm", "cow_longterm", "cow_longterm"),
-    "unshare_breaks": ("none", "anon", "cow_mapping", "cow_mapping", "cow_mapping"),
-    "anon_exclusive": ("no", "yes", "yes", "yes", "yes"),
-    "wp_reuse_drains": ("no", "yes", "yes", "yes", "yes"),
-    "wp_reuse_large": ("references", "references", "references", "never", "exclusive_mm"),
-    "huge_wp_reuse": ("mapcount", "references", "references", "references", "references"),
-    "huge_zero_wp": ("split", "split", "split", "split", "thp"),
-    "huge_zero_special": ("no", "no", "no", "no", "yes"),
-    "fork_copies_pinned": ("any", "exclusive", "exclusive", "exclusive", "exclusive"),
-    "fork_copies_pinned_hugetlb": ("no", "yes", "yes", "yes", "yes"),
-    "fork_copies_hugetlb_files": ("yes", "no", "no", "no", "no"),
-    "fork_hugetlb_copy_writable": ("always", "always", "always", "always", "vma_writable"),
-    "fork_skips_pud": ("no", "no", "no", "no", "by_chance"),
-    "write_protect_seq": ("no", "yes", "yes", "yes", "yes"),
-    "zero_page_pin_exempt": ("no", "no", "no", "yes", "yes"),
-    "pincount_large": ("more_than_two_pages", "large", "large", "large", "large"),
-    "foll_force": ("foll_cow", "exclusive", "exclusive", "exclusive", "exclusive"),
-    "hugetlb_force_write": ("unchecked", "refused", "refused", "refused", "supported"),
-    "swapin_exclusive": ("counts_on_write", *["mark_or_references"] * 4),
-    "swapin_maps_writable": ("write_fault", "write_fault", "write_fault", "vma_writable", "vma_writable"),
-    "swapout_skips_pinned": ("no", "yes", "yes", "yes", "yes"),
-    "pageout_shared_large": ("gives_up", "gives_up", "gives_up", "goes_on", "goes_on"),
-    "mprotect_upgrade": ("none", "exclusive_dirty", "exclusive", "exclusive", "exclusive"),
-    "soft_dirty_skips_pinned": ("no", "yes", "yes", "yes", "yes"),
-    "fault_flag_sanity": ("no", "no", "yes", "yes", "yes"),
-    "gup_args": ("per_entry_point", *["per_entry_point_nofault"] * 2, *["is_valid_gup_args"] * 2),
-    "longterm_dirty_tracked": ("allowed", "allowed", "allowed", "refused", "refused"),
-    "lru_batch": ("15", "15", "15", "31", "31"),
-    "mremap_hugetlb": ("no", "yes", "yes", "yes", "yes"),
-    "mremap_several_vmas": ("no", "no", "no", "no", "yes"),
-    "hugetlb_restores_reserve": ("no", "no", "no", "yes", "yes"),
-    "madv_dontneed_hugetlb": ("no", "yes", "yes", "yes", "yes"),
-    "madv_populate": ("no", "yes", "yes", "yes", "yes"),
+    "gup_unshares": ("none", "anon", "cow_longterm", "cow_longterm", "cow_longterm", "cow_longterm"),
+    "unshare_breaks": ("none", "anon", "cow_mapping", "cow_mapping", "cow_mapping", "cow_mapping"),
+    "anon_exclusive": ("no", "yes", "yes", "yes", "yes", "yes"),
+    "wp_reuse_drains": ("no", "yes", "yes", "yes", "yes", "yes"),
+    "wp_reuse_large": ("references", "references", "references", "never", "exclusive_mm", "exclusive_mm"),
+    "huge_wp_reuse": ("mapcount", "references", "references", "references", "references", "references"),
+    "huge_zero_wp": ("split", "split", "split", "split", "thp", "thp"),
+    "huge_zero_special": ("no", "no", "no", "no", "yes", "yes"),
+    "fork_copies_pinned": ("any", "exclusive", "exclusive", "exclusive", "exclusive", "exclusive"),
+    "fork_copies_pinned_hugetlb": ("no", "yes", "yes", "yes", "yes", "yes"),
+    "fork_copies_hugetlb_files": ("yes", "no", "no", "no", "no", "no"),
+    "fork_hugetlb_copy_writable": ("always", "always", "always", "always", "vma_writable", "vma_writable"),
+    "fork_skips_pud": ("no", "no", "no", "no", "by_chance", "by_chance"),
+    "write_protect_seq": ("no", "yes", "yes", "yes", "yes", "yes"),
+    "zero_page_pin_exempt": ("no", "no", "no", "yes", "yes", "yes"),
+    "pincount_large": ("more_than_two_pages", "large", "large", "large", "large", "large"),
+    "foll_force": ("foll_cow", "exclusive", "exclusive", "exclusive", "exclusive", "exclusive"),
+    "hugetlb_force_write": ("unchecked", "refused", "refused", "refused", "supported", "supported"),
+    "swapin_exclusive": ("counts_on_write", *["mark_or_references"] * 4, "mark"),
+    "swapin_maps_writable": (
+        "write_fault",
+        "write_fault",
+        "write_fault",
+        "vma_writable",
+        "vma_writable",
+        "vma_writable",
+    ),
+    "swapout_skips_pinned": ("no", "yes", "yes", "yes", "yes", "yes"),
+    "pageout_shared_large": ("gives_up", "gives_up", "gives_up", "goes_on", "goes_on", "goes_on"),
+    "mprotect_upgrade": ("none", "exclusive_dirty", "exclusive", "exclusive", "exclusive", "exclusive"),
+    "soft_dirty_skips_pinned": ("no", "yes", "yes", "yes", "yes", "yes"),
+    "fault_flag_sanity": ("no", "no", "yes", "yes", "yes", "yes"),
+    "gup_args": ("per_entry_point", *["per_entry_point_nofault"] * 2, *["is_valid_gup_args"] * 3),
+    "longterm_dirty_tracked": ("allowed", "allowed", "allowed", "refused", "refused", "refused"),
+    "lru_batch": ("15", "15", "15", "31", "31", "31"),
+    "mremap_hugetlb": ("no", "yes", "yes", "yes", "yes", "yes"),
+    "mremap_several_vmas": ("no", "no", "no", "no", "yes", "yes"),
+    "hugetlb_restores_reserve": ("no", "no", "no", "yes", "yes", "yes"),
+    "madv_dontneed_hugetlb": ("no", "yes", "yes", "yes", "yes", "yes"),
+    "madv_populate": ("no", "yes", "yes", "yes", "yes", "yes"),
 }
-"""The values in 5.10, 6.1, 6.2, 6.12 and 6.18, as read from their sources."""
+"""The values in 5.10, 6.1, 6.2, 6.12, 6.18 and 7.3, as read from their sources."""
 
 
 @pytest.mark.parametrize("rule", sorted(SINCE_5_10))
 def test_the_rows_of_the_releases_are_what_their_sources_say(rule: str) -> None:
-    """5.10, 6.1, 6.2, 6.12 and 6.18 have these values."""
-    assert tuple(values(release)[rule] for release in ("5.10", "6.1", "6.2", "6.12", "6.18")) == SINCE_5_10[rule]
+    """5.10, 6.1, 6.2, 6.12, 6.18 and 7.3 have these values."""
+    assert tuple(values(release)[rule] for release in ("5.10", "6.1", "6.2", "6.12", "6.18", "7.3")) == SINCE_5_10[rule]
 
 
 def test_the_stable_rows_add_what_was_taken_back() -> None:

@@ -142,7 +142,7 @@ def test_what_is_advised_is_reliable() -> None:
 def test_where_nothing_fails_nothing_is_advised() -> None:
     """From 6.2 on FOLL_LONGTERM alone is enough."""
     for found in answered("FOLL_LONGTERM").advice:
-        assert (found.failing == ()) == (found.release in ("6.2", "6.12", "6.18"))
+        assert (found.failing == ()) == (found.release in ("6.2", "6.12", "6.18", "7.3"))
         assert found.use is None or found.failing
 
 

@@ -10,8 +10,8 @@ import re
 from dataclasses import dataclass, field
 from functools import cache
 
-MAINLINE = ("5.10", "6.1", "6.2", "6.12", "6.18")
-STABLE_SERIES = ("5.10", "6.1", "6.12", "6.18")
+MAINLINE = ("5.10", "6.1", "6.2", "6.12", "6.18", "7.3")
+STABLE_SERIES = ("5.10", "6.1", "6.12", "6.18", "7.3")
 """Series of which X.Y.Z rows are known, each read from a late member of the series."""
 
 
@@ -211,11 +211,11 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "swapin_exclusive",
         "When a page from swap is its process's alone: by map and swap counts and only for a write; by the mark in"
-        " the swap"
-        " entry, a fresh page, or a reference count of one.",
+        " the swap entry, a fresh page, or a reference count of one; by the mark alone, every page now coming through"
+        " the swap cache (read in 7.3; in which release it began is not known).",
         "do_swap_page",
-        ("counts_on_write", "mark_or_references"),
-        (("", "counts_on_write"), ("5.19", "mark_or_references")),
+        ("counts_on_write", "mark_or_references", "mark"),
+        (("", "counts_on_write"), ("5.19", "mark_or_references"), ("7.3", "mark")),
         "1493a1913e34",
     ),
     Rule(

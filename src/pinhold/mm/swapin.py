@@ -56,6 +56,9 @@ from pinhold.mm.wp import (
     do_wp_page,
 )
 
+SWAPIN_BY_COUNTS, SWAPIN_BY_REFERENCES, SWAPIN_BY_MARK = 0, 1, 2
+"""Values of the rule swapin_exclusive."""
+
 
 @kernel
 def swapin_lookup(m: State, task: int, act: int) -> int:
@@ -74,7 +77,8 @@ def swapin_read(m: State, task: int, act: int) -> int:
     """Read the slot into a fresh page, through the swap cache; a synchronous device whose slot has one user bypasses
     it.
 
-    Linux: swapin_readahead(); SWP_SYNCHRONOUS_IO in do_swap_page(), 0bcac06f27d7 (4.15).
+    In 7.3 nothing does: what a synchronous device gives back leaves the swap cache once it is mapped.  Linux:
+    swapin_readahead(); SWP_SYNCHRONOUS_IO in do_swap_page(), 0bcac06f27d7 (4.15).
     """
     swap = pte_pfn(m.act_entry[act])
     if m.swap_page[swap] != NO_PAGE or m.swap_count[swap] == 0:
@@ -84,7 +88,7 @@ def swapin_read(m: State, task: int, act: int) -> int:
         return finish(m, task, -ENOMEM)
     m.page_content[page] = m.swap_content[swap]
     folio_set_anon(m, page)
-    if not m.config_swap_sync or m.swap_count[swap] > 1:
+    if not m.config_swap_sync or m.swap_count[swap] > 1 or m.rule_swapin_exclusive == SWAPIN_BY_MARK:
         add_to_swap_cache(m, page, swap)
     folio_add_lru(m, page)
     m.act_page[act] = page
@@ -116,7 +120,9 @@ def do_swap_page(m: State, task: int, act: int) -> int:
         m.act_page[act] = NO_PAGE
         folio_put(m, folio)
         return finish(m, task, FAULT_DONE)
-    if m.rule_wp_reuse_drains and write and cached and m.folio_flags[folio] & FOLIO_LRU_BATCH:
+    by_references = m.rule_swapin_exclusive == SWAPIN_BY_REFERENCES
+    drains = by_references and m.rule_wp_reuse_drains and write and cached
+    if drains and m.folio_flags[folio] & FOLIO_LRU_BATCH:
         lru_add_drain(m)
     exclusive = swapin_exclusive(m, page, old, cached, write)
     before = 0
@@ -126,9 +132,9 @@ def do_swap_page(m: State, task: int, act: int) -> int:
         pages = folio_nr_pages(m, folio)
     for i in range(pages):
         swap_free(m, pte_pfn(old) - before + i)
-    if write and cached and m.rule_wp_reuse_drains and m.folio_refcount[folio] == 1 + folio_nr_pages(m, folio):
+    if drains and m.folio_refcount[folio] == 1 + folio_nr_pages(m, folio):
         folio_free_swap(m, folio)
-    if m.rule_swapin_exclusive == 1 and m.folio_refcount[folio] == 1:
+    if by_references and m.folio_refcount[folio] == 1:
         exclusive = True
     decided(m, SWAPIN_EXCLUSIVE if exclusive else SWAPIN_SHARED)
     entry = mk_pte(page, vm_page_prot(m, vma) | PTE_ACCESSED)
@@ -145,6 +151,8 @@ def do_swap_page(m: State, task: int, act: int) -> int:
         if exclusive:
             set_page_anon_exclusive(m, page + i)
         m.pte[slot + i] = entry + (i << PFN_SHIFT)
+    if cached and m.rule_swapin_exclusive == SWAPIN_BY_MARK and (m.config_swap_sync or (write and exclusive)):
+        folio_free_swap(m, folio)
     m.act_page[act] = NO_PAGE
     m.act_entry[act] = entry
     if write and not exclusive:
@@ -173,7 +181,7 @@ def swapin_whole(m: State, vma: int, addr: int, slot: int, page: int, folio: int
 @kernel
 def swapin_exclusive(m: State, page: int, entry: int, cached: int, write: int) -> bool:
     """Whether the page that comes back from swap belongs to this process alone (before the swap slot is given up)."""
-    if m.rule_swapin_exclusive > 0:
+    if m.rule_swapin_exclusive != SWAPIN_BY_COUNTS:
         return not cached or entry & SWP_EXCLUSIVE != 0
     if not write or m.page_mapcount[page] + m.swap_count[pte_pfn(entry)] > 1:
         return False
