@@ -7,6 +7,7 @@ hugetlb_shift. A folio is named by the state index of its head page.
 
 from __future__ import annotations
 
+from pinhold.mm.chance import choose
 from pinhold.mm.flags import (
     FOLIO_ANON,
     FOLIO_HUGETLB,
@@ -85,21 +86,58 @@ def page_free(m: State, page: int) -> bool:
 @kernel
 def folio_alloc(m: State, order: int) -> int:
     """A folio of 2**order base pages with one reference and content 0; NO_PAGE where there is none."""
-    count = 1 << order
-    start = m.next_page[0] if m.next_fit else 0
-    folio = find_free_pages(m, start, m.nr_pages, count)
-    if folio < 0 and start:
-        folio = find_free_pages(m, 0, start + count, count)
+    folio = next_free_pages(m, 1 << order) if m.next_fit else any_free_pages(m, order)
     if folio < 0:
         return NO_PAGE
-    if m.next_fit:
-        m.next_page[0] = folio + count
     m.folio_refcount[folio] = 1
     m.folio_order[folio] = order
-    for i in range(count):
+    for i in range(1 << order):
         m.page_offset[folio + i] = i
         m.page_content[folio + i] = 0
     return folio
+
+
+@kernel
+def next_free_pages(m: State, count: int) -> int:
+    """The next free, aligned run of `count` pages behind the one allocated last, or -1: a freed page does not come
+    back at once."""
+    start = m.next_page[0]
+    page = find_free_pages(m, start, m.nr_pages, count)
+    if page < 0 and start:
+        page = find_free_pages(m, 0, start + count, count)
+    if page >= 0:
+        m.next_page[0] = page + count
+    return page
+
+
+@kernel
+def any_free_pages(m: State, order: int) -> int:
+    """A free, aligned run of 2**order pages, whichever (see chance.py), or -1.
+
+    Where some frames are for THPs alone, each size has its own.
+    """
+    count = 1 << order
+    start = 0
+    end = m.nr_pages
+    if m.huge_frames:
+        huge_start = m.nr_pages - (m.huge_frames << m.bits)
+        if order > 0:
+            start = huge_start
+        else:
+            end = huge_start
+    total = 0
+    page = find_free_pages(m, start, end, count)
+    while page >= 0:
+        total += 1
+        page = find_free_pages(m, page + count, end, count)
+    if total == 0:
+        return -1
+    picked = choose(m, total)
+    page = find_free_pages(m, start, end, count)
+    while picked > 0:
+        picked -= 1
+        page = find_free_pages(m, page + count, end, count)
+    return page
 
 
 @kernel

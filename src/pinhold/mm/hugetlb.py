@@ -7,6 +7,7 @@ release: harmless FOLL_GET references must not make the owner run out of pages.
 
 from __future__ import annotations
 
+from pinhold.mm.chance import choose
 from pinhold.mm.file import cache_add, cache_lookup, hweight
 from pinhold.mm.flags import (
     EFAULT,
@@ -127,15 +128,32 @@ def alloc_hugetlb_folio(m: State, order: int, vma: int, addr: int, avoid_reserve
     use_reserve = vma != NO_VMA and not avoid_reserve and hugetlb_reserved_here(m, vma, addr)
     if not use_reserve and m.hugetlb_free[hstate] - m.hugetlb_reserved[hstate] <= 0:
         return NO_PAGE
-    for folio in range(m.nr_pages, m.nr_pages + m.nr_hugetlb):
+    folio = free_hugetlb_folio(m)
+    if folio == NO_PAGE:
+        return NO_PAGE
+    m.hugetlb_free[hstate] -= 1
+    if use_reserve:
+        hugetlb_use_reserve(m, vma, addr)
+    m.folio_refcount[folio] = 1
+    m.folio_order[folio] = order
+    m.folio_flags[folio] = FOLIO_HUGETLB
+    return folio_page(m, folio)
+
+
+@kernel
+def free_hugetlb_folio(m: State) -> int:
+    """A folio that the pool has free, whichever (see chance.py), or NO_PAGE."""
+    end = m.nr_pages + m.nr_hugetlb
+    total = 0
+    for folio in range(m.nr_pages, end):
         if m.folio_refcount[folio] == 0:
-            m.hugetlb_free[hstate] -= 1
-            if use_reserve:
-                hugetlb_use_reserve(m, vma, addr)
-            m.folio_refcount[folio] = 1
-            m.folio_order[folio] = order
-            m.folio_flags[folio] = FOLIO_HUGETLB
-            return folio_page(m, folio)
+            total += 1
+    picked = choose(m, total)
+    for folio in range(m.nr_pages, end):
+        if m.folio_refcount[folio] == 0:
+            if picked == 0:
+                return folio
+            picked -= 1
     return NO_PAGE
 
 

@@ -158,6 +158,7 @@ class State:
     bits: int = constant()
     nr_mms: int = constant()
     nr_pages: int = constant()
+    huge_frames: int = constant()
     nr_hugetlb: int = constant()
     hugetlb_shift: int = constant()
     vmas_per_mm: int = constant()
@@ -175,6 +176,9 @@ class State:
     config_swap_sync: int = constant()
     config_swap_clusters: int = constant()
     config_fork_skips_pud: int = constant()
+    # constants: which of the outcomes that nobody decides (see chance.py)
+    choice: Ints = constant_per("one", 8, 8)
+    choices: Ints = constant_per("one", 8, 8)
     # constants: which decision sites were passed, and working space of the invariants
     coverage: Ints = constant_per("sites", 1, 1)
     scratch_refs: Ints = constant_per("pages", 8, 8)
@@ -228,7 +232,11 @@ LRU_BATCH_MAX = 31
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """Dimensions and the widths' class.  `pages` are base pages, `hugetlb` the pool sizes per hstate."""
+    """Dimensions and the widths' class.
+
+    pages: base pages; the last `huge_frames` PMDs' worth of them are for THPs alone, so that frames can be exchanged for
+    one another within each size; 0: pages serve both.  hugetlb: the pool sizes per hstate.
+    """
 
     full: bool
     levels: int
@@ -247,6 +255,7 @@ class Geometry:
     batch: int
     fault_around: int
     lru_batch_size: int
+    huge_frames: int = 0
 
     @property
     def pmd_pages(self) -> int:
@@ -266,7 +275,7 @@ class Geometry:
             "vmas": self.mms * self.vmas_per_mm,
             "pages": pages,
             "mm_ids": 2 * pages,
-            "batch": LRU_BATCH_MAX,
+            "batch": self.lru_batch_size,
             "hstates": 2,
             "files": self.files,
             "cache": self.files * self.file_pages,
@@ -448,6 +457,7 @@ def create(geometry: Geometry, row: Mapping[str, int], config: Mapping[str, int]
         "bits": geometry.bits,
         "nr_mms": geometry.mms,
         "nr_pages": geometry.pages,
+        "huge_frames": geometry.huge_frames,
         "nr_hugetlb": sum(geometry.hugetlb),
         "hugetlb_shift": max(2 * geometry.bits, geometry.pages.bit_length()),
         "vmas_per_mm": geometry.vmas_per_mm,

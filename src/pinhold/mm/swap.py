@@ -6,6 +6,7 @@ run of slots, one a page, and the cache holds a reference for each.
 
 from __future__ import annotations
 
+from pinhold.mm.chance import choose
 from pinhold.mm.flags import FOLIO_LOCKED, FOLIO_SWAPCACHE, NO_PAGE
 from pinhold.mm.folio import folio_nr_pages, folio_put_refs, folio_test_swapcache, page_folio
 from pinhold.mm.kernel import kernel
@@ -17,14 +18,36 @@ def swap_alloc(m: State, count: int) -> int:
     """The first of `count` free slots in a row, or 0 where swap is off or has no such row."""
     if not m.config_swap:
         return 0
+    return next_free_slots(m, count) if m.next_fit else any_free_slots(m, count)
+
+
+@kernel
+def next_free_slots(m: State, count: int) -> int:
+    """The next such row behind the one taken last, or 0."""
     slots = len(m.swap_count) - 1
     start = m.next_swap[0]
     for i in range(slots):
         slot = (start - 1 + i) % slots + 1
         if slot + count - 1 <= slots and swap_slots_free(m, slot, count):
-            if m.next_fit:
-                m.next_swap[0] = (slot + count - 1) % slots + 1
+            m.next_swap[0] = (slot + count - 1) % slots + 1
             return slot
+    return 0
+
+
+@kernel
+def any_free_slots(m: State, count: int) -> int:
+    """Such a row, whichever (see chance.py), or 0."""
+    last = len(m.swap_count) - count
+    total = 0
+    for slot in range(1, last + 1):
+        if swap_slots_free(m, slot, count):
+            total += 1
+    picked = choose(m, total)
+    for slot in range(1, last + 1):
+        if swap_slots_free(m, slot, count):
+            if picked == 0:
+                return slot
+            picked -= 1
     return 0
 
 
