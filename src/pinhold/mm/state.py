@@ -179,6 +179,8 @@ class State:
     # constants: which of the outcomes that nobody decides (see chance.py)
     choice: Ints = constant_per("one", 8, 8)
     choices: Ints = constant_per("one", 8, 8)
+    # constants: whether something was entered that a linked image leaves out (see explore/link.py)
+    trapped: Ints = constant_per("one", 8, 8)
     # constants: which decision sites were passed, and working space of the invariants
     coverage: Ints = constant_per("sites", 1, 1)
     scratch_refs: Ints = constant_per("pages", 8, 8)
@@ -234,8 +236,8 @@ LRU_BATCH_MAX = 31
 class Geometry:
     """Dimensions and the widths' class.
 
-    pages: base pages; the last `huge_frames` PMDs' worth of them are for THPs alone, so that frames can be exchanged for
-    one another within each size; 0: pages serve both.  hugetlb: the pool sizes per hstate.
+    pages: base pages; the last `huge_frames` PMDs' worth of them are for THPs alone, so that frames can be exchanged
+    for one another within each size; 0: pages serve both.  hugetlb: the pool sizes per hstate.
     """
 
     full: bool

@@ -1,0 +1,112 @@
+"""A scope's image: its specialised functions and the search's inner loop, one Python module that numba compiles.
+
+The module is written below the user's cache directory, under a hash of everything that it is made from, and the machine
+code beside it: an edit of `mm/`, another numba or another scope is another image.  Whoever wants to see what is compiled
+can read it there.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import importlib.util
+import inspect
+import os
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numba
+
+from pinhold.explore import engine, memory
+from pinhold.explore.canonical import canonical
+from pinhold.explore.lower import lower
+from pinhold.explore.moves import get_chances, in_operation, move, set_chance
+from pinhold.explore.specialise import Facts, Kernel, specialise
+from pinhold.mm.invariants import check_invariants
+from pinhold.mm.properties import check_properties
+from pinhold.mm.state import Layout
+
+SEARCHED: tuple[Kernel, ...] = (
+    move,
+    canonical,
+    check_properties,
+    check_invariants,
+    in_operation,
+    set_chance,
+    get_chances,
+)
+"""What the inner loop calls."""
+
+INNER = "nogil=True, error_model='numpy', no_cpython_wrapper=True, no_cfunc_wrapper=True"
+OUTER = "nogil=True, error_model='numpy', cache=True"
+
+LOOP = (engine.fingerprint, engine.copy_words, engine.insert, engine.flush)
+ENTRIES = (engine.expand, engine.rehash, engine.fingerprint_of)
+
+HEADER = """from numba import int64, njit
+
+from pinhold.explore.memory import load1, load2, load4, load8, store1, store2, store4, store8
+
+BATCH = {batch}
+MULTIPLIER = {multiplier}
+SECOND = {second}
+"""
+
+
+def image_source(facts: Facts, layout: Layout, functions: Iterable[Kernel] = SEARCHED) -> str:
+    """The module's text: specialised functions over addresses, the inner loop, and the entries."""
+    header = HEADER.format(batch=engine.BATCH, multiplier=engine.MULTIPLIER, second=engine.SECOND)
+    parts = [header, lower(specialise(functions, facts), layout, decorator=f"njit({INNER})")]
+    parts += [f"@njit({INNER})\n{inspect.getsource(f)}" for f in LOOP]
+    parts += [f"@njit({OUTER})\n{inspect.getsource(f)}" for f in ENTRIES]
+    return "\n\n".join(parts)
+
+
+def load(source: str) -> ModuleType:
+    """The module of this text.  Its functions are compiled when they are first called, and kept on disk."""
+    directory = cache_directory() / digest(source)
+    file = directory / "image.py"
+    if not file.exists():
+        directory.mkdir(parents=True, exist_ok=True)
+        part = directory / f"image.py.{os.getpid()}"
+        part.write_text(source)
+        part.replace(file)
+    name = f"pinhold_image_{directory.name}"
+    if name in sys.modules:
+        return sys.modules[name]
+    spec = importlib.util.spec_from_file_location(name, file)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    numba.config.CACHE_DIR = ""  # beside the module
+    spec.loader.exec_module(module)
+    return module
+
+
+def digest(source: str) -> str:
+    """What machine code is valid for: the text, the loads and stores, numba and Python."""
+    parts = (source, inspect.getsource(memory), numba.__version__, sys.version)
+    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
+
+
+@cache
+def cache_directory() -> Path:
+    """Where images are kept: below $XDG_CACHE_HOME or ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    directory = Path(base) / "pinhold" / "images"
+    directory.mkdir(parents=True, exist_ok=True)
+    return directory
+
+
+@contextmanager
+def alone(module: ModuleType) -> Iterator[None]:
+    """Keeps other processes from compiling the same: they wait, and find it on disk."""
+    assert module.__file__ is not None
+    with open(Path(module.__file__).with_name("lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
