@@ -189,9 +189,9 @@ def count_in_flight(m: State) -> None:
             page = m.act_page[act]
             if function == FN_GUP_FAST and m.act_pc[act] == FAST_CHECK:
                 count_grab(m, page, m.act_new[act], m.act_flags[act])
-            if function in (FN_FAULT, FN_PAGEOUT) and page not in (NO_PAGE, ZERO_PFN):
+            if function in (FN_FAULT, FN_PAGEOUT, FN_FORK) and page not in (NO_PAGE, ZERO_PFN):
                 m.scratch_refs[page_folio(m, page)] += 1
-            if function == FN_FAULT and m.act_new[act] != NO_PAGE:
+            if function in (FN_FAULT, FN_FORK) and m.act_new[act] != NO_PAGE:
                 m.scratch_refs[page_folio(m, m.act_new[act])] += 1
 
 

@@ -38,6 +38,17 @@ def find_vma(m: State, mm: int, addr: int) -> int:
 
 
 @kernel
+def next_vma(m: State, mm: int, addr: int) -> int:
+    """The first VMA that starts at or behind the address, or NO_VMA.  Linux: find_vma(), for_each_vma()."""
+    first = mm * m.vmas_per_mm
+    found = NO_VMA
+    for vma in range(first, first + m.vmas_per_mm):
+        if m.vma_end[vma] and m.vma_start[vma] >= addr and (found == NO_VMA or m.vma_start[vma] < m.vma_start[found]):
+            found = vma
+    return found
+
+
+@kernel
 def is_cow_mapping(flags: int) -> bool:
     """Private and possibly writable, now or after mprotect(): a PROT_READ private mapping is one."""
     return flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
