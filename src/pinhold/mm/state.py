@@ -31,18 +31,20 @@ class Ints(Protocol):
 @dataclass(frozen=True, slots=True)
 class Field:
     """dim: the name of its dimension, "" for a scalar; bytes per element in the full and the tiny class; lowest
-    value."""
+    value.  names: what a value is the number of, and is renamed with: "page", "table", "swap", an "entry" (which names
+    one of these), a "token" of content, or "", where numbers mean themselves."""
 
     dim: str
     full: int
     tiny: int
     low: int
     constant: bool
+    names: str = ""
 
 
-def per(dim: str, full: int, tiny: int, low: int = 0) -> Ints:
+def per(dim: str, full: int, tiny: int, low: int = 0, names: str = "") -> Ints:
     """A mutable array of signed integers over `dim`."""
-    return cast(Ints, Field(dim, full, tiny, low, constant=False))
+    return cast(Ints, Field(dim, full, tiny, low, constant=False, names=names))
 
 
 def constant_per(dim: str, full: int, tiny: int) -> Ints:
@@ -59,12 +61,12 @@ class State:
     """All of a machine.  "Page" means a page frame number; its per-page fields are at `folio.page_index(page)`."""
 
     # page tables: a pool of tables, numbered; a table's entries are at (table << bits) + index
-    pte: Ints = per("slots", 8, 4)
+    pte: Ints = per("slots", 8, 4, names="entry")
     table_used: Ints = per("tables", 1, 1)
 
     # processes; a process's top page table is mm_pgd
     mm_alive: Ints = per("mms", 1, 1)
-    mm_pgd: Ints = per("mms", 2, 1)
+    mm_pgd: Ints = per("mms", 2, 1, names="table")
     mm_readers: Ints = per("mms", 1, 1)
     mm_writer: Ints = per("mms", 1, 1)
     mm_write_protect_seq: Ints = per("mms", 1, 1)
@@ -91,7 +93,7 @@ class State:
     page_offset: Ints = per("pages", 4, 1)
     page_mapcount: Ints = per("pages", 4, 1)
     page_exclusive: Ints = per("pages", 1, 1)
-    page_content: Ints = per("pages", 2, 2)
+    page_content: Ints = per("pages", 2, 2, names="token")
     folio_refcount: Ints = per("pages", 4, 4)
     folio_pincount: Ints = per("pages", 4, 2)
     folio_entire_mapcount: Ints = per("pages", 4, 1)
@@ -100,14 +102,14 @@ class State:
     folio_order: Ints = per("pages", 1, 1)
     folio_file: Ints = per("pages", 1, 1, -1)
     folio_index: Ints = per("pages", 4, 1)
-    folio_swap: Ints = per("pages", 4, 1)
+    folio_swap: Ints = per("pages", 4, 1, names="swap")
     folio_mm_id: Ints = per("mm_ids", 1, 1)
     folio_mm_id_mapcount: Ints = per("mm_ids", 4, 1)
     next_page: Ints = per("one", 4, 2)
     next_swap: Ints = per("one", 4, 2)
-    huge_zero_page: Ints = per("one", 4, 2, -1)
+    huge_zero_page: Ints = per("one", 4, 2, -1, names="page")
     lru_batch: Ints = per("one", 1, 1)
-    lru_batch_page: Ints = per("batch", 4, 2)
+    lru_batch_page: Ints = per("batch", 4, 2, names="page")
     hugetlb_free: Ints = per("hstates", 4, 1)
     hugetlb_reserved: Ints = per("hstates", 4, 1)
 
@@ -116,12 +118,12 @@ class State:
     file_order: Ints = per("files", 1, 1)
     file_users: Ints = per("files", 2, 1)
     file_reserve: Ints = per("files", 4, 1)
-    cache_page: Ints = per("cache", 4, 2, -1)
+    cache_page: Ints = per("cache", 4, 2, -1, names="page")
 
     # swap slots, numbered from 1; the swap cache's reference to a folio is folio_swap on the folio
     swap_count: Ints = per("swap", 2, 1)
-    swap_content: Ints = per("swap", 2, 2)
-    swap_page: Ints = per("swap", 4, 2, -1)
+    swap_content: Ints = per("swap", 2, 2, names="token")
+    swap_page: Ints = per("swap", 4, 2, -1, names="page")
 
     # pins: each holds runs of consecutive pages at pin * runs_per_pin …
     pin_state: Ints = per("pins", 1, 1)
@@ -134,7 +136,7 @@ class State:
     pin_user_charge: Ints = per("pins", 4, 1)
     pin_detached: Ints = per("pins", 1, 1)
     pin_runs: Ints = per("pins", 4, 1)
-    run_page: Ints = per("runs", 8, 2)
+    run_page: Ints = per("runs", 8, 2, names="page")
     run_count: Ints = per("runs", 4, 1)
 
     # tasks: a stack of activation records each, at task * TASK_DEPTH …
@@ -148,9 +150,9 @@ class State:
     act_end: Ints = per("acts", 8, 1)
     act_flags: Ints = per("acts", 4, 4)
     act_arg: Ints = per("acts", 8, 2, -1)
-    act_entry: Ints = per("acts", 8, 4)
-    act_page: Ints = per("acts", 8, 2, -1)
-    act_new: Ints = per("acts", 8, 2, -1)
+    act_entry: Ints = per("acts", 8, 4, names="entry")
+    act_page: Ints = per("acts", 8, 2, -1, names="page")
+    act_new: Ints = per("acts", 8, 2, -1, names="page")
     act_seq: Ints = per("acts", 1, 1)
 
     # constants: geometry and scope
@@ -179,6 +181,16 @@ class State:
     # constants: which of the outcomes that nobody decides (see chance.py)
     choice: Ints = constant_per("one", 8, 8)
     choices: Ints = constant_per("one", 8, 8)
+    # constants: new numbers for frames, tables, swap slots and tokens (see explore/canonical.py)
+    new_page: Ints = constant_per("pages", 8, 8)
+    new_table: Ints = constant_per("tables", 8, 8)
+    new_swap: Ints = constant_per("swap", 8, 8)
+    new_token: Ints = constant_per("tokens", 8, 8)
+    next_number: Ints = constant_per("kinds", 8, 8)
+    table_order: Ints = constant_per("tables", 8, 8)
+    table_level: Ints = constant_per("tables", 8, 8)
+    spare: Ints = constant_per("spare", 8, 8)
+    content_tokens: int = constant()
     # constants: whether something was entered that a linked image leaves out (see explore/link.py)
     trapped: Ints = constant_per("one", 8, 8)
     # constants: which decision sites were passed, and working space of the invariants
@@ -229,6 +241,7 @@ class State:
 
 
 TASK_DEPTH = 4
+TOKENS = 64
 LRU_BATCH_MAX = 31
 
 
@@ -287,6 +300,9 @@ class Geometry:
             "tasks": self.tasks,
             "acts": self.tasks * TASK_DEPTH,
             "sites": 256,
+            "kinds": 5,
+            "tokens": TOKENS,
+            "spare": max(2 * pages, self.tables << self.bits, self.swap + 1, self.lru_batch_size),
         }
 
 
