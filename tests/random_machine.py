@@ -255,6 +255,8 @@ class RandomMachine:
         start, end = self.range(mm)
         if function == task.FN_ACCESS:
             flags, arg = random.choice((0, k.FAULT_FLAG_WRITE)), random.randrange(1, 100)
+        elif function == task.FN_ACCESS_REMOTE:
+            arg = random.randrange(1, 100)
         elif function == task.FN_FORK:
             free = [p for p in range(TINY.mms) if not m.mm_alive[p] and p not in self.forks()]
             if not free:
@@ -288,6 +290,7 @@ class RandomMachine:
 
 OPERATIONS = (
     *(task.FN_ACCESS,) * 6,
+    *(task.FN_ACCESS_REMOTE,) * 2,
     *(task.FN_FORK,) * 2,
     task.FN_EXIT,
     task.FN_MUNMAP,

@@ -238,9 +238,11 @@ def pincount_large(chosen: Row) -> Any:
 
 
 def foll_force(chosen: Row) -> Any:
-    """Whether a forced write to an untouched read-only mapping needs a second fault, on the first one's page."""
-    played = Play(chosen, "map P x anon read\npin P x as p write force\n")
-    return played.errnos[-1], "wp_reuse_exclusive" in played.sites[-1], played.writable()
+    """Whether a forced write to an untouched read-only mapping needs a second fault, on the first one's page, and what
+    it goes by after that."""
+    played = Play(chosen, "map P x anon read\npoke P x 0x11\n")
+    sites = {"wp_reuse_exclusive", "foll_write_dropped", "foll_force_follows"} & set(played.sites[-1])
+    return played.errnos[-1], sorted(sites), played.writable()
 
 
 def hugetlb_force_write(chosen: Row) -> Any:
@@ -376,6 +378,12 @@ def madv_populate(chosen: Row) -> Any:
     return Play(chosen, "map P x anon\nmadvise P x populate_write\n").errnos[-1]
 
 
+def touch_pmd(chosen: Row) -> Any:
+    """Whether a pin for reading leaves the entry of a huge page that nobody has written dirty."""
+    played = Play(chosen, "map P x hugezero\nread P x\npin P x as p\n")
+    return played.entry() & k.PTE_DIRTY != 0
+
+
 EXPECTED: dict[Probe, dict[str, Any]] = {
     gup_unshares: {
         "none": ("violated", "violated"),
@@ -408,7 +416,11 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     write_protect_seq: {"no": ("pinned", 1, k.DONE), "yes": ("waits", 0, k.DONE)},
     zero_page_pin_exempt: {"no": 1 + GUP_PIN_COUNTING_BIAS, "yes": 1},
     pincount_large: {"more_than_two_pages": (1 + 2 * GUP_PIN_COUNTING_BIAS, 0), "large": (3, 2)},
-    foll_force: {"foll_cow": (0, True, False), "exclusive": (0, False, False)},
+    foll_force: {
+        "drops_write": (0, ["foll_write_dropped", "wp_reuse_exclusive"], False),
+        "foll_cow": (0, ["foll_force_follows", "wp_reuse_exclusive"], False),
+        "exclusive": (0, ["foll_force_follows"], False),
+    },
     hugetlb_force_write: {"unchecked": (0, True), "refused": (k.EFAULT, False), "supported": (0, False)},
     swapin_exclusive: {
         "counts_on_write": (False, True),
@@ -449,6 +461,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     hugetlb_restores_reserve: {"no": 0, "yes": 1},
     madv_dontneed_hugetlb: {"no": k.EINVAL, "yes": 0},
     madv_populate: {"no": k.EINVAL, "yes": 0},
+    touch_pmd: {"any": True, "writes": False},
 }
 """Probe -> what it gives on the row of 6.2 with each value of the rule that it is named after."""
 

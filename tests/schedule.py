@@ -39,6 +39,9 @@ FLAT = replace(
 HUGE = replace(FLAT, levels=2, tables=5, pages=12, vmas_per_mm=2, runs_per_pin=2)
 """Four pages of address space; a THP has two."""
 
+LONGEST = 200
+"""Steps that an operation may take."""
+
 RW = k.VM_READ | k.VM_WRITE
 
 
@@ -93,10 +96,12 @@ class Schedule:
 
     def finish(self, task: int) -> int:
         """Step the task to its end, or until it waits (BLOCKED); its result."""
-        while self.m.task_depth[task]:
+        for _ in range(LONGEST):
+            if not self.m.task_depth[task]:
+                return self.m.task_result[task]
             if self.step(task) == k.BLOCKED:
                 return k.BLOCKED
-        return self.m.task_result[task]
+        raise AssertionError("the operation does not end")
 
     def write(self, task: int, mm: int, addr: int, byte: int) -> int:
         """A whole store."""

@@ -71,7 +71,7 @@ WANT_FAST = 0x1000000
 """Not a FOLL flag: the request came through a *_fast entry point."""
 
 # --- errno ---
-EPERM, ENOENT, EAGAIN, ENOMEM, EFAULT, EBUSY, EEXIST, EINVAL, ENOSPC = 1, 2, 11, 12, 14, 16, 17, 22, 28
+EPERM, ENOENT, EIO, EAGAIN, ENOMEM, EFAULT, EBUSY, EEXIST, EINVAL, ENOSPC = 1, 2, 5, 11, 12, 14, 16, 17, 22, 28
 EMLINK, EOPNOTSUPP = 31, 95
 
 # --- folios ---

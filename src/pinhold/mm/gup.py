@@ -40,6 +40,7 @@ from pinhold.mm.flags import (
     FOLL_WRITE,
     NO_PAGE,
     NO_VMA,
+    PTE_ACCESSED,
     PTE_DIRTY,
     PTE_PRESENT,
     PTE_PSE,
@@ -55,17 +56,19 @@ from pinhold.mm.flags import (
 from pinhold.mm.folio import folio_test_anon, is_huge_zero_page, page_folio
 from pinhold.mm.hugetlb import hugetlb_file_index, hugetlb_level
 from pinhold.mm.kernel import kernel
-from pinhold.mm.pgtable import level_pages, pt_walk, pte_pfn, pte_present
+from pinhold.mm.pgtable import level_pages, pt_walk, pte_mkdirty, pte_pfn, pte_present
 from pinhold.mm.pin import pin_record, try_grab_folio
 from pinhold.mm.rmap import page_anon_exclusive
 from pinhold.mm.sites import (
     FOLL_FORCE_FOLLOWS,
+    FOLL_WRITE_DROPPED,
     GUP_ARGS_INVALID,
     GUP_DIRTY_TRACKED_REFUSED,
     GUP_VMA_REFUSED,
     MUST_UNSHARE_ANON,
     MUST_UNSHARE_COW_MAPPING,
     MUST_UNSHARE_NO_VMA,
+    TOUCH_PMD_READ,
     UNSHARE_NOT_LONGTERM,
     UNSHARE_NOT_NEEDED_EXCLUSIVE,
     UNSHARE_NOT_NEEDED_SHARED_MAPPING,
@@ -73,7 +76,7 @@ from pinhold.mm.sites import (
     decided,
 )
 from pinhold.mm.state import State
-from pinhold.mm.task import FN_FAULT, call, current, finish, goto, mmap_read_lock, mmap_read_unlock
+from pinhold.mm.task import FN_FAULT, FN_GUP_SLOW, call, current, finish, goto, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.vma import (
     find_vma,
     is_cow_mapping,
@@ -84,6 +87,9 @@ from pinhold.mm.vma import (
 )
 
 UNSHARE_NONE, UNSHARE_ANON, UNSHARE_COW_LONGTERM = 0, 1, 2
+
+FORCE_DROPS_WRITE, FORCE_BY_FOLL_COW, FORCE_BY_EXCLUSIVE = 0, 1, 2
+"""Values of the rule foll_force."""
 
 GET_USER_PAGES, GET_USER_PAGES_FAST, PIN_USER_PAGES, PIN_USER_PAGES_FAST = 0, 1, 2, 3
 """The entry points that callers name; *_remote and *_unlocked check alike."""
@@ -215,13 +221,14 @@ def can_follow_write(m: State, vma: int, flags: int, entry: int, page: int) -> b
 
     FOLL_FORCE may write through an entry that is not writable, in a private mapping without VM_WRITE, once COW is
     broken: known from the exclusive mark since 5535be309971 (6.0), before from a dirty entry after a write fault
-    (FOLL_COW). Linux: can_follow_write_pte(), can_follow_write_pmd().
+    (FOLL_COW, 19be0eaffa3a, 4.9). Before that it looks for its page as a read does (follow_flags()).
+    Linux: can_follow_write_pte(), can_follow_write_pmd().
     """
     if entry & PTE_RW:
         return True
-    if not flags & FOLL_FORCE:
+    if not flags & FOLL_FORCE or m.rule_foll_force == FORCE_DROPS_WRITE:
         return False
-    if m.rule_foll_force == 0:
+    if m.rule_foll_force == FORCE_BY_FOLL_COW:
         follows = flags & FOLL_COW != 0 and entry & PTE_DIRTY != 0
     else:
         vm_flags = m.vma_flags[vma]
@@ -288,7 +295,8 @@ def entry_level(m: State, vma: int, addr: int) -> int:
 @kernel
 def gup_slow(m: State, task: int) -> int:
     """One step of __get_user_pages().  act_addr … act_end: what is left; act_flags; act_arg: the pin that takes the
-    pages (NO_PAGE: none, populate only).  Result: 0, or a negative errno when not even one page could be had."""
+    pages; NO_PAGE: none, and with FOLL_GET the caller, who asks for one page, finds it in its act_page.  Result: 0, or
+    a negative errno when not even one page could be had."""
     act = current(m, task)
     mm = m.act_mm[act]
     pc = m.act_pc[act]
@@ -307,7 +315,7 @@ def gup_slow(m: State, task: int) -> int:
         vma = find_vma(m, mm, m.act_addr[act])
         err = check_vma(m, vma, m.act_flags[act])
         if err == 0:
-            slot = follow_entry(m, vma, m.act_addr[act], m.act_flags[act])
+            slot = follow_entry(m, vma, m.act_addr[act], follow_flags(m, m.act_flags[act]))
             if slot in (-ENOENT, -EMLINK) and not m.act_flags[act] & FOLL_NOFAULT:
                 return faultin_page(m, task, act, slot == -EMLINK)
             if slot < 0:
@@ -325,6 +333,25 @@ def gup_slow(m: State, task: int) -> int:
 
 
 @kernel
+def gup_locked(m: State, task: int, mm: int, addr: int, flags: int) -> int:
+    """Push a GUP of one page for a caller that has mmap_lock already: one more hold, which it need not wait for."""
+    m.mm_readers[mm] += 1
+    call(m, task, FN_GUP_SLOW, mm, addr, addr + 1, flags, NO_PAGE)
+    return goto(m, current(m, task), GUP_PAGE)
+
+
+@kernel
+def follow_flags(m: State, flags: int) -> int:
+    """What the page at hand is looked for with: up to 4.8 a forced write goes on as a read once COW was broken.
+
+    Linux: the end of faultin_page(), before 19be0eaffa3a.
+    """
+    if m.rule_foll_force == FORCE_DROPS_WRITE and flags & FOLL_COW:
+        return flags & ~(FOLL_WRITE | FOLL_COW)
+    return flags
+
+
+@kernel
 def check_vma(m: State, vma: int, flags: int) -> int:
     """check_vma_flags(), and what a hole gives; MADV_POPULATE_* has its own errnos for both."""
     if flags & FOLL_MADV_POPULATE:
@@ -338,7 +365,7 @@ def check_vma(m: State, vma: int, flags: int) -> int:
 def faultin_page(m: State, task: int, act: int, unshare: int) -> int:
     """Fault in, or unshare, the page at act_addr.  Linux: faultin_page()."""
     fault_flags = 0
-    if m.act_flags[act] & FOLL_WRITE:
+    if follow_flags(m, m.act_flags[act]) & FOLL_WRITE:
         fault_flags |= FAULT_FLAG_WRITE
     if unshare:
         fault_flags |= FAULT_FLAG_UNSHARE
@@ -348,30 +375,53 @@ def faultin_page(m: State, task: int, act: int, unshare: int) -> int:
 
 @kernel
 def faultin_result(m: State, act: int, result: int) -> int:
-    """0: follow again.  A write fault resolved in a mapping without VM_WRITE sets FOLL_COW where the kernel has
-    that."""
+    """0: follow again.  A write fault resolved in a mapping without VM_WRITE is remembered as FOLL_COW, up to 4.8 by
+    dropping FOLL_WRITE (follow_flags())."""
     if result < 0:
         return result
-    if result == FAULT_WROTE and m.rule_foll_force == 0:
+    if result == FAULT_WROTE and m.rule_foll_force < FORCE_BY_EXCLUSIVE:
         vma = find_vma(m, m.act_mm[act], m.act_addr[act])
         if vma != NO_VMA and not m.vma_flags[vma] & VM_WRITE:
             m.act_flags[act] |= FOLL_COW
+            if m.rule_foll_force == FORCE_DROPS_WRITE:
+                decided(m, FOLL_WRITE_DROPPED)
     return 0
 
 
 @kernel
 def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
-    """Take what the entry maps, up to its or the range's end, for the pin; False: the pin has no room."""
+    """Take what the entry maps, up to its or the range's end, for the pin or the caller; False: the pin has no
+    room."""
     addr = m.act_addr[act]
-    pages = level_pages(m, entry_level(m, vma, addr))
+    level = entry_level(m, vma, addr)
+    pages = level_pages(m, level)
     offset = addr & (pages - 1)
     count = min(pages - offset, m.act_end[act] - addr)
     page = pte_pfn(m.pte[slot]) + offset
     m.act_addr[act] = addr + count
+    if level == 1 and not vma_is_hugetlb(m, vma):
+        touch_pmd(m, slot, follow_flags(m, m.act_flags[act]))
     m.act_flags[act] &= ~FOLL_COW
     if m.act_arg[act] == NO_PAGE:
+        if m.act_flags[act] & FOLL_GET:
+            m.act_page[act - 1] = page
+            return try_grab_folio(m, page, 1, FOLL_GET)
         return True
     if not pin_record(m, m.act_arg[act], page, count):
         m.act_addr[act] = addr
         return False
     return try_grab_folio(m, page, count, m.act_flags[act])
+
+
+@kernel
+def touch_pmd(m: State, slot: int, flags: int) -> None:
+    """Mark the huge entry that was followed as accessed and dirty: for a write, up to 4.14 for a read as well.
+
+    Linux: touch_pmd() (mm/huge_memory.c), up to 4.8 in follow_trans_huge_pmd(); a8f97366452e (4.15).  FOLL_TOUCH comes
+    with every GUP of the slow path.
+    """
+    if not flags & FOLL_WRITE:
+        if m.rule_touch_pmd:
+            return
+        decided(m, TOUCH_PMD_READ)
+    m.pte[slot] = pte_mkdirty(m, m.pte[slot]) | PTE_ACCESSED

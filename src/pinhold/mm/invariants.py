@@ -28,6 +28,7 @@ from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS, folio_has_pincount
 from pinhold.mm.state import TASK_DEPTH, State
 from pinhold.mm.task import (
     FN_ACCESS,
+    FN_ACCESS_REMOTE,
     FN_FAULT,
     FN_FORK,
     FN_GUP_FAST,
@@ -189,6 +190,8 @@ def count_in_flight(m: State) -> None:
             page = m.act_page[act]
             if function == FN_GUP_FAST and m.act_pc[act] == FAST_CHECK:
                 count_grab(m, page, m.act_new[act], m.act_flags[act])
+            if function == FN_ACCESS_REMOTE and page != NO_PAGE:
+                m.scratch_refs[page_folio(m, page)] += 1
             if function in (FN_FAULT, FN_PAGEOUT, FN_FORK) and page not in (NO_PAGE, ZERO_PFN):
                 m.scratch_refs[page_folio(m, page)] += 1
             if function in (FN_FAULT, FN_FORK) and m.act_new[act] != NO_PAGE:
@@ -307,7 +310,7 @@ def holders(m: State, mm: int, writing: int) -> int:
                 if writing:
                     count += function == FN_FORK
                 else:
-                    count += function in (FN_ACCESS, FN_GUP_SLOW, FN_PAGEOUT)
+                    count += function in (FN_ACCESS, FN_GUP_SLOW, FN_PAGEOUT, FN_ACCESS_REMOTE)
     return count
 
 

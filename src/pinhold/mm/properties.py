@@ -6,17 +6,19 @@ from pinhold.mm.flags import (
     FOLL_LONGTERM,
     FOLL_WRITE,
     NO_MM,
+    NO_PAGE,
     NO_VMA,
     PIN_LIVE,
     PTE_RW,
     VM_SHARED,
     ZERO_PFN,
 )
-from pinhold.mm.folio import folio_test_anon, is_zero_page, page_folio
+from pinhold.mm.folio import folio_test_anon, is_huge_zero_page, is_zero_page, page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pt_leaf, pt_leaf_level, pte_pfn, pte_present
 from pinhold.mm.rmap import page_mapped_count
 from pinhold.mm.state import State
+from pinhold.mm.task import FN_ACCESS_REMOTE
 from pinhold.mm.vma import find_vma
 
 (
@@ -39,7 +41,7 @@ PROPERTIES = {
 @kernel
 def check_properties(m: State) -> int:
     """The violated properties, as a set of bits."""
-    return check_zero_pages(m) | check_exclusive(m) | check_entries(m) | check_pins(m)
+    return check_zero_pages(m) | check_exclusive(m) | check_entries(m) | check_pins(m) | check_forced_writes(m)
 
 
 def violated_properties(m: State) -> list[int]:
@@ -92,6 +94,25 @@ def check_entries(m: State) -> int:
 
 
 @kernel
+def check_forced_writes(m: State) -> int:
+    """What a forced write through a private mapping is about to write to."""
+    for act in range(len(m.act_function)):
+        if m.act_function[act] == FN_ACCESS_REMOTE and m.act_page[act] != NO_PAGE:
+            vma = find_vma(m, m.act_mm[act], m.act_addr[act])
+            if vma != NO_VMA and not m.vma_flags[vma] & VM_SHARED:
+                return written_by_private(m, m.act_page[act])
+    return 0
+
+
+@kernel
+def written_by_private(m: State, page: int) -> int:
+    """What it means that a page is to be written on behalf of a private mapping."""
+    if is_zero_page(page) or is_huge_zero_page(m, page):
+        return ZERO_PAGE_STAYS_ZERO
+    return 0 if folio_test_anon(m, page_folio(m, page)) else CACHE_UNTOUCHED_BY_PRIVATE
+
+
+@kernel
 def check_pins(m: State) -> int:
     violated = 0
     for pin in range(len(m.pin_state)):
@@ -127,9 +148,8 @@ def check_pinned_pages(m: State, pin: int, addr: int, page: int) -> int:
     if m.pin_flags[pin] & FOLL_LONGTERM and mapped_page(m, mm, addr) != page:
         violated |= LONGTERM_PIN_RELIABLE
     vma = find_vma(m, mm, addr)
-    private = vma != NO_VMA and not m.vma_flags[vma] & VM_SHARED
-    if m.pin_flags[pin] & FOLL_WRITE and private and not anon:
-        violated |= CACHE_UNTOUCHED_BY_PRIVATE
+    if m.pin_flags[pin] & FOLL_WRITE and vma != NO_VMA and not m.vma_flags[vma] & VM_SHARED:
+        violated |= written_by_private(m, page)
     return violated
 
 

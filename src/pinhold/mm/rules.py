@@ -192,11 +192,12 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "foll_force",
-        "How a forced write knows that COW was broken: a dirty entry after a write fault (FOLL_COW), or the"
+        "How a forced write knows that COW was broken: it does not, and goes on as a read after the write fault that"
+        " broke it (Dirty COW, CVE-2016-5195); a dirty entry after such a fault (FOLL_COW, 19be0eaffa3a); or the"
         " exclusive mark.",
         "can_follow_write_pte",
-        ("foll_cow", "exclusive"),
-        (("", "foll_cow"), ("6.0", "exclusive")),
+        ("drops_write", "foll_cow", "exclusive"),
+        (("", "drops_write"), ("4.9", "foll_cow"), ("6.0", "exclusive")),
         "5535be309971",
     ),
     Rule(
@@ -371,6 +372,15 @@ RULES: tuple[Rule, ...] = (
         ("no", "yes"),
         (("", "no"), ("5.14", "yes")),
         "4ca9b3859dac",
+    ),
+    Rule(
+        "touch_pmd",
+        "Whether GUP marks the huge entry that it follows dirty for any request (Huge Dirty COW, CVE-2017-1000405), or"
+        " for writes alone.",
+        "touch_pmd",
+        ("any", "writes"),
+        (("", "any"), ("4.15", "writes")),
+        "a8f97366452e",
     ),
 )
 

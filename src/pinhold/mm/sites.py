@@ -86,7 +86,9 @@ class Site:
     DIRECT_IO_GETS,
     DIRECT_IO_PINS,
     IO_URING_FILE_REFUSED,
-) = range(57)
+    FOLL_WRITE_DROPPED,
+    TOUCH_PMD_READ,
+) = range(59)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -336,6 +338,13 @@ SITES: tuple[Site, ...] = (
     ),
     Site("direct_io_pins", "bio_iov_iter_get_pages", "direct_io", "direct I/O pins the pages"),
     Site("io_uring_file_refused", "io_pin_pages", "io_uring_files", "io_uring takes no pages of this kind of file"),
+    Site(
+        "foll_write_dropped",
+        "faultin_page",
+        "foll_force",
+        "a fault has broken COW: from here on the forced write looks for its page as a read does",
+    ),
+    Site("touch_pmd_read", "touch_pmd", "touch_pmd", "following the huge entry marks it dirty, though nobody writes"),
 )
 
 

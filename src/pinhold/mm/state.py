@@ -238,6 +238,7 @@ class State:
     rule_fork_skips_pud: int = constant()
     rule_mremap_several_vmas: int = constant()
     rule_hugetlb_restores_reserve: int = constant()
+    rule_touch_pmd: int = constant()
 
 
 TASK_DEPTH = 4

@@ -13,9 +13,11 @@ from pinhold.mm.memory import handle_mm_fault
 from pinhold.mm.mprotect import mprotect
 from pinhold.mm.mremap import mremap
 from pinhold.mm.pinning import pin_user_pages, unpin_user_pages
+from pinhold.mm.remote import access_remote_vm
 from pinhold.mm.state import Machine, State
 from pinhold.mm.task import (
     FN_ACCESS,
+    FN_ACCESS_REMOTE,
     FN_CLEAR_REFS,
     FN_EXIT,
     FN_FAULT,
@@ -80,6 +82,8 @@ def step(m: State, task: int) -> int:
         return clear_refs_write(m, task)
     if function == FN_UNPIN:
         return unpin_user_pages(m, task)
+    if function == FN_ACCESS_REMOTE:
+        return access_remote_vm(m, task)
     if function == FN_EXIT:
         return exit_mmap(m, task)
     return DONE

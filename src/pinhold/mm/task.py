@@ -27,7 +27,8 @@ from pinhold.mm.state import TASK_DEPTH, State
     FN_PAGEOUT,
     FN_MREMAP,
     FN_CLEAR_REFS,
-) = range(15)
+    FN_ACCESS_REMOTE,
+) = range(16)
 
 FUNCTION_NAMES = (
     "nothing",
@@ -45,6 +46,7 @@ FUNCTION_NAMES = (
     "shrink_folio_list",
     "move_vma",
     "clear_refs_write",
+    "access_remote_vm",
 )
 """What a user reads for each function, e.g. in `livelock(handle_mm_fault)`."""
 

@@ -1,7 +1,6 @@
 """The kernel's own users of pages: with which flags each calls GUP, release by release.
 
-io_uring's fixed buffers hold their pages; process_vm_readv(), direct I/O and debuggers let them go before the call
-returns.
+io_uring's fixed buffers hold their pages; process_vm_readv() and direct I/O let them go before the call returns.
 """
 
 from __future__ import annotations
@@ -9,7 +8,6 @@ from __future__ import annotations
 from pinhold.mm.flags import (
     FILE_PAGECACHE,
     FILE_SHMEM,
-    FOLL_FORCE,
     FOLL_GET,
     FOLL_LONGTERM,
     FOLL_PIN,
@@ -73,9 +71,3 @@ def direct_io_flags(m: State, write: int) -> int:
     """
     decided(m, DIRECT_IO_PINS if m.rule_direct_io else DIRECT_IO_GETS)
     return (FOLL_PIN if m.rule_direct_io else FOLL_GET) | WANT_FAST | (FOLL_WRITE if write else 0)
-
-
-@kernel
-def access_remote_vm_flags() -> int:
-    """A debugger's write, one page at a time.  Linux: __access_remote_vm() (mm/memory.c)."""
-    return FOLL_GET | FOLL_WRITE | FOLL_FORCE

@@ -29,6 +29,7 @@ from pinhold.mm.state import X86_64, Geometry, Machine, create
 from pinhold.mm.step import OutOfFuel, run
 from pinhold.mm.task import (
     FN_ACCESS,
+    FN_ACCESS_REMOTE,
     FN_CLEAR_REFS,
     FN_EXIT,
     FN_FORK,
@@ -40,14 +41,12 @@ from pinhold.mm.task import (
 )
 from pinhold.mm.users import (
     PROCESS_VM_PAGES,
-    access_remote_vm_flags,
     direct_io_flags,
     io_uring_flags,
     io_uring_refuses,
     process_vm_flags,
 )
 from pinhold.scenario import step as s
-from pinhold.scenario.errnos import ERRNO
 from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
 from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, region_sizes, watched
 from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome, TargetInfo
@@ -379,7 +378,7 @@ class ModelSession:
         return self.fill(span, direct_io_flags(self.m, True), span[2] - span[1], a.byte)
 
     def do_Poke(self, a: s.Poke) -> int:
-        return -ERRNO["EIO"] if self.fill(self.span(a.proc, a.range), access_remote_vm_flags(), 1, a.byte) else 0
+        return self.operate(FN_ACCESS_REMOTE, self.span(a.proc, a.range), 0, a.byte)
 
     def fill(self, span: tuple[int, int, int], flags: int, chunk: int, byte: int) -> int:
         """Fill memory through a pin that does not last."""
