@@ -15,7 +15,7 @@ from pinhold.mm.folio import folio_page, page_folio, page_index
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import pt_is_table, pte_pfn, pte_present
 from pinhold.mm.state import TASK_DEPTH, State
-from pinhold.mm.task import FN_ACCESS, FN_GUP_FAST
+from pinhold.mm.task import FN_ACCESS, FN_ACCESS_REMOTE, FN_GUP_FAST
 
 UNNAMED = -1
 
@@ -260,7 +260,7 @@ def number_tokens(m: State) -> None:
         count = number_token(m, m.swap_content[i], count)
     for task in range(len(m.task_depth)):
         for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
-            if m.act_function[act] == FN_ACCESS:
+            if m.act_function[act] in (FN_ACCESS, FN_ACCESS_REMOTE):
                 count = number_token(m, m.act_arg[act], count)
 
 

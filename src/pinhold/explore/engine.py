@@ -81,8 +81,26 @@ def rehash(old, size, table, mask):  # type: ignore[no-untyped-def]
 
 
 def expand(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0915
-    batch, record, words, source, first, last, target, new, table, mask, parents, vias, actions, menu, tasks,
-    symmetric, properties, invariants, stats, uses,
+    batch,
+    record,
+    words,
+    source,
+    first,
+    last,
+    target,
+    new,
+    table,
+    mask,
+    parents,
+    vias,
+    actions,
+    menu,
+    tasks,
+    symmetric,
+    properties,
+    invariants,
+    stats,
+    uses,
 ):
     """Expand the states first … last - 1 of `source`; those not seen before go to `target` from place `new` on.
 
@@ -113,8 +131,17 @@ def expand(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0915
                         copy_words(state, m, words)
                     set_chance(m, chance)
                     a = actions + 8 * 7 * action
-                    if not move(m, task, load8(a), load8(a + 8), load8(a + 16), load8(a + 24), load8(a + 32),
-                                load8(a + 40), load8(a + 48)):
+                    if not move(
+                        m,
+                        task,
+                        load8(a),
+                        load8(a + 8),
+                        load8(a + 16),
+                        load8(a + 24),
+                        load8(a + 32),
+                        load8(a + 40),
+                        load8(a + 48),
+                    ):
                         break
                     chances = get_chances(m)
                     if begins:
@@ -129,8 +156,21 @@ def expand(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0915
                     moved += 1
                     chance += 1
                     if filled == BATCH:
-                        new = flush(batch, record, words, filled, target, new, table, mask, parents, vias, properties,
-                                    invariants, stats)
+                        new = flush(
+                            batch,
+                            record,
+                            words,
+                            filled,
+                            target,
+                            new,
+                            table,
+                            mask,
+                            parents,
+                            vias,
+                            properties,
+                            invariants,
+                            stats,
+                        )
                         filled = 0
                 action += 1
                 if filled < BATCH and action < end:

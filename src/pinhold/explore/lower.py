@@ -30,9 +30,7 @@ class _Lower(ast.NodeTransformer):
         if index is None:
             return ast.BinOp(ast.Name("m", ast.Load()), ast.Add(), ast.Constant(slot.offset))
         if isinstance(index, ast.Constant):
-            return ast.BinOp(
-                ast.Name("m", ast.Load()), ast.Add(), ast.Constant(slot.offset + slot.width * index.value)
-            )
+            return ast.BinOp(ast.Name("m", ast.Load()), ast.Add(), ast.Constant(slot.offset + slot.width * index.value))
         scaled = index if slot.width == 1 else ast.BinOp(index, ast.Mult(), ast.Constant(slot.width))
         base = ast.BinOp(ast.Name("m", ast.Load()), ast.Add(), ast.Constant(slot.offset))
         return ast.BinOp(base, ast.Add(), scaled)
@@ -43,9 +41,7 @@ class _Lower(ast.NodeTransformer):
 
     def store(self, name: str, index: ast.expr, value: ast.expr) -> ast.stmt:
         width = self.slots[name].width
-        return ast.Expr(
-            ast.Call(ast.Name(f"store{width}", ast.Load()), [self.address(name, index), value], [])
-        )
+        return ast.Expr(ast.Call(ast.Name(f"store{width}", ast.Load()), [self.address(name, index), value], []))
 
     def field(self, node: ast.expr) -> str | None:
         """The field that `m.field` names."""

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from pinhold.mm.access import store
-from pinhold.mm.flags import BLOCKED, PIN_FREE, PIN_LIVE
+from pinhold.mm.flags import BLOCKED, FAULT_FLAG_WRITE, PIN_FREE, PIN_LIVE
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TASK_DEPTH, State
 from pinhold.mm.step import step
-from pinhold.mm.task import FN_FORK, FN_UNPIN, call
+from pinhold.mm.task import FN_ACCESS, FN_ACCESS_REMOTE, FN_FORK, FN_UNPIN, call
 
 ACT_CALL, ACT_PIN, ACT_DEVICE_WRITE = 0, 1, 2
 """Kinds of operations: a call, the taking of a pin, a device's write through a pin (one step, no task's work)."""
@@ -17,10 +17,13 @@ ACT_CALL, ACT_PIN, ACT_DEVICE_WRITE = 0, 1, 2
 @kernel
 def begin(m: State, task: int, kind: int, function: int, mm: int, addr: int, end: int, flags: int, arg: int) -> bool:
     """Start an operation, if it makes sense now: its process lives, its pin is free (or, to be used, live)."""
-    if kind == ACT_DEVICE_WRITE:
+    if kind == ACT_DEVICE_WRITE or function == FN_UNPIN:
         if m.pin_state[arg] != PIN_LIVE:
             return False
-        device_write(m, arg, flags)
+        if kind == ACT_DEVICE_WRITE:
+            device_write(m, arg, stored(m, flags))
+        else:
+            call(m, task, function, mm, addr, end, flags, arg)
         return True
     if not m.mm_alive[mm] or being_forked(m, mm):
         return False
@@ -29,12 +32,39 @@ def begin(m: State, task: int, kind: int, function: int, mm: int, addr: int, end
             return False
         pin_start(m, task, arg, mm, addr, end, flags, function)
         return True
-    if function == FN_UNPIN and m.pin_state[arg] != PIN_LIVE:
-        return False
     if function == FN_FORK and m.mm_alive[arg]:
         return False
-    call(m, task, function, mm, addr, end, flags, arg)
+    if function in (FN_ACCESS, FN_ACCESS_REMOTE) and flags & FAULT_FLAG_WRITE:
+        call(m, task, function, mm, addr, end, flags, stored(m, arg))
+    else:
+        call(m, task, function, mm, addr, end, flags, arg)
     return True
+
+
+@kernel
+def stored(m: State, byte: int) -> int:
+    """What a store stores: the byte, or, where content is tokens, one that nothing holds yet."""
+    if not m.content_tokens:
+        return byte
+    token = 1
+    while token_in_use(m, token):
+        token += 1
+    return token
+
+
+@kernel
+def token_in_use(m: State, token: int) -> bool:
+    for page in range(len(m.page_content)):
+        if m.page_content[page] == token:
+            return True
+    for slot in range(len(m.swap_content)):
+        if m.swap_content[slot] == token:
+            return True
+    for task in range(len(m.task_depth)):
+        for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
+            if m.act_function[act] in (FN_ACCESS, FN_ACCESS_REMOTE) and m.act_arg[act] == token:
+                return True
+    return False
 
 
 @kernel

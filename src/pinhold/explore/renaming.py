@@ -15,7 +15,7 @@ from pinhold.mm.folio import folio_page, page_index
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import mk_pte, pt_is_table, pte_pfn, pte_present
 from pinhold.mm.state import State, fields
-from pinhold.mm.task import FN_ACCESS, FN_GUP_FAST  # noqa: F401
+from pinhold.mm.task import FN_ACCESS, FN_ACCESS_REMOTE, FN_GUP_FAST  # noqa: F401
 
 ORDER = {"pages": "new_page", "swap": "new_swap", "tables": "new_table"}
 """Dimensions whose elements are renumbered: the array of new numbers."""
@@ -85,7 +85,10 @@ def renaming_lines() -> Iterator[str]:
             yield from (f"    for i in range(len(m.{name})):", f"        m.spare[m.{ORDER[f.dim]}[i]] = {new}")
             yield from (f"    for i in range(len(m.{name})):", f"        m.{name}[i] = m.spare[i]")
         elif f.dim == "mm_ids":
-            yield from (f"    for i in range(len(m.{name})):", f"        m.spare[2 * m.new_page[i // 2] + i % 2] = {new}")
+            yield from (
+                f"    for i in range(len(m.{name})):",
+                f"        m.spare[2 * m.new_page[i // 2] + i % 2] = {new}",
+            )
             yield from (f"    for i in range(len(m.{name})):", f"        m.{name}[i] = m.spare[i]")
         elif f.dim == "acts" and f.names:
             yield from (f"    for i in range(len(m.{name})):", "        if m.act_function[i]:")
@@ -106,7 +109,7 @@ def token_lines() -> Iterator[str]:
         if f.names == "token":
             yield from (f"    for i in range(len(m.{name})):", f"        m.{name}[i] = m.new_token[m.{name}[i]]")
     yield "    for act in range(len(m.act_arg)):"
-    yield "        if m.act_function[act] == FN_ACCESS:"
+    yield "        if m.act_function[act] in (FN_ACCESS, FN_ACCESS_REMOTE):"
     yield "            m.act_arg[act] = m.new_token[m.act_arg[act]]"
 
 

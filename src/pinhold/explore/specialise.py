@@ -156,7 +156,10 @@ def value(node: ast.expr) -> Any:
 
 def pure(node: ast.expr) -> bool:
     """Whether an expression calls nothing."""
-    return all(isinstance(n, (*PURE, ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop)) for n in ast.walk(node))
+    return all(
+        isinstance(n, (*PURE, ast.expr_context, ast.operator, ast.unaryop, ast.cmpop, ast.boolop))
+        for n in ast.walk(node)
+    )
 
 
 class _Fold(ast.NodeTransformer):

@@ -1,0 +1,228 @@
+"""Scopes: what an exhaustive search is bounded to, as data.
+
+A scope is a set-up (steps of the scenario language, run to completion), and tasks that run side by side, each with the
+operations that it may begin, again and again, whenever it is idle.  What it does not name does not exist: frames, kinds
+of memory, operations.  Scopes are tables of a TOML file; the ones that come with pinhold are in `scopes/`.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache, cached_property
+from importlib.resources import files
+from pathlib import Path
+from typing import Any, get_args
+
+from pinhold.mm.state import TINY, Geometry
+from pinhold.scenario import step as s
+from pinhold.scenario.grammar import parse_step
+from pinhold.scenario.parse import parse
+from pinhold.scenario.tokens import Mismatch, ScenarioError, tokenize
+from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_sizes
+
+SIZES = ("small", "medium", "large")
+"""Seconds, minutes, hours."""
+
+OFF = {
+    "soft_dirty": 0,
+    "thp": 0,
+    "use_zero_page": 0,
+    "swap": 0,
+    "swap_sync": 1,
+    "swap_clusters": 0,
+    "fork_skips_pud": 0,
+}
+"""A kernel in which nothing is configured that the scope does not ask for."""
+
+ALWAYS = ("SwapIn", "Require", "Drain", "LimitMemlock", "Capability", "Map")
+
+
+class BadScope(ValueError):
+    """A scope that cannot be meant; the message names it and what is wrong."""
+
+
+@dataclass(frozen=True)
+class Scope:
+    """One scope.
+
+    setup: steps of the scenario language.  tasks: name -> the steps that the task may begin.  pages: base frames beside
+    the zero page; thps: frames of a PMD's size; hugetlb: pages of the pool; swap: slots.  levels, bits: of the page
+    tables.  content: bytes are tokens, told apart; else nothing is stored.  lru_batch: length of the batch of fresh
+    pages on their way to the LRU (1: none waits).  config: what the kernel is configured with.  states, transitions,
+    depth: of the whole space under `rules`, known from earlier runs; seconds: that a compiled search took.
+    """
+
+    name: str
+    about: str
+    size: str
+    setup: tuple[str, ...]
+    tasks: Mapping[str, tuple[str, ...]]
+    rules: str = "6.18"
+    pages: int = 3
+    thps: int = 0
+    hugetlb: int = 0
+    swap: int = 0
+    levels: int = 1
+    bits: int = 1
+    vmas: int = 0
+    content: bool = False
+    lru_batch: int = 1
+    config: Mapping[str, int] = field(default_factory=dict)
+    states: int = 0
+    transitions: int = 0
+    depth: int = 0
+    seconds: float = 0.0
+
+    @cached_property
+    def scenario(self) -> s.Scenario:
+        """The set-up, as a scenario."""
+        try:
+            return parse("\n".join([f"scenario {self.name}", *self.setup]), self.pmd_pages, self.pmd_pages**2)
+        except ScenarioError as error:
+            raise BadScope(f"{self.name}: set-up: {error}") from None
+
+    @cached_property
+    def operations(self) -> tuple[tuple[str, tuple[s.Step, ...]], ...]:
+        """For each task its name and the steps that it may begin."""
+        return tuple((task, tuple(self.parsed(task, text) for text in texts)) for task, texts in self.tasks.items())
+
+    def parsed(self, task: str, text: str) -> s.Step:
+        try:
+            step, _ = parse_step(tokenize(text))
+        except Mismatch as error:
+            raise BadScope(f"{self.name}: task {task}: '{text}': {error.message()}") from None
+        if not isinstance(step, get_args(s.Action)):
+            raise BadScope(f"{self.name}: task {task}: '{text}' is no operation")
+        return step
+
+    @property
+    def pmd_pages(self) -> int:
+        return 1 << self.bits
+
+    @cached_property
+    def processes(self) -> tuple[str, ...]:
+        """Their names, in the order of their slots: P, and what a fork names."""
+        steps = [*self.scenario.steps, *(step for _, steps in self.operations for step in steps)]
+        children = (step.child for step in steps if isinstance(step, s.Fork))
+        return tuple(dict.fromkeys(["P", *children]))
+
+    @cached_property
+    def pins(self) -> tuple[str, ...]:
+        steps = [*self.scenario.steps, *(step for _, steps in self.operations for step in steps)]
+        return tuple(dict.fromkeys(step.pin for step in steps if isinstance(step, (s.Pin, s.Vmsplice, s.IoUring))))
+
+    @cached_property
+    def maps(self) -> tuple[s.Map, ...]:
+        return tuple(step for step in self.scenario.steps if isinstance(step, s.Map))
+
+    @cached_property
+    def geometry(self) -> Geometry:
+        sizes = region_sizes(self.scenario, self.pmd_pages, self.pmd_pages**2)
+        nr_files = sum(1 for m in self.maps if m.kind in (*FILE_KINDS, "hugetlb") and m.of is None)
+        tables = 1 + sum(1 << (self.bits * level) for level in range(1, self.levels))
+        return Geometry(
+            full=False,
+            levels=self.levels,
+            bits=self.bits,
+            mms=len(self.processes),
+            tables=len(self.processes) * tables,
+            vmas_per_mm=max(self.vmas, len(self.maps)),
+            pages=self.frames,
+            hugetlb=(self.hugetlb, 0),
+            files=max(nr_files, 1),
+            file_pages=max(sizes.values(), default=1),
+            swap=self.swap,
+            pins=max(len(self.pins), 1),
+            runs_per_pin=max(sizes.values(), default=1),
+            tasks=len(self.tasks),
+            batch=1,
+            fault_around=1,
+            lru_batch_size=self.lru_batch,
+            huge_frames=self.thps,
+        )
+
+    @property
+    def frames(self) -> int:
+        """Base frames, the zero page among them, so many that THPs behind them are aligned."""
+        base = self.pages + 1
+        if self.thps:
+            base = -(-base // self.pmd_pages) * self.pmd_pages
+        return base + self.thps * self.pmd_pages
+
+    @cached_property
+    def configuration(self) -> dict[str, int]:
+        on = {"thp": 1, "use_zero_page": 1} if self.thps else {}
+        return OFF | on | ({"swap": 1} if self.swap else {}) | dict(self.config)
+
+    @property
+    def kinds(self) -> set[str]:
+        """What there is besides anonymous base pages: "thp", "hugetlb", "swap", "file"."""
+        found = {"thp"} if self.thps else set()
+        found |= {"swap"} if self.swap else set()
+        found |= {"hugetlb"} if any(m.kind in HUGETLB_KINDS for m in self.maps) else set()
+        return found | ({"file"} if any(m.kind in FILE_KINDS for m in self.maps) else set())
+
+
+def scope_of(name: str, table: Mapping[str, Any]) -> Scope:
+    """The scope that a TOML table describes.  Raises BadScope."""
+    known = {f.name for f in fields(Scope)} - {"name"}
+    for key in table:
+        if key not in known:
+            raise BadScope(f"{name}: no scope has '{key}'; known: {', '.join(sorted(known))}")
+    for key in ("about", "size", "setup", "tasks"):
+        if key not in table:
+            raise BadScope(f"{name}: '{key}' is missing")
+    if table["size"] not in SIZES:
+        raise BadScope(f"{name}: size is one of {', '.join(SIZES)}, not {table['size']!r}")
+    tasks = {task: tuple(texts) for task, texts in table["tasks"].items()}
+    scope = Scope(**{**table, "name": name, "setup": tuple(table["setup"]), "tasks": tasks})
+    check(scope)
+    return scope
+
+
+def check(scope: Scope) -> None:
+    """Raise BadScope for bounds that the smallest width of a field does not hold."""
+    bounds = {"pages": 60, "thps": 8, "hugetlb": 8, "swap": 20, "levels": 2, "bits": 2, "lru_batch": 15, "vmas": 8}
+    for name, most in bounds.items():
+        if not 0 <= getattr(scope, name) <= most:
+            raise BadScope(f"{scope.name}: {name} is at most {most}")
+    if not 1 <= len(scope.tasks) <= 4 or len(scope.processes) > 4:
+        raise BadScope(f"{scope.name}: a scope has 1 to 4 tasks and 1 to 4 processes")
+    if not scope.maps:
+        raise BadScope(f"{scope.name}: the set-up maps nothing")
+
+
+def read_scopes(text: str, where: str) -> dict[str, Scope]:
+    """The scopes of a TOML text.  Raises BadScope."""
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise BadScope(f"{where}: {error}") from None
+    for name, table in tables.items():
+        if not isinstance(table, dict):
+            raise BadScope(f"{where}: '{name}' is no table")
+    return {name: scope_of(name, table) for name, table in tables.items()}
+
+
+@cache
+def library() -> Mapping[str, Scope]:
+    """The scopes that come with pinhold."""
+    found: dict[str, Scope] = {}
+    for file in sorted(files("pinhold.explore").joinpath("scopes").iterdir(), key=lambda f: f.name):
+        if file.name.endswith(".toml"):
+            found |= read_scopes(file.read_text(encoding="utf-8"), file.name)
+    return found
+
+
+def read_file(path: Path) -> Mapping[str, Scope]:
+    """The scopes of one's own file.  Raises BadScope, OSError."""
+    try:
+        return read_scopes(path.read_text(encoding="utf-8"), str(path))
+    except UnicodeDecodeError:
+        raise BadScope(f"{path}: not a text file") from None
+
+
+def names(steps: Iterable[s.Step]) -> set[str]:
+    return {type(step).__name__ for step in steps}

@@ -1,0 +1,159 @@
+"""Breadth-first search, interpreted: every state as bytes in a dictionary, exact, without numba.
+
+The compiled search (compiled_search.py) goes through states in the same order and comes to the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from pinhold.explore.canonical import canonical
+from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
+from pinhold.explore.moves import move
+from pinhold.explore.world import World
+from pinhold.mm.invariants import check_invariants
+from pinhold.mm.properties import PROPERTIES, check_properties
+from pinhold.mm.state import Machine
+
+ALL_PROPERTIES = sum(PROPERTIES)
+NOTHING = (0,) * 7
+
+PLAIN: Mapping[str, Callable[..., Any]] = {
+    "move": move,
+    "canonical": canonical,
+    "check_properties": check_properties,
+    "check_invariants": check_invariants,
+}
+"""The specification's own functions; a scope's specialised ones do the same faster."""
+
+
+class Stepper:
+    """Successors of a state and what is wrong with it."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        symmetric: bool = True,
+        properties: int = ALL_PROPERTIES,
+        invariants: bool = True,
+        functions: Mapping[str, Callable[..., Any]] = PLAIN,
+    ) -> None:
+        self.world = world
+        self.symmetric = symmetric
+        self.properties = properties
+        self.invariants = invariants
+        self.m = Machine(world.machine.geometry, bytearray(world.machine.data))
+        self.sites: set[int] = set()
+        self.size = world.machine.layout.mutable_size
+        self.move = functions["move"]
+        self.canonical = functions["canonical"]
+        self.check_properties = functions["check_properties"]
+        self.check_invariants = functions["check_invariants"]
+        self.busy = False
+
+    def first(self) -> bytes:
+        self.put(self.world.machine.saved())
+        return self.taken()
+
+    def put(self, state: bytes) -> None:
+        self.m.data[: self.size] = state
+
+    def taken(self) -> bytes:
+        """The state as it stands, in its canonical form."""
+        if self.symmetric:
+            self.canonical(self.m)
+        return bytes(self.m.data[: self.size])
+
+    def successors(self, state: bytes) -> Iterator[tuple[Via, bytes]]:
+        """Every transition out of a state, in order of task, action, chance.  `busy`: somebody is in an operation."""
+        self.put(state)
+        in_operation = [self.m.task_depth[task] != 0 for task in range(len(self.world.menu))]
+        self.busy = any(in_operation)
+        for task, menu in enumerate(self.world.menu):
+            for action in (-1,) if in_operation[task] else menu:
+                numbers = NOTHING if action < 0 else self.world.actions[action].numbers
+                chance, chances = 0, 1
+                while chance < chances:
+                    if not self.step(state, task, numbers, chance):
+                        break
+                    chances = self.m.choices[0]
+                    yield Via(task, action, chance), self.taken()
+                    chance += 1
+
+    def step(self, state: bytes, task: int, numbers: tuple[int, ...], chance: int) -> bool:
+        self.put(state)
+        self.m.choice[0] = chance
+        self.m.choices[0] = 1
+        self.m.trace.sites.clear()
+        if not self.move(self.m, task, *numbers):
+            return False
+        self.sites.update(self.m.trace.sites)
+        return True
+
+    def wrong(self, state: bytes) -> Violation | None:
+        self.put(state)
+        violated = self.check_properties(self.m) & self.properties if self.properties else 0
+        broken = self.check_invariants(self.m) if self.invariants else 0
+        return Violation(violated, broken) if violated or broken else None
+
+
+def search(stepper: Stepper, limits: Limits = Limits(), watch: Watch = unwatched) -> Result:  # noqa: B008
+    """Every state reachable from the first, level by level, up to the first level with a bad one or to a limit."""
+    clock = Clock(limits)
+    first = stepper.first()
+    result = Result(states=1, levels=[1], uses=[0] * len(stepper.world.actions))
+    parents: dict[bytes, tuple[bytes, Via] | None] = {first: None}
+    frontier = [first]
+    bad = first if stepper.wrong(first) else None
+    while frontier and bad is None and not result.limit:
+        new: list[bytes] = []
+        stuck = None
+        for number, state in enumerate(frontier):
+            moved = False
+            for via, successor in stepper.successors(state):
+                moved = True
+                result.transitions += 1
+                if via.action >= 0:
+                    result.uses[via.action] += 1
+                if successor in parents:
+                    continue
+                parents[successor] = state, via
+                new.append(successor)
+            if not moved and stepper.busy and stuck is None:
+                stuck = state
+            if number % 256 == 0:
+                used = len(parents) * (len(first) + 300)
+                watch(Progress(len(parents), result.transitions, result.depth, len(frontier), clock.seconds, used))
+                result.limit = clock.over(used)
+                if result.limit:
+                    break
+        if result.limit:
+            break
+        result.states += len(new)
+        bad = next((state for state in new if stepper.wrong(state)), None)
+        if stuck is not None:
+            result.violation, bad = Violation(stuck=True), stuck
+        if new:
+            result.levels.append(len(new))
+        frontier = new
+        if limits.depth and result.depth >= limits.depth and frontier and bad is None:
+            result.limit = f"the depth of {limits.depth} is reached"
+    if bad is not None:
+        result.violation = result.violation or stepper.wrong(bad)
+        result.path = path_to(bad, parents)
+    result.sites = frozenset(stepper.sites)
+    result.seconds = clock.seconds
+    return result
+
+
+def path_to(state: bytes, parents: Mapping[bytes, tuple[bytes, Via] | None]) -> tuple[Via, ...]:
+    """The transitions that lead from the first state to this one."""
+    path = []
+    step = parents[state]
+    while step is not None:
+        state, via = step
+        path.append(via)
+        step = parents[state]
+    return tuple(reversed(path))

@@ -1,0 +1,165 @@
+"""A scope made ready: the first state, and each task's operations as numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pinhold.explore.moves import ACT_CALL, ACT_DEVICE_WRITE, ACT_PIN
+from pinhold.explore.scope import BadScope, Scope
+from pinhold.mm import flags as k
+from pinhold.mm import madvise, rules
+from pinhold.mm import task as t
+from pinhold.mm.state import Machine, create
+from pinhold.mm.users import io_uring_flags
+from pinhold.scenario import step as s
+from pinhold.scenario.printer import format_step
+from pinhold.targets.base import CannotDo
+from pinhold.targets.model import ADVICE, PROT, USER, ModelSession
+
+
+Numbers = tuple[int, ...]
+"""kind, function, mm, addr, end, flags, arg: what `moves.begin` takes behind the task."""
+
+
+@dataclass(frozen=True)
+class Action:
+    """One operation of one task."""
+
+    task: int
+    step: s.Step
+    numbers: Numbers
+
+    def __str__(self) -> str:
+        return format_step(self.step)
+
+
+@dataclass(frozen=True)
+class World:
+    """What a search needs.  machine: its bytes are the first state and all constants; actions: all tasks', in order;
+    menu: for each task the range of its actions."""
+
+    scope: Scope
+    row: Mapping[str, int]
+    machine: Machine
+    actions: tuple[Action, ...]
+    menu: tuple[range, ...]
+
+
+def world(scope: Scope, row: Mapping[str, int]) -> World:
+    """The scope under the rules of a row.  Raises BadScope where its set-up or an operation fails."""
+    m = create(scope.geometry, row, scope.configuration)
+    m.set_constant("content_tokens", int(scope.content))
+    session = ModelSession(m, scope.scenario)
+    for step in scope.scenario.steps:
+        try:
+            errno = session.do(step).errno  # type: ignore[arg-type]
+        except (CannotDo, ValueError, IndexError) as error:
+            raise BadScope(f"{scope.name}: set-up: {format_step(step)}: {error}") from None
+        if errno:
+            raise BadScope(f"{scope.name}: set-up: {format_step(step)} fails with errno {errno}")
+    m.task_result[0] = 0
+    translator = _Translator(scope, session)
+    actions: list[Action] = []
+    menu = []
+    for number, (_, steps) in enumerate(scope.operations):
+        first = len(actions)
+        actions += (Action(number, step, translator.numbers(step)) for step in steps)
+        menu.append(range(first, len(actions)))
+    return World(scope, row, m, tuple(actions), tuple(menu))
+
+
+def rules_without(row: Mapping[str, int], switches: Mapping[str, str]) -> dict[str, int]:
+    """A row with some rules switched: rule -> value's name.  Raises BadScope for unknown ones."""
+    changed = dict(row)
+    for name, value in switches.items():
+        rule = rules.BY_NAME.get(name)
+        if rule is None:
+            raise BadScope(f"no rule '{name}'; pinhold rules list names them")
+        if value not in rule.values:
+            raise BadScope(f"rule {name} is one of {', '.join(rule.values)}, not '{value}'")
+        changed[name] = rule.values.index(value)
+    return changed
+
+
+class _Translator:
+    """Steps as calls of the specification's functions, with the places that the set-up has made."""
+
+    def __init__(self, scope: Scope, session: ModelSession) -> None:
+        self.scope = scope
+        self.session = session
+        self.m = session.m
+        self.regions = session.regions["P"]
+        self.pins = {name: session.pins.get(name, -1) for name in scope.pins}
+        free = [pin for pin in range(scope.geometry.pins) if pin not in self.pins.values()]
+        for name, pin in self.pins.items():
+            if pin < 0:
+                self.pins[name] = free.pop(0)
+        self.m_of = {name: number for number, name in enumerate(scope.processes)}
+
+    def numbers(self, step: s.Step) -> Numbers:
+        handler = getattr(self, f"on_{type(step).__name__}", None)
+        if handler is None:
+            raise BadScope(f"{self.scope.name}: '{format_step(step)}' is not an operation of a scope")
+        numbers: Numbers = handler(step)
+        return numbers
+
+    def span(self, proc: str, r: s.Range) -> tuple[int, int, int]:
+        if proc not in self.m_of or r.region not in self.regions:
+            raise BadScope(f"{self.scope.name}: no {proc} {r.region} in this scope")
+        start, size = self.regions[r.region]
+        return self.m_of[proc], start + r.first, start + (size if r.end is None else r.end)
+
+    def call(self, function: int, span: tuple[int, int, int], flags: int = 0, arg: int = 0) -> Numbers:
+        return (ACT_CALL, function, *span, flags, arg)
+
+    def pin(self, name: str, span: tuple[int, int, int], flags: int, user: int) -> Numbers:
+        return (ACT_PIN, user, *span, flags, self.pins[name])
+
+    def byte(self, byte: int) -> int:
+        return byte if self.scope.content else 0
+
+    def on_Read(self, a: s.Read) -> Numbers:
+        return self.call(t.FN_ACCESS, self.span(a.proc, a.range))
+
+    def on_Write(self, a: s.Write) -> Numbers:
+        return self.call(t.FN_ACCESS, self.span(a.proc, a.range), k.FAULT_FLAG_WRITE, self.byte(a.byte))
+
+    def on_Fork(self, a: s.Fork) -> Numbers:
+        return self.call(t.FN_FORK, (self.m_of[a.proc], 0, 0), 0, self.m_of[a.child])
+
+    def on_Exit(self, a: s.Exit) -> Numbers:
+        return self.call(t.FN_EXIT, (self.m_of[a.proc], 0, 0))
+
+    def on_Unmap(self, a: s.Unmap) -> Numbers:
+        return self.call(t.FN_MUNMAP, self.span(a.proc, a.range))
+
+    def on_Mprotect(self, a: s.Mprotect) -> Numbers:
+        return self.call(t.FN_MPROTECT, self.span(a.proc, a.range), PROT[a.prot])
+
+    def on_Madvise(self, a: s.Madvise) -> Numbers:
+        return self.call(t.FN_MADVISE, self.span(a.proc, a.range), ADVICE[a.advice])
+
+    def on_SwapOut(self, a: s.SwapOut) -> Numbers:
+        return self.call(t.FN_MADVISE, self.span(a.proc, a.range), madvise.MADV_PAGEOUT)
+
+    def on_ClearSoftDirty(self, a: s.ClearSoftDirty) -> Numbers:
+        return self.call(t.FN_CLEAR_REFS, (self.m_of[a.proc], 0, 0))
+
+    def on_Poke(self, a: s.Poke) -> Numbers:
+        return self.call(t.FN_ACCESS_REMOTE, self.span(a.proc, a.range), k.FAULT_FLAG_WRITE, self.byte(a.byte))
+
+    def on_Pin(self, a: s.Pin) -> Numbers:
+        return self.pin(a.pin, self.span(a.proc, a.range), self.session.pin_flags(a), USER[a.user])
+
+    def on_Vmsplice(self, a: s.Vmsplice) -> Numbers:
+        return self.pin(a.pin, self.span(a.proc, a.range), k.FOLL_GET | k.WANT_FAST, k.USER_NONE)
+
+    def on_IoUring(self, a: s.IoUring) -> Numbers:
+        return self.pin(a.pin, self.span(a.proc, a.range), io_uring_flags(self.m), k.USER_IO_URING)
+
+    def on_Unpin(self, a: s.Unpin) -> Numbers:
+        return self.call(t.FN_UNPIN, (0, 0, 0), 0, self.pins[a.pin])
+
+    def on_DeviceWrite(self, a: s.DeviceWrite) -> Numbers:
+        return (ACT_DEVICE_WRITE, 0, 0, 0, 0, self.byte(a.byte), self.pins[a.pin])
