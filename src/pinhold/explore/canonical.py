@@ -103,17 +103,6 @@ def number_swap(m: State, slot: int) -> None:
 
 
 @kernel
-def number_swap(m: State, slot: int) -> None:
-    """The next number for a swap slot; and for the frame that the swap cache has for it."""
-    if m.new_swap[slot] < 0:
-        m.new_swap[slot] = m.next_number[NEXT_SWAP]
-        m.next_number[NEXT_SWAP] += 1
-        page = m.swap_page[slot]
-        if page >= 0 and m.new_page[page] < 0:
-            number_base_page(m, page)
-
-
-@kernel
 def number_entry(m: State, entry: int) -> None:
     """What an entry that is no table names: a page or a swap slot."""
     if entry == 0:

@@ -163,6 +163,8 @@ class ModelSession:
     def place(self, pages: int) -> int:
         """A fresh range of addresses, aligned for the largest leaf that could map it."""
         align = self.pud_pages if pages >= self.pud_pages else self.pmd_pages
+        if self.m.levels == 1:
+            align = 1
         start = -(-self.next_address // align) * align
         self.next_address = start + pages
         if self.next_address > 1 << (self.m.bits * self.m.levels):

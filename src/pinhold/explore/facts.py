@@ -1,0 +1,156 @@
+"""What a scope fixes, for the specialiser: its geometry and configuration, and what it leaves out."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import inspect
+import pkgutil
+import textwrap
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from functools import cache
+
+import pinhold.mm
+from pinhold.explore.moves import ACT_CALL, ACT_PIN
+from pinhold.explore.specialise import Facts
+from pinhold.explore.world import World
+from pinhold.mm import task
+from pinhold.mm.kernel import REGISTRY
+from pinhold.mm.step import step
+
+
+@dataclass(frozen=True)
+class Without:
+    """What is known where a kind of memory is missing: see specialise.Facts."""
+
+    results: dict[str, str] = field(default_factory=dict)
+    everywhere: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
+
+
+WITHOUT = {
+    "thp": Without(
+        results={"is_huge_zero_page": "False"},
+        absent=("fault_pmd", "split_huge_pmd", "copy_huge_pmd", "huge_install", "zap_huge_pmd", "huge_zero_folio"),
+    ),
+    "hugetlb": Without(
+        results={"vma_is_hugetlb": "False", "folio_test_hugetlb": "False", "page_index": "page", "folio_page": "folio"},
+        absent=(
+            "hugetlb_fault",
+            "hugetlb_install",
+            "zap_hugetlb",
+            "copy_hugetlb_page_range",
+            "copy_hugetlb_page",
+            "hugetlb_install_folio",
+            "hugetlb_unreserve",
+            "alloc_hugetlb_folio",
+        ),
+    ),
+    "large": Without(
+        results={"page_folio": "page", "folio_nr_pages": "1", "folio_has_pincount": "False"},
+        everywhere=(
+            "folio_order",
+            "page_offset",
+            "folio_entire_mapcount",
+            "folio_large_mapcount",
+            "folio_pincount",
+            "folio_mm_id",
+            "folio_mm_id_mapcount",
+        ),
+        absent=("large_mapcount_add", "large_mapcount_sub", "wp_can_reuse_large_anon_folio", "split_folio"),
+    ),
+    "swap": Without(
+        results={"folio_test_swapcache": "False", "pte_swapped": "False", "free_swap_cache": "None"},
+        everywhere=("folio_swap",),
+        absent=("swapin_lookup", "swapin_read", "do_swap_page", "free_swap_and_cache"),
+    ),
+    "file": Without(results={"vma_is_anonymous": "True"}, absent=("do_fault",)),
+    "lru_batch": Without(results={"folio_add_lru": "None", "lru_add_drain": "None"}),
+}
+
+
+def facts_of(world: World) -> Facts:
+    """All that the scope fixes; rules stay open, so that one image serves every release."""
+    m, scope = world.machine, world.scope
+    slots = m.layout.slots
+    constants = {n: getattr(m, n) for n, slot in slots.items() if not slot.count and not n.startswith("rule_")}
+    sizes = {name: slot.count for name, slot in slots.items() if slot.count}
+    missing = {kind for kind in ("thp", "hugetlb", "swap", "file") if kind not in scope.kinds}
+    missing |= {"large"} if {"thp", "hugetlb"} <= missing else set()
+    missing |= {"lru_batch"} if scope.lru_batch == 1 else set()
+    results: dict[str, str] = {}
+    everywhere: dict[str, int] = {}
+    absent = step_functions() - wanted_functions(world)
+    for kind in missing:
+        results |= WITHOUT[kind].results
+        everywhere |= dict.fromkeys(WITHOUT[kind].everywhere, 0)
+        absent |= set(WITHOUT[kind].absent)
+    return Facts(constants, sizes, everywhere, results, frozenset(absent))
+
+
+def load_specification() -> None:
+    """Import every file of mm/, so that every `@kernel` function is known."""
+    for module in pkgutil.iter_modules(pinhold.mm.__path__):
+        importlib.import_module(f"pinhold.mm.{module.name}")
+
+
+@cache
+def dispatch() -> dict[int, str]:
+    """FN_* number -> the step function that `step` calls for it."""
+    found = {}
+    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(step)))):
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Compare) and isinstance(node.body[0], ast.Return):
+            constant, call = node.test.comparators[0], node.body[0].value
+            if isinstance(constant, ast.Name) and isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
+                found[getattr(task, constant.id)] = call.func.id
+    return found
+
+
+def step_functions() -> set[str]:
+    return set(dispatch().values())
+
+
+def wanted_functions(world: World) -> set[str]:
+    """The step functions of the scope's operations, and of what those call in their turn."""
+    wanted: set[int] = set()
+    for action in world.actions:
+        kind, function = action.numbers[:2]
+        if kind == ACT_CALL:
+            wanted.add(function)
+        elif kind == ACT_PIN:
+            wanted.add(task.FN_PIN)
+    known = {f.__name__: f for f in REGISTRY}
+    done: set[int] = set()
+    while wanted - done:
+        number = (wanted - done).pop()
+        done.add(number)
+        if number in dispatch():
+            wanted |= set(named_functions(reached(dispatch()[number], known), known))
+    return {dispatch()[number] for number in wanted if number in dispatch()}
+
+
+def reached(name: str, known: dict[str, object]) -> set[str]:
+    """The functions that a function calls, and those that they call."""
+    found: set[str] = set()
+    waiting = [name]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found.add(name)
+        waiting += [n for n in code_names(known[name]) if n in known]
+    return found
+
+
+def named_functions(functions: Iterable[str], known: dict[str, object]) -> Iterator[int]:
+    """The FN_* numbers that these functions push."""
+    for name in functions:
+        names = code_names(known[name])
+        if "call" in names or name == "gup_locked":
+            yield from (getattr(task, n) for n in names if n.startswith("FN_") and n != "FN_NONE")
+
+
+def code_names(function: object) -> tuple[str, ...]:
+    names: tuple[str, ...] = function.__code__.co_names  # type: ignore[attr-defined]
+    return names
