@@ -58,11 +58,13 @@ def test_io_uring_pins_are_counted_and_given_back(play, io_uring) -> None:
     """Four pages are four FOLL_PIN pins; when unpin returns they are released."""
     if pagemap.pin_counters() is None:
         pytest.skip("needs nr_foll_pin_* made exact by stat_refresh: only root may")
-    session = play(MEMORY)
-    before = session.pin_counters()
-    play_on(session, MEMORY + "io_uring P x as p\ndevice read p\nunpin p", 2)
-    taken, released = (now - then for now, then in zip(session.pin_counters(), before, strict=True))
-    assert taken == released >= 4
+    moves = []
+    for _ in range(3):  # other programs pin pages, too
+        session = play(MEMORY)
+        before = session.pin_counters()
+        play_on(session, MEMORY + "io_uring P x as p\ndevice read p\nunpin p", 2)
+        moves.append([now - then for now, then in zip(session.pin_counters(), before, strict=True)])
+    assert any(taken == released >= 4 for taken, released in moves), moves
 
 
 def play_on(session, lines: str, start: int) -> None:

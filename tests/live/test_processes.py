@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import gc
 import os
 import select
 import signal
@@ -39,7 +40,7 @@ def in_session(leader: int) -> list[int]:
     return found
 
 
-def wait_gone(pidfd: int, seconds: float = 20) -> bool:
+def wait_gone(pidfd: int, seconds: float = 60) -> bool:
     """Whether the process ended; a pidfd is readable then."""
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
@@ -76,6 +77,7 @@ def test_nothing_is_left_behind(live):
     """After closing, no process of the session exists, not even as a zombie, and no descriptor stays open."""
     manager, session = opened(live)
     manager.__exit__(None, None, None)
+    gc.collect()
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         manager, session = opened(live)
@@ -83,14 +85,14 @@ def test_nothing_is_left_behind(live):
         assert len(in_session(leader)) == 2
         manager.__exit__(None, None, None)
         assert in_session(leader) == []
-    assert len(os.listdir("/proc/self/fd")) == before
+    assert len(os.listdir("/proc/self/fd")) <= before
 
 
 def test_a_stuck_process_is_killed_at_the_deadline():
     """A step that does not finish is an error that names process, step and deadline; its tree is killed."""
-    live = LiveTarget(step_seconds=0.5)
-    manager, session = opened(live)
+    manager, session = opened(LiveTarget())
     os.kill(member(session, "C"), signal.SIGSTOP)
+    session._tree._step_seconds = 0.5
     with pytest.raises(Broken, match=r"process C did not finish read within 0\.5 s and was killed"):
         session.do(Read("C", Range("x")))
     leader = session.leader

@@ -93,10 +93,10 @@ def test_the_steps_before_a_panic_are_kept() -> None:
 @pytest.mark.usefixtures("fake")
 def test_a_guest_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """A hang is `crashed` after the deadline, and the rest goes on in a fresh boot."""
-    monkeypatch.setattr(conversation, "SILENT_SECONDS", 1.0)
+    monkeypatch.setattr(conversation, "SILENT_SECONDS", 5.0)
     found = verdicts("hang", "second")
     assert [kind for kind, _ in found] == ["crashed", "held"]
-    assert "said nothing for 1 s" in found[0][1]
+    assert "said nothing for 5 s" in found[0][1]
 
 
 @pytest.mark.usefixtures("fake")
@@ -167,8 +167,8 @@ def test_no_guest_outlives_its_program(fake: Path, number: signal.Signals) -> No
         assert program.stdout is not None
         assert program.stdout.readline() == b"up 6.1.192\n"
         program.send_signal(number)
-        program.wait(10)
-    deadline = time.monotonic() + 5
+        program.wait(60)
+    deadline = time.monotonic() + 60
     while stand_ins(fake) and time.monotonic() < deadline:
         time.sleep(0.05)
     assert stand_ins(fake) == []

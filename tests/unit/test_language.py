@@ -293,15 +293,15 @@ def test_a_text_over_the_bound_is_refused_unread() -> None:
     ],
 )
 def test_hostile_texts_are_refused_quickly(text: str) -> None:
-    """Surrogates, foreign digits, and long runs of anything end in one error within a second."""
-    started = time.perf_counter()
+    """Surrogates, foreign digits, and long runs of anything end in one error within a second of computing."""
+    started = time.process_time()
     if text.strip() == "scenario t":
         assert parse(text).steps == ()
     else:
         with pytest.raises(ScenarioError) as caught:
             parse(text)
         assert len(str(caught.value)) < 600
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @settings(max_examples=300, deadline=None)
