@@ -210,6 +210,21 @@ def test_a_shortage_is_a_sentence_and_overcommit_the_rest(folder: Path) -> None:
     assert content(folder / "root") == TREE
 
 
+def test_the_kernel_is_asked_again_for_pages_that_it_did_not_find(folder: Path) -> None:
+    """What keeps it from finding them may be gone a moment later; nothing is told then."""
+
+    def more(what: str) -> None:
+        if what == "written nr_hugepages":
+            host.most += 1
+
+    host = FakeHost(folder, more, most=4)
+    guardian = Guardian(host, os.getpid())
+    assert guardian.apply(NEEDS, ["hugepages"])["told"] == []
+    assert host.number(f"{POOL}/nr_hugepages") == 6
+    guardian.restore()
+    assert content(folder / "root") == TREE
+
+
 def test_too_little_memory_is_a_sentence(folder: Path) -> None:
     """Pages that would take more than half of the free memory are not asked for."""
     meminfo = folder / "root" / "proc" / "meminfo"

@@ -16,6 +16,9 @@ from pinhold.system.host import Host
 RESTORED = "restored"
 CONFLICT = "conflict"
 
+_POOL_ASK_AGAIN = (0.1, 0.5)
+"""Seconds to wait before the kernel is asked again for the pages that it did not find."""
+
 _POOL_SECONDS = 10.0
 _POOL_POLL = 0.05
 
@@ -99,7 +102,13 @@ class Pool:
         return f"/{self._path} from {self.old} to {self.new}"
 
     def make(self, host: Host) -> str:
+        """A page that somebody has for a moment keeps the kernel from freeing a whole GiB: it is asked again."""
         host.write(self._path, str(self.new))
+        for pause in _POOL_ASK_AGAIN:
+            if persistent(host, self.folder) >= self.new:
+                break
+            time.sleep(pause)
+            host.write(self._path, str(self.new))
         return str(persistent(host, self.folder))
 
     def undo(self, host: Host, got: str | None) -> Undone:
