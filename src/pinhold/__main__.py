@@ -1,5 +1,12 @@
 """`python -m pinhold` is the command `pinhold`."""
 
-from pinhold.cli import entry
+import sys
 
-entry()
+try:
+    from pinhold.cli import EXIT_INTERRUPTED, entry
+except KeyboardInterrupt:
+    sys.exit(130)
+try:
+    entry()
+except KeyboardInterrupt:
+    sys.exit(EXIT_INTERRUPTED)

@@ -9,13 +9,16 @@ import argparse
 import importlib
 import io
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from contextlib import suppress
+from typing import Any, NoReturn, TextIO
 
 from pinhold import __version__
 from pinhold.commands import Stop, UsageError, grammar_lab, nearest
 
+EXIT_HELD = 0
 EXIT_BROKEN = 5
 EXIT_INTERRUPTED = 130
 EXIT_BROKEN_PIPE = 141
@@ -33,6 +36,10 @@ class _Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
+
+    def _print_message(self, message: str, file: Any = None) -> None:
+        """argparse passes over help that cannot be written."""
+        (file or sys.stdout).write(message)
 
 
 def parser() -> argparse.ArgumentParser:
@@ -61,8 +68,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--pin", action="append", metavar="exec:PROGRAM", help=_PIN)
     run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")
     run.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
-
-    run.add_argument("--jobs", type=int, metavar="N", help="so many guests at once; default: as many as fit")
+    grammar_lab.add_jobs(run)
     _allow_change(run)
 
     show = command("show", "print the text of a test, or the tests of a suite")
@@ -113,39 +119,62 @@ def _parse(arguments: Sequence[str]) -> argparse.Namespace:
 
 
 def _stop(message: object, status: int) -> int:
-    print(f"pinhold: {' '.join(str(message).split())}", file=sys.stderr)
+    try:
+        print(f"pinhold: {' '.join(str(message).split())}", file=sys.stderr, flush=True)
+    except OSError:
+        _silence(sys.stderr)
     return status
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run one command; gives its exit status."""
+    status = EXIT_HELD
     try:
-        options = _parse(arguments)
-        status: int = importlib.import_module(f"pinhold.commands.{options.command}").main(options)
+        with suppress(SystemExit):  # by --help and --version, which have said everything
+            options = _parse(arguments)
+            status = importlib.import_module(f"pinhold.commands.{options.command}").main(options)
         sys.stdout.flush()
         return status
     except Stop as error:
         return _stop(error, error.status)
     except BrokenPipeError:
-        _silence_stdout()
+        _silence(sys.stdout)
         return EXIT_BROKEN_PIPE
     except KeyboardInterrupt:
-        _silence_stdout()
+        _silence(sys.stdout)
         return EXIT_INTERRUPTED
     except OSError as error:
-        _silence_stdout()
+        _silence(sys.stdout)
         where = f"{error.filename}: " if error.filename else "the output could not be written: "
         return _stop(f"{where}{error.strerror or error}", EXIT_BROKEN)
 
 
-def _silence_stdout() -> None:
+def _silence(stream: TextIO) -> None:
     """What is still buffered goes nowhere: flushing it at exit would fail again."""
     with open(os.devnull, "w") as nowhere:
-        os.dup2(nowhere.fileno(), sys.stdout.fileno())
+        os.dup2(nowhere.fileno(), stream.fileno())
+
+
+def _open_what_is_closed() -> None:
+    """Give each standard stream that is closed a descriptor, so that no other file gets its number.
+
+    Writing to standard output then still fails, as it should; what is said to a closed standard error goes nowhere.
+    """
+    for number, flags in ((0, os.O_WRONLY), (1, os.O_RDONLY), (2, os.O_WRONLY)):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, flags)  # gets the lowest number that is free
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115 (for good)
 
 
 def entry() -> None:
     """Run the command and exit with its status."""
+    _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name or title may not fit the locale
-    sys.exit(main(sys.argv[1:]))
+    status = main(sys.argv[1:])
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # what ends at exit says nothing about Ctrl-C either
+    sys.exit(status)

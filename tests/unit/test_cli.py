@@ -152,6 +152,33 @@ def test_a_full_disk_is_one_sentence() -> None:
     assert done.stderr == "pinhold: the output could not be written: No space left on device\n"
 
 
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help"), ("--version",), ("rules",)])
+def test_help_that_cannot_be_written_is_told(arguments: tuple[str, ...]) -> None:
+    """What is printed by the parser of the command line is output like any other."""
+    with open("/dev/full", "w") as full:
+        done = subprocess.run([*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 5
+    assert done.stderr == "pinhold: the output could not be written: No space left on device\n"
+
+
+@pytest.mark.parametrize(
+    ("closed", "status", "said"),
+    [
+        (">&-", 5, "pinhold: the output could not be written: Bad file descriptor\n"),
+        ("2>&- >/dev/null", 0, ""),
+        ("<&- >/dev/null", 0, ""),
+        ("<&- 2>&- >&-", 5, ""),
+        (">/dev/full 2>/dev/full", 5, ""),
+    ],
+)
+@pytest.mark.parametrize("arguments", ["show seed", "run seed/1-17 --on model:6.2", "ask FOLL_GET --on model:6.2"])
+def test_closed_streams(arguments: str, closed: str, status: int, said: str) -> None:
+    """A closed standard output cannot be written to; the other streams may be closed, and no file takes their place."""
+    command = f"'{sys.executable}' -m pinhold {arguments} {closed}"
+    done = subprocess.run(["sh", "-c", command], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (status, said)
+
+
 def test_ctrl_c_ends_the_command_quietly() -> None:
     """SIGINT gives status 130 and no traceback."""
     script = (

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from typing import NoReturn
 
-from pinhold.ask.answer import Runner, Task, answer, in_turn
+from pinhold.ask.answer import Task, answer, in_turn
 from pinhold.ask.flags import UnknownFlag, parse_flags
 from pinhold.commands import Stop, UsageError, nearest
 from pinhold.commands.output import output
 from pinhold.commands.registry import make_target, target_names
-from pinhold.commands.runs import WORKERS, Progress
+from pinhold.commands.runs import Progress
+from pinhold.commands.workers import in_workers, worth_it
 from pinhold.scenario.verdict import EXIT_BROKEN, EXIT_HELD
 
 MODEL = "model:"
@@ -36,8 +32,7 @@ def main(options: Namespace) -> int:
         raise UsageError(str(error)) from None
     releases = _releases(options.on)
     with output(options.output) as stream:
-        with _workers() as run:
-            found = answer(request, releases, run)
+        found = answer(request, releases, _compute)
         if options.format == "json":
             from pinhold.report.askjson import askjson
 
@@ -66,33 +61,21 @@ def _releases(names: Sequence[str] | None) -> tuple[str, ...]:
     return tuple(name.removeprefix(MODEL) for name in names)
 
 
-@contextmanager
-def _workers() -> Iterator[Runner]:
-    """Computes in a few processes, and tells how far it is after a second."""
-    if (os.cpu_count() or 1) == 1:
-        yield in_turn
-        return
-    executor = ProcessPoolExecutor(
-        WORKERS, multiprocessing.get_context("fork"), signal.signal, (signal.SIGINT, signal.SIG_IGN)
-    )
-
-    def run(tasks: Sequence[Task[object]]) -> Iterator[object]:
-        progress = Progress("ask", len(tasks), "steps")
-        try:
-            for done, result in enumerate(executor.map(_do, tasks), start=1):
-                progress.at(done)
-                yield result
-        except BrokenProcessPool:
-            raise WorkerDied("a process that computed the answer was killed; try again") from None
-        finally:
-            progress.clear()
-
+def _compute(tasks: Sequence[Task[object]]) -> Iterator[object]:
+    """In a few processes, telling after a second how far it is.  Raises WorkerDied."""
+    progress = Progress("ask", len(tasks), "steps")
     try:
-        yield run
+        for done, result in enumerate(in_workers(_do, tasks, _died) if worth_it() else in_turn(tasks), start=1):
+            progress.at(done)
+            yield result
     finally:
-        executor.shutdown(cancel_futures=True)
+        progress.clear()
 
 
 def _do(task: Task[object]) -> object:
     function, arguments = task
     return function(*arguments)
+
+
+def _died(task: Task[object]) -> NoReturn:
+    raise WorkerDied("a process that computed the answer was killed; try again")

@@ -7,7 +7,16 @@ from collections.abc import Callable
 
 COMMANDS = ("kernels", "compare", "device")
 
-_JOBS = "so many guests at once; default: as many as fit"
+
+def add_jobs(command: argparse.ArgumentParser) -> None:
+    """--jobs, for a command that runs guests."""
+    command.add_argument("--jobs", type=_jobs, metavar="N", help="so many guests at once; default: as many as fit")
+
+
+def _jobs(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 5 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of guests: give 1 or more")
+    return int(text)
 
 
 def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> None:
@@ -18,10 +27,10 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     compare.add_argument("right", metavar="TARGET")
     compare.add_argument("tests", nargs="?", default="seed", metavar="TEST", help="a suite, a part of one or a file")
     compare.add_argument("--bisect", action="store_true", help="status 125 where it cannot be told: for git bisect run")
-    compare.add_argument("--jobs", type=int, metavar="N", help=_JOBS)
+    add_jobs(compare)
     device = command("device", "what a device reads of memory that its owner has written, on real kernels")
     device.add_argument("--on", action="append", metavar="vm:REL", help="default: vm:6.1 vm:6.12; repeat it")
-    device.add_argument("--jobs", type=int, metavar="N", help=_JOBS)
+    add_jobs(device)
 
 
 def _kernels(kernels: argparse.ArgumentParser) -> None:

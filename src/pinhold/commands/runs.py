@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import signal
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from multiprocessing.connection import Connection
 
 from pinhold.commands.board import BOARD
 from pinhold.commands.select import Selected
+from pinhold.commands.workers import in_workers, worth_it
 from pinhold.report.results import CaseResult, TargetRun
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import Target, TargetInfo
 from pinhold.targets.batch import BatchTarget
 from pinhold.targets.runner import Result, run_scenario
 
-WORKERS = 2
 _WORTH_IT = 16
 """Fewer tests than this run faster without workers."""
 
@@ -49,7 +44,7 @@ def run_tests(target: Target, tests: Sequence[Selected]) -> Iterator[CaseResult]
     """The results in the order of `tests`, each as soon as it and all before it are known."""
     progress = Progress(target.name, len(tests))
     # The kernel that runs here is one machine, where tests beside each other would disturb each other.
-    parallel = target.name.startswith("model:") and len(tests) >= _WORTH_IT and (os.cpu_count() or 1) > 1
+    parallel = target.name.startswith("model:") and len(tests) >= _WORTH_IT and worth_it()
     if isinstance(target, BatchTarget):
         results = target.run_all([t.scenario for t in tests])
     elif parallel:
@@ -71,41 +66,11 @@ def run_target(target: Target, info: TargetInfo, tests: Sequence[Selected]) -> T
     return TargetRun(info, results, time.monotonic() - begun)
 
 
-def _work(target: Target, tests: Sequence[Selected], pipe: Connection) -> None:
-    """A worker: sends the results of its tests in order."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-    with suppress(BrokenPipeError):  # nobody waits for the results any more
-        for test in tests:
-            pipe.send(run_scenario(target, test.scenario))
-    pipe.close()
-
-
-def _worker_of(index: int) -> int:
-    """Who runs test `index`: 0 1 1 0, as suites alternate between quick and slow kinds of memory."""
-    return (index + 1) // 2 % WORKERS
-
-
 def _in_workers(target: Target, tests: Sequence[Selected]) -> Iterator[Result]:
-    """A worker that dies is an `error` of its remaining tests."""
-    context = multiprocessing.get_context("fork")
-    workers, pipes = [], []
-    try:
-        for number in range(WORKERS):
-            share = [test for index, test in enumerate(tests) if _worker_of(index) == number]
-            ours, theirs = context.Pipe(duplex=False)
-            worker = context.Process(target=_work, args=(target, share, theirs), daemon=True)
-            worker.start()
-            theirs.close()
-            workers.append(worker)
-            pipes.append(ours)
-        for index, test in enumerate(tests):
-            try:
-                yield pipes[_worker_of(index)].recv()
-            except EOFError:
-                reason = "the worker process that ran it ended without a result"
-                yield Result(target.name, test.scenario, Verdict("error", reason=reason))
-    finally:
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.join()
+    """A worker that dies is an `error` of the test that it ran."""
+
+    def died(test: Selected) -> Result:
+        reason = "the worker process that ran it ended without a result"
+        return Result(target.name, test.scenario, Verdict("error", reason=reason))
+
+    return in_workers(lambda test: run_scenario(target, test.scenario), tests, died)
