@@ -94,12 +94,14 @@ class Nursery:
 
 
 def _finish(channel: Channel, helper: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C, which can end no finalizer, ends the waiting alone: without its channel the helper ends by itself."""
     channel.close()
-    try:
-        helper.wait(_TERM_SECONDS + _KILL_SECONDS)
-    except subprocess.TimeoutExpired:
-        helper.kill()
-        helper.wait()
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            helper.wait(_TERM_SECONDS + _KILL_SECONDS)
+        except subprocess.TimeoutExpired:
+            helper.kill()
+            helper.wait()
 
 
 # The helper's side
