@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import os
+from array import array
 from types import SimpleNamespace
 
 import pytest
@@ -140,7 +141,7 @@ def test_huge_entries_from_smaps(tmp_path, huge, words, found):
     first = 1 << 44
     path = tmp_path / "smaps"
     path.write_text(SMAPS.format(first=first, second=first + (4 << 20), third=first + (8 << 20), huge=huge))
-    spans = vmas.anon_huge(first, first + (4 << 20), words, str(path))
+    spans = vmas.anon_huge(first, first + (4 << 20), array("Q", words), str(path))
     expected = [(first + (block << 21), first + (block + 1 << 21)) for block in found] if found is not None else None
     assert spans == expected
 

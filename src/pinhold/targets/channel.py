@@ -40,13 +40,12 @@ class Channel:
 
     def send(self, message: Message, fds: Sequence[int] = ()) -> None:
         """Raises Closed.  The descriptors stay open here."""
-        data = json.dumps(message, separators=(",", ":")).encode()
+        body = json.dumps(message, separators=(",", ":")).encode()
+        data = memoryview(_LENGTH.pack(len(body)) + body)  # in one piece: each piece would wake the other end
         try:
             self._sock.settimeout(None)
             if fds:
-                socket.send_fds(self._sock, [_LENGTH.pack(len(data))], list(fds))
-            else:
-                self._sock.sendall(_LENGTH.pack(len(data)))
+                data = data[socket.send_fds(self._sock, [data], list(fds)) :]
             self._sock.sendall(data)
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Closed(str(error)) from None

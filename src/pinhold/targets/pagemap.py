@@ -10,6 +10,7 @@ import os
 import re
 import struct
 from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pinhold.targets.syscalls import PAGE
@@ -51,10 +52,15 @@ _BY_TOP_BYTE = b"".join(_LETTERS[state(top << 56)] for top in range(256))
 _RUNS = re.compile(rb"n+|p+|s+")
 
 
+def tops(words: array[int]) -> bytes:
+    """The top byte of each word, where its flags are."""
+    return bytes(memoryview(words).cast("B")[_WORD.size - 1 :: _WORD.size])
+
+
 def states(words: array[int]) -> list[tuple[int, int, str]]:
     """(first, count, state) over consecutive pages, by the top byte of each word: quick for 262,144 of them."""
-    tops = bytes(memoryview(words).cast("B")[_WORD.size - 1 :: _WORD.size]).translate(_BY_TOP_BYTE)
-    return [(run.start(), run.end() - run.start(), _NAMES[run[0][0]]) for run in _RUNS.finditer(tops)]
+    letters = tops(words).translate(_BY_TOP_BYTE)
+    return [(run.start(), run.end() - run.start(), _NAMES[run[0][0]]) for run in _RUNS.finditer(letters)]
 
 
 def pfn(word: int) -> int | None:
@@ -139,6 +145,14 @@ def words(fd: int, address: int, pages: int) -> array[int]:
             break
         found.frombytes(data)
     return found
+
+
+def words_of(fd: int, address: int, pages: Sequence[int]) -> list[int]:
+    """The words of some pages, ascending, of the memory at `address`; consecutive pages take one read."""
+    first, count = (pages[0], len(pages)) if pages else (0, 0)
+    if count and pages[-1] - first == count - 1:
+        return list(words(fd, address + first * PAGE, count))
+    return [words(fd, address + page * PAGE, 1)[0] for page in pages]
 
 
 class FrameWords:

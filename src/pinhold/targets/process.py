@@ -36,6 +36,9 @@ _ADVICE = {
     "dofork": syscalls.MADV_DOFORK,
 }
 
+_LOOKS = frozenset(("look", "frames", "contents", "states"))
+"""Operations that change nothing."""
+
 
 def die_with_parent(parent: int) -> None:
     """SIGKILL this process when its parent ends, and end at once if it already has."""
@@ -56,6 +59,7 @@ class Process:
             0, PAGE, syscalls.PROT_READ | syscalls.PROT_WRITE, syscalls.MAP_PRIVATE | syscalls.MAP_ANONYMOUS
         )
         self._files: list[int] = []
+        self._readable: dict[vmas.Span, list[vmas.Span]] = {}
         self._operations: dict[str, Callable[[Message], Message | None]] = {
             "map": self._map,
             "unmap": self._unmap,
@@ -96,6 +100,8 @@ class Process:
         os._exit(0)
 
     def _answer(self, message: Message) -> None:
+        if message["op"] not in _LOOKS:
+            self._readable.clear()
         try:
             reply = self._operations[message["op"]](message) or {}
         except OSError as error:
@@ -295,10 +301,10 @@ class Process:
 
     def _views(self, name: str, pages: list[int], message: Message) -> list[list[Any]]:
         region = self._regions[name]
-        words = [pagemap.words(self._pagemap, region.address + page * PAGE, 1)[0] for page in pages]
+        words = pagemap.words_of(self._pagemap, region.address, pages)
         if not any(word & pagemap.PM_PRESENT for word in words):
             return [[word, None, None, None] for word in words]
-        readable = vmas.accessible(region.address, region.end, write=False)
+        readable = self._accessible(region.address, region.end)
         zero = vmas.scan(self._pagemap, region.address, region.end, vmas.PAGE_IS_PFNZERO) if message["zero"] else None
         huge = self._huge(region) if message["huge"] else None
         views: list[list[Any]] = []
@@ -309,6 +315,13 @@ class Process:
                 byte = content.load(address)
             views.append([word, byte, _within(address, zero), _within(address, huge)])
         return views
+
+    def _accessible(self, start: int, end: int) -> list[vmas.Span]:
+        """What may be read of [start, end): it stays so until this process does something."""
+        span = start, end
+        if span not in self._readable:
+            self._readable[span] = vmas.accessible(start, end, write=False)
+        return self._readable[span]
 
     def _huge(self, region: Region) -> list[vmas.Span] | None:
         """Where huge entries map the region; None where it cannot be seen."""
@@ -326,14 +339,12 @@ class Process:
     def _frames(self, message: Message) -> Message:
         """The pagemap words of single pages."""
         region = self._regions[message["region"]]
-        return {
-            "words": [pagemap.words(self._pagemap, region.address + page * PAGE, 1)[0] for page in message["pages"]]
-        }
+        return {"words": pagemap.words_of(self._pagemap, region.address, message["pages"])}
 
     def _contents(self, message: Message) -> Message:
         """Runs [first, count, byte]: pages that are present and readable, the others as None."""
         region, address, pages = self._span(message)
-        readable = vmas.accessible(address, address + pages * PAGE, write=False)
+        readable = self._accessible(address, address + pages * PAGE)
         stretches = [
             (first, count, state == "present" and visible)
             for first, count, state, visible in self._pieces(region, address, pages, readable)

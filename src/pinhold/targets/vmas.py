@@ -8,9 +8,10 @@ import fcntl
 import os
 import re
 import struct
+from array import array
 from collections.abc import Iterator, Sequence
 
-from pinhold.targets.pagemap import PM_FILE, PM_PRESENT
+from pinhold.targets.pagemap import PM_FILE, PM_PRESENT, tops
 from pinhold.targets.syscalls import PAGE
 
 Span = tuple[int, int]
@@ -23,9 +24,13 @@ PAGEMAP_SCAN = 0xC0606610
 
 PAGE_IS_PFNZERO = 1 << 5
 PAGE_IS_HUGE = 1 << 6
+_PRESENT, _FILE = PM_PRESENT >> 56, PM_FILE >> 56
 _ARGUMENT = struct.Struct("=12Q")
 _REGION = struct.Struct("=3Q")
 _VECTOR = 256
+
+_PIECE = 1024
+"""Bytes.  The kernel makes as many lines as it is asked for, and a few are enough."""
 
 _MAPS = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (....) ")
 
@@ -55,7 +60,7 @@ def _lines(path: str) -> Iterator[bytes]:
     fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         rest = b""
-        while piece := os.read(fd, 4096):
+        while piece := os.read(fd, _PIECE):
             *lines, rest = (rest + piece).split(b"\n")
             yield from lines
     finally:
@@ -91,7 +96,7 @@ def _address_of(buffer: bytearray) -> int:
     return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
 
 
-def anon_huge(start: int, end: int, words: Sequence[int], path: str = "/proc/self/smaps") -> list[Span] | None:
+def anon_huge(start: int, end: int, words: array[int], path: str = "/proc/self/smaps") -> list[Span] | None:
     """Where huge entries map private anonymous memory, from smaps: for kernels without PAGEMAP_SCAN.
 
     smaps counts huge entries per mapping and leaves the huge zero page out, which pagemap (`words`, one a page from
@@ -101,10 +106,11 @@ def anon_huge(start: int, end: int, words: Sequence[int], path: str = "/proc/sel
     for first, last, size in _anon_huge_sizes(start, end, path):
         blocks = []
         for block in range(-(-first // HUGE) * HUGE, last - HUGE + 1, HUGE):
-            part = words[(block - start) // PAGE : (block - start) // PAGE + HUGE_PAGES]
-            if all(word & PM_PRESENT and word & PM_FILE for word in part):
+            first_page = (block - start) // PAGE
+            kinds = set(tops(words[first_page : first_page + HUGE_PAGES]))
+            if all(top & _PRESENT and top & _FILE for top in kinds):
                 found.append((block, block + HUGE))
-            elif all(word & PM_PRESENT for word in part):
+            elif all(top & _PRESENT for top in kinds):
                 blocks.append((block, block + HUGE))
         if size == len(blocks) * HUGE:
             found += blocks
