@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -106,6 +107,30 @@ def test_damaged_results_are_errors_and_never_verdicts() -> None:
     assert [kind for kind, _ in found] == ["error", "held", "error", "held"]
     assert "wrong checksum" in found[0][1]
     assert "perhaps" in found[2][1]
+
+
+@pytest.mark.usefixtures("fake")
+def test_guests_side_by_side_give_results_in_order() -> None:
+    """Three guests share a run; one of them panics, which costs one scenario; all are closed at the end."""
+    titles = [f"number {n}" for n in range(40)]
+    titles[5] = "panic"
+    machine = vm()
+    machine.share(3)
+    assert machine.info().rules == "6.1.192"
+    results = list(machine.run_all([scenario(title) for title in titles]))
+    assert [r.scenario.title for r in results] == titles
+    assert [r.verdict.kind for r in results] == ["crashed" if title == "panic" else "held" for title in titles]
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_run_that_is_left_early_ends_its_guests() -> None:
+    """Who stops reading results, as Ctrl-C does, leaves no guest and no thread behind, whatever the guests do."""
+    machine = vm()
+    machine.share(3)
+    results = machine.run_all([scenario("first" if n == 0 else "hang") for n in range(40)])
+    assert next(iter(results)).verdict.kind == "held"
+    results.close()  # type: ignore[attr-defined]
+    assert [thread for thread in threading.enumerate() if "ThreadPool" in thread.name] == []
 
 
 @pytest.mark.usefixtures("fake")

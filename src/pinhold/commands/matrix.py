@@ -28,6 +28,7 @@ def run_matrix(targets: Sequence[Target], tests: Sequence[Selected], jobs: int |
     """
     outcomes: dict[int, Outcome] = {}
     guests = {place: t for place, t in enumerate(targets) if isinstance(t, BatchTarget)}
+    spread(targets, jobs)
     # The others first: they fork, which a program with threads should not do.
     for place, target in enumerate(targets):
         if place not in guests:
@@ -36,8 +37,15 @@ def run_matrix(targets: Sequence[Target], tests: Sequence[Selected], jobs: int |
         ((place, target),) = guests.items()
         outcomes[place] = _run_and_close(target, tests)
     elif guests:
-        outcomes |= _side_by_side(guests, tests, jobs or _jobs())
+        outcomes |= _side_by_side(guests, tests, jobs or _fitting())
     return [outcomes[place] for place in range(len(targets))]
+
+
+def spread(targets: Sequence[Target], jobs: int | None, beside: bool = True) -> None:
+    """Say to each target how many guests it may use.  beside: the targets run side by side, not one after another."""
+    guests = [target for target in targets if isinstance(target, BatchTarget)]
+    for target in guests:
+        target.share(max(1, (jobs or _fitting()) // (len(guests) if beside else 1)))
 
 
 def _run(target: Target, tests: Sequence[Selected]) -> Outcome:
@@ -71,7 +79,7 @@ def _side_by_side(guests: Mapping[int, Target], tests: Sequence[Selected], jobs:
             raise
 
 
-def _jobs() -> int:
+def _fitting() -> int:
     """One a core, as far as the memory goes."""
     cores = len(os.sched_getaffinity(0))
     with open("/proc/meminfo", encoding="ascii") as file:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 from pinhold.commands import NothingToRun
 from pinhold.commands.allow import allowed
-from pinhold.commands.matrix import Outcome, run_matrix
+from pinhold.commands.matrix import Outcome, run_matrix, spread
 from pinhold.commands.output import output
 from pinhold.commands.pins import external
 from pinhold.commands.registry import close, describe, make_target, ready
@@ -36,6 +36,7 @@ def _run(options: Namespace, tests: Sequence[Selected]) -> int:
         if options.format == "json":
             from pinhold.report.jsonreport import write_run_file
 
+            spread(targets, options.jobs, beside=False)
             pairs = ((describe(target), run_tests(target, tests)) for target in targets)
             try:
                 return exit_status(r.verdict for r in write_run_file(stream, pairs))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ PROVIDERS = ("/sys/module/kvm_intel", "/sys/module/kvm_amd")
 DEVICE = "/dev/kvm"
 
 _proved: dict[str, str] = {}
+_proving = threading.Lock()
 
 
 def accelerator(trial: Callable[[str], None]) -> str:
@@ -23,16 +25,18 @@ def accelerator(trial: Callable[[str], None]) -> str:
 
     It is asked once, for the first kernel that boots at all.
     """
-    if "kind" not in _proved:
-        if not promising():
-            _proved["kind"] = "tcg"
-        else:
-            try:
-                trial("kvm")
-                _proved["kind"] = "kvm"
-            except (GuestLost, LabError):
-                _proved["kind"] = "tcg"
+    with _proving:
+        if "kind" not in _proved:
+            _proved["kind"] = "kvm" if promising() and _comes_up(trial) else "tcg"
     return _proved["kind"]
+
+
+def _comes_up(trial: Callable[[str], None]) -> bool:
+    try:
+        trial("kvm")
+    except (GuestLost, LabError):
+        return False
+    return True
 
 
 @lru_cache(maxsize=1)

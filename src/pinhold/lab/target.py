@@ -1,30 +1,32 @@
 """`vm:REL` and `vm:PATH`: a kernel in QEMU as a target.
 
-One boot serves all scenarios of a run that need the same machine.  A guest that crashes takes one scenario with it:
-that one is `crashed`, with the end of the console, and the rest goes on in a fresh boot.
+One boot serves all scenarios of a run that need the same machine; several guests of one kernel share a long run.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
 from pathlib import Path
+from queue import SimpleQueue
 
 from pinhold.lab.conversation import Conversation, GuestLost
 from pinhold.lab.errors import LabError
 from pinhold.lab.initramfs import build
 from pinhold.lab.kvm import accelerator
+from pinhold.lab.lane import Lane, gigantic
 from pinhold.lab.modules import Modules
 from pinhold.lab.own import own_kernel
 from pinhold.lab.qemu import Setup, missing
 from pinhold.lab.store import Kernel, Store
-from pinhold.scenario.step import Map, Scenario
-from pinhold.scenario.verdict import Verdict
+from pinhold.scenario.step import Scenario
 from pinhold.targets.base import CannotDo, Session, TargetInfo, Unavailable
-from pinhold.targets.runner import Result, StepRecord
+from pinhold.targets.runner import Result
 
 MEMORY = 640
 """MiB: the interpreter, a few processes, and the pages of a scenario."""
@@ -34,14 +36,12 @@ GIGANTIC_PAGES = 4
 SWAP = 256
 DRIVERS = ("virtio_pci", "virtio_blk", "vfio_iommu_type1", "vfio_pci")
 PINPROBE = "pinprobe"
-BOOTS = 2
-"""A kernel that did not come up so many times in a row is not booted again."""
+WORTH_A_BOOT = 16
+"""So many scenarios take about as long as a boot."""
 
 _GIB = 1024
 _SPARE = 2048
 """MiB that a guest leaves to the rest of the machine."""
-
-OnStep = Callable[[StepRecord], None]
 
 
 def kernel_of(wanted: str, store: Store | None = None) -> Kernel:
@@ -70,13 +70,19 @@ class VmTarget:
         self._big = big
         self._device = device
         self._stopped = threading.Event()
-        self._failures: list[GuestLost] = []
         self.name = f"vm:{wanted}"
         self.kernel = kernel or kernel_of(wanted)
         self._module = module
-        self._guest: Conversation | None = None
-        self._gigantic = False
+        self._lanes = [self._lane()]
+        self._share = 1
         self._info: TargetInfo | None = None
+
+    def _lane(self) -> Lane:
+        return Lane(self.name, self._boot)
+
+    def share(self, guests: int) -> None:
+        """Let so many guests of this kernel run side by side, where a run is long enough."""
+        self._share = guests
 
     def unavailable(self) -> str | None:
         """Why no guest can be booted here, found out without booting."""
@@ -86,71 +92,71 @@ class VmTarget:
         """Boots the kernel, where it has not been booted yet.  Raises Unavailable."""
         if self._info is None:
             try:
-                self._booted(gigantic=False)
+                info = self._lanes[0].booted(gigantic=False).info
             except (GuestLost, LabError) as reason:
                 raise Unavailable(str(reason)) from None
-        assert self._info is not None
+            self._info = replace(info, name=self.name, rules=info.rules or self.kernel.release)
         return self._info
 
     def open(self, scenario: Scenario) -> AbstractContextManager[Session]:
         """Scenarios run as a whole in the guest: run_all() does it."""
         raise CannotDo("a guest runs whole scenarios")
 
-    def run_all(self, scenarios: Sequence[Scenario], on_step: OnStep | None = None) -> Iterator[Result]:
-        """The results in order.  Those that need 1 GiB pages come from a boot of their own, after the others."""
-        done: dict[int, Result] = {}
-        turns = sorted(range(len(scenarios)), key=lambda index: gigantic(scenarios[index]))
-        following = 0
-        for turn in turns:
-            done[turn] = self._run(scenarios[turn], on_step)
-            while following in done:
-                yield done.pop(following)
-                following += 1
+    def run_all(self, scenarios: Sequence[Scenario]) -> Iterator[Result]:
+        """The results in order.  Those that need 1 GiB pages come from a boot of their own."""
+        lanes = min(self._share, 1 + len(scenarios) // WORTH_A_BOOT)
+        while len(self._lanes) < lanes:
+            self._lanes.append(self._lane())
+        turns = _Turns(scenarios)
+        runs = self._one_by_one(scenarios, turns) if lanes == 1 else self._side_by_side(scenarios, turns, lanes)
+        return _in_order(runs)
 
-    def _run(self, scenario: Scenario, on_step: OnStep | None) -> Result:
+    def _one_by_one(self, scenarios: Sequence[Scenario], turns: _Turns) -> Iterator[tuple[int, Result]]:
+        """(which, result) in the order in which they end."""
+        while (turn := turns.take(gigantic_first=False)) is not None:
+            yield turn, self._run(self._lanes[0], scenarios[turn])
+
+    def _side_by_side(self, scenarios: Sequence[Scenario], turns: _Turns, lanes: int) -> Iterator[tuple[int, Result]]:
+        """The same, from several guests.  The last one has the 1 GiB pages, and begins with them."""
+        ended: SimpleQueue[tuple[int, Result] | BaseException] = SimpleQueue()
+
+        def work(lane: Lane, last: bool) -> None:
+            try:
+                while (turn := turns.take(last) if last else turns.take_small()) is not None:
+                    ended.put((turn, self._run(lane, scenarios[turn])))
+            except BaseException as defect:
+                ended.put(defect)
+            finally:
+                lane.close()  # a guest dies with the thread that has booted it
+
+        with ThreadPoolExecutor(lanes) as pool:
+            for number, lane in enumerate(self._lanes[:lanes], 1):
+                pool.submit(work, lane, number == lanes)
+            left = len(scenarios)
+            try:
+                while left:
+                    end = ended.get()
+                    if isinstance(end, BaseException):
+                        raise end
+                    left -= 1
+                    yield end
+            finally:
+                if left:
+                    turns.clear()
+                    self._stopped.set()
+
+    def _run(self, lane: Lane, scenario: Scenario) -> Result:
         if gigantic(scenario) and not self._big:
-            return self._without(
+            return lane.without(
                 scenario, "skipped", f"1 GiB pages are left out here: pinhold run has them on {self.name}"
             )
-        if len(self._failures) >= BOOTS:
-            return self._without(scenario, self._failures[-1].kind, str(self._failures[-1]))
-        try:
-            guest = self._booted(gigantic(scenario))
-            self._failures.clear()
-        except LabError as reason:
-            return self._without(scenario, "skipped", str(reason))
-        except GuestLost as lost:
-            self._failures.append(lost)
-            return self._without(scenario, lost.kind, str(lost))
-        try:
-            return guest.run(scenario, on_step)
-        except GuestLost as lost:
-            self.close(gently=False)
-            return self._without(scenario, lost.kind, str(lost), lost.steps)
-        except BaseException:
-            self.close(gently=False)
-            raise
+        return lane.run(scenario)
 
-    def _without(self, scenario: Scenario, kind: str, reason: str, steps: tuple[StepRecord, ...] = ()) -> Result:
-        at = steps[-1].index if steps else None
-        return Result(self.name, scenario, Verdict(kind, None, reason, at), steps)
-
-    def _booted(self, gigantic: bool) -> Conversation:
-        """The guest, with 1 GiB pages where they are needed and this machine has the memory."""
+    def _boot(self, gigantic: bool) -> Conversation:
+        """A guest, with 1 GiB pages where they are needed and this machine has the memory."""
         if self._stopped.is_set():
             raise LabError("it was stopped")
-        if self._guest is not None and (self._gigantic or not gigantic):
-            return self._guest
-        self.close()
-        room = gigantic and _free_mebibytes() >= MEMORY + GIGANTIC_PAGES * _GIB + _SPARE
-        self._guest = self._boot(self._setup(room))
-        self._gigantic = gigantic
-        info = self._guest.info
-        if self._info is None:
-            self._info = replace(info, name=self.name, rules=info.rules or self.kernel.release)
-        return self._guest
-
-    def _boot(self, setup: Setup) -> Conversation:
+        setup = self._setup(gigantic and _free_mebibytes() >= MEMORY + GIGANTIC_PAGES * _GIB + _SPARE)
         kind = accelerator(lambda trial: self._conversation(setup, trial).close())
         return self._conversation(setup, kind)
 
@@ -179,12 +185,48 @@ class VmTarget:
         """See BatchTarget."""
         self._stopped.set()
 
-    def close(self, gently: bool = True) -> None:
-        """End the guest; the next scenario boots another."""
-        guest, self._guest = self._guest, None
-        if guest is not None:
-            with suppress(OSError):
-                guest.close(gently)
+    def close(self) -> None:
+        """End the guests; the next scenario boots another."""
+        for lane in self._lanes:
+            lane.close()
+
+
+class _Turns:
+    """Which scenario is whose: indices, each given out once."""
+
+    def __init__(self, scenarios: Sequence[Scenario]) -> None:
+        self._small = deque(index for index, s in enumerate(scenarios) if not gigantic(s))
+        self._gigantic = deque(index for index, s in enumerate(scenarios) if gigantic(s))
+
+    def take(self, gigantic_first: bool) -> int | None:
+        """The next one, of those with 1 GiB pages first or last; None where none is left."""
+        kinds = (self._gigantic, self._small) if gigantic_first else (self._small, self._gigantic)
+        for kind in kinds:
+            with suppress(IndexError):
+                return kind.popleft()
+        return None
+
+    def take_small(self) -> int | None:
+        """The next one without 1 GiB pages."""
+        with suppress(IndexError):
+            return self._small.popleft()
+        return None
+
+    def clear(self) -> None:
+        """Give out no more."""
+        self._small.clear()
+        self._gigantic.clear()
+
+
+def _in_order(runs: Iterator[tuple[int, Result]]) -> Iterator[Result]:
+    """Results in the order of their numbers, each as soon as it and all before it are there."""
+    done: dict[int, Result] = {}
+    following = 0
+    for number, result in runs:
+        done[number] = result
+        while following in done:
+            yield done.pop(following)
+            following += 1
 
 
 def _unpacked(kernel: Kernel) -> Path | None:
@@ -193,11 +235,6 @@ def _unpacked(kernel: Kernel) -> Path | None:
         return None
     folder = next((path for path in kernel.image.parents if path.name == kernel.name), kernel.image.parent)
     return folder / "vmlinux" if (folder / "vmlinux").exists() else None
-
-
-def gigantic(scenario: Scenario) -> bool:
-    """Whether it maps 1 GiB pages."""
-    return any(isinstance(step, Map) and step.size == "1G" for step in scenario.steps)
 
 
 def _free_mebibytes() -> int:

@@ -25,6 +25,9 @@ class BatchTarget(Protocol):
     def run_all(self, scenarios: Sequence[Scenario]) -> Iterator[Result]:
         """The results, in order, each as soon as it and all before it are known."""
 
+    def share(self, guests: int) -> None:
+        """Let it use so many cores, where that helps."""
+
     def close(self) -> None:
         """End what it has started.  It may be used again."""
 
