@@ -122,7 +122,7 @@ def anon_exclusive(chosen: Row) -> Any:
     return verdict(chosen, text)
 
 
-def wp_reuse_drains(chosen: Row) -> Any:
+def wp_reuse(chosen: Row) -> Any:
     """The child has copied; the owner's page waits in the LRU batch: does the owner copy as well?"""
     played = Play(chosen, "map P x anon\nwrite P x 0x11\nfork P C\nwrite C x 0x22\nwrite P x 0xff\n")
     return played.sites[-1]
@@ -384,6 +384,12 @@ def touch_pmd(chosen: Row) -> Any:
     return played.entry() & k.PTE_DIRTY != 0
 
 
+def hugetlb_wp_reuse(chosen: Row) -> Any:
+    """The child holds a shared huge page by vmsplice() and unmaps it: does the parent's next write reach the pipe?"""
+    text = "map P x hugetlb 2M\nwrite P x 0x11\nfork P C\nvmsplice C x as p\nunmap C x\nwrite P x 0xff\n"
+    return verdict(chosen, f"{text}expect p 0x11\n")
+
+
 EXPECTED: dict[Probe, dict[str, Any]] = {
     gup_unshares: {
         "none": ("violated", "violated"),
@@ -391,7 +397,11 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
         "cow_longterm": ("held", "held"),
     },
     anon_exclusive: {"no": "violated", "yes": "held"},
-    wp_reuse_drains: {"no": ["wp_copy"], "yes": ["wp_reuse_refcount"]},
+    wp_reuse: {
+        "mapcount": ["wp_reuse_mapcount"],
+        "references": ["wp_copy"],
+        "references_drained": ["wp_reuse_refcount"],
+    },
     wp_reuse_large: {
         "references": (["wp_copy"], ["wp_reuse_refcount"]),
         "never": (["wp_copy"], ["wp_copy"]),
@@ -461,6 +471,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     hugetlb_restores_reserve: {"no": 0, "yes": 1},
     madv_dontneed_hugetlb: {"no": k.EINVAL, "yes": 0},
     madv_populate: {"no": k.EINVAL, "yes": 0},
+    hugetlb_wp_reuse: {"mapcount": "violated", "references": "held"},
     touch_pmd: {"any": True, "writes": False},
 }
 """Probe -> what it gives on the row of 6.2 with each value of the rule that it is named after."""

@@ -418,7 +418,7 @@ def touch_pmd(m: State, slot: int, flags: int) -> None:
     """Mark the huge entry that was followed as accessed and dirty: for a write, up to 4.14 for a read as well.
 
     Linux: touch_pmd() (mm/huge_memory.c), up to 4.8 in follow_trans_huge_pmd(); a8f97366452e (4.15).  FOLL_TOUCH comes
-    with every GUP of the slow path.
+    with all of the slow path but pin_user_pages(), which is taken to pass it, too.
     """
     if not flags & FOLL_WRITE:
         if m.rule_touch_pmd:

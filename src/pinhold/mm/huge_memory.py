@@ -58,7 +58,7 @@ from pinhold.mm.sites import (
     decided,
 )
 from pinhold.mm.state import State
-from pinhold.mm.swap import free_swap_cache
+from pinhold.mm.swap import free_swap_cache, reuse_swap_page
 from pinhold.mm.vma import find_vma, maybe_mkwrite, vm_page_prot, vma_is_anonymous
 
 
@@ -172,7 +172,7 @@ def huge_can_reuse(m: State, folio: int) -> bool:
         decided(m, HUGE_WP_REUSE_EXCLUSIVE)
         return True
     if m.rule_huge_wp_reuse == 0:
-        if page_trans_huge_mapcount(m, folio) != 1 or folio_test_swapcache(m, folio):
+        if not reuse_swap_page(m, folio):
             return False
         decided(m, HUGE_WP_REUSE_MAPCOUNT)
         return True
@@ -180,15 +180,6 @@ def huge_can_reuse(m: State, folio: int) -> bool:
         return False
     decided(m, HUGE_WP_REUSE_REFCOUNT)
     return True
-
-
-@kernel
-def page_trans_huge_mapcount(m: State, folio: int) -> int:
-    """The highest number of mappings that any page of the THP has: what 5.10 judges reuse by."""
-    most = 0
-    for page in range(folio, folio + (1 << m.folio_order[folio])):
-        most = max(most, m.page_mapcount[page])
-    return most + m.folio_entire_mapcount[folio]
 
 
 @kernel

@@ -42,7 +42,9 @@ from pinhold.mm.sites import (
     HUGETLB_FORCE_REFUSED,
     HUGETLB_UNMAP_CHILDREN,
     HUGETLB_WP_COPY,
+    HUGETLB_WP_REUSE_EXCLUSIVE,
     HUGETLB_WP_REUSE_MAPCOUNT,
+    HUGETLB_WP_REUSE_REFCOUNT,
     decided,
 )
 from pinhold.mm.state import State
@@ -240,8 +242,7 @@ def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
             m.pte[slot] = pte_mkdirty(m, entry) | PTE_RW
         return FAULT_DONE
     anon = folio_test_anon(m, folio)
-    if anon and folio_mapcount(m, folio) == 1:
-        decided(m, HUGETLB_WP_REUSE_MAPCOUNT)
+    if anon and hugetlb_can_reuse(m, folio):
         set_page_anon_exclusive(m, pte_pfn(entry))
         if unshare:
             return FAULT_DONE
@@ -261,6 +262,23 @@ def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
     m.act_page[act] = pte_pfn(entry)
     m.act_new[act] = new
     return FAULT_ALLOCATED
+
+
+@kernel
+def hugetlb_can_reuse(m: State, folio: int) -> bool:
+    """Whether the anonymous huge page is the faulting process's alone: nobody else maps it, whoever else holds it."""
+    if folio_mapcount(m, folio) != 1:
+        return False
+    if m.rule_hugetlb_wp_reuse == 0:
+        decided(m, HUGETLB_WP_REUSE_MAPCOUNT)
+        return True
+    if m.page_exclusive[folio]:
+        decided(m, HUGETLB_WP_REUSE_EXCLUSIVE)
+        return True
+    if m.folio_refcount[folio] != 1:
+        return False
+    decided(m, HUGETLB_WP_REUSE_REFCOUNT)
+    return True
 
 
 @kernel

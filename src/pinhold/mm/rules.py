@@ -74,13 +74,13 @@ RULES: tuple[Rule, ...] = (
         "6c287605fd56",
     ),
     Rule(
-        "wp_reuse_drains",
-        "Whether a write to a read-only anonymous page gets rid of the LRU batch's and the swap cache's references"
-        " before it"
-        " judges by the reference count; without, either makes the owner copy.",
+        "wp_reuse",
+        "What a write to a read-only anonymous page judges reuse by: its mappings and swap entries alone"
+        " (CVE-2020-29374; 5.8, which has no row, made read-only GUP break COW instead); the reference count of one"
+        " (09854ba94c6a), where the LRU batch's or the swap cache's makes the owner copy; the same without those two.",
         "do_wp_page",
-        ("no", "yes"),
-        (("", "no"), ("5.18", "yes")),
+        ("mapcount", "references", "references_drained"),
+        (("", "mapcount"), ("5.9", "references"), ("5.18", "references_drained")),
         "d4c470970d45",
     ),
     Rule(
@@ -381,6 +381,15 @@ RULES: tuple[Rule, ...] = (
         ("any", "writes"),
         (("", "any"), ("4.15", "writes")),
         "a8f97366452e",
+    ),
+    Rule(
+        "hugetlb_wp_reuse",
+        "What a write to a read-only hugetlb page that is not exclusive judges reuse by: mappings alone, in every"
+        " release, so that a child that holds the page by vmsplice() reads on in it; or references, too, which no"
+        " release does: an owner could run out of huge pages.",
+        "hugetlb_wp",
+        ("mapcount", "references"),
+        (("", "mapcount"),),
     ),
 )
 

@@ -88,7 +88,10 @@ class Site:
     IO_URING_FILE_REFUSED,
     FOLL_WRITE_DROPPED,
     TOUCH_PMD_READ,
-) = range(59)
+    WP_REUSE_MAPCOUNT,
+    HUGETLB_WP_REUSE_EXCLUSIVE,
+    HUGETLB_WP_REUSE_REFCOUNT,
+) = range(62)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -126,7 +129,7 @@ SITES: tuple[Site, ...] = (
     Site(
         "wp_reuse_refcount",
         "wp_can_reuse_anon_folio",
-        "wp_reuse_drains",
+        "wp_reuse",
         "nothing else holds the page, so it is used as it is",
     ),
     Site(
@@ -176,7 +179,7 @@ SITES: tuple[Site, ...] = (
     Site(
         "hugetlb_wp_reuse_mapcount",
         "hugetlb_wp",
-        "",
+        "hugetlb_wp_reuse",
         "nobody else maps the huge page, so it is used as it is, whoever else holds it",
     ),
     Site("hugetlb_wp_copy", "hugetlb_wp", "", "the huge page is copied"),
@@ -345,6 +348,24 @@ SITES: tuple[Site, ...] = (
         "a fault has broken COW: from here on the forced write looks for its page as a read does",
     ),
     Site("touch_pmd_read", "touch_pmd", "touch_pmd", "following the huge entry marks it dirty, though nobody writes"),
+    Site(
+        "wp_reuse_mapcount",
+        "reuse_swap_page",
+        "wp_reuse",
+        "nobody else maps the page, so it is used as it is, whoever else holds it",
+    ),
+    Site(
+        "hugetlb_wp_reuse_exclusive",
+        "hugetlb_wp",
+        "hugetlb_wp_reuse",
+        "the huge page is exclusive, so it is used as it is",
+    ),
+    Site(
+        "hugetlb_wp_reuse_refcount",
+        "hugetlb_wp",
+        "hugetlb_wp_reuse",
+        "nothing else holds the huge page, so it is used as it is",
+    ),
 )
 
 

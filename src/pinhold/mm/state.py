@@ -204,7 +204,7 @@ class State:
     rule_gup_unshares: int = constant()
     rule_unshare_breaks: int = constant()
     rule_anon_exclusive: int = constant()
-    rule_wp_reuse_drains: int = constant()
+    rule_wp_reuse: int = constant()
     rule_wp_reuse_large: int = constant()
     rule_huge_wp_reuse: int = constant()
     rule_huge_zero_wp: int = constant()
@@ -239,6 +239,7 @@ class State:
     rule_mremap_several_vmas: int = constant()
     rule_hugetlb_restores_reserve: int = constant()
     rule_touch_pmd: int = constant()
+    rule_hugetlb_wp_reuse: int = constant()
 
 
 TASK_DEPTH = 4

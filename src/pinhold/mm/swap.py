@@ -99,6 +99,29 @@ def folio_free_swap(m: State, folio: int) -> bool:
 
 
 @kernel
+def reuse_swap_page(m: State, folio: int) -> bool:
+    """Whether no page of the folio has more than one mapping and swap entry together: it is then one process's alone,
+    whoever else holds it, and leaves the swap cache.
+
+    A large folio stays there while another of its pages has a swap entry.  Linux: reuse_swap_page(),
+    page_trans_huge_map_swapcount() (mm/swapfile.c), up to 5.17.
+    """
+    cached = folio_test_swapcache(m, folio)
+    users = 0
+    swapped = 0
+    for page in range(folio, folio + folio_nr_pages(m, folio)):
+        mappings = m.page_mapcount[page] + m.folio_entire_mapcount[folio]
+        entries = m.swap_count[m.folio_swap[folio] + page - folio] if cached else 0
+        users = max(users, mappings + entries)
+        swapped += entries
+    if users > 1:
+        return False
+    if cached and (m.folio_order[folio] == 0 or swapped == 0):
+        delete_from_swap_cache(m, folio)
+    return True
+
+
+@kernel
 def free_swap_cache(m: State, folio: int) -> None:
     """A mapping or a swap entry went: with the last one the swap cache's references go too, unless somebody
     has the folio locked.

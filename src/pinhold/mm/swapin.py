@@ -41,7 +41,7 @@ from pinhold.mm.sites import (
     decided,
 )
 from pinhold.mm.state import State
-from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_free
+from pinhold.mm.swap import add_to_swap_cache, folio_free_swap, reuse_swap_page, swap_free
 from pinhold.mm.task import finish, goto
 from pinhold.mm.vma import (
     find_vma,
@@ -53,6 +53,7 @@ from pinhold.mm.wp import (
     FAULT_START,
     FAULT_SWAP_MAP,
     FAULT_SWAP_READ,
+    WP_REUSE_DRAINED,
     do_wp_page,
 )
 
@@ -121,7 +122,7 @@ def do_swap_page(m: State, task: int, act: int) -> int:
         folio_put(m, folio)
         return finish(m, task, FAULT_DONE)
     by_references = m.rule_swapin_exclusive == SWAPIN_BY_REFERENCES
-    drains = by_references and m.rule_wp_reuse_drains and write and cached
+    drains = by_references and m.rule_wp_reuse == WP_REUSE_DRAINED and write and cached
     if drains and m.folio_flags[folio] & FOLIO_LRU_BATCH:
         lru_add_drain(m)
     exclusive = swapin_exclusive(m, page, old, cached, write)
@@ -183,8 +184,4 @@ def swapin_exclusive(m: State, page: int, entry: int, cached: int, write: int) -
     """Whether the page that comes back from swap belongs to this process alone (before the swap slot is given up)."""
     if m.rule_swapin_exclusive != SWAPIN_BY_COUNTS:
         return not cached or entry & SWP_EXCLUSIVE != 0
-    if not write or m.page_mapcount[page] + m.swap_count[pte_pfn(entry)] > 1:
-        return False
-    if cached:
-        delete_from_swap_cache(m, page_folio(m, page))  # reuse_swap_page() of 5.10 takes it out of the swap cache
-    return True
+    return write != 0 and reuse_swap_page(m, page_folio(m, page))

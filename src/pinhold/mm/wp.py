@@ -48,12 +48,13 @@ from pinhold.mm.sites import (
     WP_COPY,
     WP_REUSE_EXCLUSIVE,
     WP_REUSE_LARGE,
+    WP_REUSE_MAPCOUNT,
     WP_REUSE_REFCOUNT,
     WP_SHARED,
     decided,
 )
 from pinhold.mm.state import State
-from pinhold.mm.swap import folio_free_swap, free_swap_cache
+from pinhold.mm.swap import folio_free_swap, free_swap_cache, reuse_swap_page
 from pinhold.mm.task import finish, goto
 from pinhold.mm.vma import (
     find_vma,
@@ -71,6 +72,9 @@ from pinhold.mm.vma import (
     FAULT_HUGETLB_INSTALL,
 ) = range(7)
 """The stages of a fault, wherever they are worked on."""
+
+WP_REUSE_MAPCOUNTS, WP_REUSE_REFERENCES, WP_REUSE_DRAINED = 0, 1, 2
+"""Values of the rule wp_reuse."""
 
 
 @kernel
@@ -129,13 +133,18 @@ def wp_can_reuse(m: State, page: int) -> bool:
 
 @kernel
 def wp_can_reuse_anon_folio(m: State, folio: int, page: int) -> bool:
-    """By references: ours must be the only one.
+    """By references: ours must be the only one.  Up to 5.8 by mappings and swap entries alone.
 
     Since 5.18 the CPU's LRU batch is drained and the swap cache given up first, if that can help; before, either
-    makes the owner copy.  Linux: wp_can_reuse_anon_folio(), in do_wp_page() up to 6.6; d4c470970d45 and 53a05ad9f21d
-    (5.18).
+    makes the owner copy.  Linux: wp_can_reuse_anon_folio(), in do_wp_page() up to 6.6; 09854ba94c6a (5.9),
+    d4c470970d45 and 53a05ad9f21d (5.18).
     """
-    if m.rule_wp_reuse_drains:
+    if m.rule_wp_reuse == WP_REUSE_MAPCOUNTS:
+        if m.folio_flags[folio] & FOLIO_LOCKED or not reuse_swap_page(m, folio):
+            return False
+        decided(m, WP_REUSE_MAPCOUNT)
+        return True
+    if m.rule_wp_reuse == WP_REUSE_DRAINED:
         if m.folio_refcount[folio] > 3:
             return False
         if m.folio_flags[folio] & FOLIO_LRU_BATCH:
