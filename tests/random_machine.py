@@ -291,6 +291,7 @@ class RandomMachine:
 OPERATIONS = (
     *(task.FN_ACCESS,) * 6,
     *(task.FN_ACCESS_REMOTE,) * 2,
+    task.FN_UFFDIO_CONTINUE,
     *(task.FN_FORK,) * 2,
     task.FN_EXIT,
     task.FN_MUNMAP,

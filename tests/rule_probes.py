@@ -390,6 +390,12 @@ def hugetlb_wp_reuse(chosen: Row) -> Any:
     return verdict(chosen, f"{text}expect p 0x11\n")
 
 
+def uffd_continue(chosen: Row) -> Any:
+    """The errno of UFFDIO_CONTINUE, and whether it maps a page of a private and of a shared mapping dirty."""
+    played = [Play(chosen, f"map P x memfd {how}\nuffdio_continue P x\n") for how in ("private", "shared")]
+    return played[0].errnos[-1], *(p.entry() & k.PTE_DIRTY != 0 for p in played)
+
+
 EXPECTED: dict[Probe, dict[str, Any]] = {
     gup_unshares: {
         "none": ("violated", "violated"),
@@ -472,6 +478,11 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     madv_dontneed_hugetlb: {"no": k.EINVAL, "yes": 0},
     madv_populate: {"no": k.EINVAL, "yes": 0},
     hugetlb_wp_reuse: {"mapcount": "violated", "references": "held"},
+    uffd_continue: {
+        "absent": (k.EINVAL, 0, 0),
+        "dirty_if_writable": (0, False, True),
+        "dirty": (0, True, True),
+    },
     touch_pmd: {"any": True, "writes": False},
 }
 """Probe -> what it gives on the row of 6.2 with each value of the rule that it is named after."""

@@ -155,6 +155,7 @@ _DRAW: dict[str, Any] = {
     "madvise": lambda d, w: s.Madvise(*_somewhere(d, w), d(st.sampled_from(s.ADVICE))),
     "swapout": lambda d, w: s.SwapOut(*_somewhere(d, w)),
     "swapin": lambda d, w: s.SwapIn(*_somewhere(d, w)),
+    "uffdio_continue": lambda d, w: s.UffdioContinue(*_somewhere(d, w)),
     "clear_softdirty": lambda d, w: s.ClearSoftDirty(_proc(d, w)),
     "drain": lambda d, w: s.Drain(),
     "memlock": lambda d, w: s.LimitMemlock(_proc(d, w), d(st.integers(0, 1 << 30))),

@@ -299,3 +299,12 @@ def test_more_memory_than_there_is_is_refused(live):
     reason = Machine().missing_memory(1 << 50)
     assert reason is not None and "MiB free here" in reason
     assert Machine().missing_memory(4096) is None
+
+
+def test_uffdio_continue_maps_what_is_in_the_page_cache(play, frames_visible):
+    """The file's page, in a private and in a shared mapping; where something is mapped it says so."""
+    session = play("map P x memfd private pages 2\nmap P y of x shared\nread P y\nuffdio_continue P x[0]")
+    seen = session.observe()
+    assert seen.errno == 0
+    assert view(seen).frame == view(seen, region="y").frame is not None
+    assert play("map P x memfd private\nread P x\nuffdio_continue P x").observe().errno == errno.EEXIST

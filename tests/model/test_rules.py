@@ -77,6 +77,7 @@ SINCE_5_10 = {
     "hugetlb_restores_reserve": ("no", "no", "no", "yes", "yes", "yes"),
     "madv_dontneed_hugetlb": ("no", "yes", "yes", "yes", "yes", "yes"),
     "madv_populate": ("no", "yes", "yes", "yes", "yes", "yes"),
+    "uffd_continue": ("absent", *["dirty"] * 5),
     "touch_pmd": ("writes", "writes", "writes", "writes", "writes", "writes"),
 }
 """The values in 5.10, 6.1, 6.2, 6.12, 6.18 and 7.3, as read from their sources."""

@@ -391,6 +391,15 @@ RULES: tuple[Rule, ...] = (
         ("mapcount", "references"),
         (("", "mapcount"),),
     ),
+    Rule(
+        "uffd_continue",
+        "How UFFDIO_CONTINUE maps a page of shmem: it does not (EINVAL); dirty if the mapping is shared and writable;"
+        " always dirty, so that a forced write that goes by FOLL_COW takes it for a private copy (CVE-2022-2590).",
+        "mfill_atomic_install_pte",
+        ("absent", "dirty_if_writable", "dirty"),
+        (("", "absent"), ("5.14", "dirty_if_writable"), ("5.16", "dirty")),
+        "9ae0f87d009c",
+    ),
 )
 
 BY_NAME = {rule.name: rule for rule in RULES}

@@ -91,7 +91,8 @@ class Site:
     WP_REUSE_MAPCOUNT,
     HUGETLB_WP_REUSE_EXCLUSIVE,
     HUGETLB_WP_REUSE_REFCOUNT,
-) = range(62)
+    UFFD_MAPS_DIRTY,
+) = range(63)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -365,6 +366,12 @@ SITES: tuple[Site, ...] = (
         "hugetlb_wp",
         "hugetlb_wp_reuse",
         "nothing else holds the huge page, so it is used as it is",
+    ),
+    Site(
+        "uffd_maps_dirty",
+        "mfill_atomic_install_pte",
+        "uffd_continue",
+        "the page cache's page is mapped dirty, though this mapping cannot write to it",
     ),
 )
 

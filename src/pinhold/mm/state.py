@@ -240,6 +240,7 @@ class State:
     rule_hugetlb_restores_reserve: int = constant()
     rule_touch_pmd: int = constant()
     rule_hugetlb_wp_reuse: int = constant()
+    rule_uffd_continue: int = constant()
 
 
 TASK_DEPTH = 4

@@ -30,11 +30,13 @@ from pinhold.mm.task import (
     FN_MUNMAP,
     FN_PAGEOUT,
     FN_PIN,
+    FN_UFFDIO_CONTINUE,
     FN_UNPIN,
     FUNCTION_NAMES,
     current,
 )
 from pinhold.mm.task_mmu import clear_refs_write
+from pinhold.mm.userfaultfd import uffdio_continue
 from pinhold.mm.vmscan import pageout
 from pinhold.mm.zap import do_munmap, exit_mmap
 
@@ -84,6 +86,8 @@ def step(m: State, task: int) -> int:
         return unpin_user_pages(m, task)
     if function == FN_ACCESS_REMOTE:
         return access_remote_vm(m, task)
+    if function == FN_UFFDIO_CONTINUE:
+        return uffdio_continue(m, task)
     if function == FN_EXIT:
         return exit_mmap(m, task)
     return DONE

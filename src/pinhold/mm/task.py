@@ -28,7 +28,8 @@ from pinhold.mm.state import TASK_DEPTH, State
     FN_MREMAP,
     FN_CLEAR_REFS,
     FN_ACCESS_REMOTE,
-) = range(16)
+    FN_UFFDIO_CONTINUE,
+) = range(17)
 
 FUNCTION_NAMES = (
     "nothing",
@@ -47,6 +48,7 @@ FUNCTION_NAMES = (
     "move_vma",
     "clear_refs_write",
     "access_remote_vm",
+    "mfill_atomic_continue",
 )
 """What a user reads for each function, e.g. in `livelock(handle_mm_fault)`."""
 

@@ -316,6 +316,7 @@ FORMS: tuple[Form, ...] = (
     Form(s.Mremap, (Literal("mremap"), _PROC, _RANGE_PART, Literal("to"), _named("to", "REGION", "a region"))),
     Form(s.SwapOut, (Literal("swapout"), _PROC, _RANGE_PART)),
     Form(s.SwapIn, (Literal("swapin"), _PROC, _RANGE_PART)),
+    Form(s.UffdioContinue, (Literal("uffdio_continue"), _PROC, _RANGE_PART)),
     Form(s.ClearSoftDirty, (Literal("clear_softdirty"), _PROC)),
     Form(s.Drain, (Literal("drain"),)),
     Form(s.LimitMemlock, (Literal("memlock"), _PROC, _MEMLOCK)),

@@ -131,6 +131,14 @@ class SwapIn:
 
 
 @dataclass(frozen=True, slots=True)
+class UffdioContinue:
+    """Map the page cache's pages by UFFDIO_CONTINUE, where nothing is mapped."""
+
+    proc: str
+    range: Range
+
+
+@dataclass(frozen=True, slots=True)
 class ClearSoftDirty:
     """Write 4 to /proc/PID/clear_refs."""
 
@@ -346,6 +354,7 @@ Action = (
     | Mremap
     | SwapOut
     | SwapIn
+    | UffdioContinue
     | ClearSoftDirty
     | Drain
     | LimitMemlock

@@ -38,6 +38,7 @@ from pinhold.scenario.step import (
     Scenario,
     SwapIn,
     SwapOut,
+    UffdioContinue,
     Unmap,
     Unpin,
     Vmsplice,
@@ -149,6 +150,8 @@ class LiveSession:
                 return self._mremap(action)
             case SwapOut(proc, range):
                 return self._swap_out(proc, range)
+            case UffdioContinue(proc, range):
+                return self._act(proc, "uffdio_continue", range)
             case ClearSoftDirty(proc):
                 return self._clear_softdirty(proc)
             case Drain():

@@ -37,6 +37,7 @@ from pinhold.mm.task import (
     FN_MPROTECT,
     FN_MREMAP,
     FN_MUNMAP,
+    FN_UFFDIO_CONTINUE,
     call,
 )
 from pinhold.mm.users import (
@@ -46,6 +47,7 @@ from pinhold.mm.users import (
     io_uring_refuses,
     process_vm_flags,
 )
+from pinhold.mm.vma import find_vma
 from pinhold.scenario import step as s
 from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
 from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, region_sizes, watched
@@ -305,6 +307,13 @@ class ModelSession:
 
     def do_ClearSoftDirty(self, a: s.ClearSoftDirty) -> int:
         return self.operate(FN_CLEAR_REFS, (self.mms[a.proc], 0, 0))
+
+    def do_UffdioContinue(self, a: s.UffdioContinue) -> int:
+        span = self.span(a.proc, a.range)
+        vma = find_vma(self.m, span[0], span[1])
+        if vma != k.NO_VMA and self.m.vma_flags[vma] & k.VM_HUGETLB:
+            raise CannotDo("the specification has UFFDIO_CONTINUE for shmem (memfd) alone, not for hugetlb")
+        return self.operate(FN_UFFDIO_CONTINUE, span)
 
     def do_Drain(self, _: s.Drain) -> int:
         lru_add_drain(self.m)

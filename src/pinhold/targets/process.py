@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from pinhold.targets import content, pagemap, syscalls, vmas
+from pinhold.targets import content, pagemap, syscalls, uffd, vmas
 from pinhold.targets.base import CannotDo
 from pinhold.targets.channel import Channel, Closed, Message
 from pinhold.targets.pins import COPIERS, HOLDERS, PROC_MEM
@@ -72,6 +72,7 @@ class Process:
             "mprotect": self._mprotect,
             "madvise": self._madvise,
             "mremap": self._mremap,
+            "uffdio_continue": self._uffdio_continue,
             "clear_softdirty": self._clear_softdirty,
             "drain": self._drain,
             "memlock": self._memlock,
@@ -222,6 +223,11 @@ class Process:
     def _mremap(self, message: Message) -> None:
         region, _, _ = self._span(message)
         self._regions[message["to"]] = self._arena.move(region, message["first"], message["end"])
+
+    def _uffdio_continue(self, message: Message) -> None:
+        """Registered for minor faults only as long as the call takes: nobody waits for a handler."""
+        _, address, pages = self._span(message)
+        uffd.continue_range(address, pages * PAGE)
 
     def _clear_softdirty(self, message: Message) -> None:
         with open("/proc/self/clear_refs", "wb", buffering=0) as clear_refs:

@@ -1,0 +1,91 @@
+"""userfaultfd, as far as one of its calls goes: UFFDIO_CONTINUE maps what the page cache has: mm/userfaultfd.c."""
+
+from __future__ import annotations
+
+from pinhold.mm.file import cache_lookup
+from pinhold.mm.flags import (
+    BLOCKED,
+    EAGAIN,
+    EEXIST,
+    EFAULT,
+    EINVAL,
+    ENOENT,
+    ENOMEM,
+    FILE_SHMEM,
+    NO_FILE,
+    NO_PAGE,
+    NO_VMA,
+    PTE_ACCESSED,
+    PTE_RW,
+    VM_SHARED,
+    VM_WRITE,
+)
+from pinhold.mm.kernel import kernel
+from pinhold.mm.pgtable import mk_pte, pt_alloc, pte_mkdirty
+from pinhold.mm.rmap import map_folio_pte
+from pinhold.mm.sites import UFFD_MAPS_DIRTY, decided
+from pinhold.mm.state import State
+from pinhold.mm.task import current, finish, mmap_read_lock, mmap_read_unlock
+from pinhold.mm.vma import find_vma, vm_page_prot
+
+UFFD_ABSENT, UFFD_DIRTY_IF_WRITABLE, UFFD_DIRTY = 0, 1, 2
+"""Values of the rule uffd_continue."""
+
+
+@kernel
+def uffdio_continue(m: State, task: int) -> int:
+    """UFFDIO_CONTINUE of [act_addr, act_end), which lies in one shmem mapping: maps pages of the page cache where
+    nothing is mapped.
+
+    Result: 0, -EAGAIN where it stopped after a part, or the errno of the first page: -EFAULT where the file has no
+    page, -EEXIST where something is mapped.  Linux: mfill_atomic_continue() (mcopy_continue() up to 6.3).
+    """
+    act = current(m, task)
+    mm = m.act_mm[act]
+    if mmap_read_lock(m, mm) == BLOCKED:
+        return BLOCKED
+    vma = find_vma(m, mm, m.act_addr[act])
+    err = uffd_refused(m, vma, m.act_end[act])
+    addr = m.act_addr[act]
+    while err == 0 and addr < m.act_end[act]:
+        err = mfill_atomic_install_pte(m, vma, addr)
+        if err == 0:
+            addr += 1
+    mmap_read_unlock(m, mm)
+    return finish(m, task, -EAGAIN if err and addr > m.act_addr[act] else err)
+
+
+@kernel
+def uffd_refused(m: State, vma: int, end: int) -> int:
+    """0, or why the range cannot be registered for minor faults (c949b097ef2e, 5.14, for shmem) and continued."""
+    if m.rule_uffd_continue == UFFD_ABSENT:
+        return -EINVAL
+    if vma == NO_VMA or end > m.vma_end[vma]:
+        return -ENOENT
+    file = m.vma_file[vma]
+    return 0 if file != NO_FILE and m.file_kind[file] == FILE_SHMEM else -EINVAL
+
+
+@kernel
+def mfill_atomic_install_pte(m: State, vma: int, addr: int) -> int:
+    """Map the page cache's page, read-only in a private mapping.  0, or a negative errno.
+
+    Dirty whatever the mapping since 9ae0f87d009c (5.16), before only where it is writable.
+    """
+    page = cache_lookup(m, m.vma_file[vma], m.vma_pgoff[vma] + addr - m.vma_start[vma])
+    if page == NO_PAGE:
+        return -EFAULT
+    slot = pt_alloc(m, vma // m.vmas_per_mm, addr, 0)
+    if slot < 0:
+        return -ENOMEM
+    if m.pte[slot]:
+        return -EEXIST
+    entry = mk_pte(page, vm_page_prot(m, vma) & ~PTE_RW | PTE_ACCESSED)
+    if m.vma_flags[vma] & (VM_SHARED | VM_WRITE) == VM_SHARED | VM_WRITE:
+        entry = pte_mkdirty(m, entry) | PTE_RW
+    elif m.rule_uffd_continue == UFFD_DIRTY:
+        decided(m, UFFD_MAPS_DIRTY)
+        entry = pte_mkdirty(m, entry)
+    map_folio_pte(m, vma // m.vmas_per_mm, page)
+    m.pte[slot] = entry
+    return 0
