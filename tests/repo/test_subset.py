@@ -161,7 +161,11 @@ def test_every_kernel_function_is_registered_once() -> None:
     """The registry, which is what is compiled, has each @kernel function, and names are unique."""
     for module in TREES:
         importlib.import_module(f"pinhold.mm.{module}" if module != "__init__" else "pinhold.mm")
-    registered = [f"{f.__module__.rpartition('.')[2]}.{f.__name__}" for f in REGISTRY]
+    registered = [
+        f"{f.__module__.rpartition('.')[2]}.{f.__name__}"
+        for f in REGISTRY
+        if not f.__module__.startswith("pinhold.explore.")
+    ]
     assert sorted(registered) == sorted(KERNELS)
     assert len(KERNEL_NAMES) == len(KERNELS)
 
@@ -179,9 +183,17 @@ def test_rules_and_their_fields_are_the_same() -> None:
     assert declared - asked == {"lru_batch"}, "lru_batch is asked for once, when a machine is made"
 
 
+def explorer_reads() -> set[str]:
+    """Fields that the explorer's functions of the subset use: working space outside the saved state."""
+    trees = [ast.parse(file.read_text()) for file in sorted((MM.parent / "explore").glob("*.py"))]
+    names = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    return {name for name in names & FIELDS if vars(State)[name].constant} | {"trapped"}
+
+
 def test_every_field_of_the_state_is_used() -> None:
-    """@kernel functions look at every field, but for two that are there to be read from outside."""
-    assert FIELDS - attributes_read() == {"rule_lru_batch", "nr_mms"}
+    """@kernel functions look at every field but one that is asked for when a machine is made; of the constants, the
+    explorer's functions look at some that those of mm/ do not."""
+    assert FIELDS - attributes_read() - explorer_reads() == {"rule_lru_batch"}
 
 
 def test_every_decision_site_is_used() -> None:

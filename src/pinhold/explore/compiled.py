@@ -71,9 +71,10 @@ def kernels() -> tuple[Kernel, ...]:
     """Every `@kernel` function, callable from compiled code from now on."""
     for module in pkgutil.iter_modules(pinhold.mm.__path__):
         importlib.import_module(f"pinhold.mm.{module.name}")
-    for function in REGISTRY:
+    functions = tuple(f for f in REGISTRY if f.__module__.startswith("pinhold.mm."))
+    for function in functions:
         register_jitable(function)
-    return tuple(REGISTRY)
+    return functions
 
 
 @cache

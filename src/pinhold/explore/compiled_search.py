@@ -149,9 +149,9 @@ class CompiledSearch:
         self.inserted = 1
         count = 1
         result.violation = stepper.wrong(first)
-        while count and result.violation is None and not result.limit:
+        while count and result.violation is None and not result.limited():
             target, parents, vias, new = self.next_level(source, count, result, clock, watch)
-            if result.limit:
+            if result.limited():
                 break
             self.levels.append(Level(parents[:new].copy(), vias[:new].copy()))
             result.states += new
@@ -188,7 +188,7 @@ class CompiledSearch:
             result.bytes = max(result.bytes, used)
             watch(Progress(self.inserted, result.transitions, result.depth, count, clock.seconds, used))
             result.limit = clock.over(used)
-            if result.limit:
+            if result.limited():
                 break
         if self.trapped():
             raise Broken(f"{self.world.scope.name}: the image was entered where it has a trap")

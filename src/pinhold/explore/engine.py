@@ -80,7 +80,7 @@ def rehash(old, size, table, mask):  # type: ignore[no-untyped-def]
             insert(table, mask, h)
 
 
-def expand(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0915
+def expand(  # type: ignore[no-untyped-def]
     batch,
     record,
     words,
@@ -181,7 +181,7 @@ def expand(  # type: ignore[no-untyped-def]  # noqa: PLR0913, PLR0915
     return flush(batch, record, words, filled, target, new, table, mask, parents, vias, properties, invariants, stats)
 
 
-def flush(  # type: ignore[no-untyped-def]  # noqa: PLR0913
+def flush(  # type: ignore[no-untyped-def]
     batch, record, words, filled, target, new, table, mask, parents, vias, properties, invariants, stats
 ):
     """Insert the batch; gives the new count of `target`."""

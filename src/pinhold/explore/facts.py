@@ -7,7 +7,7 @@ import importlib
 import inspect
 import pkgutil
 import textwrap
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 
@@ -130,7 +130,7 @@ def wanted_functions(world: World) -> set[str]:
     return {dispatch()[number] for number in wanted if number in dispatch()}
 
 
-def reached(name: str, known: dict[str, object]) -> set[str]:
+def reached(name: str, known: Mapping[str, object]) -> set[str]:
     """The functions that a function calls, and those that they call."""
     found: set[str] = set()
     waiting = [name]
@@ -143,7 +143,7 @@ def reached(name: str, known: dict[str, object]) -> set[str]:
     return found
 
 
-def named_functions(functions: Iterable[str], known: dict[str, object]) -> Iterator[int]:
+def named_functions(functions: Iterable[str], known: Mapping[str, object]) -> Iterator[int]:
     """The FN_* numbers that these functions push."""
     for name in functions:
         names = code_names(known[name])

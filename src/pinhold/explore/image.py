@@ -1,8 +1,8 @@
 """A scope's image: its specialised functions and the search's inner loop, one Python module that numba compiles.
 
-The module is written below the user's cache directory, under a hash of everything that it is made from, and the machine
-code beside it: an edit of `mm/`, another numba or another scope is another image.  Whoever wants to see what is compiled
-can read it there.
+The module is written below the user's cache directory, under a hash of everything that it is made from, and the
+machine code beside it: an edit of `mm/`, another numba or another scope is another image.  Whoever wants to see what is
+compiled can read it there.
 """
 
 from __future__ import annotations
@@ -13,12 +13,11 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numba
 
@@ -83,7 +82,7 @@ def load(source: str) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[name] = module
-    numba.config.CACHE_DIR = ""  # beside the module
+    setattr(numba.config, "CACHE_DIR", "")  # noqa: B010  # machine code lies beside the module
     spec.loader.exec_module(module)
     return module
 

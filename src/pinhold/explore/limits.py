@@ -80,6 +80,10 @@ class Result:
     def depth(self) -> int:
         return len(self.levels) - 1
 
+    def limited(self) -> bool:
+        """Whether a limit has ended the search."""
+        return bool(self.limit)
+
     @property
     def exhausted(self) -> bool:
         return self.violation is None and not self.limit

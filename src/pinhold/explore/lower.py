@@ -30,7 +30,9 @@ class _Lower(ast.NodeTransformer):
         if index is None:
             return ast.BinOp(ast.Name("m", ast.Load()), ast.Add(), ast.Constant(slot.offset))
         if isinstance(index, ast.Constant):
-            return ast.BinOp(ast.Name("m", ast.Load()), ast.Add(), ast.Constant(slot.offset + slot.width * index.value))
+            return ast.BinOp(
+                ast.Name("m", ast.Load()), ast.Add(), ast.Constant(slot.offset + slot.width * int(str(index.value)))
+            )
         scaled = index if slot.width == 1 else ast.BinOp(index, ast.Mult(), ast.Constant(slot.width))
         base = ast.BinOp(ast.Name("m", ast.Load()), ast.Add(), ast.Constant(slot.offset))
         return ast.BinOp(base, ast.Add(), scaled)

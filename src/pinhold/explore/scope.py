@@ -13,9 +13,9 @@ from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, cast, get_args
 
-from pinhold.mm.state import TINY, Geometry
+from pinhold.mm.state import Geometry
 from pinhold.scenario import step as s
 from pinhold.scenario.grammar import parse_step
 from pinhold.scenario.parse import parse
@@ -95,7 +95,7 @@ class Scope:
             raise BadScope(f"{self.name}: task {task}: '{text}': {error.message()}") from None
         if not isinstance(step, get_args(s.Action)):
             raise BadScope(f"{self.name}: task {task}: '{text}' is no operation")
-        return step
+        return cast(s.Step, step)
 
     @property
     def pmd_pages(self) -> int:

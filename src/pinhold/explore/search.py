@@ -107,7 +107,7 @@ def search(stepper: Stepper, limits: Limits = Limits(), watch: Watch = unwatched
     parents: dict[bytes, tuple[bytes, Via] | None] = {first: None}
     frontier = [first]
     bad = first if stepper.wrong(first) else None
-    while frontier and bad is None and not result.limit:
+    while frontier and bad is None and not result.limited():
         new: list[bytes] = []
         stuck = None
         for number, state in enumerate(frontier):
@@ -127,9 +127,9 @@ def search(stepper: Stepper, limits: Limits = Limits(), watch: Watch = unwatched
                 used = len(parents) * (len(first) + 300)
                 watch(Progress(len(parents), result.transitions, result.depth, len(frontier), clock.seconds, used))
                 result.limit = clock.over(used)
-                if result.limit:
+                if result.limited():
                     break
-        if result.limit:
+        if result.limited():
             break
         result.states += len(new)
         bad = next((state for state in new if stepper.wrong(state)), None)

@@ -305,8 +305,8 @@ class _Fold(ast.NodeTransformer):
         args = [self.visit(a) for a in node.args]
         if name == "len" and isinstance(args[0], ast.Attribute) and args[0].attr in self.facts.sizes:
             return ast.Constant(self.facts.sizes[args[0].attr])
-        callee = self.scope.get(name)
-        if callee is None or self.specialiser.known.get(name) is not callee:
+        callee = self.specialiser.known.get(name)
+        if callee is None or self.scope.get(name) is not callee:
             if name in ("min", "max") and all(constant(a) for a in args):
                 return ast.Constant(min(map(value, args)) if name == "min" else max(map(value, args)))
             return ast.Call(node.func, args, [])

@@ -17,7 +17,6 @@ from pinhold.scenario.printer import format_step
 from pinhold.targets.base import CannotDo
 from pinhold.targets.model import ADVICE, PROT, USER, ModelSession
 
-
 Numbers = tuple[int, ...]
 """kind, function, mm, addr, end, flags, arg: what `moves.begin` takes behind the task."""
 

@@ -1,0 +1,66 @@
+"""Exhaustive search over the specification itself: what it finds, and that symmetry loses nothing."""
+
+from __future__ import annotations
+
+import pytest
+
+from pinhold.explore.limits import Limits
+from pinhold.explore.scope import library
+from pinhold.explore.search import Stepper, search
+from pinhold.explore.world import rules_without, world
+from pinhold.mm import rules
+from pinhold.mm.properties import LONGTERM_PIN_RELIABLE
+
+SEED = ("seed-zeropage", "seed-memfd")
+
+
+@pytest.mark.parametrize("scope", SEED)
+@pytest.mark.parametrize("symmetric", [False, True])
+def test_the_seed_defect_is_found_before_6_2_and_gone_since(scope: str, symmetric: bool) -> None:
+    """A stale long-term pin is reachable under the rules of 6.1 and, in the whole space, not under those of 6.2."""
+    before = search(Stepper(world(library()[scope], rules.row("6.1")), symmetric=symmetric))
+    assert before.violation is not None
+    assert before.violation.properties == LONGTERM_PIN_RELIABLE
+    assert len(before.path) == before.depth
+    after = search(Stepper(world(library()[scope], rules.row("6.2")), symmetric=symmetric))
+    assert after.exhausted
+    assert all(after.uses)
+
+
+def test_a_pin_is_lost_to_fork_only_without_the_sequence_count() -> None:
+    """GUP-fast between fork's look and its write-protecting: found with write_protect_seq off."""
+    row = rules_without(rules.row("6.2"), {"write_protect_seq": "no"})
+    result = search(Stepper(world(library()["fork-pin"], row)))
+    assert result.violation is not None
+    assert result.violation.properties == LONGTERM_PIN_RELIABLE
+
+
+@pytest.mark.parametrize("scope", SEED)
+def test_symmetry_loses_no_state(scope: str) -> None:
+    """The canonical forms of all states are exactly the states of the symmetric search."""
+    ready = world(library()[scope], rules.row("6.2"))
+    plain, symmetric = Stepper(ready, symmetric=False), Stepper(ready, symmetric=True)
+    forms = set()
+    for state in reachable(plain):
+        symmetric.put(state)
+        forms.add(symmetric.taken())
+    assert forms == reachable(symmetric)
+
+
+def test_a_limit_is_said() -> None:
+    """A search that ends early is not exhausted and says why."""
+    result = search(Stepper(world(library()["seed-memfd"], rules.row("6.2"))), Limits(depth=3))
+    assert not result.exhausted
+    assert result.limit == "the depth of 3 is reached"
+    assert result.depth == 3
+
+
+def reachable(stepper: Stepper) -> set[bytes]:
+    seen = {stepper.first()}
+    waiting = list(seen)
+    while waiting:
+        for _, state in stepper.successors(waiting.pop()):
+            if state not in seen:
+                seen.add(state)
+                waiting.append(state)
+    return seen
