@@ -311,11 +311,11 @@ class _Fold(ast.NodeTransformer):
                 return ast.Constant(min(map(value, args)) if name == "min" else max(map(value, args)))
             return ast.Call(node.func, args, [])
         if name not in self.facts.results:
-            self.specialiser.function(callee)
+            self.specialiser.function(self.specialiser.known[name])
         if name not in self.facts.absent:
             expression = self.specialiser.result(name)
             if expression is not None:
-                put = substituted(expression, list(inspect.signature(callee).parameters), args)
+                put = substituted(expression, list(inspect.signature(self.specialiser.known[name]).parameters), args)
                 if put is not None:
                     return self.again(put)
         return ast.Call(node.func, args, [])
