@@ -28,6 +28,8 @@ _TARGET = (
     "model:REL (for example model:6.2), live (the running kernel), vm:REL or vm:PATH (in QEMU); repeat it to compare"
 )
 
+_CHECKED = "model:6.1 model:6.2 live, and vm:6.1 vm:6.12 where QEMU and these kernels are"
+
 _PIN = "a program of yours that pins memory on live, where it gives exactly what a step asks for"
 
 
@@ -58,7 +60,8 @@ def parser() -> argparse.ArgumentParser:
         return commands.add_parser(name, help=words, description=words, allow_abbrev=False)
 
     check = command("check", "the table: kernels before and after the patch, and the kernel that runs here")
-    check.add_argument("--on", action="append", metavar="TARGET", help=f"{_TARGET}; default model:6.1 model:6.2 live")
+    check.add_argument("--on", action="append", metavar="TARGET", help=f"{_TARGET}; default: {_CHECKED}")
+    grammar_lab.add_jobs(check)
 
     _allow_change(check)
 

@@ -1,6 +1,7 @@
 """Stands in for QEMU: speaks the agent's side of the protocol over the descriptor of the second serial port.
 
-What it does with a scenario is in the scenario's title: "panic", "hang", "corrupt", "nonsense", anything else is held.
+What it does with a scenario is in the scenario's title: "panic", "killed", "hang", "corrupt", "nonsense"; anything else
+is held.
 FAKE_BOOT in the environment says how it comes up: "panic", "silent" or well.
 """
 
@@ -42,6 +43,8 @@ def answer(port: socket.socket, text: str) -> bool:
     if "panic" in text:
         print("BUG: unable to handle page fault\nKernel panic - not syncing: Fatal exception", flush=True)
         return False
+    if "killed" in text:
+        os.kill(os.getpid(), 9)
     if "hang" in text:
         time.sleep(600)
     if "corrupt" in text:

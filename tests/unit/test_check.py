@@ -1,13 +1,17 @@
 """What `check` expects, and what it says and returns where that is not so."""
 
+from pathlib import Path
+
 import pytest
 
 from fakes import FakeTarget
 from pinhold.cli import main
 from pinhold.commands import UsageError
 from pinhold.commands.expected import is_twelve, predicted
-from pinhold.commands.registry import model_of
+from pinhold.commands.lab import columns, quick_target
+from pinhold.commands.registry import make_target, model_of
 from pinhold.commands.select import select
+from pinhold.lab.store import Store
 from pinhold.targets.base import TargetInfo
 
 SEED = select(["seed"])
@@ -36,7 +40,7 @@ def test_the_known_leak_of_hugetlb_is_predicted() -> None:
 def install(monkeypatch: pytest.MonkeyPatch, *targets: FakeTarget) -> None:
     """Make these the only targets, by their names."""
     by_name = {target.name: target for target in targets}
-    monkeypatch.setattr("pinhold.commands.check.quick_target", by_name.__getitem__)
+    monkeypatch.setattr("pinhold.commands.check.make_target", by_name.__getitem__)
     monkeypatch.setattr("pinhold.commands.check.model_of", lambda info: by_name[f"model:{info.rules}"])
 
 
@@ -88,6 +92,42 @@ def test_a_target_that_is_absent_is_said_and_does_not_fail_the_others(
     install(monkeypatch, FakeTarget("live", absent="this is no Linux"))
     assert main(["check", "--on", "live"]) == 4
     assert "this is no Linux" in capsys.readouterr().err
+
+
+def test_stock_kernels_at_hand_are_columns(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """With QEMU and a kernel there, its column is shown; of one that is missing a line says how to get it."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("pinhold.lab.qemu.missing", lambda: None)
+    with (store := Store()).lock(), store.adding("6.1.192", "6.1.192", own=False) as adding:
+        (adding.folder / "vmlinuz").write_bytes(b"")
+        adding.has("image", adding.folder / "vmlinuz")
+    assert columns()[0] == ("vm:6.1",)
+    targets = {name: FakeTarget(name) for name in ("model:6.1", "model:6.2", "live", "vm:6.1")}
+    monkeypatch.setattr("pinhold.commands.check.quick_target", targets.__getitem__)
+    main(["check"])
+    out = " ".join(capsys.readouterr().out.split())
+    assert "model:6.1 model:6.2 live vm:6.1" in out
+    assert "vm:6.12, stock kernels in QEMU, are left out for want of the kernel 6.12: make lab gets them." in out
+
+
+def test_without_a_lab_one_line_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No QEMU and no kernels: no column, and the sentence names all three."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("pinhold.lab.qemu.missing", lambda: "no")
+    shown, sentence = columns()
+    assert shown == ()
+    assert sentence is not None
+    assert "for want of qemu-system-x86_64, the kernel 6.1, the kernel 6.12: make lab gets them" in sentence
+
+
+def test_a_default_column_leaves_out_what_takes_long(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """1 GiB pages are for those who name the target."""
+    image = tmp_path / "vmlinuz"
+    image.write_bytes(b"\0" * 0x202 + b"HdrS" + b"\0" * 0x200)
+    assert quick_target(f"vm:{image}").big is False
+    assert make_target(f"vm:{image}").big is True
 
 
 def test_the_model_of_a_kernel_has_its_configuration() -> None:

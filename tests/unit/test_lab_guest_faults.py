@@ -1,5 +1,6 @@
 """What becomes of a run when its guest panics, hangs, sends damaged results or does not come up: by a stand-in."""
 
+import itertools
 import os
 import shutil
 import signal
@@ -98,6 +99,23 @@ def test_a_guest_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) 
     found = verdicts("hang", "second")
     assert [kind for kind, _ in found] == ["crashed", "held"]
     assert "said nothing for 5 s" in found[0][1]
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_machine_that_stood_still_has_not_waited(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the whole machine was paused, an hour on the clock is no hour of a guest's silence."""
+    clock = itertools.count(0.0, 3600.0)
+    monkeypatch.setattr(conversation.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr(conversation, "WHOLE_SECONDS", float("inf"))
+    assert [kind for kind, _ in verdicts("first", "second")] == ["held", "held"]
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_qemu_that_is_killed_is_no_crash_of_the_kernel() -> None:
+    """The out-of-memory killer of this machine, for one: an error of the tool, and the rest goes on."""
+    found = verdicts("killed", "second")
+    assert [kind for kind, _ in found] == ["error", "held"]
+    assert "killed by SIGKILL" in found[0][1]
 
 
 @pytest.mark.usefixtures("fake")

@@ -1,6 +1,7 @@
 """`pinhold check`: the suite of the seed on kernels before and after it and on the running one, in one table.
 
-Below it the suite `stock`, for what a kernel without gup_test can show, on the running kernel beside its own model.
+Stock kernels in QEMU have columns too, where QEMU and they are at hand.  Below the table the suite `stock`, for what a
+kernel without gup_test can show, on the running kernel beside its own model.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.agreement import agreement, agrees, settled
 from pinhold.commands.allow import allowed
 from pinhold.commands.expected import is_twelve, predicted
-from pinhold.commands.lab import lab_hint, quick_target
+from pinhold.commands.lab import columns, quick_target
 from pinhold.commands.matrix import run_matrix
-from pinhold.commands.registry import by_chance, describe, model_of
+from pinhold.commands.registry import by_chance, describe, make_target, model_of
 from pinhold.commands.runs import run_target
 from pinhold.commands.select import Selected, select
 from pinhold.report.results import CaseResult, TargetRun, number_ranges, tally
@@ -34,16 +35,22 @@ _SHOWN = 12
 def main(options: Namespace) -> int:
     """Print the table and the summary; 0: every column is as its rules predict, or agrees with its model."""
     seed, stock = select(["seed"]), select(["stock"])
-    hint = lab_hint() if options.on is None else None
-    names = tuple(dict.fromkeys(options.on or TARGETS))
+    guests, without = columns() if options.on is None else ((), None)
+    names = tuple(dict.fromkeys(options.on or (*TARGETS, *guests)))
+    targets = [make_target(name) if options.on else quick_target(name) for name in names]
     with allowed(options.allow_change, names, [*seed, *stock]):
-        return _check(names, seed, stock, hint)
+        return _check(targets, seed, stock, without, options.jobs)
 
 
-def _check(names: Sequence[str], tests: Sequence[Selected], stock: Sequence[Selected], hint: str | None) -> int:
-    targets = [quick_target(name) for name in names]
-    runs, absent, real = [], [hint] if hint else [], []
-    for target, outcome in zip(targets, run_matrix(targets, tests), strict=True):
+def _check(
+    targets: Sequence[Target],
+    tests: Sequence[Selected],
+    stock: Sequence[Selected],
+    without: str | None,
+    jobs: int | None,
+) -> int:
+    runs, absent, real = [], [without] if without else [], []
+    for target, outcome in zip(targets, run_matrix(targets, tests, jobs), strict=True):
         if isinstance(outcome, NothingToRun):
             absent.append(str(outcome))
             continue

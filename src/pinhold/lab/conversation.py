@@ -5,7 +5,6 @@ from __future__ import annotations
 import select
 import threading
 import time
-from collections.abc import Callable
 
 from pinhold.lab.protocol import Damaged, Decoder, Message, encode
 from pinhold.lab.qemu import Qemu, Setup
@@ -15,11 +14,12 @@ from pinhold.scenario.step import Scenario
 from pinhold.targets.base import TargetInfo
 from pinhold.targets.runner import Result, StepRecord
 
-BOOT_SECONDS = 90.0
-SILENT_SECONDS = 60.0
-"""A guest sends something every few seconds while a scenario runs."""
+BOOT_SECONDS = 180.0
+SILENT_SECONDS = 120.0
+"""A guest sends something every few seconds while a scenario runs.  Generous: the machine may be busy."""
 
 WHOLE_SECONDS = 900.0
+_POLL_SECONDS = 0.5
 _LAST_LINES = 12
 _LAST_WORDS = 1500
 
@@ -27,7 +27,8 @@ _LAST_WORDS = 1500
 class GuestLost(Exception):
     """The guest cannot go on; the message says how it ended, with the end of its console.
 
-    kind: "crashed" where its kernel ended or hung, "error" where what it sent was damaged or it told of a defect.
+    kind: "crashed" where its kernel ended or hung, "error" where what it sent was damaged, where it told of a defect,
+    and where QEMU was killed.
     """
 
     def __init__(self, kind: str, words: str, steps: tuple[StepRecord, ...] = ()) -> None:
@@ -47,8 +48,7 @@ class Conversation:
         self._decoder = Decoder()
         self._waiting: list[Message] = []
         try:
-            deadline = time.monotonic() + BOOT_SECONDS
-            hello = self._receive(deadline, f"did not come up within {BOOT_SECONDS:g} s")
+            hello = self._receive(BOOT_SECONDS, f"did not come up within {BOOT_SECONDS:g} s")
             if "hello" not in hello:
                 raise GuestLost("error", f"the agent failed: {_tail(str(hello.get('broken', hello)))}")
             self.info = TargetInfo(**hello["hello"])
@@ -57,19 +57,18 @@ class Conversation:
             self._qemu.close()
             raise
 
-    def run(self, scenario: Scenario, on_step: Callable[[StepRecord], None] | None = None) -> Result:
+    def run(self, scenario: Scenario) -> Result:
         """One scenario to its verdict.  Raises GuestLost, with the steps that were done before."""
         steps: list[StepRecord] = []
         try:
             self._send({"run": format_scenario(scenario)})
             whole = time.monotonic() + WHOLE_SECONDS
             while True:
-                deadline = min(whole, time.monotonic() + SILENT_SECONDS)
-                message = self._receive(deadline, f"said nothing for {SILENT_SECONDS:g} s")
+                if time.monotonic() > whole:
+                    raise self._lost(f"did not end a scenario within {WHOLE_SECONDS:g} s")
+                message = self._receive(SILENT_SECONDS, f"said nothing for {SILENT_SECONDS:g} s")
                 if "step" in message:
                     steps.append(step_record(message["step"], scenario))
-                    if on_step is not None:
-                        on_step(steps[-1])
                 elif "verdict" in message:
                     return result(message["verdict"], self._target, scenario, tuple(steps))
                 elif "broken" in message:
@@ -95,14 +94,16 @@ class Conversation:
         except OSError:
             raise self._lost("ended") from None
 
-    def _receive(self, deadline: float, late: str) -> Message:
+    def _receive(self, seconds: float, late: str) -> Message:
+        """The next message.  A machine that stood still, guest and all, has not waited."""
         while not self._waiting:
             if self._stopped.is_set():
                 raise GuestLost("error", "it was stopped")
-            left = deadline - time.monotonic()
-            if left <= 0:
+            if seconds <= 0:
                 raise self._lost(late)
-            readable, _, _ = select.select([self._qemu.port], [], [], min(left, 0.5))
+            begun = time.monotonic()
+            readable, _, _ = select.select([self._qemu.port], [], [], min(seconds, _POLL_SECONDS))
+            seconds -= min(time.monotonic() - begun, _POLL_SECONDS)
             data = b""
             if readable:
                 try:
@@ -122,6 +123,9 @@ class Conversation:
 
     def _lost(self, how: str) -> GuestLost:
         console = _tail(self._qemu.console())
+        killed = self._qemu.killed_by()
+        if killed is not None:
+            return GuestLost("error", f"QEMU was killed by {killed}; is there enough memory here?")
         said = f"; the end of its console: {console}" if console else ", and its console is empty"
         return GuestLost("crashed", f"the guest {how}{said}")
 

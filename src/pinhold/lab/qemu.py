@@ -138,6 +138,11 @@ class Qemu:
         """Whether the process is gone: its exit status says nothing, a panicked guest ends it with 0."""
         return self._process.poll() is not None
 
+    def killed_by(self) -> str | None:
+        """The signal that ended the process; None where it runs, or has ended by itself."""
+        status = self._process.poll()
+        return signal.Signals(-status).name if status is not None and status < 0 else None
+
     def wait(self, seconds: float) -> None:
         """Let a guest that powers itself off end."""
         with suppress(subprocess.TimeoutExpired):

@@ -67,7 +67,7 @@ class VmTarget:
         device: bool = False,
     ) -> None:
         """Raises LabError where there is no such kernel."""
-        self._big = big
+        self.big = big
         self._device = device
         self._stopped = threading.Event()
         self.name = f"vm:{wanted}"
@@ -146,10 +146,8 @@ class VmTarget:
                     self._stopped.set()
 
     def _run(self, lane: Lane, scenario: Scenario) -> Result:
-        if gigantic(scenario) and not self._big:
-            return lane.without(
-                scenario, "skipped", f"1 GiB pages are left out here: pinhold run has them on {self.name}"
-            )
+        if gigantic(scenario) and not self.big:
+            return lane.without(scenario, "skipped", "1 GiB pages are left out on this target; with --on it has them")
         return lane.run(scenario)
 
     def _boot(self, gigantic: bool) -> Conversation:
