@@ -17,7 +17,7 @@ from pinhold.mm.folio import page_index
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_accessible, pte_pfn
 from pinhold.mm.state import State
-from pinhold.mm.task import FN_FAULT, call, current, finish, mmap_read_lock, mmap_read_unlock
+from pinhold.mm.task import FN_FAULT, call, current, finish, mmap_read_lock, mmap_read_unlock, returned
 from pinhold.mm.vma import find_vma
 
 ACCESS_TRY, ACCESS_FAULTED = 0, 1
@@ -34,9 +34,8 @@ def user_access(m: State, task: int) -> int:
     if m.act_pc[act] == ACCESS_FAULTED:
         mmap_read_unlock(m, mm)
         m.act_pc[act] = ACCESS_TRY
-        if m.task_result[task] < 0:
-            return finish(m, task, m.task_result[task])
-        return AGAIN
+        result = returned(m, task)
+        return finish(m, task, result) if result < 0 else AGAIN
     left = m.batch
     while left > 0 and m.act_addr[act] < m.act_end[act]:
         if not access_leaf(m, act):

@@ -76,7 +76,17 @@ from pinhold.mm.sites import (
     decided,
 )
 from pinhold.mm.state import State
-from pinhold.mm.task import FN_FAULT, FN_GUP_SLOW, call, current, finish, goto, mmap_read_lock, mmap_read_unlock
+from pinhold.mm.task import (
+    FN_FAULT,
+    FN_GUP_SLOW,
+    call,
+    current,
+    finish,
+    goto,
+    mmap_read_lock,
+    mmap_read_unlock,
+    returned,
+)
 from pinhold.mm.vma import (
     find_vma,
     is_cow_mapping,
@@ -305,7 +315,7 @@ def gup_slow(m: State, task: int) -> int:
             return BLOCKED
         return goto(m, act, GUP_PAGE)
     if pc == GUP_FAULTED:
-        err = faultin_result(m, act, m.task_result[task])
+        err = faultin_result(m, act, returned(m, task))
         if err:
             mmap_read_unlock(m, mm)
             return finish(m, task, err)

@@ -138,6 +138,7 @@ def fast_check(m: State, act: int) -> None:
     if good and pin_record(m, m.act_arg[act], page, count):
         decided(m, FAST_PINNED)
         m.act_addr[act] += count
+        m.act_entry[act] = 0
         m.act_pc[act] = FAST_LOAD
     else:
         decided(m, FAST_FALLS_BACK)

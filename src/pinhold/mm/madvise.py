@@ -28,6 +28,7 @@ from pinhold.mm.task import (
     mmap_read_unlock,
     mmap_write_lock,
     mmap_write_unlock,
+    returned,
 )
 from pinhold.mm.vma import mapped_end, vma_is_hugetlb
 from pinhold.mm.zap import zap_page_range
@@ -60,9 +61,10 @@ def madvise(m: State, task: int) -> int:
     hole = -ENOMEM if mapped_end(m, mm, start, end) < end else 0
     if m.act_pc[act] == MADVISE_POPULATED:
         lru_add_drain(m)
-        return finish(m, task, m.task_result[task])
+        return finish(m, task, returned(m, task))
     if m.act_pc[act] == MADVISE_PAGED_OUT:
-        return finish(m, task, m.task_result[task] if m.task_result[task] else hole)
+        result = returned(m, task)
+        return finish(m, task, result if result else hole)
     if advice == MADV_DONTNEED:
         if mmap_read_lock(m, mm) == BLOCKED:
             return BLOCKED

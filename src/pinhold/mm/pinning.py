@@ -24,7 +24,7 @@ from pinhold.mm.gup import (
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pin import memlock_charge_after, memlock_charge_before, pin_drop, pin_free
 from pinhold.mm.state import State
-from pinhold.mm.task import FN_GUP_FAST, FN_GUP_SLOW, FN_PIN, call, current, finish
+from pinhold.mm.task import FN_GUP_FAST, FN_GUP_SLOW, FN_PIN, call, current, finish, returned
 
 PIN_START, PIN_FAST_DONE, PIN_SLOW_DONE = 0, 1, 2
 
@@ -37,7 +37,7 @@ def pin_start(m: State, task: int, pin: int, mm: int, addr: int, end: int, flags
     """
     m.pin_state[pin] = PIN_TAKING
     m.pin_mm[pin] = mm
-    m.pin_flags[pin] = flags
+    m.pin_flags[pin] = flags & ~WANT_FAST  # it matters to the taking alone
     m.pin_user[pin] = user
     m.pin_addr[pin] = addr
     return call(m, task, FN_PIN, mm, addr, end, flags, pin)
@@ -69,9 +69,9 @@ def pin_user_pages(m: State, task: int) -> int:
             m.act_pc[act] = PIN_FAST_DONE
             return call(m, task, FN_GUP_FAST, mm, m.act_addr[act], m.act_end[act], flags, pin)
     if m.act_pc[act] == PIN_SLOW_DONE:
-        return pin_taken(m, task, pin, m.task_result[task])
+        return pin_taken(m, task, pin, returned(m, task))
     if m.act_pc[act] == PIN_FAST_DONE:
-        m.act_addr[act] = m.task_result[task]
+        m.act_addr[act] = returned(m, task)
         if m.act_addr[act] >= m.act_end[act] or flags & FOLL_FAST_ONLY:
             return pin_taken(m, task, pin, 0)
     m.act_pc[act] = PIN_SLOW_DONE

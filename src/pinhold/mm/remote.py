@@ -8,7 +8,7 @@ from pinhold.mm.folio import folio_put, page_folio
 from pinhold.mm.gup import gup_locked
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import State
-from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock
+from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock, returned
 
 REMOTE_START, REMOTE_COPY = 0, 1
 
@@ -29,7 +29,7 @@ def access_remote_vm(m: State, task: int) -> int:
         if mmap_read_lock(m, mm) == BLOCKED:
             return BLOCKED
         goto(m, act, REMOTE_COPY)
-    elif m.task_result[task] < 0:
+    elif returned(m, task) < 0:
         mmap_read_unlock(m, mm)
         return finish(m, task, -EIO)
     else:
