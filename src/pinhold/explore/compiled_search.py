@@ -20,7 +20,6 @@ from pinhold.explore.image import alone, image_source, load
 from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
 from pinhold.explore.search import ALL_PROPERTIES, Stepper
 from pinhold.explore.world import World
-from pinhold.mm.state import Machine
 
 CHUNK = 1 << 14
 """States expanded between two looks at the clock."""
@@ -106,10 +105,12 @@ class CompiledSearch:
         with alone(self.module):
             self.module.rehash(address(self.table), 0, address(self.table), self.mask)
             self.module.fingerprint_of(address(self.batch), self.words)
-            self.expand(self.batch, 0, 0, self.batch, 0, self.batch, self.batch)
+            self.expand(self.batch, 0, 0, self.batch, 0, self.batch, self.batch, 0)
         return time.monotonic() - start
 
-    def expand(self, source: Array, first: int, last: int, target: Array, new: int, parents: Array, vias: Array) -> int:
+    def expand(
+        self, source: Array, first: int, last: int, target: Array, new: int, parents: Array, vias: Array, room: int
+    ) -> int:
         """States first … last - 1 of `source` into `target` from `new` on."""
         return int(
             self.module.expand(
@@ -121,6 +122,8 @@ class CompiledSearch:
                 last,
                 address(target),
                 new,
+                room,
+                self.branch,
                 address(self.table),
                 self.mask,
                 address(parents),
@@ -167,24 +170,25 @@ class CompiledSearch:
     def next_level(
         self, source: Array, count: int, result: Result, clock: Clock, watch: Watch
     ) -> tuple[Array, Array, Array, int]:
-        room = max(count * 2, 1024)
+        """All successors of a level; storage and table grow as they fill."""
+        room = count + count // 2 + 2 * self.branch
         target = np.empty(room * self.words, dtype=np.int64)
         parents, vias = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
         self.stats[2] = self.stats[5] = -1
         new = done = 0
         while done < count:
-            last = min(done + max(1, CHUNK // self.branch * 8), count)
-            most = (last - done) * self.branch
-            if new + most > room:
-                room = max(new + most, room * 3 // 2)
-                target = np.resize(target, room * self.words)
-                parents, vias = np.resize(parents, room), np.resize(vias, room)
-            self.room_in_table(new - (self.inserted - result.states) + most)
-            new = self.expand(source, done, last, target, new, parents, vias)
+            if new + self.branch > room:
+                room += room // 2 + self.branch
+                target = grown(target, new * self.words, room * self.words)
+                parents, vias = grown(parents, new, room), grown(vias, new, room)
+            self.room_in_table(self.branch)
+            fits = min(room, int(FULLEST * (self.mask + 1)) - result.states)
+            last = min(done + CHUNK, count)
+            new = self.expand(source, done, last, target, new, parents, vias, fits)
             self.inserted = result.states + new
-            done = last
+            done = int(self.stats[7])
             result.transitions = int(self.stats[0])
-            used = self.used(source, target)
+            used = self.used(source, target, parents, vias)
             result.bytes = max(result.bytes, used)
             watch(Progress(self.inserted, result.transitions, result.depth, count, clock.seconds, used))
             result.limit = clock.over(used)
@@ -228,5 +232,8 @@ class CompiledSearch:
         result.sites = frozenset(sites)
 
 
-def constants_of(machine: Machine) -> bytes:
-    return bytes(machine.data[machine.layout.mutable_size :])
+def grown(array: Array, used: int, size: int) -> Array:
+    """A longer array with the same beginning."""
+    longer = np.empty(size, dtype=array.dtype)
+    longer[:used] = array[:used]
+    return longer

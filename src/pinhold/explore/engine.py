@@ -16,16 +16,17 @@ ACTION_WORDS = 7
 
 (
     STAT_TRANSITIONS,
-    STAT_NEW,
+    STAT_UNUSED,
     STAT_BAD,
     STAT_BAD_PROPERTIES,
     STAT_BAD_INVARIANT,
     STAT_STUCK,
     STAT_TOUCH,
-    STAT_CAUSE,
+    STAT_NEXT,
 ) = range(8)
-"""Words of the statistics: transitions; new states; place in the next frontier of the first bad one, or -1, with its
-violated properties and broken invariant; place in this frontier of the first state in which everybody waits, or -1."""
+"""Words of the statistics: transitions; unused; place in the next frontier of the first bad one, or -1, with its
+violated properties and broken invariant; place in this frontier of the first state in which everybody waits, or -1;
+what keeps the touching of the table alive; the first state that was not expanded for want of room."""
 
 BATCH = 64
 MULTIPLIER = -7046029254386353131
@@ -89,6 +90,8 @@ def expand(  # type: ignore[no-untyped-def]
     last,
     target,
     new,
+    room,
+    branch,
     table,
     mask,
     parents,
@@ -104,12 +107,17 @@ def expand(  # type: ignore[no-untyped-def]
 ):
     """Expand the states first … last - 1 of `source`; those not seen before go to `target` from place `new` on.
 
-    Gives the new count of `target`.  menu: for each task the numbers of its first action and of the one behind its
-    last.  parents, vias: for each state of `target` its parent's place in `source`, and (task, action, chance) that led
-    there.  uses: per action, how often it was begun.
+    Gives the new count of `target`.  room: the count at which to stop, as far as the next state's successors (at most
+    `branch`) could pass it.  menu: for each task the numbers of its first action and of the one behind its last.
+    parents, vias: for each state of `target` its parent's place in `source`, and (task, action, chance) that led there.
+    uses: per action, how often it was begun.
     """
+    reached = last
     filled = 0
     for i in range(first, last):
+        if new + filled + branch > room:
+            reached = i
+            break
         state = source + 8 * words * i
         moved = 0
         busy = 0
@@ -178,6 +186,7 @@ def expand(  # type: ignore[no-untyped-def]
         store8(stats, load8(stats) + moved)
         if moved == 0 and busy and load8(stats + 8 * 5) < 0:
             store8(stats + 8 * 5, i)
+    store8(stats + 8 * 7, reached)
     return flush(batch, record, words, filled, target, new, table, mask, parents, vias, properties, invariants, stats)
 
 

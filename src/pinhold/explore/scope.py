@@ -74,6 +74,12 @@ class Scope:
     transitions: int = 0
     depth: int = 0
     seconds: float = 0.0
+    defect: str = ""
+    fixed: str = ""
+    without: Mapping[str, str] = field(default_factory=dict)
+    fix: Mapping[str, str] = field(default_factory=dict)
+    steps: int = 0
+    found_states: int = 0
 
     @cached_property
     def scenario(self) -> s.Scenario:

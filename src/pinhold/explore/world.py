@@ -148,6 +148,9 @@ class _Translator:
     def on_Poke(self, a: s.Poke) -> Numbers:
         return self.call(t.FN_ACCESS_REMOTE, self.span(a.proc, a.range), k.FAULT_FLAG_WRITE, self.byte(a.byte))
 
+    def on_UffdioContinue(self, a: s.UffdioContinue) -> Numbers:
+        return self.call(t.FN_UFFDIO_CONTINUE, self.span(a.proc, a.range))
+
     def on_Pin(self, a: s.Pin) -> Numbers:
         return self.pin(a.pin, self.span(a.proc, a.range), self.session.pin_flags(a), USER[a.user])
 

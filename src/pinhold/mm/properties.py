@@ -15,7 +15,7 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.folio import folio_test_anon, is_huge_zero_page, is_zero_page, page_folio
 from pinhold.mm.kernel import kernel
-from pinhold.mm.pgtable import level_pages, pt_leaf, pt_leaf_level, pte_pfn, pte_present
+from pinhold.mm.pgtable import level_pages, pt_leaf, pt_leaf_level, pte_pfn, pte_present, pte_swapped
 from pinhold.mm.rmap import page_mapped_count
 from pinhold.mm.state import State
 from pinhold.mm.task import FN_ACCESS_REMOTE
@@ -155,8 +155,11 @@ def check_pinned_pages(m: State, pin: int, addr: int, page: int) -> int:
 
 @kernel
 def mapped_page(m: State, mm: int, addr: int) -> int:
-    """The page that the process sees at an address, or -1."""
+    """The page that the process sees at an address, or -1; of a swap entry what the swap cache still has, which a fault
+    brings back."""
     slot, level = pt_leaf(m, mm, addr)
+    if pte_swapped(m.pte[slot]):
+        return m.swap_page[pte_pfn(m.pte[slot])]
     if not pte_present(m.pte[slot]):
         return -1
     return pte_pfn(m.pte[slot]) + (addr & (level_pages(m, level) - 1))
