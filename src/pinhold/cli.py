@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
 from pinhold import __version__
-from pinhold.commands import Stop, UsageError, grammar_lab, nearest
+from pinhold.commands import Stop, UsageError, grammar_explore, grammar_lab, nearest
 
 EXIT_HELD = 0
 EXIT_BROKEN = 5
@@ -101,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     command("doctor", "what this machine can do, what is missing, and what --allow-change would change")
     command("restore", "put back what a run changed, where neither the run nor its guardian could")
     grammar_lab.add(command, _TARGET)
+    grammar_explore.add(command)
     return top
 
 
@@ -112,7 +113,18 @@ def _allow_change(command: argparse.ArgumentParser) -> None:
     )
 
 
-COMMANDS = ("check", "run", "show", "step", "ask", "rules", "doctor", "restore", *grammar_lab.COMMANDS)
+COMMANDS = (
+    "check",
+    "run",
+    "show",
+    "step",
+    "ask",
+    "rules",
+    "doctor",
+    "restore",
+    *grammar_lab.COMMANDS,
+    *grammar_explore.COMMANDS,
+)
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:

@@ -11,7 +11,7 @@ from pinhold.explore.world import rules_without, world
 from pinhold.mm import rules
 from pinhold.mm.properties import LONGTERM_PIN_RELIABLE
 
-SEED = ("seed-zeropage", "seed-memfd")
+SEED = ("seed-zero", "seed-shmem")
 
 
 @pytest.mark.parametrize("scope", SEED)
@@ -49,7 +49,7 @@ def test_symmetry_loses_no_state(scope: str) -> None:
 
 def test_a_limit_is_said() -> None:
     """A search that ends early is not exhausted and says why."""
-    result = search(Stepper(world(library()["seed-memfd"], rules.row("6.2"))), Limits(depth=3))
+    result = search(Stepper(world(library()["seed-shmem"], rules.row("6.2"))), Limits(depth=3))
     assert not result.exhausted
     assert result.limit == "the depth of 3 is reached"
     assert result.depth == 3

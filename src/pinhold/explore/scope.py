@@ -79,7 +79,6 @@ class Scope:
     without: Mapping[str, str] = field(default_factory=dict)
     fix: Mapping[str, str] = field(default_factory=dict)
     steps: int = 0
-    found_states: int = 0
 
     @cached_property
     def scenario(self) -> s.Scenario:

@@ -318,6 +318,7 @@ class _Fold(ast.NodeTransformer):
                 put = substituted(expression, list(inspect.signature(self.specialiser.known[name]).parameters), args)
                 if put is not None:
                     return self.again(put)
+        self.specialiser.function(self.specialiser.known[name])
         return ast.Call(node.func, args, [])
 
     def again(self, node: ast.expr) -> ast.expr:

@@ -36,13 +36,15 @@ class Action:
 @dataclass(frozen=True)
 class World:
     """What a search needs.  machine: its bytes are the first state and all constants; actions: all tasks', in order;
-    menu: for each task the range of its actions."""
+    menu: for each task the range of its actions; regions: first page and size; pins: their slots."""
 
     scope: Scope
     row: Mapping[str, int]
     machine: Machine
     actions: tuple[Action, ...]
     menu: tuple[range, ...]
+    regions: Mapping[str, tuple[int, int]]
+    pins: Mapping[str, int]
 
 
 def world(scope: Scope, row: Mapping[str, int]) -> World:
@@ -65,7 +67,7 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
         first = len(actions)
         actions += (Action(number, step, translator.numbers(step)) for step in steps)
         menu.append(range(first, len(actions)))
-    return World(scope, row, m, tuple(actions), tuple(menu))
+    return World(scope, row, m, tuple(actions), tuple(menu), translator.regions, translator.pins)
 
 
 def rules_without(row: Mapping[str, int], switches: Mapping[str, str]) -> dict[str, int]:

@@ -100,7 +100,7 @@ def finish(m: State, task: int, result: int) -> int:
 
 @kernel
 def returned(m: State, task: int) -> int:
-    """What the function that the topmost one called came to: read once and forgotten, as nothing depends on it later."""
+    """What the function that the topmost one called came to: read once and forgotten; nothing depends on it later."""
     result = m.task_result[task]
     m.task_result[task] = 0
     return result

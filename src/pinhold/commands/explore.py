@@ -1,0 +1,153 @@
+"""pinhold explore: every interleaving of a bounded scope."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pinhold.commands import NothingToRun, UsageError, nearest
+from pinhold.explore.history import defects, history
+from pinhold.explore.limits import Limits, Progress, Result
+from pinhold.explore.run import Options, compiler_at_hand, engine_for, explore
+from pinhold.explore.scope import BadScope, Scope, library, read_file
+from pinhold.explore.story import scenario, story, verdict
+from pinhold.explore.world import World, rules_without, world
+from pinhold.mm import rules
+
+EXIT_HELD, EXIT_VIOLATED, EXIT_UNKNOWN = 0, 1, 2
+
+
+def main(options: argparse.Namespace) -> int:
+    try:
+        if options.list:
+            return list_scopes()
+        if options.history:
+            return tell_history(options)
+        return search_scope(options)
+    except (BadScope, rules.UnknownRelease) as error:
+        raise UsageError(str(error)) from None
+
+
+def list_scopes() -> int:
+    """Each scope with its size, and, where known, how many states it has."""
+    for scope in library().values():
+        known = f"{scope.states:,} states" if scope.states else ""
+        print(f"{scope.name:<24}{scope.size:<8}{known:>18}  {scope.about}")
+    return EXIT_HELD
+
+
+def search_scope(options: argparse.Namespace) -> int:
+    scope = chosen(options)
+    row = rules.row(scope.rules)
+    ready = world(scope, rules_without(row, switches(options.without, row)))
+    how = search_options(options)
+    if how.engine == "compiled" and not compiler_at_hand():
+        raise NothingToRun("--compiled needs numba: pip install 'pinhold[explore]'")
+    engine = engine_for(ready, how)
+    if scope.size != "small" and engine == "interpreted":
+        print("pinhold: interpreted; with numba (pip install 'pinhold[explore]') it is far faster", file=sys.stderr)
+    result = explore(ready, how, Line())
+    print(summary(ready, result, engine, how))
+    if result.violation is None:
+        print_unreached(ready, result)
+        return EXIT_HELD if result.exhausted else EXIT_UNKNOWN
+    print()
+    print(story(ready, result.path, result.violation))
+    if options.output:
+        Path(options.output).write_text(scenario(ready, result.path, result.violation), encoding="utf-8")
+        print(f"\nThe scenario is in {options.output}.")
+    return EXIT_VIOLATED
+
+
+def chosen(options: argparse.Namespace) -> Scope:
+    """The scope of that name, from one's own file or the library, under the rules asked for."""
+    known: Mapping[str, Scope] = read_file(Path(options.file)) if options.file else library()
+    if not options.scope:
+        raise UsageError("names no scope; pinhold explore --list shows them")
+    if options.scope not in known:
+        raise UsageError(f"unknown scope {options.scope!r}: {nearest(options.scope, list(known))}")
+    scope = known[options.scope]
+    return replace(scope, rules=options.rules) if options.rules else scope
+
+
+def switches(texts: list[str] | None, row: Mapping[str, int]) -> dict[str, str]:
+    """RULE=VALUE, or RULE alone for the value before the row's."""
+    found = {}
+    for text in texts or ():
+        name, _, value = text.partition("=")
+        rule = rules.BY_NAME.get(name)
+        if rule is None:
+            raise UsageError(f"no rule {name!r}: {nearest(name, list(rules.BY_NAME))}")
+        if not value:
+            if row[name] == 0:
+                raise UsageError(
+                    f"rule {name} has its oldest value already; write {name}=VALUE: {', '.join(rule.values)}"
+                )
+            value = rule.values[row[name] - 1]
+        found[name] = value
+    return found
+
+
+def search_options(options: argparse.Namespace) -> Options:
+    engine = "compiled" if options.compiled else "interpreted" if options.interpreted else ""
+    limits = Limits(options.time or 0.0, (options.memory or 0) << 20, options.depth or 0)
+    return Options(engine, not options.no_symmetry, not options.no_invariants, limits=limits)
+
+
+def summary(ready: World, result: Result, engine: str, how: Options) -> str:
+    """One paragraph: how far, and what came of it."""
+    scope = ready.scope
+    space = f"{result.states:,} states, {result.transitions:,} transitions, depth {result.depth}"
+    seconds = f"{result.seconds:.1f} s {engine}" + (
+        f" after {result.compile_seconds:.1f} s of compiling" if result.compile_seconds >= 1 else ""
+    )
+    head = f"{scope.name} under the rules of {scope.rules}: {space}, {seconds}"
+    head += "" if how.symmetric else ", without symmetry"
+    if result.violation is not None:
+        return f"{head}.\nFound: {verdict(result.violation)}, {len(result.path)} steps from the start."
+    if result.limit:
+        return f"{head}.\nNot exhausted: {result.limit}. Nothing bad up to depth {max(result.depth - 1, 0)}."
+    return f"{head}.\nExhausted: nothing bad is reachable."
+
+
+def print_unreached(ready: World, result: Result) -> None:
+    """Operations that never began: the scope says less than it seems to."""
+    idle = [str(action) for action, count in zip(ready.actions, result.uses, strict=True) if not count]
+    if idle:
+        print(f"Never begun: {'; '.join(idle)}.")
+
+
+def tell_history(options: argparse.Namespace) -> int:
+    """The table of the defects, and whether each was found and its mended rules exhausted."""
+    print(f"{'defect':<58}{'fixed':>8}{'steps':>7}{'states':>9}{'mended: states':>16}{'seconds':>9}")
+    started = time.monotonic()
+    wrong = 0
+    for chapter in history(search_options(options)):
+        wrong += not chapter.told
+        found = f"{len(chapter.bad.path):>7}{chapter.bad.states:>9,}" if chapter.bad.violation else f"{'NOT FOUND':>16}"
+        mended = f"{chapter.good.states:>16,}" if chapter.good.exhausted else f"{'NOT EXHAUSTED':>16}"
+        seconds = chapter.bad.seconds + chapter.good.seconds
+        print(f"{chapter.scope.defect:<58}{chapter.scope.fixed:>8}{found}{mended}{seconds:>9.2f}", flush=True)
+    told, seconds = len(defects()) - wrong, time.monotonic() - started
+    print(f"\n{told} of {len(defects())} found and, with the mended rules, exhausted without it; {seconds:.0f} s.")
+    return EXIT_VIOLATED if wrong else EXIT_HELD
+
+
+class Line:
+    """A progress line on a terminal, for what takes over a second."""
+
+    def __init__(self) -> None:
+        self.next = 1.0
+        self.shown = sys.stderr.isatty()
+
+    def __call__(self, p: Progress) -> None:
+        if not self.shown or p.seconds < self.next:
+            return
+        self.next = p.seconds + 0.5
+        rate = p.states / max(p.seconds, 0.001)
+        text = f"{p.states:,} states, {rate:,.0f}/s, depth {p.depth}, frontier {p.frontier:,}, {p.bytes >> 20} MiB"
+        print(f"\r{text:<78}", end="", file=sys.stderr, flush=True)

@@ -1,0 +1,38 @@
+"""The part of the command line's grammar that belongs to the explorer."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+COMMANDS = ("explore",)
+
+
+def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """Add the command."""
+    explore = command("explore", "every interleaving of a bounded scope, searched exhaustively")
+    explore.add_argument("scope", nargs="?", metavar="SCOPE", help="its name; --list shows them")
+    explore.add_argument("--list", action="store_true", help="the scopes that come with pinhold")
+    explore.add_argument(
+        "--history", action="store_true", help="find every historic defect, and not find it once mended"
+    )
+    explore.add_argument("--file", metavar="FILE.toml", help="take the scope from a file of yours")
+    explore.add_argument("--rules", metavar="REL", help="a release's rules; default: the scope's")
+    explore.add_argument(
+        "--without", action="append", metavar="RULE[=VALUE]", help="switch a rule back, or to a value; repeat it"
+    )
+    explore.add_argument("--no-symmetry", action="store_true", help="tell frames, tables and slots apart")
+    explore.add_argument("--no-invariants", action="store_true", help="look at the safety properties alone")
+    engine = explore.add_mutually_exclusive_group()
+    engine.add_argument("--compiled", action="store_true", help="compile; default for all but small scopes")
+    engine.add_argument("--interpreted", action="store_true", help="do not compile; default for small scopes")
+    explore.add_argument("--time", type=_positive, metavar="SECONDS", help="stop then, and say so")
+    explore.add_argument("--memory", type=_positive, metavar="MIB", help="stop there, and say so")
+    explore.add_argument("--depth", type=_positive, metavar="N", help="stop after so many steps")
+    explore.add_argument("-o", dest="output", metavar="FILE.pin", help="write what was found there, as a scenario")
+
+
+def _positive(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 10 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 1 on")
+    return int(text)

@@ -1,0 +1,46 @@
+"""Every defect of the library's history: found with its switch, and gone from the whole space without."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pinhold.explore.limits import Result
+from pinhold.explore.run import Options, explore
+from pinhold.explore.scope import Scope, library
+from pinhold.explore.world import World, rules_without, world
+from pinhold.mm import rules
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """One defect.  bad: the search with the rules that have it; good: with those that have it mended."""
+
+    scope: Scope
+    world: World
+    bad: Result
+    good: Result
+
+    @property
+    def told(self) -> bool:
+        """Whether the defect was found, and the mended rules were exhausted without it."""
+        return self.bad.violation is not None and self.good.exhausted
+
+
+def defects() -> list[Scope]:
+    return [scope for scope in library().values() if scope.defect]
+
+
+def bad_world(scope: Scope) -> World:
+    return world(scope, rules_without(rules.row(scope.rules), scope.without))
+
+
+def good_world(scope: Scope) -> World:
+    return world(scope, rules_without(rules.row(scope.rules), scope.fix))
+
+
+def history(options: Options = Options()) -> Iterator[Chapter]:  # noqa: B008
+    """The chapters, one after the other."""
+    for scope in defects():
+        bad = bad_world(scope)
+        yield Chapter(scope, bad, explore(bad, options), explore(good_world(scope), options))

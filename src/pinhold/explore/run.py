@@ -1,0 +1,48 @@
+"""One search, with the engine that fits: interpreted for small scopes, compiled for the others where numba is there."""
+
+from __future__ import annotations
+
+import importlib.util
+from dataclasses import dataclass, field
+
+from pinhold.explore.limits import Limits, Result, Watch, unwatched
+from pinhold.explore.search import ALL_PROPERTIES, Stepper, search
+from pinhold.explore.shortest import fewest_switches
+from pinhold.explore.world import World
+
+
+@dataclass(frozen=True)
+class Options:
+    """engine: "interpreted", "compiled", or "" for the one that fits."""
+
+    engine: str = ""
+    symmetric: bool = True
+    invariants: bool = True
+    properties: int = ALL_PROPERTIES
+    limits: Limits = field(default_factory=Limits)
+
+
+def compiler_at_hand() -> bool:
+    return importlib.util.find_spec("numba") is not None
+
+
+def engine_for(world: World, options: Options) -> str:
+    if options.engine:
+        return options.engine
+    return "compiled" if world.scope.size != "small" and compiler_at_hand() else "interpreted"
+
+
+def explore(world: World, options: Options = Options(), watch: Watch = unwatched) -> Result:
+    """Search; a way to a bad state is then the one with the fewest changes between tasks."""
+    stepper = Stepper(world, symmetric=options.symmetric, properties=options.properties, invariants=options.invariants)
+    if engine_for(world, options) == "compiled":
+        from pinhold.explore.compiled_search import CompiledSearch  # noqa: PLC0415 # needs numba
+
+        result = CompiledSearch(
+            world, symmetric=options.symmetric, properties=options.properties, invariants=options.invariants
+        ).run(options.limits, watch)
+    else:
+        result = search(stepper, options.limits, watch)
+    if result.path:
+        result.path = fewest_switches(stepper, result.path)
+    return result

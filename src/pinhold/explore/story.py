@@ -1,0 +1,154 @@
+"""A counterexample for people: a numbered table, a paragraph, and a scenario that other targets can run."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+from pinhold.explore.limits import Via, Violation
+from pinhold.explore.replay import Moment, Replay
+from pinhold.explore.world import World
+from pinhold.mm import rules
+from pinhold.mm.invariants import INVARIANTS
+from pinhold.mm.properties import (
+    CACHE_UNTOUCHED_BY_PRIVATE,
+    LONGTERM_PIN_RELIABLE,
+    PRIVATE_WRITES_UNSEEN,
+    PROPERTIES,
+    ZERO_PAGE_STAYS_ZERO,
+)
+from pinhold.scenario import step as s
+from pinhold.scenario.printer import format_scenario
+
+WIDTH = 118
+
+
+def verdict(violation: Violation) -> str:
+    """What is wrong, as a sentence without its full stop."""
+    if violation.stuck:
+        return "every task waits for another"
+    wrong = [sentence for bit, sentence in PROPERTIES.items() if violation.properties & bit]
+    wrong += [INVARIANTS[violation.invariant]] if violation.invariant else []
+    return "; ".join(wrong)
+
+
+def story(world: World, path: tuple[Via, ...], violation: Violation) -> str:
+    """The table of moves and the paragraph under it."""
+    moments = list(Replay(world, path).moments())
+    widest = max(len(m.task) for m in moments) if moments else 4
+    lines = []
+    for number, moment in enumerate(moments, 1):
+        does = moment.does if moment.begins is not None else f"  … {moment.does}"
+        told = [*moment.changes, *(f"({decision(d.sentence, d.rule)})" for d in moment.decided)]
+        head = f"{number:4}  {moment.task:{widest}}  {does:<38}"
+        lines += wrapped(head, "; ".join(told))
+    lines += ["", *textwrap.wrap(paragraph(world, moments, violation), WIDTH)]
+    return "\n".join(lines)
+
+
+def decision(sentence: str, rule: str) -> str:
+    return f"{sentence} [{rule}]" if rule else sentence
+
+
+def wrapped(head: str, text: str) -> list[str]:
+    room = max(WIDTH - len(head) - 2, 30)
+    pieces = textwrap.wrap(text, room) or [""]
+    indent = " " * len(head)
+    return [f"{head if i == 0 else indent}  {piece}".rstrip() for i, piece in enumerate(pieces)]
+
+
+def paragraph(world: World, moments: Sequence[Moment], violation: Violation) -> str:
+    """In one paragraph: how many moves, of whom, what is wrong then, and what was switched."""
+    tasks = list(dict.fromkeys(m.task for m in moments))
+    begun = [m.does for m in moments if m.begins is not None]
+    text = f"After {len(moments)} steps of {' and '.join(tasks)} ({'; '.join(begun)}), {verdict(violation)}."
+    text += " One operation after the other does it." if sequential(moments) else " It takes a race."
+    switched = differences(world)
+    if switched:
+        text += " Switched against the release: " + "; ".join(switched) + "."
+    return text
+
+
+def differences(world: World) -> list[str]:
+    """The rules of the world that are not its release's, with their commits."""
+    row = rules.row(world.scope.rules)
+    changed = [rule for rule in rules.RULES if world.row[rule.name] != row[rule.name]]
+    return [
+        f"{rule.name}={rule.values[world.row[rule.name]]}"
+        + (f" ({rule.function}, {rule.commit})" if rule.commit else "")
+        for rule in changed
+    ]
+
+
+def sequential(moments: Sequence[Moment]) -> bool:
+    """Whether no task moves while another is in the middle of an operation."""
+    busy: str | None = None
+    for moment in moments:
+        if busy not in (None, moment.task):
+            return False
+        busy = None if moment.ends else moment.task
+    return True
+
+
+def scenario(world: World, path: tuple[Via, ...], violation: Violation) -> str:
+    """The operations as a scenario, with an expectation that shows what is wrong.
+
+    A race is written in the order in which its operations begin, with its schedule as a remark: it runs on every target
+    too, but need not come out.
+    """
+    moments = list(Replay(world, path).moments())
+    scope = world.scope
+    steps: list[s.Step] = [*scope.scenario.steps]
+    bytes_ = iter(range(0x11, 0x100))
+    for moment in moments:
+        if moment.begins is not None:
+            step = world.actions[moment.begins].step
+            if isinstance(step, (s.Write, s.Poke, s.DeviceWrite)):
+                step = replace(step, byte=next(bytes_))
+            steps.append(step)
+    steps += ending(world, steps, violation)
+    text = format_scenario(s.Scenario(f"{scope.name}: {verdict(violation)}"[:200], tuple(steps)))
+    remarks = [f"# found by: pinhold explore {scope.name} --rules {scope.rules}{switches(world)}"]
+    if not sequential(moments):
+        order = " ".join(m.task for m in moments)
+        remarks += textwrap.wrap(
+            f"a race; schedule of the steps: {order}", 100, initial_indent="# ", subsequent_indent="#   "
+        )
+    return "\n".join([*remarks, text])
+
+
+def switches(world: World) -> str:
+    row = rules.row(world.scope.rules)
+    changed = (r for r in rules.RULES if world.row[r.name] != row[r.name])
+    return "".join(f" --without {rule.name}={rule.values[world.row[rule.name]]}" for rule in changed)
+
+
+def ending(world: World, steps: Sequence[s.Step], violation: Violation) -> Iterator[s.Step]:
+    """Steps that make visible what the frames show: a last write by the owner, and who sees it."""
+    pins = {step.pin: step for step in steps if isinstance(step, s.HOLDS)}
+    unpinned = {step.pin for step in steps if isinstance(step, s.Unpin)}
+    live = [step for name, step in pins.items() if name not in unpinned]
+    if violation.properties & LONGTERM_PIN_RELIABLE and live:
+        pin = live[-1]
+        yield s.Write(pin.proc, pin.range, 0xFF)
+        yield s.ExpectPinSees(pin.pin, pin.proc, pin.range, "the pin sees what its owner sees")
+    elif violation.properties & PRIVATE_WRITES_UNSEEN and live:
+        pin = live[-1]
+        writer = next(proc for proc in world.scope.processes if proc != pin.proc)
+        yield s.Write(writer, pin.range, 0xFF)
+        yield s.ExpectPinByte(pin.pin, written(world), "the other process's write is not seen")
+    elif violation.properties & CACHE_UNTOUCHED_BY_PRIVATE:
+        region = next(m for m in world.scope.maps if m.kind in ("memfd", "file", "tmpfile"))
+        yield replace(region, region="again", of=region.region, shared=False, prot="read")
+        yield s.Read("P", s.Range("again"))
+        yield s.ExpectByte("P", s.Range("again"), 0, "the file is unchanged")
+    elif violation.properties & ZERO_PAGE_STAYS_ZERO:
+        yield s.Map("P", "again", "hugezero" if world.scope.thps else "zeropage")
+        yield s.Read("P", s.Range("again"))
+        yield s.ExpectByte("P", s.Range("again"), 0, "fresh memory is zero")
+
+
+def written(world: World) -> int:
+    """The byte that the set-up left in the memory."""
+    return next((step.byte for step in reversed(world.scope.scenario.steps) if isinstance(step, s.Write)), 0)
