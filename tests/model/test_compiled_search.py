@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
+from pinhold.explore.checkpoint import Unusable
 from pinhold.explore.compiled_search import CompiledSearch
-from pinhold.explore.limits import Result
+from pinhold.explore.limits import Limits, Progress, Result
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.world import World, rules_without, world
@@ -37,3 +40,35 @@ def test_compiled_and_interpreted_agree(name: str) -> None:
             compiled = CompiledSearch(ready, symmetric=symmetric).run()
             interpreted = search(Stepper(ready, symmetric=symmetric))
             assert numbers(compiled) == numbers(interpreted)
+
+
+def test_a_search_that_was_put_aside_comes_to_the_same(tmp_path: Path) -> None:
+    """Ended by a limit twice and gone on with: the numbers of a search in one go; another scope's is refused."""
+    ready = world(library()["fork-pin"], rules.row("6.2"))
+    file = tmp_path / "search"
+    whole = CompiledSearch(ready).run()
+    for depth in (10, 25):
+        part = CompiledSearch(ready).run(Limits(depth=depth), checkpoint=file)
+        assert part.limit
+        assert part.levels == whole.levels[: depth + 1]
+    assert numbers(CompiledSearch(ready).run(checkpoint=file)) == numbers(whole)
+    assert [entry.name for entry in tmp_path.iterdir()] == ["search"]
+    with pytest.raises(Unusable, match="another search"):
+        CompiledSearch(ready, symmetric=False).run(checkpoint=file)
+
+
+def test_a_search_ended_in_the_middle_of_a_level_goes_on_from_its_start(tmp_path: Path) -> None:
+    """What a level had begun to find is found again."""
+    ready = world(library()["fork-pin"], rules.row("6.2"))
+    file = tmp_path / "search"
+    whole = CompiledSearch(ready, symmetric=False).run()
+    looks = 0
+
+    def end_soon(progress: Progress) -> None:
+        nonlocal looks
+        looks += 1
+
+    part = CompiledSearch(ready, symmetric=False).run(Limits(bytes=8 << 20), end_soon, file)
+    assert looks
+    assert "memory" in part.limit
+    assert numbers(CompiledSearch(ready, symmetric=False).run(checkpoint=file)) == numbers(whole)

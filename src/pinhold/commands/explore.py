@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
+import textwrap
 import time
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pinhold.commands import NothingToRun, UsageError, nearest
+from pinhold.explore.facts import decisions_of
 from pinhold.explore.history import defects, history
 from pinhold.explore.limits import Limits, Progress, Result
 from pinhold.explore.run import Options, compiler_at_hand, engine_for, explore
@@ -17,6 +19,7 @@ from pinhold.explore.scope import BadScope, Scope, library, read_file
 from pinhold.explore.story import scenario, story, verdict
 from pinhold.explore.world import World, rules_without, world
 from pinhold.mm import rules
+from pinhold.mm.sites import SITES
 
 EXIT_HELD, EXIT_VIOLATED, EXIT_UNKNOWN = 0, 1, 2
 
@@ -46,15 +49,22 @@ def search_scope(options: argparse.Namespace) -> int:
     ready = world(scope, rules_without(row, switches(options.without, row)))
     how = search_options(options)
     if how.engine == "compiled" and not compiler_at_hand():
-        raise NothingToRun("--compiled needs numba: pip install 'pinhold[explore]'")
+        raise NothingToRun("--compiled and --checkpoint need numba: pip install 'pinhold[explore]'")
     engine = engine_for(ready, how)
-    if scope.size != "small" and engine == "interpreted":
+    if scope.size != "small" and not compiler_at_hand():
         print("pinhold: interpreted; with numba (pip install 'pinhold[explore]') it is far faster", file=sys.stderr)
-    result = explore(ready, how, Line())
+    try:
+        result = explore(ready, how, Line())
+    except ValueError as error:
+        if how.checkpoint is None:
+            raise
+        raise UsageError(str(error)) from None
     print(summary(ready, result, engine, how))
     if result.violation is None:
+        if not result.exhausted:
+            return EXIT_UNKNOWN
         print_unreached(ready, result)
-        return EXIT_HELD if result.exhausted else EXIT_UNKNOWN
+        return EXIT_HELD
     print()
     print(story(ready, result.path, result.violation))
     if options.output:
@@ -65,13 +75,20 @@ def search_scope(options: argparse.Namespace) -> int:
 
 def chosen(options: argparse.Namespace) -> Scope:
     """The scope of that name, from one's own file or the library, under the rules asked for."""
-    known: Mapping[str, Scope] = read_file(Path(options.file)) if options.file else library()
+    known = own_scopes(options.file) if options.file else library()
     if not options.scope:
         raise UsageError("names no scope; pinhold explore --list shows them")
     if options.scope not in known:
         raise UsageError(f"unknown scope {options.scope!r}: {nearest(options.scope, list(known))}")
     scope = known[options.scope]
     return replace(scope, rules=options.rules) if options.rules else scope
+
+
+def own_scopes(file: str) -> Mapping[str, Scope]:
+    try:
+        return read_file(Path(file))
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
 
 
 def switches(texts: list[str] | None, row: Mapping[str, int]) -> dict[str, str]:
@@ -95,7 +112,14 @@ def switches(texts: list[str] | None, row: Mapping[str, int]) -> dict[str, str]:
 def search_options(options: argparse.Namespace) -> Options:
     engine = "compiled" if options.compiled else "interpreted" if options.interpreted else ""
     limits = Limits(options.time or 0.0, (options.memory or 0) << 20, options.depth or 0)
-    return Options(engine, not options.no_symmetry, not options.no_invariants, limits=limits)
+    checkpoint = Path(options.checkpoint) if options.checkpoint else None
+    return Options(
+        "compiled" if checkpoint else engine,
+        not options.no_symmetry,
+        not options.no_invariants,
+        limits=limits,
+        checkpoint=checkpoint,
+    )
 
 
 def summary(ready: World, result: Result, engine: str, how: Options) -> str:
@@ -110,15 +134,18 @@ def summary(ready: World, result: Result, engine: str, how: Options) -> str:
     if result.violation is not None:
         return f"{head}.\nFound: {verdict(result.violation)}, {len(result.path)} steps from the start."
     if result.limit:
-        return f"{head}.\nNot exhausted: {result.limit}. Nothing bad up to depth {max(result.depth - 1, 0)}."
+        return f"{head}.\nNot exhausted: {result.limit}. Nothing bad up to depth {result.depth}."
     return f"{head}.\nExhausted: nothing bad is reachable."
 
 
 def print_unreached(ready: World, result: Result) -> None:
-    """Operations that never began: the scope says less than it seems to."""
+    """What never happened: operations that never began, and decisions that the scope's functions could have come by."""
     idle = [str(action) for action, count in zip(ready.actions, result.uses, strict=True) if not count]
     if idle:
         print(f"Never begun: {'; '.join(idle)}.")
+    missed = [SITES[site].name for site in sorted(decisions_of(ready) - result.sites)]
+    if missed:
+        print("\n".join(textwrap.wrap(f"Decisions never passed: {', '.join(missed)}.", 118)))
 
 
 def tell_history(options: argparse.Namespace) -> int:

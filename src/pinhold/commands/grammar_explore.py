@@ -29,6 +29,9 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     explore.add_argument("--time", type=_positive, metavar="SECONDS", help="stop then, and say so")
     explore.add_argument("--memory", type=_positive, metavar="MIB", help="stop there, and say so")
     explore.add_argument("--depth", type=_positive, metavar="N", help="stop after so many steps")
+    explore.add_argument(
+        "--checkpoint", metavar="FILE", help="put a search that a limit ends aside there; go on with it"
+    )
     explore.add_argument("-o", dest="output", metavar="FILE.pin", help="write what was found there, as a scenario")
 
 

@@ -7,14 +7,17 @@ are below n² / 2**65 (a million: 1 in 37 million; a hundred million: 1 in 3700)
 
 from __future__ import annotations
 
+import hashlib
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
 from pinhold.explore import engine
+from pinhold.explore.checkpoint import Checkpoint, read
 from pinhold.explore.facts import facts_of, load_specification
 from pinhold.explore.image import alone, image_source, load
 from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
@@ -79,6 +82,7 @@ class CompiledSearch:
         self.mask = (1 << 16) - 1
         self.table = np.zeros(self.mask + 1, dtype=np.int64)
         self.inserted = 0
+        self.sites_before: frozenset[int] = frozenset()
 
     # --- storage ---
 
@@ -139,33 +143,99 @@ class CompiledSearch:
             )
         )
 
-    def run(self, limits: Limits = Limits(), watch: Watch = unwatched) -> Result:  # noqa: B008
+    def run(
+        self,
+        limits: Limits = Limits(),  # noqa: B008
+        watch: Watch = unwatched,
+        checkpoint: Path | None = None,
+    ) -> Result:
+        """Search from the start, or from the checkpoint; a search that a limit ends leaves one there."""
         result = Result(states=1, levels=[1])
         result.compile_seconds = self.compile()
         clock = Clock(limits)
-        first = self.first()
-        stepper = Stepper(self.world, symmetric=False, properties=self.properties, invariants=self.invariants)
-        source = np.frombuffer(first, dtype=np.int64).copy()
-        self.table[self.module.fingerprint_of(address(source), self.words) & self.mask] = self.module.fingerprint_of(
-            address(source), self.words
-        )
-        self.inserted = 1
-        count = 1
-        result.violation = stepper.wrong(first)
+        saved = read(checkpoint, self.key()) if checkpoint else None
+        source = self.resumed(saved, result) if saved else self.begun(result)
+        count = len(source) // self.words
         while count and result.violation is None and not result.limited():
+            before = self.transitions_and_uses()
             target, parents, vias, new = self.next_level(source, count, result, clock, watch)
             if result.limited():
+                if checkpoint:
+                    self.put_aside(result, source, target[: new * self.words], before).save(checkpoint)
                 break
             self.levels.append(Level(parents[:new].copy(), vias[:new].copy()))
             result.states += new
             if new:
                 result.levels.append(new)
             self.look_for_violation(result, new)
-            source, count = target, new
+            source, count = target[: new * self.words], new
             if limits.depth and result.depth >= limits.depth and count and result.violation is None:
                 result.limit = f"the depth of {limits.depth} is reached"
+                if checkpoint:
+                    nothing = target[:0]
+                    self.put_aside(result, source, nothing, self.transitions_and_uses()).save(checkpoint)
         self.finish(result, clock)
         return result
+
+    def begun(self, result: Result) -> Array:
+        """The first level: the first state, looked at."""
+        first = self.first()
+        stepper = Stepper(self.world, symmetric=False, properties=self.properties, invariants=self.invariants)
+        result.violation = stepper.wrong(first)
+        source = np.frombuffer(first, dtype=np.int64).copy()
+        self.remember(np.array([self.module.fingerprint_of(address(source), self.words)], dtype=np.int64))
+        return source
+
+    def remember(self, fingerprints: Array) -> None:
+        """Put fingerprints into the table."""
+        self.room_in_table(len(fingerprints))
+        self.module.rehash(address(fingerprints), len(fingerprints), address(self.table), self.mask)
+        self.inserted += len(fingerprints)
+
+    # --- checkpoints ---
+
+    def key(self) -> str:
+        """What a checkpoint has to be of, to be gone on with."""
+        assert self.module.__file__ is not None
+        how = f"{self.symmetric} {self.properties} {self.invariants} {sorted(self.world.row.items())}"
+        how += f" {self.world.actions}"
+        digest = hashlib.sha256(how.encode() + bytes(self.world.machine.data)).hexdigest()
+        return f"{Path(self.module.__file__).parent.name}-{digest[:24]}"
+
+    def transitions_and_uses(self) -> tuple[int, Array]:
+        return int(self.stats[0]), self.uses.copy()
+
+    def put_aside(self, result: Result, source: Array, unfinished: Array, before: tuple[int, Array]) -> Checkpoint:
+        """The search as it was at the end of the last whole level."""
+        fresh = [
+            self.module.fingerprint_of(address(unfinished) + 8 * self.words * i, self.words)
+            for i in range(len(unfinished) // self.words)
+        ]
+        return Checkpoint(
+            key=self.key(),
+            seen=np.setdiff1d(self.table[self.table != 0], np.array(fresh, dtype=np.int64)),
+            frontier=source,
+            parents=np.concatenate([np.empty(0, np.int32), *(level.parents for level in self.levels)]),
+            vias=np.concatenate([np.empty(0, np.int32), *(level.vias for level in self.levels)]),
+            counts=np.array(result.levels, dtype=np.int64),
+            transitions=before[0],
+            uses=before[1],
+            sites=np.array(sorted(self.sites()), dtype=np.int64),
+        )
+
+    def resumed(self, saved: Checkpoint, result: Result) -> Array:
+        """Go on where the checkpoint was taken; gives the last level's states."""
+        self.remember(np.ascontiguousarray(saved.seen, dtype=np.int64))
+        result.levels = [int(count) for count in saved.counts]
+        result.states = sum(result.levels)
+        self.stats[0] = result.transitions = saved.transitions
+        self.uses[:] = saved.uses
+        self.sites_before = frozenset(int(site) for site in saved.sites)
+        start = 0
+        for count in result.levels[1:]:
+            self.levels.append(Level(saved.parents[start : start + count], saved.vias[start : start + count]))
+            start += count
+        return np.ascontiguousarray(saved.frontier, dtype=np.int64)
 
     def next_level(
         self, source: Array, count: int, result: Result, clock: Clock, watch: Watch
@@ -222,14 +292,18 @@ class CompiledSearch:
         return tuple(reversed(path))
 
     def finish(self, result: Result, clock: Clock) -> None:
-        result.uses = self.uses[: len(self.world.actions)].tolist()
+        result.transitions, result.uses = int(self.stats[0]), self.uses[: len(self.world.actions)].tolist()
         result.seconds = clock.seconds
+        result.sites = self.sites()
+
+    def sites(self) -> frozenset[int]:
+        """The decision sites passed so far."""
         slot = self.world.machine.layout.slots["coverage"]
-        sites: set[int] = set()
+        sites = set(self.sites_before)
         for i in range(engine.BATCH):
             start = i * self.record + slot.offset
             sites.update(np.flatnonzero(self.batch[start : start + slot.count]).tolist())
-        result.sites = frozenset(sites)
+        return frozenset(sites)
 
 
 def grown(array: Array, used: int, size: int) -> Array:

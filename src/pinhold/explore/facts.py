@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import pinhold.mm
-from pinhold.explore.moves import ACT_CALL, ACT_PIN
-from pinhold.explore.specialise import Facts
+from pinhold.explore.moves import ACT_CALL, ACT_PIN, move
+from pinhold.explore.specialise import Facts, specialise
 from pinhold.explore.world import World
 from pinhold.mm import task
 from pinhold.mm.kernel import REGISTRY
@@ -87,6 +87,25 @@ def facts_of(world: World) -> Facts:
         everywhere |= dict.fromkeys(WITHOUT[kind].everywhere, 0)
         absent |= set(WITHOUT[kind].absent)
     return Facts(constants, sizes, everywhere, results, frozenset(absent))
+
+
+def decisions_of(world: World) -> frozenset[int]:
+    """The decision sites that the functions of the scope contain, whatever the rules."""
+    load_specification()
+    found: set[int] = set()
+    for node in ast.walk(ast.parse(specialise([move], facts_of(world)))):
+        target = node.targets[0] if isinstance(node, ast.Assign) else None
+        if isinstance(target, ast.Subscript) and ast.unparse(target.value) == "m.coverage":
+            found |= sites_in(target.slice)
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "decided":
+            found |= sites_in(node.args[1])
+    return frozenset(found)
+
+
+def sites_in(expression: ast.expr) -> set[int]:
+    """The site, or the two between which an expression chooses."""
+    chosen = (expression.body, expression.orelse) if isinstance(expression, ast.IfExp) else (expression,)
+    return {e.value for e in chosen if isinstance(e, ast.Constant) and isinstance(e.value, int)}
 
 
 def load_specification() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 from dataclasses import dataclass, field
+from pathlib import Path
 
 from pinhold.explore.limits import Limits, Result, Watch, unwatched
 from pinhold.explore.search import ALL_PROPERTIES, Stepper, search
@@ -13,13 +14,15 @@ from pinhold.explore.world import World
 
 @dataclass(frozen=True)
 class Options:
-    """engine: "interpreted", "compiled", or "" for the one that fits."""
+    """engine: "interpreted", "compiled", or "" for the one that fits.  checkpoint: where a compiled search that a limit
+    ends is put aside, and gone on with."""
 
     engine: str = ""
     symmetric: bool = True
     invariants: bool = True
     properties: int = ALL_PROPERTIES
     limits: Limits = field(default_factory=Limits)
+    checkpoint: Path | None = None
 
 
 def compiler_at_hand() -> bool:
@@ -40,7 +43,7 @@ def explore(world: World, options: Options = Options(), watch: Watch = unwatched
 
         result = CompiledSearch(
             world, symmetric=options.symmetric, properties=options.properties, invariants=options.invariants
-        ).run(options.limits, watch)
+        ).run(options.limits, watch, options.checkpoint)
     else:
         result = search(stepper, options.limits, watch)
     if result.path:

@@ -8,7 +8,7 @@ of memory, operations.  Scopes are tables of a TOML file; the ones that come wit
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from functools import cache, cached_property
 from importlib.resources import files
@@ -170,17 +170,42 @@ class Scope:
         return found | ({"file"} if any(m.kind in FILE_KINDS for m in self.maps) else set())
 
 
+SHAPES: Mapping[str, Callable[[Any], bool]] = {
+    "a text": lambda v: isinstance(v, str),
+    "a number from 0 on": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and v >= 0,
+    "true or false": lambda v: isinstance(v, bool),
+    "a list of steps": lambda v: isinstance(v, list) and all(isinstance(x, str) for x in v),
+    "tasks, each a list of steps": lambda v: (
+        isinstance(v, dict) and all(SHAPES["a list of steps"](x) for x in v.values())
+    ),
+    "a table of numbers": lambda v: isinstance(v, dict) and all(type(x) is int for x in v.values()),
+    "a table of texts": lambda v: isinstance(v, dict) and all(isinstance(x, str) for x in v.values()),
+}
+WANTED = {
+    **dict.fromkeys(("about", "size", "rules", "defect", "fixed"), "a text"),
+    **{"setup": "a list of steps", "tasks": "tasks, each a list of steps", "content": "true or false"},
+    **{"config": "a table of numbers", "without": "a table of texts", "fix": "a table of texts"},
+}
+"""Field -> what it is; all others are numbers."""
+
+
 def scope_of(name: str, table: Mapping[str, Any]) -> Scope:
     """The scope that a TOML table describes.  Raises BadScope."""
     known = {f.name for f in fields(Scope)} - {"name"}
-    for key in table:
+    for key, given in table.items():
         if key not in known:
             raise BadScope(f"{name}: no scope has '{key}'; known: {', '.join(sorted(known))}")
+        wanted = WANTED.get(key, "a number from 0 on")
+        if not SHAPES[wanted](given):
+            raise BadScope(f"{name}: '{key}' is {wanted}")
     for key in ("about", "size", "setup", "tasks"):
         if key not in table:
             raise BadScope(f"{name}: '{key}' is missing")
     if table["size"] not in SIZES:
         raise BadScope(f"{name}: size is one of {', '.join(SIZES)}, not {table['size']!r}")
+    for key in table.get("config", {}):
+        if key not in OFF:
+            raise BadScope(f"{name}: no kernel is configured by '{key}'; known: {', '.join(OFF)}")
     tasks = {task: tuple(texts) for task, texts in table["tasks"].items()}
     scope = Scope(**{**table, "name": name, "setup": tuple(table["setup"]), "tasks": tasks})
     check(scope)
@@ -191,8 +216,9 @@ def check(scope: Scope) -> None:
     """Raise BadScope for bounds that the smallest width of a field does not hold."""
     bounds = {"pages": 60, "thps": 8, "hugetlb": 8, "swap": 20, "levels": 2, "bits": 2, "lru_batch": 15, "vmas": 8}
     for name, most in bounds.items():
-        if not 0 <= getattr(scope, name) <= most:
-            raise BadScope(f"{scope.name}: {name} is at most {most}")
+        least = 1 if name in ("levels", "bits", "lru_batch") else 0
+        if not least <= getattr(scope, name) <= most or not isinstance(getattr(scope, name), int):
+            raise BadScope(f"{scope.name}: {name} is a whole number from {least} to {most}")
     if not 1 <= len(scope.tasks) <= 4 or len(scope.processes) > 4:
         raise BadScope(f"{scope.name}: a scope has 1 to 4 tasks and 1 to 4 processes")
     if not scope.maps:

@@ -1,0 +1,112 @@
+"""`pinhold explore` on the command line: what it prints, its statuses, and what it refuses."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pinhold.cli import main
+
+GOOD = """
+[mine]
+about = "one page, one writer"
+size = "small"
+setup = ["map P x anon"]
+tasks.t = ["write P x 1"]
+"""
+
+
+def test_an_exhausted_scope_is_said_with_its_numbers(capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 0, states, transitions and depth."""
+    assert main(["explore", "seed-shmem"]) == 0
+    out = capsys.readouterr().out
+    assert "478 states, 1,112 transitions, depth 22" in out
+    assert "Exhausted: nothing bad is reachable." in out
+
+
+def test_what_is_found_is_told_step_by_step_and_written_as_a_scenario(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Status 1, a numbered table, the rule that decided, and a scenario that is violated on that release's model."""
+    file = tmp_path / "found.pin"
+    assert main(["explore", "seed-shmem", "--rules", "6.1", "-o", str(file)]) == 1
+    out = capsys.readouterr().out
+    assert "10 steps from the start" in out
+    assert "10  cpu       … handle_mm_fault" in out
+    assert "[gup_unshares]" in out
+    assert main(["run", str(file), "--on", "model:6.1"]) == 1
+    assert main(["run", str(file), "--on", "model:6.2"]) == 0
+
+
+def test_a_rule_is_switched_back(capsys: pytest.CaptureFixture[str]) -> None:
+    """--without RULE takes the value before the row's."""
+    assert main(["explore", "seed-shmem", "--without", "gup_unshares"]) == 1
+    assert "gup_unshares=anon (gup_must_unshare, 84209e87c696)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_limit_gives_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    """What lies deeper is not spoken of."""
+    assert main(["explore", "seed-shmem", "--depth", "5"]) == 2
+    assert "Not exhausted: the depth of 5 is reached. Nothing bad up to depth 5." in capsys.readouterr().out
+
+
+def test_the_history_is_a_table_in_which_every_defect_is_found(capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 0, a row each, nothing missing."""
+    assert main(["explore", "--history", "--interpreted"]) == 0
+    out = capsys.readouterr().out
+    assert "Dirty COW, CVE-2016-5195 (19be0eaffa3a)" in out
+    assert "NOT" not in out
+
+
+def test_ones_own_scope(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """A TOML file of one's own is searched like the library's."""
+    file = tmp_path / "mine.toml"
+    file.write_text(GOOD)
+    assert main(["explore", "mine", "--file", str(file)]) == 0
+    assert "Exhausted" in capsys.readouterr().out
+
+
+REFUSED = {
+    "a word that no scope has": ("pages", "wages = 3\n#", "no scope has 'wages'"),
+    "a text for a list": ('["map P x anon"]', '"map P x anon"', "'setup' is a list of steps"),
+    "a size that there is not": ('"small"', '"tiny"', "size is one of small, medium, large"),
+    "an operation that is none": ("write P x 1", "expect P x 1", "is no operation"),
+    "a process that nobody forks": ("write P x 1", "write Q x 1", "no Q x in this scope"),
+    "a step that cannot be parsed": ("write P x 1", "wrte P x 1", "did you mean"),
+    "a set-up that does not fit": ("map P x anon", "map P x anon pages 4000", "address space"),
+    "too many frames": ("[mine]", "[mine]\npages = 4000", "pages is a whole number from 0 to 60"),
+}
+
+
+@pytest.mark.parametrize("case", REFUSED)
+def test_a_scope_that_cannot_be_meant_is_refused_in_a_line(
+    case: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Status 3, and one line that names the scope and what is wrong."""
+    old, new, message = REFUSED[case]
+    file = tmp_path / "mine.toml"
+    text = GOOD.replace(old, new) if old in GOOD else GOOD + new
+    file.write_text(text)
+    assert main(["explore", "mine", "--file", str(file)]) == 3
+    err = capsys.readouterr().err
+    assert message in err
+    assert err.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "names no scope"),
+        (["seed-shmen"], "did you mean seed-shmem?"),
+        (["seed-shmem", "--without", "gup_unshare"], "did you mean gup_unshares?"),
+        (["seed-shmem", "--without", "gup_unshares=x"], "is one of none, anon, cow_longterm"),
+        (["seed-shmem", "--rules", "9.9"], "no rules for 9.9"),
+        (["x", "--file", "/nonexistent"], "/nonexistent: No such file"),
+        (["seed-shmem", "--time", "0"], "is not a number from 1 on"),
+    ],
+)
+def test_wrong_use_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 3, the thing named, and the nearest that there is."""
+    assert main(["explore", *arguments]) == 3
+    assert message in capsys.readouterr().err
