@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from contextlib import suppress
 from random import Random
-from typing import Any
 
 import pytest
 
@@ -47,7 +46,8 @@ class Twins:
 
     def __init__(self, machine: Machine) -> None:
         self.m = machine
-        self.data, self.record = compiled.twin(machine)
+        self.data = bytearray(machine.data)
+        self.record = compiled.Record(machine.layout, self.data)
         self.size = machine.layout.mutable_size
 
     def catch_up(self) -> None:
@@ -57,27 +57,23 @@ class Twins:
     def step(self, m: Machine, task: int) -> int:
         before = bytes(m.data[: self.size])
         outcome = step(m, task)
-        assert compiled.entry(step)(self.record, task) == outcome
+        assert compiled.entry(step, TINY)(self.record.address, task) == outcome
         assert self.data[: self.size] == m.data[: self.size]
         assert outcome != BLOCKED or before == m.data[: self.size], "a step that was blocked has changed something"
         return outcome
 
     def check(self) -> None:
         """The structural invariants hold, and both sides say the same of the properties."""
-        broken = compiled.entry(check_invariants)(self.record)
+        broken = compiled.entry(check_invariants, TINY)(self.record.address)
         assert broken == 0, INVARIANTS[broken]
 
     def coverage(self) -> set[str]:
         """The decision sites that the compiled twin passed."""
-        return covered(self.record)
-
-
-def covered(record: Any) -> set[str]:
-    return {site.name for site, passed in zip(SITES, record["coverage"], strict=False) if passed}
+        return {SITES[site].name for site in self.record.passed()}
 
 
 def test_every_kernel_function_compiles() -> None:
-    """numba compiles each @kernel function for a record and 64-bit integers; those that fail are named."""
+    """numba compiles each @kernel function for a record's address and 64-bit integers; those that fail are named."""
     assert compiled.uncompilable(TINY) == {}
     assert len(compiled.kernels()) > 200
 
@@ -94,7 +90,7 @@ def test_tiny_twins_of_the_seed_suite(release: str, monkeypatch: pytest.MonkeyPa
             twins.step(m, task)
             steps += 1
         twins.check()
-        assert compiled.entry(check_properties)(twins.record) == check_properties(m)
+        assert compiled.entry(check_properties, TINY)(twins.record.address) == check_properties(m)
         return m.task_result[task]
 
     monkeypatch.setattr(model, "run", lockstep)
@@ -135,15 +131,15 @@ def test_random_steps_pass_every_decision() -> None:
     """Random runs reach every decision site but those that guard against callers that do not exist; no invariant
     breaks on the way."""
     missing = {site.name for site in SITES} - UNREACHED.keys()
-    advance, check = compiled.entry(step), compiled.entry(check_invariants)
+    advance, check = compiled.entry(step, TINY), compiled.entry(check_invariants, TINY)
     for number in range(COVERAGE_MACHINES):
         x = RandomMachine(Random(number))
-        state = compiled.record(TINY, x.m.data)
+        state = compiled.Record(x.m.layout, x.m.data)
         with suppress(Livelock):
-            for _ in x.steps(COVERAGE_STEPS, lambda _m, task, state=state: int(advance(state, task))):
-                broken = check(state)
+            for _ in x.steps(COVERAGE_STEPS, lambda _m, task, state=state: int(advance(state.address, task))):
+                broken = check(state.address)
                 assert broken == 0, f"machine {number}: {INVARIANTS[broken]}\n{x.story()}"
-        passed = covered(state) | {SITES[site].name for site in x.m.trace.sites}
+        passed = {SITES[site].name for site in state.passed()} | {SITES[site].name for site in x.m.trace.sites}
         assert passed.isdisjoint(UNREACHED)
         missing -= passed
         if not missing and number >= FEWEST_MACHINES:

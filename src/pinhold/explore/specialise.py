@@ -207,7 +207,7 @@ class _Fold(ast.NodeTransformer):
 
     def visit_Assign(self, node: ast.Assign) -> ast.stmt | list[ast.stmt]:
         value, target = self.visit(node.value), node.targets[0]
-        if isinstance(value, ast.Attribute) and isinstance(target, ast.Name):
+        if isinstance(value, ast.Attribute) and value.attr in self.facts.sizes and isinstance(target, ast.Name):
             self.aliases[target.id] = value  # a whole array of the record
             return []
         return ast.Assign([self.visit(target)], value)
