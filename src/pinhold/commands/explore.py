@@ -53,6 +53,8 @@ def search_scope(options: argparse.Namespace) -> int:
     engine = engine_for(ready, how)
     if scope.size != "small" and not compiler_at_hand():
         print("pinhold: interpreted; with numba (pip install 'pinhold[explore]') it is far faster", file=sys.stderr)
+    if engine == "compiled" and sys.stderr.isatty():
+        print("\rcompiling the scope: some 20 s, the first time ...", end="", file=sys.stderr, flush=True)
     try:
         result = explore(ready, how, Line())
     except ValueError as error:

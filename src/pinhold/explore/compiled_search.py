@@ -216,7 +216,7 @@ class CompiledSearch:
             seen=np.setdiff1d(self.table[self.table != 0], np.array(fresh, dtype=np.int64)),
             frontier=source,
             parents=np.concatenate([np.empty(0, np.int32), *(level.parents for level in self.levels)]),
-            vias=np.concatenate([np.empty(0, np.int32), *(level.vias for level in self.levels)]),
+            vias=np.concatenate([np.empty(0, np.uint16), *(level.vias for level in self.levels)]),
             counts=np.array(result.levels, dtype=np.int64),
             transitions=before[0],
             uses=before[1],
@@ -243,7 +243,7 @@ class CompiledSearch:
         """All successors of a level; storage and table grow as they fill."""
         room = count + count // 2 + 2 * self.branch
         target = np.empty(room * self.words, dtype=np.int64)
-        parents, vias = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.int32)
+        parents, vias = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.uint16)
         self.stats[2] = self.stats[5] = -1
         new = done = 0
         while done < count:
@@ -286,7 +286,7 @@ class CompiledSearch:
         path = []
         while level >= 0:
             via = int(self.levels[level].vias[place])
-            path.append(Via(via >> 24, (via >> 8 & 0xFFFF) - 1, via & 0xFF))
+            path.append(Via(via >> 14, (via >> 6 & 0xFF) - 1, via & 0x3F))
             place = int(self.levels[level].parents[place])
             level -= 1
         return tuple(reversed(path))

@@ -158,7 +158,7 @@ def expand(  # type: ignore[no-untyped-def]
                         canonical(m)
                     store8(batch + record * BATCH + 24 * filled, fingerprint(m, words))
                     store8(batch + record * BATCH + 24 * filled + 8, i)
-                    via = (task << 24) | (((action + 1) if begins else 0) << 8) | chance
+                    via = (task << 14) | (((action + 1) if begins else 0) << 6) | chance
                     store8(batch + record * BATCH + 24 * filled + 16, via)
                     filled += 1
                     moved += 1
@@ -205,7 +205,7 @@ def flush(  # type: ignore[no-untyped-def]
         m = batch + record * k
         copy_words(m, target + 8 * words * new, words)
         store4(parents + 4 * new, load8(notes + 24 * k + 8))
-        store4(vias + 4 * new, load8(notes + 24 * k + 16))
+        store2(vias + 2 * new, load8(notes + 24 * k + 16))
         violated = check_properties(m) & properties if properties else 0
         broken = check_invariants(m) if invariants else 0
         if (violated or broken) and load8(stats + 8 * 2) < 0:

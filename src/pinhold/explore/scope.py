@@ -221,6 +221,8 @@ def check(scope: Scope) -> None:
             raise BadScope(f"{scope.name}: {name} is a whole number from {least} to {most}")
     if not 1 <= len(scope.tasks) <= 4 or len(scope.processes) > 4:
         raise BadScope(f"{scope.name}: a scope has 1 to 4 tasks and 1 to 4 processes")
+    if sum(len(texts) for texts in scope.tasks.values()) > 200:
+        raise BadScope(f"{scope.name}: a scope has at most 200 operations")
     if not scope.maps:
         raise BadScope(f"{scope.name}: the set-up maps nothing")
 
