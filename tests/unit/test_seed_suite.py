@@ -175,7 +175,7 @@ def test_a_tiny_geometry() -> None:
 
 def test_unknown_suites_and_tests_are_named() -> None:
     """A wrong name or number is answered with the valid ones."""
-    assert SUITES == ("seed", "stock")
+    assert SUITES == ("seed", "stock", "pins")
     with pytest.raises(UnknownSuite, match="no suite 'sed': the suites are seed"):
         suite("sed")
     for number in (0, 163, -1):

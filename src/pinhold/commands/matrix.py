@@ -37,7 +37,7 @@ def run_matrix(targets: Sequence[Target], tests: Sequence[Selected], jobs: int |
         ((place, target),) = guests.items()
         outcomes[place] = _run_and_close(target, tests)
     elif guests:
-        outcomes |= _side_by_side(guests, tests, jobs or _fitting())
+        outcomes |= _side_by_side(guests, tests, jobs or _fitting(more=1))
     return [outcomes[place] for place in range(len(targets))]
 
 
@@ -79,9 +79,10 @@ def _side_by_side(guests: Mapping[int, Target], tests: Sequence[Selected], jobs:
             raise
 
 
-def _fitting() -> int:
-    """One a core, as far as the memory goes."""
+def _fitting(more: int = 0) -> int:
+    """One a core and so many more, as far as the memory goes.  Kernels side by side wait for their devices now and
+    then: one more than there are cores keeps them busy."""
     cores = len(os.sched_getaffinity(0))
     with open("/proc/meminfo", encoding="ascii") as file:
         free = next(int(line.split()[1]) for line in file if line.startswith("MemAvailable:"))
-    return max(1, min(cores, free // 1024 // GUEST_MEBIBYTES))
+    return max(1, min(cores + more, free // 1024 // GUEST_MEBIBYTES))

@@ -7,7 +7,7 @@ from functools import cache
 
 from pinhold.scenario.step import Scenario
 
-SUITES = ("seed", "stock")
+SUITES = ("seed", "stock", "pins")
 
 
 class UnknownSuite(ValueError):
@@ -50,4 +50,8 @@ def suite(name: str) -> Suite:
         from pinhold.scenario.suites import stock  # noqa: PLC0415
 
         return Suite(name, stock.scenarios())
+    if name == "pins":
+        from pinhold.scenario.suites import pins  # noqa: PLC0415
+
+        return Suite(name, pins.scenarios())
     raise UnknownSuite(f"no suite '{name}': the suites are {', '.join(SUITES)}")
