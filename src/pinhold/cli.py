@@ -62,6 +62,7 @@ def parser() -> argparse.ArgumentParser:
     check = command("check", "the table: kernels before and after the patch, and the kernel that runs here")
     check.add_argument("--on", action="append", metavar="TARGET", help=f"{_TARGET}; default: {_CHECKED}")
     grammar_lab.add_jobs(check)
+    grammar_lab.add_luggage(check)
 
     _allow_change(check)
 
@@ -72,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")
     run.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
     grammar_lab.add_jobs(run)
+    grammar_lab.add_luggage(run)
     _allow_change(run)
 
     show = command("show", "print the text of a test, or the tests of a suite")

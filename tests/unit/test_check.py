@@ -40,7 +40,7 @@ def test_the_known_leak_of_hugetlb_is_predicted() -> None:
 def install(monkeypatch: pytest.MonkeyPatch, *targets: FakeTarget) -> None:
     """Make these the only targets, by their names."""
     by_name = {target.name: target for target in targets}
-    monkeypatch.setattr("pinhold.commands.check.make_target", by_name.__getitem__)
+    monkeypatch.setattr("pinhold.commands.check.make_target", lambda name, **_: by_name[name])
     monkeypatch.setattr("pinhold.commands.check.model_of", lambda info: by_name[f"model:{info.rules}"])
 
 

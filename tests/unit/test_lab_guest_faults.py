@@ -40,7 +40,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     program.chmod(0o755)
     monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(SOURCES))
-    monkeypatch.setattr(target, "build", lambda modules, settings: b"")
+    monkeypatch.setattr(target, "build", lambda modules, settings, files: b"")
     monkeypatch.setattr(kvm, "_proved", {"kind": "tcg"})
     yield tmp_path
     assert stand_ins(tmp_path) == []
@@ -174,7 +174,7 @@ def test_a_kernel_that_never_speaks_is_given_up(monkeypatch: pytest.MonkeyPatch)
 def test_without_qemu_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No guest, no traceback: the target is not available, and scenarios are skipped with the reason."""
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(target, "build", lambda modules, settings: b"")
+    monkeypatch.setattr(target, "build", lambda modules, settings, files: b"")
     with pytest.raises(Unavailable, match="qemu-system-x86_64, which is not here: apt-get install"):
         vm().info()
     (result,) = vm().run_all([scenario("a")])
@@ -196,7 +196,7 @@ from pathlib import Path
 from pinhold.lab import target
 from pinhold.lab.store import Kernel
 from pinhold.scenario.parse import parse
-target.build = lambda modules, settings: b""
+target.build = lambda modules, settings, files: b""
 vm = target.VmTarget("fake", Kernel("fake", Path("/dev/null"), own=True))
 print("up", vm.info().rules, flush=True)
 list(vm.run_all([parse("scenario hang\\nmap P x anon\\nexpect P x 0x00\\n")]))

@@ -17,6 +17,7 @@ from pinhold.commands.allow import allowed
 from pinhold.commands.expected import is_twelve, predicted
 from pinhold.commands.lab import columns, quick_target
 from pinhold.commands.matrix import run_matrix
+from pinhold.commands.pins import luggage
 from pinhold.commands.registry import by_chance, describe, make_target, model_of
 from pinhold.commands.runs import run_target
 from pinhold.commands.select import Selected, select
@@ -37,7 +38,8 @@ def main(options: Namespace) -> int:
     seed, stock = select(["seed"]), select(["stock"])
     guests, without = columns() if options.on is None else ((), None)
     names = tuple(dict.fromkeys(options.on or (*TARGETS, *guests)))
-    targets = [make_target(name) if options.on else quick_target(name) for name in names]
+    bags = luggage(options)
+    targets = [make_target(name, luggage=bags) if options.on else quick_target(name) for name in names]
     with allowed(options.allow_change, names, [*seed, *stock]):
         return _check(targets, seed, stock, without, options.jobs)
 

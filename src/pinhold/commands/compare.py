@@ -7,6 +7,7 @@ from argparse import Namespace
 from pinhold.commands import NothingToRun
 from pinhold.commands.agreement import agreement
 from pinhold.commands.matrix import run_matrix
+from pinhold.commands.pins import luggage
 from pinhold.commands.registry import make_target
 from pinhold.commands.select import select
 from pinhold.report.results import TargetRun
@@ -23,7 +24,8 @@ def main(options: Namespace) -> int:
     """0: alike in all that both could do and see; 1: not.  With --bisect 125 where nothing could be compared."""
     tests = select([options.tests])
     try:
-        targets = [make_target(name) for name in (options.left, options.right)]
+        bags = luggage(options)
+        targets = [make_target(name, luggage=bags) for name in (options.left, options.right)]
         runs = []
         for outcome in run_matrix(targets, tests, options.jobs):
             if isinstance(outcome, NothingToRun):

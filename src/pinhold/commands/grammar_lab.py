@@ -13,6 +13,12 @@ def add_jobs(command: argparse.ArgumentParser) -> None:
     command.add_argument("--jobs", type=_jobs, metavar="N", help="so many guests at once; default: as many as fit")
 
 
+def add_luggage(command: argparse.ArgumentParser) -> None:
+    """What guests take along."""
+    command.add_argument("--module", action="append", metavar="FILE.ko", help="a module that guests load; repeat it")
+    command.add_argument("--swap", choices=("disk", "zram"), help="what guests swap to; default: disk")
+
+
 def _jobs(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 5 and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of guests: give 1 or more")
@@ -26,6 +32,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     compare.add_argument("left", metavar="TARGET", help=target)
     compare.add_argument("right", metavar="TARGET")
     compare.add_argument("tests", nargs="?", default="seed", metavar="TEST", help="a suite, a part of one or a file")
+    add_luggage(compare)
     compare.add_argument("--bisect", action="store_true", help="status 125 where it cannot be told: for git bisect run")
     add_jobs(compare)
     device = command("device", "what a device reads of memory that its owner has written, on real kernels")

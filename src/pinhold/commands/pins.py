@@ -1,14 +1,17 @@
-"""--pin: programs of the user's that pin memory on the running kernel."""
+"""--pin, --module, --swap: what the user gives real kernels: programs that pin memory, modules, a kind of swap."""
 
 from __future__ import annotations
 
+from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinhold.commands import UsageError
 from pinhold.targets.base import Unavailable
 
 if TYPE_CHECKING:
+    from pinhold.lab.luggage import Luggage
     from pinhold.targets.pins.external import External
 
 
@@ -18,8 +21,8 @@ def external(texts: Sequence[str] | None, targets: Sequence[str]) -> list[Extern
         return []
     from pinhold.targets.pins.external import PREFIX, External
 
-    if "live" not in targets:
-        raise UsageError(f"--pin {texts[0]!r} is for the target live, which is not among the targets: add --on live")
+    if not any(name == "live" or name.startswith("vm:") for name in targets):
+        raise UsageError(f"--pin {texts[0]!r} is for real kernels, and none is among the targets: add --on live")
     programs = []
     for text in texts:
         if not text.startswith(PREFIX) or text == PREFIX:
@@ -27,7 +30,23 @@ def external(texts: Sequence[str] | None, targets: Sequence[str]) -> list[Extern
                 f"--pin takes {PREFIX}PROGRAM, not {text!r}; a scenario names a built-in mechanism itself, by 'via'"
             )
         try:
-            programs.append(External(text.removeprefix(PREFIX)))
+            if "live" in targets:
+                programs.append(External(text.removeprefix(PREFIX)))
         except Unavailable as reason:
             raise UsageError(str(reason)) from None
     return programs
+
+
+def luggage(options: Namespace) -> Luggage:
+    """What guests take along.  Raises UsageError."""
+    from pinhold.lab.errors import LabError
+    from pinhold.lab.luggage import Luggage
+    from pinhold.targets.pins.external import PREFIX
+
+    programs = [text.removeprefix(PREFIX) for text in getattr(options, "pin", None) or ()]
+    given = Luggage(tuple(Path(file) for file in options.module or ()), tuple(programs), options.swap or "disk")
+    try:
+        given.code()
+    except LabError as reason:
+        raise UsageError(str(reason)) from None
+    return given

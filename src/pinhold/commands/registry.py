@@ -10,6 +10,7 @@ from pinhold.targets.base import Target, TargetInfo, Unavailable
 from pinhold.targets.batch import BatchTarget
 
 if TYPE_CHECKING:
+    from pinhold.lab.luggage import Luggage
     from pinhold.targets.pins.external import External
 
 
@@ -33,19 +34,20 @@ def _live(rest: str, _properties: bool, pins: Sequence[External] = ()) -> Target
     return LiveTarget(external=pins)
 
 
-def _vm(rest: str, _properties: bool) -> Target:
+def _vm(rest: str, luggage: Luggage | None = None) -> Target:
     from pinhold.lab.errors import LabError
+    from pinhold.lab.luggage import Luggage
     from pinhold.lab.target import VmTarget
 
     if not rest:
         raise UsageError("vm: names no kernel: write vm:6.1, vm:newest or vm:PATH of a bzImage")
     try:
-        return VmTarget(rest)
+        return VmTarget(rest, luggage=luggage or Luggage())
     except LabError as reason:
         raise (UsageError if "/" in rest else NothingToRun)(str(reason)) from None
 
 
-_FACTORIES: dict[str, Callable[[str, bool], Target]] = {"model": _model, "live": _live, "vm": _vm}
+_FACTORIES: dict[str, Callable[[str, bool], Target]] = {"model": _model, "live": _live}
 
 
 def target_names() -> list[str]:
@@ -55,15 +57,19 @@ def target_names() -> list[str]:
     return ["live", *(f"model:{release}" for release in releases())]
 
 
-def make_target(name: str, *, properties: bool = False, pins: Sequence[External] = ()) -> Target:
+def make_target(
+    name: str, *, properties: bool = False, pins: Sequence[External] = (), luggage: Luggage | None = None
+) -> Target:
     """The target of that name.  Raises UsageError.
 
     properties: a model looks at the safety properties after every step: for scenarios of one's own, which may expect
-    nothing; suites say what they expect.  pins: programs that pin memory, for live.
+    nothing; suites say what they expect.  pins: programs that pin memory, for live.  luggage: what guests take along.
     """
     if name == "live":
         return _live("", False, pins)
     prefix, _, rest = name.partition(":")
+    if prefix == "vm":
+        return _vm(rest, luggage)
     factory = _FACTORIES.get(prefix)
     if factory is None:
         raise UsageError(f"unknown target {name!r}: {nearest(name, target_names())}")
@@ -83,6 +89,7 @@ def model_of(info: TargetInfo) -> Target:
         "thp": _switch(info.config.get("thp"), off=("never", "n")),
         "use_zero_page": _switch(info.config.get("huge_zero_page"), off=("n",)),
         "swap": _switch(info.config.get("swap_kib"), off=("0",)),
+        "swap_sync": _switch(info.config.get("swap_synchronous"), off=("n",)),
         "swap_clusters": _switch(info.config.get("swap_rotates"), off=("y",)),
     }
     try:

@@ -21,7 +21,9 @@ from pinhold.lab.layout import MODULES
 from pinhold.lab.protocol import Decoder, Message, encode
 from pinhold.lab.records import plain_result, plain_step
 from pinhold.scenario.parse import parse
+from pinhold.targets.base import Unavailable
 from pinhold.targets.live import LiveTarget
+from pinhold.targets.pins.external import External
 from pinhold.targets.runner import StepRecord, run_scenario
 
 PORT = "/dev/ttyS1"
@@ -83,7 +85,13 @@ def serve(line: Line) -> None:
     with open("/settings.json", encoding="utf-8") as file:
         settings: dict[str, Any] = json.load(file)
     missing = guest.set_up(settings, MODULES)
-    target = LiveTarget(STEP_SECONDS, WHOLE_SECONDS, disposable=True)
+    programs = []
+    for command in settings.get("programs", ()):
+        try:
+            programs.append(External(command))
+        except Unavailable as reason:
+            missing.append(str(reason))
+    target = LiveTarget(STEP_SECONDS, WHOLE_SECONDS, disposable=True, external=programs)
     line.send({"hello": asdict(target.info()), "missing": missing})
     gc.freeze()
     while True:

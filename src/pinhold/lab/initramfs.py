@@ -52,7 +52,7 @@ def runtime() -> tuple[str, Mapping[str, bytes]]:
             content[_place(file, root) + "c"] = _compiled(file)
         else:
             binaries.append(file)
-    for binary in dict.fromkeys([*binaries, *_libraries(binaries)]):
+    for binary in dict.fromkeys([*binaries, *libraries(binaries)]):
         content[binary] = Path(binary).read_bytes()
     return python, content
 
@@ -74,7 +74,7 @@ def _compiled(file: str) -> bytes:
         return Path(out.name).read_bytes()
 
 
-def _libraries(binaries: Iterable[str]) -> list[str]:
+def libraries(binaries: Iterable[str]) -> list[str]:
     """The shared libraries and the loader of ELF files."""
     found: list[str] = []
     for binary in binaries:
@@ -83,14 +83,15 @@ def _libraries(binaries: Iterable[str]) -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def build(modules: Mapping[str, bytes], settings: Mapping[str, object]) -> bytes:
-    """The archive.  modules: name to code, in the order of loading; settings: for the agent.  Raises LabError."""
+def build(modules: Mapping[str, bytes], settings: Mapping[str, object], files: Mapping[str, bytes]) -> bytes:
+    """The archive.  modules: name to code, in the order of loading; settings: for the agent; files: more to pack, path
+    to content.  Raises LabError."""
     python, content = runtime()
     archive = Cpio()
     for folder in MOUNTS:
         archive.directory(folder)
     archive.device("dev/console", 5, 1)
-    for path, data in sorted(content.items()):
+    for path, data in sorted({**files, **content}.items()):
         archive.file(path, data)
     for name, code in modules.items():
         archive.file(f"{MODULES}/{name}.ko", code, 0o644)

@@ -20,6 +20,7 @@ from pinhold.lab.errors import LabError
 from pinhold.lab.initramfs import build
 from pinhold.lab.kvm import accelerator
 from pinhold.lab.lane import Lane, gigantic
+from pinhold.lab.luggage import Luggage
 from pinhold.lab.modules import Modules
 from pinhold.lab.own import own_kernel
 from pinhold.lab.qemu import Setup, missing
@@ -35,6 +36,7 @@ HUGE_PAGES = 16
 GIGANTIC_PAGES = 4
 SWAP = 256
 DRIVERS = ("virtio_pci", "virtio_blk", "vfio_iommu_type1", "vfio_pci")
+ZRAM = ("lzo_rle", "lz4", "zstd", "zram")
 PINPROBE = "pinprobe"
 WORTH_A_BOOT = 16
 """So many scenarios take about as long as a boot."""
@@ -54,15 +56,15 @@ def kernel_of(wanted: str, store: Store | None = None) -> Kernel:
 class VmTarget:
     """One kernel.
 
-    module: a kernel module of the user's, loaded before the first scenario.  big: whether scenarios with 1 GiB pages
-    are run: they take gigabytes and most of the time.  device: pins are read by the edu device.
+    luggage: what the user gives its guests.  big: whether scenarios with 1 GiB pages are run: they take gigabytes and
+    most of the time.  device: pins are read by the edu device.
     """
 
     def __init__(
         self,
         wanted: str,
         kernel: Kernel | None = None,
-        module: Path | None = None,
+        luggage: Luggage = Luggage(),  # noqa: B008
         big: bool = True,
         device: bool = False,
     ) -> None:
@@ -72,7 +74,7 @@ class VmTarget:
         self._stopped = threading.Event()
         self.name = f"vm:{wanted}"
         self.kernel = kernel or kernel_of(wanted)
-        self._module = module
+        self._luggage = luggage
         self._lanes = [self._lane()]
         self._share = 1
         self._info: TargetInfo | None = None
@@ -163,14 +165,17 @@ class VmTarget:
 
     def _setup(self, gigantic: bool) -> Setup:
         kernel = self.kernel
-        modules = Modules(kernel.modules).closure(DRIVERS) if kernel.modules else {}
-        for extra in (kernel.pinprobe, self._module):
-            if extra is not None:
-                modules[extra.name.removesuffix(".ko")] = extra.read_bytes()
+        zram = self._luggage.swap == "zram"
+        drivers = (*DRIVERS, *ZRAM) if zram else DRIVERS
+        modules = Modules(kernel.modules).closure(drivers) if kernel.modules else {}
+        if kernel.pinprobe is not None:
+            modules[PINPROBE] = kernel.pinprobe.read_bytes()
+        modules |= self._luggage.code()
+        settings = {"zram" if zram else "swap": SWAP, "programs": self._luggage.commands()}
         unpacked = _unpacked(kernel)
         return Setup(
             kernel=unpacked or kernel.image,
-            initramfs=build(modules, {"swap": SWAP}),
+            initramfs=build(modules, settings, self._luggage.files()),
             memory=MEMORY + HUGE_PAGES * 2 + (GIGANTIC_PAGES * _GIB if gigantic else 0),
             swap=SWAP,
             huge=HUGE_PAGES,

@@ -115,6 +115,11 @@ class Machine:
         names = [os.path.basename(area.split()[0]) for area in areas if area.startswith("/dev/")]
         return any((self._text(f"sys/class/block/{name}/queue/rotational") or "0").strip() == "1" for name in names)
 
+    def swap_synchronous(self) -> bool:
+        """Whether a swap device is memory (zram): it is done when it returns (SWP_SYNCHRONOUS_IO)."""
+        areas = (self._text("proc/swaps") or "").splitlines()[1:]
+        return any(os.path.basename(area.split()[0]).startswith("zram") for area in areas)
+
     def free_hugepages(self, size: str) -> tuple[int, int] | None:
         """(free, all) of the pool of "2M" or "1G" pages; None where the kernel has no such size."""
         pool = f"sys/kernel/mm/hugepages/hugepages-{_POOLS[size]}kB"
@@ -141,6 +146,7 @@ class Machine:
         found["huge_zero_page"] = "y" if self.huge_zero_page() else "n"
         found["swap_kib"] = str(self.swap_kib())
         found["swap_rotates"] = "y" if self.swap_rotates() else "n"
+        found["swap_synchronous"] = "y" if self.swap_synchronous() else "n"
         for size in _POOLS:
             pool = self.free_hugepages(size)
             found[f"hugetlb_{size}"] = "none" if pool is None else f"{pool[0]} free of {pool[1]}"

@@ -1,0 +1,64 @@
+"""What a user gives a guest: modules, programs with their libraries, and the kind of swap."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from pinhold.cli import main
+from pinhold.lab import target as vm
+from pinhold.lab.errors import LabError
+from pinhold.lab.luggage import Luggage
+from pinhold.lab.store import Kernel
+
+ELF = b"\x7fELF rest"
+
+
+def test_a_program_is_packed_with_its_libraries() -> None:
+    """The ELF file where it lies here, what it is linked with, and its command as it is called there."""
+    program = os.path.realpath(sys.executable)
+    luggage = Luggage(programs=(f"{program} 'one word' two",))
+    files = luggage.files()
+    assert files[program].startswith(b"\x7fELF")
+    assert any("ld-linux" in path for path in files)
+    assert luggage.commands() == [f"{program} 'one word' two"]
+
+
+@pytest.mark.parametrize(("name", "content"), [("absent.ko", None), ("script.ko", b"#!/bin/sh\n")])
+def test_what_cannot_be_taken_along_is_named(name: str, content: bytes | None, tmp_path: Path) -> None:
+    """A file that is not there, or no ELF file, is a sentence with its name."""
+    file = tmp_path / name
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(LabError, match=name):
+        Luggage(modules=(file,)).code()
+    with pytest.raises(LabError, match=name):
+        Luggage(programs=(str(file),)).files()
+
+
+def test_a_module_is_a_usage_error_before_anything_boots(capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 3, one line."""
+    assert main(["run", "seed/151", "--on", "model:6.2", "--module", "/absent.ko"]) == 3
+    assert capsys.readouterr().err == "pinhold: --module /absent.ko: No such file or directory\n"
+
+
+@pytest.mark.parametrize(("swap", "setting"), [("disk", "swap"), ("zram", "zram")])
+def test_the_guest_is_told(swap: str, setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its settings have the kind of swap and the programs; its modules end with the user's own."""
+    module = tmp_path / "mine.ko"
+    module.write_bytes(ELF)
+    packed: list[tuple[dict[str, bytes], dict[str, object]]] = []
+
+    def build(modules: dict[str, bytes], settings: dict[str, object], _files: object) -> bytes:
+        packed.append((modules, settings))
+        return b""
+
+    monkeypatch.setattr(vm, "build", build)
+    kernel = Kernel("fake", Path("/dev/null"), "6.1.192", own=True)
+    vm.VmTarget("fake", kernel, Luggage((module,), (), swap))._setup(gigantic=False)
+    ((modules, settings),) = packed
+    assert list(modules)[-1] == "mine"
+    assert settings == {setting: vm.SWAP, "programs": []}
