@@ -2,11 +2,13 @@
 
 import errno
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from pinhold.lab import apt
 from pinhold.lab import fetch as fetching
 from pinhold.lab.apt import Apt
 from pinhold.lab.errors import LabError
@@ -182,3 +184,12 @@ def test_the_cache_is_the_users(monkeypatch: pytest.MonkeyPatch, tmp_path: Path)
     monkeypatch.setenv("XDG_CACHE_HOME", "relative")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert cache_dir() == tmp_path / ".cache" / "pinhold"
+
+
+def test_an_index_that_does_not_fit_is_said_before_apt_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Place, need and what is free; apt is not asked."""
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(apt.shutil, "disk_usage", lambda _: usage._replace(free=5 << 20))
+    monkeypatch.setattr(apt, "_run", lambda *_: pytest.fail("apt was run"))
+    with pytest.raises(LabError, match=r"needs 100 MB in .*, and 5 MB are free there"):
+        Apt(tmp_path).index()

@@ -29,6 +29,7 @@ _UNKNOWN = ("", "$(ORIGIN)")
 """What apt prints for the origin before it has read the source's index."""
 _FRESH_SECONDS = 24 * 3600
 _INDEX_SECONDS = 300
+_INDEX_MEGABYTES = 100
 _DOWNLOAD_SECONDS = 1800
 
 Progress = Callable[[int, int], None]
@@ -55,6 +56,9 @@ def mirrors(listing: str) -> Mirrors:
         raise LabError(f"no apt source of this machine is a Debian mirror, so nothing can be fetched; {OWN_KERNEL}")
     main = found.get(False) or re.sub(r"-security$", "", found[True])
     return Mirrors(main, found.get(True) or f"{main}-security")
+
+
+NO_SPACE = "no space is left on the device"
 
 
 class Apt:
@@ -96,15 +100,26 @@ class Apt:
         stale = not stamp.exists() or time.time() - stamp.stat().st_mtime > _FRESH_SECONDS
         failure = ""
         if refresh and stale:
+            self._room()
             try:
                 self._apt("apt-get", "-q", "update", seconds=_INDEX_SECONDS)
                 stamp.touch()
             except LabError as error:  # a suite may be gone while the others are there
+                if NO_SPACE in str(error):
+                    raise LabError(f"the package index does not fit into {self._root}: {NO_SPACE}") from None
                 failure = f": {error}"
         names = [line.split()[0] for line in self._apt("apt-cache", "search", "--names-only", NAMES).splitlines()]
         if not names:
             raise LabError(f"the package index cannot be read{failure}; {OWN_KERNEL}")
         return list(packages(self._apt("apt-cache", "show", *names)))
+
+    def _room(self) -> None:
+        free = shutil.disk_usage(self._root).free >> 20
+        if free < _INDEX_MEGABYTES:
+            raise LabError(
+                f"the package index needs {_INDEX_MEGABYTES} MB in {self._root}, and {free} MB are free there; "
+                "XDG_CACHE_HOME chooses another place"
+            )
 
     def download(self, wanted: Sequence[Package | str], folder: Path, progress: Progress) -> list[Path]:
         """The packages as files in `folder`, authenticated by apt; a name alone means its newest version."""
@@ -189,5 +204,5 @@ def _last_line(errors: str) -> str:
     telling = [line.removeprefix("E: ") for line in lines if line.startswith("E: ")]
     for line in lines:
         if "No space left" in line:
-            return "no space is left on the device"
+            return NO_SPACE
     return (telling or lines or ["it gave no reason"])[0]
