@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 
-from pinhold.commands import NothingToRun
+from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.agreement import agreement
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.pins import luggage
@@ -21,7 +21,8 @@ _BROKEN = ("error", "crashed")
 
 
 def main(options: Namespace) -> int:
-    """0: alike in all that both could do and see; 1: not.  With --bisect 125 where nothing could be compared."""
+    """0: alike in all that both could do and see; 1: not.  With --bisect 125 where nothing could be compared: a commit that
+    gave no bootable image is passed over."""
     tests = select([options.tests])
     try:
         bags = luggage(options)
@@ -31,8 +32,9 @@ def main(options: Namespace) -> int:
             if isinstance(outcome, NothingToRun):
                 raise outcome
             runs.append(outcome)
-    except NothingToRun as reason:
-        if not options.bisect:
+    except (NothingToRun, UsageError) as reason:
+        unbuilt = any("/" in name for name in (options.left, options.right))
+        if not options.bisect or (isinstance(reason, UsageError) and not unbuilt):
             raise
         print(f"cannot be tested: {reason}")
         return EXIT_UNTESTABLE
