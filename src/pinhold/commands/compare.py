@@ -21,8 +21,10 @@ _BROKEN = ("error", "crashed")
 
 
 def main(options: Namespace) -> int:
-    """0: alike in all that both could do and see; 1: not.  With --bisect 125 where nothing could be compared: a commit that
-    gave no bootable image is passed over."""
+    """0: alike in all that both could do and see; 1: not.
+
+    With --bisect 125 where nothing could be compared: a commit that gave no image is passed over.
+    """
     tests = select([options.tests])
     try:
         bags = luggage(options)
