@@ -7,6 +7,7 @@ from random import Random
 
 from pinhold.mm import flags as k
 from pinhold.mm import madvise, rules, task
+from pinhold.mm.device import device_write
 from pinhold.mm.file import file_create, file_free_slot, file_put
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlb_fill_file
@@ -162,6 +163,8 @@ class RandomMachine:
             file = self.descriptors.pop(random.randrange(len(self.descriptors)))
             self.log.append(f"close {file}")
             file_put(m, file)
+        elif choice < 0.29:
+            self.device()
         elif choice < 0.45:
             self.pin(number, mm)
         else:
@@ -249,6 +252,18 @@ class RandomMachine:
         pin_start(m, number, random.choice(free), mm, start, end, flags, user)
         self.log.append(f"task {number}: pin mm {mm} {start}-{end} flags {flags:#x} user {user}")
 
+    def device(self) -> None:
+        """A device writes through a pin that lets it."""
+        live = [
+            pin
+            for pin in range(TINY.pins)
+            if self.m.pin_state[pin] == k.PIN_LIVE and self.m.pin_flags[pin] & k.FOLL_WRITE
+        ]
+        if live:
+            pin = self.random.choice(live)
+            device_write(self.m, pin, self.random.randrange(1, 100))
+            self.log.append(f"device writes through pin {pin}")
+
     def operate(self, number: int, mm: int) -> None:
         random, m = self.random, self.m
         function, flags, arg = random.choice(OPERATIONS), 0, 0
@@ -292,6 +307,7 @@ OPERATIONS = (
     *(task.FN_ACCESS,) * 6,
     *(task.FN_ACCESS_REMOTE,) * 2,
     task.FN_UFFDIO_CONTINUE,
+    *(task.FN_WRITEBACK,) * 2,
     *(task.FN_FORK,) * 2,
     task.FN_EXIT,
     task.FN_MUNMAP,

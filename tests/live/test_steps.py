@@ -308,3 +308,11 @@ def test_uffdio_continue_maps_what_is_in_the_page_cache(play, frames_visible):
     assert seen.errno == 0
     assert view(seen).frame == view(seen, region="y").frame is not None
     assert play("map P x memfd private\nread P x\nuffdio_continue P x").observe().errno == errno.EEXIST
+
+
+def test_writeback_writes_a_shared_file_and_needs_a_mapping(play):
+    """msync() of a file is done, and the bytes stay; where nothing is mapped it is ENOMEM."""
+    seen = play("map P x file shared\nwrite P x 0x11\nwriteback P x").observe()
+    assert seen.errno == 0
+    assert view(seen).byte == 0x11
+    assert play("map P x file shared\nunmap P x\nwriteback P x").observe().errno == errno.ENOMEM

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinhold.mm.access import store
+from pinhold.mm.device import device_write
 from pinhold.mm.flags import BLOCKED, FAULT_FLAG_WRITE, PIN_FREE, PIN_LIVE
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pinning import pin_start
@@ -74,13 +74,6 @@ def being_forked(m: State, mm: int) -> bool:
         if m.task_depth[task] and m.act_function[task * TASK_DEPTH] == FN_FORK and m.act_arg[task * TASK_DEPTH] == mm:
             return True
     return False
-
-
-@kernel
-def device_write(m: State, pin: int, byte: int) -> None:
-    """The device fills every page that the pin holds."""
-    for run in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
-        store(m, m.run_page[run], m.run_count[run], byte)
 
 
 @kernel

@@ -1,15 +1,20 @@
 """Files, as far as their pages go: the page cache of shmem (memfd, tmpfs), ordinary and hugetlbfs files.
 
-The content of a file is the page cache's: nothing is written back or evicted.  Index and size are in units of the
-file's page size; a hugetlb file's unit is its huge page.
+The content of a file is the page cache's: nothing is evicted, and writing back (writeback.py) changes no content.  An
+ordinary file's system tracks dirtying: it wants to hear of the first write to each clean page.  Index and size are in
+units of the file's page size; a hugetlb file's unit is its huge page.
 """
 
 from __future__ import annotations
 
-from pinhold.mm.flags import FILE_HUGETLB, NO_PAGE
+from pinhold.mm.flags import FILE_HUGETLB, FILE_PAGECACHE, NO_FILE, NO_PAGE
 from pinhold.mm.folio import folio_alloc, folio_get, folio_put, page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import State
+
+FOLIO_CLEAN, FOLIO_DIRTY, FOLIO_WRITTEN_CLEAN = 0, 1, 2
+"""Values of folio_dirty, for folios of files that track dirtying.  The last: a device has written to it while it was
+clean, and the file system was not told."""
 
 
 @kernel
@@ -40,6 +45,7 @@ def file_put(m: State, file: int) -> None:
         page = m.cache_page[slot]
         if page != NO_PAGE:
             m.cache_page[slot] = NO_PAGE
+            m.folio_dirty[page_folio(m, page)] = FOLIO_CLEAN
             folio_put(m, page_folio(m, page))
     if m.file_reserve[file]:
         m.hugetlb_reserved[0 if m.file_order[file] == m.bits else 1] -= hweight(m.file_reserve[file])
@@ -91,3 +97,19 @@ def cache_get_page(m: State, file: int, index: int) -> int:
         cache_add(m, file, index, page)
     folio_get(m, page_folio(m, page))
     return page
+
+
+@kernel
+def folio_dirty_tracked(m: State, folio: int) -> bool:
+    """Whether the folio is in the page cache of a file that tracks dirtying.  Linux: mapping_can_writeback()."""
+    file = m.folio_file[folio]
+    if file == NO_FILE or m.file_kind[file] != FILE_PAGECACHE:
+        return False
+    return cache_lookup(m, file, m.folio_index[folio]) == folio
+
+
+@kernel
+def folio_mark_dirty(m: State, folio: int) -> None:
+    """The file system is told that the folio is written to.  Linux: page_mkwrite(), folio_mark_dirty()."""
+    if folio_dirty_tracked(m, folio):
+        m.folio_dirty[folio] = FOLIO_DIRTY

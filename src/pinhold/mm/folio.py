@@ -192,6 +192,7 @@ def folio_free(m: State, folio: int) -> None:
     m.folio_order[folio] = 0
     m.folio_file[folio] = NO_FILE
     m.folio_index[folio] = 0
+    m.folio_dirty[folio] = 0
     m.folio_swap[folio] = 0
     for i in range(2):
         m.folio_mm_id[2 * folio + i] = 0

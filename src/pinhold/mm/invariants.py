@@ -8,7 +8,7 @@ ever.
 
 from __future__ import annotations
 
-from pinhold.mm.file import hweight
+from pinhold.mm.file import FOLIO_CLEAN, hweight
 from pinhold.mm.flags import (
     FOLIO_LOCKED,
     FOLIO_SWAPCACHE,
@@ -17,6 +17,7 @@ from pinhold.mm.flags import (
     NO_PAGE,
     PIN_FREE,
     PTE_PSE,
+    PTE_RW,
     USER_VFIO,
     ZERO_PFN,
 )
@@ -37,6 +38,7 @@ from pinhold.mm.task import (
     current,
 )
 from pinhold.mm.unused import unused_is_clean
+from pinhold.mm.vma import vma_needs_dirty_tracking
 from pinhold.mm.vmscan import PAGEOUT_UNMAP, PAGEOUT_WRITE
 
 (
@@ -55,7 +57,8 @@ from pinhold.mm.vmscan import PAGEOUT_UNMAP, PAGEOUT_WRITE
     BAD_FILE_USERS,
     BAD_CHARGE,
     BAD_UNUSED,
-) = range(15)
+    BAD_DIRTY,
+) = range(16)
 
 INVARIANTS = (
     "all invariants hold",
@@ -73,6 +76,7 @@ INVARIANTS = (
     "a file has fewer users than mappings",
     "the locked memory charged is not what the pins were charged",
     "something that is not in use remembers what it was",
+    "a page of a file that tracks dirtying is clean and mapped writable",
 )
 
 
@@ -99,6 +103,8 @@ def check_invariants(m: State) -> int:
         bad = check_charges(m)
     if bad == INVARIANT_OK and not unused_is_clean(m):
         bad = BAD_UNUSED
+    if bad == INVARIANT_OK:
+        bad = check_dirty_tracking(m)
     return bad
 
 
@@ -345,4 +351,22 @@ def check_charges(m: State) -> int:
                     pinned -= m.pin_charge[pin]
         if locked or pinned:
             return BAD_CHARGE
+    return INVARIANT_OK
+
+
+@kernel
+def check_dirty_tracking(m: State) -> int:
+    """What can be written through a shared mapping without a fault is dirty already."""
+    for vma in range(len(m.vma_end)):
+        if m.vma_end[vma] and vma_needs_dirty_tracking(m, vma):
+            for addr in range(m.vma_start[vma], m.vma_end[vma]):
+                slot, level = pt_leaf(m, vma // m.vmas_per_mm, addr)
+                entry = m.pte[slot]
+                if (
+                    level == 0
+                    and pte_present(entry)
+                    and entry & PTE_RW
+                    and m.folio_dirty[pte_pfn(entry)] == FOLIO_CLEAN
+                ):
+                    return BAD_DIRTY
     return INVARIANT_OK

@@ -10,7 +10,7 @@ GUP reports them).
 
 from __future__ import annotations
 
-from pinhold.mm.file import cache_get_page, cache_lookup
+from pinhold.mm.file import cache_get_page, cache_lookup, folio_mark_dirty
 from pinhold.mm.flags import (
     EFAULT,
     ENOMEM,
@@ -31,6 +31,7 @@ from pinhold.mm.flags import (
     VM_WRITE,
     ZERO_PFN,
 )
+from pinhold.mm.folio import page_folio
 from pinhold.mm.huge_memory import do_huge_pmd_anonymous_page, do_huge_pmd_wp_page, huge_install, thp_suitable
 from pinhold.mm.hugetlb import hugetlb_fault, hugetlb_install
 from pinhold.mm.kernel import kernel
@@ -211,6 +212,7 @@ def do_fault(m: State, task: int, act: int, vma: int, slot: int) -> int:
     folio_add_rmap_pte(m, m.act_mm[act], page)
     entry = mk_pte(page, vm_page_prot(m, vma) | PTE_ACCESSED)
     if write:
+        folio_mark_dirty(m, page_folio(m, page))
         entry = pte_mkdirty(m, entry) | PTE_RW
     m.pte[slot] = entry
     if not write:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pinhold.mm.file import FOLIO_WRITTEN_CLEAN
 from pinhold.mm.flags import (
     FOLL_LONGTERM,
     FOLL_WRITE,
@@ -27,7 +28,8 @@ from pinhold.mm.vma import find_vma
     CACHE_UNTOUCHED_BY_PRIVATE,
     PRIVATE_WRITES_UNSEEN,
     LONGTERM_PIN_RELIABLE,
-) = (1 << i for i in range(5))
+    FILE_WRITES_TOLD,
+) = (1 << i for i in range(6))
 
 PROPERTIES = {
     EXCLUSIVE_MAPPED_ONCE: "an exclusive page is mapped more than once",
@@ -35,13 +37,15 @@ PROPERTIES = {
     CACHE_UNTOUCHED_BY_PRIVATE: "the page cache can be written through a private mapping",
     PRIVATE_WRITES_UNSEEN: "a process's private writes can be seen by another",
     LONGTERM_PIN_RELIABLE: "a long-term pin no longer holds the page that its owner sees",
+    FILE_WRITES_TOLD: "a device has written to a clean page of a file that tracks dirtying",
 }
 
 
 @kernel
 def check_properties(m: State) -> int:
     """The violated properties, as a set of bits."""
-    return check_zero_pages(m) | check_exclusive(m) | check_entries(m) | check_pins(m) | check_forced_writes(m)
+    violated = check_zero_pages(m) | check_exclusive(m) | check_entries(m) | check_pins(m) | check_forced_writes(m)
+    return violated | check_dirty(m)
 
 
 def violated_properties(m: State) -> list[int]:
@@ -189,3 +193,11 @@ def covers(m: State, entry: int, level: int, page: int) -> bool:
     """Whether a leaf maps the page."""
     first = pte_pfn(entry)
     return first <= page < first + level_pages(m, level)
+
+
+@kernel
+def check_dirty(m: State) -> int:
+    for folio in range(m.nr_pages):
+        if m.folio_dirty[folio] == FOLIO_WRITTEN_CLEAN:
+            return FILE_WRITES_TOLD
+    return 0

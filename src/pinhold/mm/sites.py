@@ -92,7 +92,8 @@ class Site:
     HUGETLB_WP_REUSE_EXCLUSIVE,
     HUGETLB_WP_REUSE_REFCOUNT,
     UFFD_MAPS_DIRTY,
-) = range(63)
+    WRITEBACK_CLEANS,
+) = range(64)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -372,6 +373,12 @@ SITES: tuple[Site, ...] = (
         "mfill_atomic_install_pte",
         "uffd_continue",
         "the page cache's page is mapped dirty, though this mapping cannot write to it",
+    ),
+    Site(
+        "writeback_cleans",
+        "folio_clear_dirty_for_io",
+        "",
+        "the page is written back: its shared mappings are write-protected, and its next write is to be noticed",
     ),
 )
 

@@ -102,6 +102,7 @@ class State:
     folio_order: Ints = per("pages", 1, 1)
     folio_file: Ints = per("pages", 1, 1, -1)
     folio_index: Ints = per("pages", 4, 1)
+    folio_dirty: Ints = per("pages", 1, 1)
     folio_swap: Ints = per("pages", 4, 1, names="swap")
     folio_mm_id: Ints = per("mm_ids", 1, 1)
     folio_mm_id_mapcount: Ints = per("mm_ids", 4, 1)

@@ -32,12 +32,14 @@ from pinhold.mm.task import (
     FN_PIN,
     FN_UFFDIO_CONTINUE,
     FN_UNPIN,
+    FN_WRITEBACK,
     FUNCTION_NAMES,
     current,
 )
 from pinhold.mm.task_mmu import clear_refs_write
 from pinhold.mm.userfaultfd import uffdio_continue
 from pinhold.mm.vmscan import pageout
+from pinhold.mm.writeback import msync
 from pinhold.mm.zap import do_munmap, exit_mmap
 
 FUEL = 1 << 22
@@ -88,6 +90,8 @@ def step(m: State, task: int) -> int:
         return access_remote_vm(m, task)
     if function == FN_UFFDIO_CONTINUE:
         return uffdio_continue(m, task)
+    if function == FN_WRITEBACK:
+        return msync(m, task)
     if function == FN_EXIT:
         return exit_mmap(m, task)
     return DONE

@@ -29,7 +29,8 @@ from pinhold.mm.state import TASK_DEPTH, State
     FN_CLEAR_REFS,
     FN_ACCESS_REMOTE,
     FN_UFFDIO_CONTINUE,
-) = range(17)
+    FN_WRITEBACK,
+) = range(18)
 
 FUNCTION_NAMES = (
     "nothing",
@@ -49,6 +50,7 @@ FUNCTION_NAMES = (
     "clear_refs_write",
     "access_remote_vm",
     "mfill_atomic_continue",
+    "msync",
 )
 """What a user reads for each function, e.g. in `livelock(handle_mm_fault)`."""
 

@@ -43,6 +43,8 @@ def free_pages_clean(m: State) -> bool:
             return False
         if m.folio_order[page] or m.folio_file[page] != NO_FILE or m.folio_index[page] or m.folio_swap[page]:
             return False
+        if m.folio_dirty[page]:
+            return False
         for i in range(2 * page, 2 * page + 2):
             if m.folio_mm_id[i] or m.folio_mm_id_mapcount[i]:
                 return False

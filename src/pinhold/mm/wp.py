@@ -5,6 +5,7 @@ The copy of a fault is made outside the page-table lock and installed only if th
 
 from __future__ import annotations
 
+from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.flags import (
     ENOMEM,
     FAULT_DONE,
@@ -103,6 +104,7 @@ def do_wp_page(m: State, task: int, act: int, vma: int, slot: int) -> int:
         if unshare:
             return finish(m, task, FAULT_DONE)
         decided(m, WP_SHARED)
+        folio_mark_dirty(m, folio)
         wp_page_reuse(m, vma, slot)
         return finish(m, task, FAULT_WROTE)
     decided(m, UNSHARE_COPIES if unshare else WP_COPY)

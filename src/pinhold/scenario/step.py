@@ -139,6 +139,14 @@ class UffdioContinue:
 
 
 @dataclass(frozen=True, slots=True)
+class Writeback:
+    """Write the pages of a shared file mapping back, by msync(MS_SYNC)."""
+
+    proc: str
+    range: Range
+
+
+@dataclass(frozen=True, slots=True)
 class ClearSoftDirty:
     """Write 4 to /proc/PID/clear_refs."""
 
@@ -355,6 +363,7 @@ Action = (
     | SwapOut
     | SwapIn
     | UffdioContinue
+    | Writeback
     | ClearSoftDirty
     | Drain
     | LimitMemlock

@@ -43,6 +43,7 @@ from pinhold.scenario.step import (
     Unpin,
     Vmsplice,
     Write,
+    Writeback,
 )
 from pinhold.scenario.watch import region_pages, watched
 from pinhold.targets import pagemap
@@ -152,6 +153,8 @@ class LiveSession:
                 return self._swap_out(proc, range)
             case UffdioContinue(proc, range):
                 return self._act(proc, "uffdio_continue", range)
+            case Writeback(proc, range):
+                return self._act(proc, "writeback", range)
             case ClearSoftDirty(proc):
                 return self._clear_softdirty(proc)
             case Drain():

@@ -13,7 +13,7 @@ from operator import itemgetter
 
 from pinhold.mm import flags as k
 from pinhold.mm import madvise, rules
-from pinhold.mm.access import store
+from pinhold.mm.device import device_write
 from pinhold.mm.file import file_create, file_free_slot, file_put
 from pinhold.mm.folio import folio_alloc, is_huge_zero_page, lru_add_drain, page_folio, page_index
 from pinhold.mm.fork import mm_init
@@ -38,6 +38,7 @@ from pinhold.mm.task import (
     FN_MREMAP,
     FN_MUNMAP,
     FN_UFFDIO_CONTINUE,
+    FN_WRITEBACK,
     call,
 )
 from pinhold.mm.users import (
@@ -315,6 +316,9 @@ class ModelSession:
             raise CannotDo("the specification has UFFDIO_CONTINUE for shmem (memfd) alone, not for hugetlb")
         return self.operate(FN_UFFDIO_CONTINUE, span)
 
+    def do_Writeback(self, a: s.Writeback) -> int:
+        return self.operate(FN_WRITEBACK, self.span(a.proc, a.range))
+
     def do_Drain(self, _: s.Drain) -> int:
         lru_add_drain(self.m)
         return 0
@@ -393,12 +397,7 @@ class ModelSession:
 
     def fill(self, span: tuple[int, int, int], flags: int, chunk: int, byte: int) -> int:
         """Fill memory through a pin that does not last."""
-        return transfer(self.m, TASK, span, flags, chunk, lambda pin: self.store_through(pin, byte))
-
-    def store_through(self, pin: int, byte: int) -> None:
-        m = self.m
-        for run_ in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
-            store(m, m.run_page[run_], m.run_count[run_], byte)
+        return transfer(self.m, TASK, span, flags, chunk, lambda pin: device_write(self.m, pin, byte))
 
     def do_Unpin(self, a: s.Unpin) -> int:
         if self.copies.pop(a.pin, None) is None:
@@ -411,7 +410,7 @@ class ModelSession:
         return 0
 
     def do_DeviceWrite(self, a: s.DeviceWrite) -> int:
-        self.store_through(self.pin(a.pin), a.byte)
+        device_write(self.m, self.pin(a.pin), a.byte)
         return 0
 
     # --- looking ---

@@ -73,6 +73,7 @@ class Process:
             "madvise": self._madvise,
             "mremap": self._mremap,
             "uffdio_continue": self._uffdio_continue,
+            "writeback": self._writeback,
             "clear_softdirty": self._clear_softdirty,
             "drain": self._drain,
             "memlock": self._memlock,
@@ -228,6 +229,10 @@ class Process:
         """Registered for minor faults only as long as the call takes: nobody waits for a handler."""
         _, address, pages = self._span(message)
         uffd.continue_range(address, pages * PAGE)
+
+    def _writeback(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        syscalls.msync(address, pages * PAGE, syscalls.MS_SYNC)
 
     def _clear_softdirty(self, message: Message) -> None:
         with open("/proc/self/clear_refs", "wb", buffering=0) as clear_refs:

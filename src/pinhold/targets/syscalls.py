@@ -36,6 +36,7 @@ MADV_PAGEOUT = 21
 MADV_POPULATE_READ = 22
 MADV_POPULATE_WRITE = 23
 
+MS_SYNC = 4
 MREMAP_MAYMOVE = 1
 MREMAP_FIXED = 2
 
@@ -111,6 +112,10 @@ def mprotect(address: int, length: int, prot: int) -> None:
 
 def madvise(address: int, length: int, advice: int) -> None:
     _checked(_function("madvise", _int, _size, _size, _int)(address, length, advice))
+
+
+def msync(address: int, length: int, flags: int) -> None:
+    _checked(_function("msync", _int, _size, _size, _int)(address, length, flags))
 
 
 def mremap_to(address: int, length: int, new_address: int) -> None:
