@@ -308,6 +308,7 @@ OPERATIONS = (
     *(task.FN_ACCESS_REMOTE,) * 2,
     task.FN_UFFDIO_CONTINUE,
     *(task.FN_WRITEBACK,) * 2,
+    *(task.FN_PROT_NUMA,) * 2,
     *(task.FN_FORK,) * 2,
     task.FN_EXIT,
     task.FN_MUNMAP,

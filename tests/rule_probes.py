@@ -396,6 +396,35 @@ def uffd_continue(chosen: Row) -> Any:
     return played[0].errnos[-1], *(p.entry() & k.PTE_DIRTY != 0 for p in played)
 
 
+def hinted(played: Play) -> bool:
+    """Whether a NUMA scan has made the page inaccessible, and nothing accessible since."""
+    return played.entry() & (k.PTE_PRESENT | k.PTE_PROTNONE) == k.PTE_PROTNONE
+
+
+def numa_skips(chosen: Row) -> Any:
+    """Whether the scan makes a page inaccessible that is pinned, one that is held by reference, and a pinned THP."""
+    holds = (("anon", "pin P x as p write"), ("anon", "vmsplice P x as p"), ("thp", "pin P x as p write"))
+    return tuple(
+        hinted(Play(chosen, f"map P x {kind}\nwrite P x 0x11\ndrain\n{hold}\nnuma_hint P x\n")) for kind, hold in holds
+    )
+
+
+def numa_write(chosen: Row) -> Any:
+    """Whether the inaccessible entry of a written page has its write bit, and whether it has it after the next read."""
+    played = Play(chosen, "map P x anon\nwrite P x 0x11\ndrain\nnuma_hint P x\nread P x\n", stop=4)
+    return played.writable(), played.play().writable()
+
+
+def numa_huge_fails(chosen: Row) -> Any:
+    """Whether the entry of a pinned THP is writable after a hinting fault."""
+    return Play(chosen, "map P x thp\nwrite P x 0x11\npin P x as p write\nnuma_hint P x\nread P x\n").writable()
+
+
+def gup_protnone(chosen: Row) -> Any:
+    """Whether the page is inaccessible still after a pin for reading."""
+    return hinted(Play(chosen, "map P x anon\nwrite P x 0x11\ndrain\nnuma_hint P x\npin P x as p\n"))
+
+
 EXPECTED: dict[Probe, dict[str, Any]] = {
     gup_unshares: {
         "none": ("violated", "violated"),
@@ -484,6 +513,15 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
         "dirty": (0, True, True),
     },
     touch_pmd: {"any": True, "writes": False},
+    numa_skips: {
+        "mapped_twice": (True, True, True),
+        "referenced": (False, False, True),
+        "shared_or_pinned": (False, True, True),
+        "any_pinned": (False, True, False),
+    },
+    numa_write: {"saved": (True, True), "judged": (False, True)},
+    numa_huge_fails: {"read_only": False, "as_it_was": True},
+    gup_protnone: {"faults": False, "follows": True},
 }
 """Probe -> what it gives on the row of 6.2 with each value of the rule that it is named after."""
 

@@ -157,6 +157,7 @@ _DRAW: dict[str, Any] = {
     "swapin": lambda d, w: s.SwapIn(*_somewhere(d, w)),
     "uffdio_continue": lambda d, w: s.UffdioContinue(*_somewhere(d, w)),
     "writeback": lambda d, w: s.Writeback(*_somewhere(d, w)),
+    "numa_hint": lambda d, w: s.NumaHint(*_somewhere(d, w)),
     "clear_softdirty": lambda d, w: s.ClearSoftDirty(_proc(d, w)),
     "drain": lambda d, w: s.Drain(),
     "memlock": lambda d, w: s.LimitMemlock(_proc(d, w), d(st.integers(0, 1 << 30))),

@@ -78,6 +78,10 @@ SINCE_5_10 = {
     "madv_dontneed_hugetlb": ("no", "yes", "yes", "yes", "yes", "yes"),
     "madv_populate": ("no", "yes", "yes", "yes", "yes", "yes"),
     "uffd_continue": ("absent", *["dirty"] * 5),
+    "numa_skips": ("mapped_twice", "referenced", "referenced", "shared_or_pinned", "shared_or_pinned", "any_pinned"),
+    "numa_write": ("saved", "saved", "judged", "judged", "judged", "judged"),
+    "numa_huge_fails": ("read_only", "as_it_was", "as_it_was", "as_it_was", "as_it_was", "as_it_was"),
+    "gup_protnone": ("faults", "faults", "faults", "follows", "follows", "follows"),
     "touch_pmd": ("writes", "writes", "writes", "writes", "writes", "writes"),
 }
 """The values in 5.10, 6.1, 6.2, 6.12, 6.18 and 7.3, as read from their sources."""
@@ -103,6 +107,7 @@ def test_the_stable_rows_add_what_was_taken_back() -> None:
         "fork_copies_pinned": "anonymous",
         "io_uring_files": "hugetlb_shmem",
         "fork_skips_pud": "by_chance",
+        "numa_skips": "referenced",
     }
     assert added("6.1.192", "6.1") == {"zero_page_pin_exempt": "yes", "fork_skips_pud": "by_chance"}
     assert added("6.1.129", "6.1") == {}

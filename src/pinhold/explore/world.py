@@ -156,6 +156,9 @@ class _Translator:
     def on_Writeback(self, a: s.Writeback) -> Numbers:
         return self.call(t.FN_WRITEBACK, self.span(a.proc, a.range))
 
+    def on_NumaHint(self, a: s.NumaHint) -> Numbers:
+        return self.call(t.FN_PROT_NUMA, self.span(a.proc, a.range))
+
     def on_Pin(self, a: s.Pin) -> Numbers:
         return self.pin(a.pin, self.span(a.proc, a.range), self.session.pin_flags(a), USER[a.user])
 

@@ -64,6 +64,7 @@ from pinhold.mm.sites import (
     FOLL_WRITE_DROPPED,
     GUP_ARGS_INVALID,
     GUP_DIRTY_TRACKED_REFUSED,
+    GUP_HONORS_NUMA_FAULT,
     GUP_VMA_REFUSED,
     MUST_UNSHARE_ANON,
     MUST_UNSHARE_COW_MAPPING,
@@ -91,6 +92,7 @@ from pinhold.mm.vma import (
     find_vma,
     is_cow_mapping,
     soft_dirty_write_protected,
+    vma_is_accessible,
     vma_is_anonymous,
     vma_is_hugetlb,
     vma_needs_dirty_tracking,
@@ -272,7 +274,7 @@ def follow_entry(m: State, vma: int, addr: int, flags: int) -> int:
     if not pte_present(entry):
         return -ENOENT
     page = pte_pfn(entry) + (addr & (level_pages(m, level) - 1))
-    if not entry & PTE_PRESENT and not flags & FOLL_FORCE:
+    if not entry & PTE_PRESENT and not gup_can_follow_protnone(m, vma, flags):
         return -ENOENT
     if flags & FOLL_WRITE and not can_follow_write(m, vma, flags, entry, page):
         return -ENOENT
@@ -281,6 +283,21 @@ def follow_entry(m: State, vma: int, addr: int, flags: int) -> int:
     if not entry & PTE_RW and gup_must_unshare(m, vma, flags, page):
         return -EMLINK
     return slot
+
+
+@kernel
+def gup_can_follow_protnone(m: State, vma: int, flags: int) -> bool:
+    """Whether an inaccessible entry is followed, or faulted on first, as an access would be.
+
+    Linux: gup_can_follow_protnone(); up to 6.5 forced requests alone follow (FOLL_NUMA up to 6.0), since d74943a2f3cd
+    (6.6) all but those that ask for hinting faults (FOLL_HONOR_NUMA_FAULT).
+    """
+    if not m.rule_gup_protnone:
+        return flags & FOLL_FORCE != 0
+    if not flags & FOLL_HONOR_NUMA_FAULT or not vma_is_accessible(m, vma):
+        return True
+    decided(m, GUP_HONORS_NUMA_FAULT)
+    return False
 
 
 @kernel

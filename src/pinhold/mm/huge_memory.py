@@ -35,6 +35,7 @@ from pinhold.mm.pgtable import (
     mk_pte,
     pt_walk,
     pte_mkdirty,
+    pte_modify,
     pte_pfn,
     table_alloc,
 )
@@ -185,7 +186,7 @@ def huge_can_reuse(m: State, folio: int) -> bool:
 @kernel
 def split_huge_pmd(m: State, mm: int, addr: int) -> int:
     """Map the same pages by PTEs instead of a PMD; the folio stays whole.  0 (also where there is no PMD leaf), or
-    -ENOMEM.
+    -ENOMEM.  The PTEs have the mapping's protection, whether the PMD was made inaccessible by a NUMA scan or not.
 
     Linux: __split_huge_pmd_locked(), __split_huge_zero_page_pmd().
     """
@@ -198,6 +199,9 @@ def split_huge_pmd(m: State, mm: int, addr: int) -> int:
     old = m.pte[slot]
     folio = pte_pfn(old)
     flags = entry_flags(old) & ~PTE_PSE & ~PTE_SPECIAL
+    vma = find_vma(m, mm, addr)
+    if not flags & PTE_PRESENT and vma != NO_VMA:
+        flags = pte_modify(flags, vm_page_prot(m, vma)) | flags & PTE_RW
     if is_huge_zero_page(m, folio):
         for i in range(1 << m.bits):
             m.pte[(table << m.bits) + i] = mk_pte(ZERO_PFN, flags & ~PTE_RW | PTE_SPECIAL)

@@ -35,6 +35,7 @@ from pinhold.mm.folio import page_folio
 from pinhold.mm.huge_memory import do_huge_pmd_anonymous_page, do_huge_pmd_wp_page, huge_install, thp_suitable
 from pinhold.mm.hugetlb import hugetlb_fault, hugetlb_install
 from pinhold.mm.kernel import kernel
+from pinhold.mm.numa import do_numa_page, numa_hinted
 from pinhold.mm.pgtable import level_pages, mk_pte, pt_alloc, pt_walk, pte_mkdirty, pte_present
 from pinhold.mm.rmap import (
     folio_add_rmap_pte,
@@ -157,6 +158,8 @@ def fault_pmd(m: State, act: int, vma: int) -> int:
         return do_huge_pmd_anonymous_page(m, act, vma, slot)
     if not entry & PTE_PSE:
         return FAULT_FALLBACK
+    if numa_hinted(m, vma, entry):
+        return do_numa_page(m, vma, slot, 1)
     if m.act_flags[act] & (FAULT_FLAG_WRITE | FAULT_FLAG_UNSHARE) and not entry & PTE_RW:
         return do_huge_pmd_wp_page(m, act, vma, slot)
     m.pte[slot] = entry | PTE_ACCESSED
@@ -175,6 +178,8 @@ def handle_pte_fault(m: State, task: int, act: int, vma: int, slot: int) -> int:
         return do_fault(m, task, act, vma, slot)
     if not pte_present(entry):
         return swapin_lookup(m, task, act)
+    if numa_hinted(m, vma, entry):
+        return finish(m, task, do_numa_page(m, vma, slot, 0))
     if flags & (FAULT_FLAG_WRITE | FAULT_FLAG_UNSHARE):
         if not entry & PTE_RW:
             return do_wp_page(m, task, act, vma, slot)

@@ -89,16 +89,21 @@ def change_entry(m: State, vma: int, slot: int, level: int) -> None:
     Linux: change_pte_range(), change_huge_pmd().
     """
     entry = pte_modify(m.pte[slot], vm_page_prot(m, vma))
-    wanted = m.vma_flags[vma] & VM_WRITE
-    if m.vma_flags[vma] & VM_SHARED:
-        wanted = wanted and vma_wants_writenotify(m, vma)
-    if wanted and not entry & PTE_RW:
+    if not entry & PTE_RW and wants_write_upgrade(m, vma):
         if can_change_writable(m, vma, entry, level):
             decided(m, MPROTECT_UPGRADES)
             entry |= PTE_RW
         else:
             decided(m, MPROTECT_STAYS_READ_ONLY)
     m.pte[slot] = entry
+
+
+@kernel
+def wants_write_upgrade(m: State, vma: int) -> bool:
+    """Whether entries of the writable mapping may start out read-only.  Linux: vma_wants_manual_pte_write_upgrade()."""
+    if not m.vma_flags[vma] & VM_WRITE:
+        return False
+    return not m.vma_flags[vma] & VM_SHARED or vma_wants_writenotify(m, vma)
 
 
 @kernel

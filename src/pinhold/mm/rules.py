@@ -400,6 +400,44 @@ RULES: tuple[Rule, ...] = (
         (("", "absent"), ("5.14", "dirty_if_writable"), ("5.16", "dirty")),
         "9ae0f87d009c",
     ),
+    Rule(
+        "numa_skips",
+        "Which pages NUMA balancing's scan leaves accessible: in COW mappings those that are mapped more than once;"
+        " there those with more than one reference (80d47f5de5e3); there those that are shared or may be pinned"
+        " (d2136d749d76); pinned ones of any mapping, and THPs, too.",
+        "folio_can_map_prot_numa",
+        ("mapped_twice", "referenced", "shared_or_pinned", "any_pinned"),
+        (("", "mapped_twice"), ("5.17", "referenced"), ("6.10", "shared_or_pinned"), ("6.19", "any_pinned")),
+        "",
+        (("5.10.102", "referenced"),),
+    ),
+    Rule(
+        "numa_write",
+        "How a hinting fault knows that the entry was writable: the inaccessible entry has kept its write bit; or it is"
+        " judged as mprotect() judges.",
+        "do_numa_page",
+        ("saved", "judged"),
+        (("", "saved"), ("6.2", "judged")),
+        "6a56ccbcf6c6",
+    ),
+    Rule(
+        "numa_huge_fails",
+        "What a hinting fault makes of the entry of a THP that cannot be moved because something else, such as a pin,"
+        " holds it: read-only, so that, once the mapping is split, a write copies; or what it was.",
+        "do_huge_pmd_numa_page",
+        ("read_only", "as_it_was"),
+        (("", "read_only"), ("5.14", "as_it_was")),
+        "c5b5a3dd2c1f",
+    ),
+    Rule(
+        "gup_protnone",
+        "What GUP does at an entry that is inaccessible in an accessible mapping: it faults first, if not forced; or it"
+        " follows, if not asked to honor hinting faults.",
+        "gup_can_follow_protnone",
+        ("faults", "follows"),
+        (("", "faults"), ("6.6", "follows")),
+        "d74943a2f3cd",
+    ),
 )
 
 BY_NAME = {rule.name: rule for rule in RULES}

@@ -93,7 +93,12 @@ class Site:
     HUGETLB_WP_REUSE_REFCOUNT,
     UFFD_MAPS_DIRTY,
     WRITEBACK_CLEANS,
-) = range(64)
+    NUMA_HINTS,
+    NUMA_SKIPS,
+    NUMA_RESTORES,
+    NUMA_LEFT_READ_ONLY,
+    GUP_HONORS_NUMA_FAULT,
+) = range(69)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -379,6 +384,21 @@ SITES: tuple[Site, ...] = (
         "folio_clear_dirty_for_io",
         "",
         "the page is written back: its shared mappings are write-protected, and its next write is to be noticed",
+    ),
+    Site("numa_hints", "change_prot_numa", "numa_skips", "the scan makes the page inaccessible until its next access"),
+    Site("numa_skips", "folio_can_map_prot_numa", "numa_skips", "the scan leaves the page accessible"),
+    Site("numa_restores", "do_numa_page", "numa_write", "the hinting fault makes the page accessible again"),
+    Site(
+        "numa_left_read_only",
+        "migrate_misplaced_transhuge_page",
+        "numa_huge_fails",
+        "something else holds the THP, so it cannot move: its entry stays read-only",
+    ),
+    Site(
+        "gup_honors_numa_fault",
+        "gup_can_follow_protnone",
+        "gup_protnone",
+        "the request asks for hinting faults, so the page is faulted in first",
     ),
 )
 

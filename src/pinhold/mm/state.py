@@ -242,6 +242,10 @@ class State:
     rule_touch_pmd: int = constant()
     rule_hugetlb_wp_reuse: int = constant()
     rule_uffd_continue: int = constant()
+    rule_numa_skips: int = constant()
+    rule_numa_write: int = constant()
+    rule_numa_huge_fails: int = constant()
+    rule_gup_protnone: int = constant()
 
 
 TASK_DEPTH = 4

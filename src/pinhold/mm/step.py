@@ -12,6 +12,7 @@ from pinhold.mm.madvise import madvise
 from pinhold.mm.memory import handle_mm_fault
 from pinhold.mm.mprotect import mprotect
 from pinhold.mm.mremap import mremap
+from pinhold.mm.numa import change_prot_numa
 from pinhold.mm.pinning import pin_user_pages, unpin_user_pages
 from pinhold.mm.remote import access_remote_vm
 from pinhold.mm.state import Machine, State
@@ -30,6 +31,7 @@ from pinhold.mm.task import (
     FN_MUNMAP,
     FN_PAGEOUT,
     FN_PIN,
+    FN_PROT_NUMA,
     FN_UFFDIO_CONTINUE,
     FN_UNPIN,
     FN_WRITEBACK,
@@ -92,6 +94,8 @@ def step(m: State, task: int) -> int:
         return uffdio_continue(m, task)
     if function == FN_WRITEBACK:
         return msync(m, task)
+    if function == FN_PROT_NUMA:
+        return change_prot_numa(m, task)
     if function == FN_EXIT:
         return exit_mmap(m, task)
     return DONE

@@ -30,7 +30,8 @@ from pinhold.mm.state import TASK_DEPTH, State
     FN_ACCESS_REMOTE,
     FN_UFFDIO_CONTINUE,
     FN_WRITEBACK,
-) = range(18)
+    FN_PROT_NUMA,
+) = range(19)
 
 FUNCTION_NAMES = (
     "nothing",
@@ -51,6 +52,7 @@ FUNCTION_NAMES = (
     "access_remote_vm",
     "mfill_atomic_continue",
     "msync",
+    "change_prot_numa",
 )
 """What a user reads for each function, e.g. in `livelock(handle_mm_fault)`."""
 

@@ -66,6 +66,12 @@ def vma_is_hugetlb(m: State, vma: int) -> bool:
 
 
 @kernel
+def vma_is_accessible(m: State, vma: int) -> bool:
+    """Whether the mapping has any rights at all."""
+    return m.vma_flags[vma] & (VM_READ | VM_WRITE) != 0
+
+
+@kernel
 def vma_needs_dirty_tracking(m: State, vma: int) -> bool:
     """Whether the file system wants to hear of each first write (ordinary files do, shmem and hugetlbfs do not)."""
     flags = m.vma_flags[vma]

@@ -318,6 +318,7 @@ FORMS: tuple[Form, ...] = (
     Form(s.SwapIn, (Literal("swapin"), _PROC, _RANGE_PART)),
     Form(s.UffdioContinue, (Literal("uffdio_continue"), _PROC, _RANGE_PART)),
     Form(s.Writeback, (Literal("writeback"), _PROC, _RANGE_PART)),
+    Form(s.NumaHint, (Literal("numa_hint"), _PROC, _RANGE_PART)),
     Form(s.ClearSoftDirty, (Literal("clear_softdirty"), _PROC)),
     Form(s.Drain, (Literal("drain"),)),
     Form(s.LimitMemlock, (Literal("memlock"), _PROC, _MEMLOCK)),

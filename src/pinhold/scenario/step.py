@@ -147,6 +147,14 @@ class Writeback:
 
 
 @dataclass(frozen=True, slots=True)
+class NumaHint:
+    """NUMA balancing's scan passes: the pages become inaccessible until the next access."""
+
+    proc: str
+    range: Range
+
+
+@dataclass(frozen=True, slots=True)
 class ClearSoftDirty:
     """Write 4 to /proc/PID/clear_refs."""
 
@@ -364,6 +372,7 @@ Action = (
     | SwapIn
     | UffdioContinue
     | Writeback
+    | NumaHint
     | ClearSoftDirty
     | Drain
     | LimitMemlock

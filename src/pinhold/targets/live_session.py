@@ -29,6 +29,7 @@ from pinhold.scenario.step import (
     Map,
     Mprotect,
     Mremap,
+    NumaHint,
     Pin,
     Poke,
     ProcessVmReadv,
@@ -155,6 +156,10 @@ class LiveSession:
                 return self._act(proc, "uffdio_continue", range)
             case Writeback(proc, range):
                 return self._act(proc, "writeback", range)
+            case NumaHint():
+                raise CannotDo(
+                    "a NUMA scan comes when the scheduler likes, not when a scenario does; run it on a model"
+                )
             case ClearSoftDirty(proc):
                 return self._clear_softdirty(proc)
             case Drain():

@@ -37,6 +37,7 @@ from pinhold.mm.task import (
     FN_MPROTECT,
     FN_MREMAP,
     FN_MUNMAP,
+    FN_PROT_NUMA,
     FN_UFFDIO_CONTINUE,
     FN_WRITEBACK,
     call,
@@ -318,6 +319,9 @@ class ModelSession:
 
     def do_Writeback(self, a: s.Writeback) -> int:
         return self.operate(FN_WRITEBACK, self.span(a.proc, a.range))
+
+    def do_NumaHint(self, a: s.NumaHint) -> int:
+        return self.operate(FN_PROT_NUMA, self.span(a.proc, a.range))
 
     def do_Drain(self, _: s.Drain) -> int:
         lru_add_drain(self.m)
