@@ -11,6 +11,7 @@ from pinhold.mm.device import device_write
 from pinhold.mm.file import file_create, file_free_slot, file_put
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlb_fill_file
+from pinhold.mm.ksm import find_mergeable_vma, mapped_small_anon
 from pinhold.mm.mmap import mmap_region
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TINY, Machine, create
@@ -45,8 +46,12 @@ class Stuck(AssertionError):
     """An operation runs for ever, or everybody waits for somebody."""
 
 
+ASK_IN_VAIN = ("__get_user_pages:", "unmerge_ksm_pages:", "cmp_and_merge_page:")
+"""What repeats a fault until it gives what it should."""
+
+
 class Livelock(Exception):
-    """A GUP that asks for what the faults of its (impossible) rules never give."""
+    """A GUP, or KSM, that asks for what the faults of its (impossible) rules never give."""
 
 
 def random_row(random: Random) -> tuple[dict[str, int], bool]:
@@ -132,7 +137,7 @@ class RandomMachine:
         self.patience -= 1
         if self.patience == 0:
             running = [self.functions(n) for n in self.running()]
-            if self.turned and any("__get_user_pages:" in functions for functions in running):
+            if self.turned and any(name in functions for name in ASK_IN_VAIN for functions in running):
                 raise Livelock
             raise Stuck(f"no end of {running}")
 
@@ -269,7 +274,7 @@ class RandomMachine:
         function, flags, arg = random.choice(OPERATIONS), 0, 0
         start, end = self.range(mm)
         if function == task.FN_ACCESS:
-            flags, arg = random.choice((0, k.FAULT_FLAG_WRITE)), random.randrange(1, 100)
+            flags, arg = random.choice((0, k.FAULT_FLAG_WRITE)), random.choice((1, 1, 2, random.randrange(1, 100)))
         elif function == task.FN_ACCESS_REMOTE:
             arg = random.randrange(1, 100)
         elif function == task.FN_FORK:
@@ -282,6 +287,8 @@ class RandomMachine:
             flags = random.choice(PROTECTIONS)
         elif function == task.FN_MADVISE:
             flags = random.choice(ADVICE)
+        elif function == task.FN_KSM_MERGE:
+            mm, start, arg, end = self.alike() or (mm, start, random.choice(self.processes), random.randrange(SPACE))
         elif function == task.FN_MREMAP:
             if end - start >= SPACE:
                 return
@@ -299,6 +306,21 @@ class RandomMachine:
             f"task {number}: {task.FUNCTION_NAMES[function]} mm {mm} {start}-{end} flags {flags:#x} arg {arg}"
         )
 
+    def alike(self) -> tuple[int, int, int, int] | None:
+        """Two pages that KSM might merge, as (process, address) twice."""
+        pages = [
+            (mm, addr, self.m.page_content[page])
+            for mm in self.processes
+            for addr in range(SPACE)
+            if find_mergeable_vma(self.m, mm, addr) >= 0 and (page := mapped_small_anon(self.m, mm, addr)) >= 0
+        ]
+        if not pages:
+            return None
+        mm, addr, content = self.random.choice(pages)
+        others = [page for page in pages if page[2] == content and page[:2] != (mm, addr)]
+        other, address, _ = self.random.choice(others or pages)
+        return mm, addr, other, address
+
     def unpinning(self) -> list[int]:
         return [self.m.act_arg[n * 4] for n in self.running() if self.m.act_function[n * 4] == task.FN_UNPIN]
 
@@ -313,7 +335,8 @@ OPERATIONS = (
     task.FN_EXIT,
     task.FN_MUNMAP,
     *(task.FN_MPROTECT,) * 2,
-    *(task.FN_MADVISE,) * 4,
+    *(task.FN_MADVISE,) * 5,
+    *(task.FN_KSM_MERGE,) * 2,
     task.FN_MREMAP,
     task.FN_CLEAR_REFS,
     *(task.FN_UNPIN,) * 3,
@@ -328,4 +351,6 @@ ADVICE = (
     madvise.MADV_NOHUGEPAGE,
     madvise.MADV_DONTFORK,
     madvise.MADV_DOFORK,
+    *(madvise.MADV_MERGEABLE,) * 4,
+    madvise.MADV_UNMERGEABLE,
 )

@@ -425,6 +425,22 @@ def gup_protnone(chosen: Row) -> Any:
     return hinted(Play(chosen, "map P x anon\nwrite P x 0x11\ndrain\nnuma_hint P x\npin P x as p\n"))
 
 
+def ksm_protects_exclusive(chosen: Row) -> Any:
+    """A page that a read brought back from swap is pinned for reading: does KSM merge it with an equal one?"""
+    text = (
+        "map P x anon pages 2\nwrite P x 0x11\nswapout P x[0]\nread P x[0]\npin P x[0] as p longterm\n"
+        "ksm P x[0] with P x[1]\n"
+    )
+    return Play(chosen, text).errnos[-1]
+
+
+def break_ksm(chosen: Row) -> Any:
+    """Whether a page is writable once KSM has taken back its merge."""
+    text = "map P x anon pages 2\nwrite P x 0x11\nksm P x[0] with P x[1]\nmadvise P x unmergeable\n"
+    played = Play(chosen, text)
+    return played.view().kind, played.writable()
+
+
 EXPECTED: dict[Probe, dict[str, Any]] = {
     gup_unshares: {
         "none": ("violated", "violated"),
@@ -522,6 +538,8 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     numa_write: {"saved": (True, True), "judged": (False, True)},
     numa_huge_fails: {"read_only": False, "as_it_was": True},
     gup_protnone: {"faults": False, "follows": True},
+    ksm_protects_exclusive: {"no": 0, "yes": k.EBUSY},
+    break_ksm: {"write": ("anon", True), "unshare": ("anon", False)},
 }
 """Probe -> what it gives on the row of 6.2 with each value of the rule that it is named after."""
 

@@ -141,7 +141,12 @@ def _frame(draw: st.DrawFn, world: _World) -> s.Step:
     return s.ExpectFrame(*one, draw(st.sampled_from(s.FRAME_RELATIONS)), *other, draw(TEXTS))
 
 
+def _ksm(draw: st.DrawFn, world: _World) -> s.Step:
+    return s.Ksm(*_somewhere(draw, world), *_somewhere(draw, world))
+
+
 _DRAW: dict[str, Any] = {
+    "ksm": _ksm,
     "map": _map,
     "mremap": _mremap,
     "fork": _fork,

@@ -90,13 +90,14 @@ def test_a_pinned_base_page_is_not_scanned(skips: str) -> None:
 
 @pytest.mark.parametrize("release", ["5.10", "6.1", "6.12"])
 def test_what_the_scan_leaves_alone(release: str) -> None:
-    """The zero page, what is not accessible, a file that is only read, a dirty page of a file, hugetlb."""
+    """The zero page, what is not accessible, a file that is only read, a dirty page of a file, hugetlb, a KSM page."""
     for text in (
         "map P x zeropage\nread P x\n",
         "map P x anon\nwrite P x 0x11\nmprotect P x none\n",
         "map P x memfd private read\nread P x\n",
         "map P x file shared\nwrite P x 0x11\n",
         "map P x hugetlb 2M\nwrite P x 0x11\n",
+        "map P x anon pages 2\nwrite P x 0x11\nksm P x[0] with P x[1]\nwrite P x[1] 0x12\n",
     ):
         played = Play(row(release), f"{text}drain\n", stop=None)
         before = played.entry()

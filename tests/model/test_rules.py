@@ -83,6 +83,8 @@ SINCE_5_10 = {
     "numa_huge_fails": ("read_only", "as_it_was", "as_it_was", "as_it_was", "as_it_was", "as_it_was"),
     "gup_protnone": ("faults", "faults", "faults", "follows", "follows", "follows"),
     "touch_pmd": ("writes", "writes", "writes", "writes", "writes", "writes"),
+    "ksm_protects_exclusive": ("no", "yes", "yes", "yes", "yes", "yes"),
+    "break_ksm": ("write", "write", "unshare", "unshare", "unshare", "unshare"),
 }
 """The values in 5.10, 6.1, 6.2, 6.12, 6.18 and 7.3, as read from their sources."""
 

@@ -11,6 +11,7 @@ from pinhold.mm.chance import choose
 from pinhold.mm.flags import (
     FOLIO_ANON,
     FOLIO_HUGETLB,
+    FOLIO_KSM,
     FOLIO_LRU_BATCH,
     FOLIO_RESERVED,
     FOLIO_SWAPCACHE,
@@ -64,6 +65,12 @@ def folio_test_hugetlb(m: State, folio: int) -> bool:
 @kernel
 def folio_test_swapcache(m: State, folio: int) -> bool:
     return m.folio_flags[folio] & FOLIO_SWAPCACHE != 0
+
+
+@kernel
+def folio_test_ksm(m: State, folio: int) -> bool:
+    """Whether KSM has merged this folio: anonymous, never exclusive, and never written again."""
+    return m.folio_flags[folio] & FOLIO_KSM != 0
 
 
 @kernel

@@ -24,6 +24,7 @@ from pinhold.mm.flags import (
 from pinhold.mm.folio import folio_nr_pages, is_huge_zero_page, page_folio, page_index
 from pinhold.mm.gup_fast import FAST_CHECK
 from pinhold.mm.kernel import kernel
+from pinhold.mm.ksm import KSM_LOCKS_FOLIO_UP_TO, KSM_LOCKS_MMAP
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS, folio_has_pincount
 from pinhold.mm.state import TASK_DEPTH, State
@@ -34,6 +35,9 @@ from pinhold.mm.task import (
     FN_FORK,
     FN_GUP_FAST,
     FN_GUP_SLOW,
+    FN_KSM_MERGE,
+    FN_KSM_UNMERGE,
+    FN_NONE,
     FN_PAGEOUT,
     current,
 )
@@ -198,9 +202,9 @@ def count_in_flight(m: State) -> None:
                 count_grab(m, page, m.act_new[act], m.act_flags[act])
             if function == FN_ACCESS_REMOTE and page != NO_PAGE:
                 m.scratch_refs[page_folio(m, page)] += 1
-            if function in (FN_FAULT, FN_PAGEOUT, FN_FORK) and page not in (NO_PAGE, ZERO_PFN):
+            if function in (FN_FAULT, FN_PAGEOUT, FN_FORK, FN_KSM_MERGE) and page not in (NO_PAGE, ZERO_PFN):
                 m.scratch_refs[page_folio(m, page)] += 1
-            if function in (FN_FAULT, FN_FORK) and m.act_new[act] != NO_PAGE:
+            if function in (FN_FAULT, FN_FORK, FN_KSM_MERGE) and m.act_new[act] != NO_PAGE:
                 m.scratch_refs[page_folio(m, m.act_new[act])] += 1
 
 
@@ -292,13 +296,18 @@ def check_locks(m: State) -> int:
         if m.task_irqs_off[task] and not fast:
             return BAD_LOCKS
         for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
-            if m.act_function[act] == FN_PAGEOUT and m.act_pc[act] in (PAGEOUT_UNMAP, PAGEOUT_WRITE):
+            function = m.act_function[act]
+            pc = m.act_pc[act]
+            if function == FN_PAGEOUT and pc in (PAGEOUT_UNMAP, PAGEOUT_WRITE):
+                locked += 1
+            if function == FN_KSM_MERGE and KSM_LOCKS_MMAP <= pc <= KSM_LOCKS_FOLIO_UP_TO:
                 locked += 1
     for mm in range(len(m.mm_alive)):
-        if m.mm_readers[mm] != holders(m, mm, 0) or m.mm_writer[mm] != holders(m, mm, 1):
+        forks = holders(m, mm, FN_FORK)
+        if m.mm_readers[mm] != holders(m, mm, FN_NONE) or m.mm_write_protect_seq[mm] != forks:
             return BAD_LOCKS
-        if m.mm_write_protect_seq[mm] != m.mm_writer[mm]:
-            return BAD_LOCKS  # fork() alone is more than one step long under the lock
+        if m.mm_writer[mm] != forks + holders(m, mm, FN_KSM_UNMERGE):
+            return BAD_LOCKS
     for folio in range(len(m.folio_flags)):
         if m.folio_flags[folio] & FOLIO_LOCKED:
             locked -= 1
@@ -306,15 +315,18 @@ def check_locks(m: State) -> int:
 
 
 @kernel
-def holders(m: State, mm: int, writing: int) -> int:
-    """How many activations hold mmap_lock of `mm`, for reading or for writing."""
+def holders(m: State, mm: int, writer: int) -> int:
+    """How many activations hold mmap_lock of `mm`: those of the function `writer` for writing, or (FN_NONE) all that
+    read."""
     count = 0
     for task in range(len(m.task_depth)):
         for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
             function = m.act_function[act]
             if m.act_mm[act] == mm and m.act_pc[act] != 0:
-                if writing:
-                    count += function == FN_FORK
+                if writer:
+                    count += function == writer
+                elif function == FN_KSM_MERGE:
+                    count += m.act_pc[act] >= KSM_LOCKS_MMAP
                 else:
                     count += function in (FN_ACCESS, FN_GUP_SLOW, FN_PAGEOUT, FN_ACCESS_REMOTE)
     return count

@@ -11,15 +11,18 @@ from pinhold.mm.flags import (
     NO_PAGE,
     VM_DONTCOPY,
     VM_HUGEPAGE,
+    VM_MERGEABLE,
     VM_NOHUGEPAGE,
 )
 from pinhold.mm.folio import lru_add_drain
 from pinhold.mm.kernel import kernel
+from pinhold.mm.ksm import ksm_compatible
 from pinhold.mm.mmap import vma_split_range
 from pinhold.mm.pin import pins_detach
 from pinhold.mm.state import State
 from pinhold.mm.task import (
     FN_GUP_SLOW,
+    FN_KSM_UNMERGE,
     FN_PAGEOUT,
     call,
     current,
@@ -42,9 +45,11 @@ from pinhold.mm.zap import zap_page_range
     MADV_NOHUGEPAGE,
     MADV_DONTFORK,
     MADV_DOFORK,
-) = range(8)
+    MADV_MERGEABLE,
+    MADV_UNMERGEABLE,
+) = range(10)
 
-MADVISE_START, MADVISE_POPULATED, MADVISE_PAGED_OUT = 0, 1, 2
+MADVISE_START, MADVISE_POPULATED, MADVISE_CALLED = 0, 1, 2
 
 
 @kernel
@@ -62,7 +67,7 @@ def madvise(m: State, task: int) -> int:
     if m.act_pc[act] == MADVISE_POPULATED:
         lru_add_drain(m)
         return finish(m, task, returned(m, task))
-    if m.act_pc[act] == MADVISE_PAGED_OUT:
+    if m.act_pc[act] == MADVISE_CALLED:
         result = returned(m, task)
         return finish(m, task, result if result else hole)
     if advice == MADV_DONTNEED:
@@ -72,8 +77,11 @@ def madvise(m: State, task: int) -> int:
         mmap_read_unlock(m, mm)
         return finish(m, task, err if err else hole)
     if advice == MADV_PAGEOUT:
-        m.act_pc[act] = MADVISE_PAGED_OUT
+        m.act_pc[act] = MADVISE_CALLED
         return call(m, task, FN_PAGEOUT, mm, start, end, 0, 0)
+    if advice == MADV_UNMERGEABLE:
+        m.act_pc[act] = MADVISE_CALLED
+        return call(m, task, FN_KSM_UNMERGE, mm, start, end, 0, 0)
     if advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
         return madvise_populate(m, task, act)
     if mmap_write_lock(m, mm) == BLOCKED:
@@ -128,6 +136,8 @@ def madvise_vma_flags(m: State, mm: int, start: int, end: int, advice: int) -> i
             flags = flags & ~VM_NOHUGEPAGE | VM_HUGEPAGE
         elif advice == MADV_NOHUGEPAGE:
             flags = flags & ~VM_HUGEPAGE | VM_NOHUGEPAGE
+        elif advice == MADV_MERGEABLE:
+            flags |= VM_MERGEABLE if ksm_compatible(flags) else 0
         elif advice == MADV_DONTFORK:
             flags |= VM_DONTCOPY
         else:

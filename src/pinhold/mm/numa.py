@@ -22,7 +22,7 @@ from pinhold.mm.flags import (
     VM_READ,
     VM_WRITE,
 )
-from pinhold.mm.folio import is_huge_zero_page, page_folio
+from pinhold.mm.folio import folio_test_ksm, is_huge_zero_page, page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.mprotect import can_change_writable, wants_write_upgrade
 from pinhold.mm.pgtable import pt_leaf, pte_modify, pte_pfn, pte_special
@@ -94,7 +94,7 @@ def numa_hint(m: State, vma: int, slot: int, level: int) -> None:
 
 @kernel
 def numa_skips(m: State, vma: int, page: int, level: int) -> bool:
-    """Whether the scan leaves the page alone: one that others share, or hold, and that could not be moved.
+    """Whether the scan leaves the page alone: one that KSM merged, or that others share, or hold, and that could not move.
 
     80d47f5de5e3 (5.17), d2136d749d76 (6.10).  THPs are asked for since 6.19 alone.  Linux: folio_can_map_prot_numa().
     """
@@ -102,7 +102,7 @@ def numa_skips(m: State, vma: int, page: int, level: int) -> bool:
     cow = is_cow_mapping(m.vma_flags[vma])
     if level > 0 and m.rule_numa_skips < NUMA_ANY_PINNED:
         return False
-    if m.folio_dirty[folio] != FOLIO_CLEAN:
+    if m.folio_dirty[folio] != FOLIO_CLEAN or folio_test_ksm(m, folio):
         return True
     if m.rule_numa_skips == NUMA_MAPPED_TWICE:
         return cow and page_mapped_count(m, page) != 1

@@ -438,6 +438,24 @@ RULES: tuple[Rule, ...] = (
         (("", "faults"), ("6.6", "follows")),
         "d74943a2f3cd",
     ),
+    Rule(
+        "ksm_protects_exclusive",
+        "Whether KSM looks who holds an exclusive page also where its entry is read-only and clean; without, it does so"
+        " only where there is something to write-protect, and leaves a read-only pin of such a page behind.",
+        "write_protect_page",
+        ("no", "yes"),
+        (("", "no"), ("5.19", "yes")),
+        "6c287605fd56",
+    ),
+    Rule(
+        "break_ksm",
+        "How KSM takes back a merge, by MADV_UNMERGEABLE or because it failed: by a write fault, which leaves the page"
+        " dirty and writable, or by unsharing.",
+        "break_ksm",
+        ("write", "unshare"),
+        (("", "write"), ("6.2", "unshare")),
+        "6cce3314b928",
+    ),
 )
 
 BY_NAME = {rule.name: rule for rule in RULES}

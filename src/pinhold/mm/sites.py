@@ -98,7 +98,12 @@ class Site:
     NUMA_RESTORES,
     NUMA_LEFT_READ_ONLY,
     GUP_HONORS_NUMA_FAULT,
-) = range(69)
+    KSM_HELD_KEPT,
+    KSM_PROTECTS,
+    KSM_PROTECTS_UNSEEN,
+    KSM_MERGES,
+    KSM_NEVER_REUSED,
+) = range(74)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -400,6 +405,16 @@ SITES: tuple[Site, ...] = (
         "gup_protnone",
         "the request asks for hinting faults, so the page is faulted in first",
     ),
+    Site("ksm_held_kept", "write_protect_page", "", "somebody holds the page, so KSM leaves it alone"),
+    Site("ksm_protects", "write_protect_page", "", "nobody holds the page, so KSM write-protects it"),
+    Site(
+        "ksm_protects_unseen",
+        "write_protect_page",
+        "ksm_protects_exclusive",
+        "the entry is read-only and clean already, so KSM does not look who holds the page",
+    ),
+    Site("ksm_merges", "replace_page", "", "the contents are equal, so the KSM page takes the page's place"),
+    Site("ksm_never_reused", "do_wp_page", "", "a KSM page is copied, whoever else has it"),
 )
 
 

@@ -98,7 +98,7 @@ class State:
     folio_pincount: Ints = per("pages", 4, 2)
     folio_entire_mapcount: Ints = per("pages", 4, 1)
     folio_large_mapcount: Ints = per("pages", 4, 1)
-    folio_flags: Ints = per("pages", 1, 1)
+    folio_flags: Ints = per("pages", 2, 2)
     folio_order: Ints = per("pages", 1, 1)
     folio_file: Ints = per("pages", 1, 1, -1)
     folio_index: Ints = per("pages", 4, 1)
@@ -246,6 +246,8 @@ class State:
     rule_numa_write: int = constant()
     rule_numa_huge_fails: int = constant()
     rule_gup_protnone: int = constant()
+    rule_ksm_protects_exclusive: int = constant()
+    rule_break_ksm: int = constant()
 
 
 TASK_DEPTH = 4

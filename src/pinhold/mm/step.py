@@ -8,6 +8,7 @@ from pinhold.mm.fork import dup_mmap
 from pinhold.mm.gup import gup_slow
 from pinhold.mm.gup_fast import gup_fast
 from pinhold.mm.kernel import kernel
+from pinhold.mm.ksm import ksm_merge, ksm_unmerge
 from pinhold.mm.madvise import madvise
 from pinhold.mm.memory import handle_mm_fault
 from pinhold.mm.mprotect import mprotect
@@ -25,6 +26,8 @@ from pinhold.mm.task import (
     FN_FORK,
     FN_GUP_FAST,
     FN_GUP_SLOW,
+    FN_KSM_MERGE,
+    FN_KSM_UNMERGE,
     FN_MADVISE,
     FN_MPROTECT,
     FN_MREMAP,
@@ -96,6 +99,10 @@ def step(m: State, task: int) -> int:
         return msync(m, task)
     if function == FN_PROT_NUMA:
         return change_prot_numa(m, task)
+    if function == FN_KSM_MERGE:
+        return ksm_merge(m, task)
+    if function == FN_KSM_UNMERGE:
+        return ksm_unmerge(m, task)
     if function == FN_EXIT:
         return exit_mmap(m, task)
     return DONE

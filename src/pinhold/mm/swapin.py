@@ -24,6 +24,7 @@ from pinhold.mm.folio import (
     folio_get,
     folio_nr_pages,
     folio_put,
+    folio_test_ksm,
     folio_test_swapcache,
     lru_add_drain,
     page_folio,
@@ -122,7 +123,8 @@ def do_swap_page(m: State, task: int, act: int) -> int:
         folio_put(m, folio)
         return finish(m, task, FAULT_DONE)
     by_references = m.rule_swapin_exclusive == SWAPIN_BY_REFERENCES
-    drains = by_references and m.rule_wp_reuse == WP_REUSE_DRAINED and write and cached
+    ksm = folio_test_ksm(m, folio)
+    drains = by_references and m.rule_wp_reuse == WP_REUSE_DRAINED and write and cached and not ksm
     if drains and m.folio_flags[folio] & FOLIO_LRU_BATCH:
         lru_add_drain(m)
     exclusive = swapin_exclusive(m, page, old, cached, write)
@@ -135,7 +137,7 @@ def do_swap_page(m: State, task: int, act: int) -> int:
         swap_free(m, pte_pfn(old) - before + i)
     if drains and m.folio_refcount[folio] == 1 + folio_nr_pages(m, folio):
         folio_free_swap(m, folio)
-    if by_references and m.folio_refcount[folio] == 1:
+    if by_references and m.folio_refcount[folio] == 1 and not ksm:
         exclusive = True
     decided(m, SWAPIN_EXCLUSIVE if exclusive else SWAPIN_SHARED)
     entry = mk_pte(page, vm_page_prot(m, vma) | PTE_ACCESSED)
@@ -182,6 +184,8 @@ def swapin_whole(m: State, vma: int, addr: int, slot: int, page: int, folio: int
 @kernel
 def swapin_exclusive(m: State, page: int, entry: int, cached: int, write: int) -> bool:
     """Whether the page that comes back from swap belongs to this process alone (before the swap slot is given up)."""
+    if folio_test_ksm(m, page_folio(m, page)):
+        return False
     if m.rule_swapin_exclusive != SWAPIN_BY_COUNTS:
         return not cached or entry & SWP_EXCLUSIVE != 0
     return write != 0 and reuse_swap_page(m, page_folio(m, page))

@@ -31,7 +31,9 @@ from pinhold.mm.state import TASK_DEPTH, State
     FN_UFFDIO_CONTINUE,
     FN_WRITEBACK,
     FN_PROT_NUMA,
-) = range(19)
+    FN_KSM_MERGE,
+    FN_KSM_UNMERGE,
+) = range(21)
 
 FUNCTION_NAMES = (
     "nothing",
@@ -53,6 +55,8 @@ FUNCTION_NAMES = (
     "mfill_atomic_continue",
     "msync",
     "change_prot_numa",
+    "cmp_and_merge_page",
+    "unmerge_ksm_pages",
 )
 """What a user reads for each function, e.g. in `livelock(handle_mm_fault)`."""
 
@@ -168,7 +172,7 @@ def mm_in_use(m: State, task: int, mm: int) -> bool:
     for other in range(len(m.task_depth)):
         if other != task:
             for act in range(other * TASK_DEPTH, other * TASK_DEPTH + m.task_depth[other]):
-                if m.act_mm[act] == mm:
+                if m.act_mm[act] == mm or (m.act_function[act] == FN_KSM_MERGE and m.act_arg[act] == mm):
                     return True
     return False
 

@@ -29,6 +29,7 @@ from pinhold.mm.folio import (
     folio_get,
     folio_put,
     folio_test_anon,
+    folio_test_ksm,
     folio_test_swapcache,
     lru_add_drain,
     page_folio,
@@ -44,6 +45,7 @@ from pinhold.mm.rmap import (
     set_page_anon_exclusive,
 )
 from pinhold.mm.sites import (
+    KSM_NEVER_REUSED,
     UNSHARE_COPIES,
     UNSHARE_NOT_ANON,
     WP_COPY,
@@ -128,6 +130,9 @@ def wp_can_reuse(m: State, page: int) -> bool:
     if page_anon_exclusive(m, page):
         decided(m, WP_REUSE_EXCLUSIVE)
         return True
+    if folio_test_ksm(m, folio):
+        decided(m, KSM_NEVER_REUSED)
+        return False
     if m.folio_order[folio] > 0 and m.rule_wp_reuse_large > 0:
         return wp_can_reuse_large_anon_folio(m, folio)
     return wp_can_reuse_anon_folio(m, folio, page)

@@ -319,6 +319,17 @@ FORMS: tuple[Form, ...] = (
     Form(s.UffdioContinue, (Literal("uffdio_continue"), _PROC, _RANGE_PART)),
     Form(s.Writeback, (Literal("writeback"), _PROC, _RANGE_PART)),
     Form(s.NumaHint, (Literal("numa_hint"), _PROC, _RANGE_PART)),
+    Form(
+        s.Ksm,
+        (
+            Literal("ksm"),
+            _PROC,
+            _RANGE_PART,
+            Literal("with"),
+            _named("other_proc", "PROC", "a process"),
+            _range("other_range", "RANGE"),
+        ),
+    ),
     Form(s.ClearSoftDirty, (Literal("clear_softdirty"), _PROC)),
     Form(s.Drain, (Literal("drain"),)),
     Form(s.LimitMemlock, (Literal("memlock"), _PROC, _MEMLOCK)),

@@ -22,6 +22,8 @@ ADVICE = (
     "nohugepage",
     "dontfork",
     "dofork",
+    "mergeable",
+    "unmergeable",
 )
 STATES = ("present", "swapped", "none", "huge")
 PIN_USERS = ("none", "vfio", "io_uring", "rdma")
@@ -152,6 +154,19 @@ class NumaHint:
 
     proc: str
     range: Range
+
+
+@dataclass(frozen=True, slots=True)
+class Ksm:
+    """KSM merges each page of `range` with the one at the same place in `other_range`, up to the end of the shorter.
+
+    Both ranges are advised MADV_MERGEABLE first.  errno EBUSY where two pages stayed apart.
+    """
+
+    proc: str
+    range: Range
+    other_proc: str
+    other_range: Range
 
 
 @dataclass(frozen=True, slots=True)
@@ -373,6 +388,7 @@ Action = (
     | UffdioContinue
     | Writeback
     | NumaHint
+    | Ksm
     | ClearSoftDirty
     | Drain
     | LimitMemlock

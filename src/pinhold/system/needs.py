@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pinhold.scenario.step import Fork, Madvise, Map, Range, Scenario, SwapOut, Unmap
+from pinhold.scenario.step import Fork, Ksm, Madvise, Map, Range, Scenario, SwapOut, Unmap
 from pinhold.scenario.watch import HUGETLB_KINDS, huge_unit, region_pages
 from pinhold.targets.syscalls import PAGE
 
@@ -58,7 +58,7 @@ def _needs(scenario: Scenario) -> Needs:
         swap_huge=swapped and thp,
         thp=thp,
         huge_zero=any(step.kind == "hugezero" for step in maps),
-        ksm="mergeable" in advice,
+        ksm="mergeable" in advice or any(isinstance(step, Ksm) for step in scenario.steps),
     )
 
 

@@ -24,6 +24,7 @@ from pinhold.scenario.step import (
     Exit,
     Fork,
     IoUring,
+    Ksm,
     LimitMemlock,
     Madvise,
     Map,
@@ -64,6 +65,7 @@ HUGETLB_KINDS = ("hugetlb", "memfd_hugetlb")
 ON_DISK = ("tmpfile", "file")
 _AWAITED = 512
 _WRITEBACK_SECONDS = 2.0
+_KSM_SECONDS = 10.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +162,8 @@ class LiveSession:
                 raise CannotDo(
                     "a NUMA scan comes when the scheduler likes, not when a scenario does; run it on a model"
                 )
+            case Ksm():
+                return self._ksm(action)
             case ClearSoftDirty(proc):
                 return self._clear_softdirty(proc)
             case Drain():
@@ -266,10 +270,14 @@ class LiveSession:
 
     def _frames(self, proc: str, range: Range) -> list[int]:
         """The frame numbers of the range's pages (of the first ones, where they are many) that are present."""
+        return [frame for frame in self._frames_of_pages(proc, range) if frame is not None]
+
+    def _frames_of_pages(self, proc: str, range: Range) -> list[int | None]:
+        """Page by page the frame number, of the first ones where they are many; None: not present, or not shown."""
         span = self._pages(proc, range)
         pages = [*builtins.range(span["first"], min(span["end"], span["first"] + _AWAITED))]
         words = self._tree.look(proc, {"op": "frames", "region": range.region, "pages": pages})
-        return [frame for word in words["words"] if (frame := pagemap.pfn(word)) is not None]
+        return [pagemap.pfn(word) for word in words["words"]]
 
     def _await_writeback(self, frames: Sequence[int]) -> None:
         """Let the device finish: until then nobody can take the pages out of the swap cache, and a write copies them.
@@ -287,6 +295,27 @@ class LiveSession:
             return outcome
         stayed = sum(count for _, count, state in self._states(proc, range) if state in ("present", "huge"))
         return Outcome(errno.EBUSY, f"{stayed} pages stayed in memory") if stayed else outcome
+
+    def _ksm(self, step: Ksm) -> Outcome:
+        """Advise both ranges and wait for ksmd, which takes two scans at least; what it has not merged by then stays
+        apart."""
+        self._refuse(self._machine.missing_ksm())
+        if not self._sight.frames:
+            raise CannotDo("needs to see page frames, to know when KSM has merged two pages (CAP_SYS_ADMIN)")
+        for proc, range in ((step.proc, step.range), (step.other_proc, step.other_range)):
+            outcome = self._act(proc, "madvise", range, advice="mergeable")
+            if outcome.errno:
+                return outcome
+        deadline = time.monotonic() + _KSM_SECONDS
+        while True:
+            frames = self._frames_of_pages(step.proc, step.range)
+            others = self._frames_of_pages(step.other_proc, step.other_range)
+            apart = sum(one is None or one != other for one, other in zip(frames, others, strict=False))
+            if not apart:
+                return Outcome()
+            if time.monotonic() > deadline:
+                return Outcome(errno.EBUSY, f"{apart} pages stayed apart")
+            time.sleep(0.02)
 
     def _mremap(self, step: Mremap) -> Outcome:
         pages = self._pages(step.proc, step.range)

@@ -159,6 +159,12 @@ class Machine:
     def missing_swap(self) -> str | None:
         return None if self.swap_kib() else "needs swap: none is configured here"
 
+    def missing_ksm(self) -> str | None:
+        run = self._text("sys/kernel/mm/ksm/run")
+        if run is None:
+            return "needs KSM: this kernel has none"
+        return None if run.strip() == "1" else "needs KSM to run: /sys/kernel/mm/ksm/run is not 1 (--allow-change ksm)"
+
     def missing_memory(self, length: int) -> str | None:
         """Whether regions of `length` bytes would take more than half of the memory that is free."""
         available = self._meminfo("MemAvailable")

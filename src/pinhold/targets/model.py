@@ -33,6 +33,7 @@ from pinhold.mm.task import (
     FN_CLEAR_REFS,
     FN_EXIT,
     FN_FORK,
+    FN_KSM_MERGE,
     FN_MADVISE,
     FN_MPROTECT,
     FN_MREMAP,
@@ -307,6 +308,17 @@ class ModelSession:
     def do_SwapIn(self, a: s.SwapIn) -> int:
         return self.operate(FN_ACCESS, self.span(a.proc, a.range))
 
+    def do_Ksm(self, a: s.Ksm) -> int:
+        mm, start, end = self.span(a.proc, a.range)
+        other, other_start, other_end = self.span(a.other_proc, a.other_range)
+        count = min(end - start, other_end - other_start)
+        for span in ((mm, start, start + count), (other, other_start, other_start + count)):
+            result = self.operate(FN_MADVISE, span, madvise.MADV_MERGEABLE)
+            if result < 0:
+                return result
+        merged = [self.operate(FN_KSM_MERGE, (mm, start + i, other_start + i), 0, other) for i in range(count)]
+        return -k.EBUSY if any(merged) else 0
+
     def do_ClearSoftDirty(self, a: s.ClearSoftDirty) -> int:
         return self.operate(FN_CLEAR_REFS, (self.mms[a.proc], 0, 0))
 
@@ -471,6 +483,8 @@ class ModelSession:
         flags = m.folio_flags[page_folio(m, pfn)]
         if flags & k.FOLIO_HUGETLB:
             return "hugetlb"
+        if flags & k.FOLIO_KSM:
+            return "ksm"
         return "anon" if flags & k.FOLIO_ANON else "file"
 
     def pin_views(self, name: str) -> Iterator[PinView]:

@@ -34,6 +34,8 @@ _ADVICE = {
     "nohugepage": syscalls.MADV_NOHUGEPAGE,
     "dontfork": syscalls.MADV_DONTFORK,
     "dofork": syscalls.MADV_DOFORK,
+    "mergeable": syscalls.MADV_MERGEABLE,
+    "unmergeable": syscalls.MADV_UNMERGEABLE,
 }
 
 _LOOKS = frozenset(("look", "frames", "contents", "states"))
@@ -220,6 +222,8 @@ class Process:
                 syscalls.madvise(self._scratch, PAGE, _ADVICE[advice])
             except OSError:
                 raise CannotDo(f"needs MADV_{advice.upper()}: this kernel has none (it came with 5.14)") from None
+        if advice in ("mergeable", "unmergeable"):
+            raise CannotDo(f"needs MADV_{advice.upper()}: this kernel was built without KSM")
 
     def _mremap(self, message: Message) -> None:
         region, _, _ = self._span(message)
