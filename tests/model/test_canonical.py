@@ -22,6 +22,7 @@ SCOPES = (
     "vmsplice-leak-thp",
     "swap-races-pin",
     "fork-loses-hugetlb-pin",
+    "ksm-loses-pin",
 )
 STATES, PERMUTATIONS = 150, 4
 

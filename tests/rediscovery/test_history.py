@@ -43,6 +43,7 @@ FOUND = {
     "seed-hugezero": (8, LONGTERM_PIN_RELIABLE),
     "seed-hugetlb": (7, LONGTERM_PIN_RELIABLE),
     "seed-hugetlb-alone": (9, LONGTERM_PIN_RELIABLE),
+    "ksm-loses-pin": (17, LONGTERM_PIN_RELIABLE),
 }
 """Of each defect the length of the shortest way to it, and what it violates."""
 

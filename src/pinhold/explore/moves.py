@@ -8,7 +8,7 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TASK_DEPTH, State
 from pinhold.mm.step import step
-from pinhold.mm.task import FN_ACCESS, FN_ACCESS_REMOTE, FN_FORK, FN_UNPIN, call
+from pinhold.mm.task import FN_ACCESS, FN_ACCESS_REMOTE, FN_FORK, FN_KSM_MERGE, FN_UNPIN, call
 
 ACT_CALL, ACT_PIN, ACT_DEVICE_WRITE = 0, 1, 2
 """Kinds of operations: a call, the taking of a pin, a device's write through a pin (one step, no task's work)."""
@@ -33,6 +33,8 @@ def begin(m: State, task: int, kind: int, function: int, mm: int, addr: int, end
         pin_start(m, task, arg, mm, addr, end, flags, function)
         return True
     if function == FN_FORK and m.mm_alive[arg]:
+        return False
+    if function == FN_KSM_MERGE and (not m.mm_alive[arg] or being_forked(m, arg)):
         return False
     if function in (FN_ACCESS, FN_ACCESS_REMOTE) and flags & FAULT_FLAG_WRITE:
         call(m, task, function, mm, addr, end, flags, stored(m, arg))

@@ -159,6 +159,13 @@ class _Translator:
     def on_NumaHint(self, a: s.NumaHint) -> Numbers:
         return self.call(t.FN_PROT_NUMA, self.span(a.proc, a.range))
 
+    def on_Ksm(self, a: s.Ksm) -> Numbers:
+        mm, page, end = self.span(a.proc, a.range)
+        other, other_page, other_end = self.span(a.other_proc, a.other_range)
+        if end != page + 1 or other_end != other_page + 1:
+            raise BadScope(f"{self.scope.name}: '{format_step(a)}': in a scope KSM merges one page with one other")
+        return self.call(t.FN_KSM_MERGE, (mm, page, other_page), 0, other)
+
     def on_Pin(self, a: s.Pin) -> Numbers:
         return self.pin(a.pin, self.span(a.proc, a.range), self.session.pin_flags(a), USER[a.user])
 

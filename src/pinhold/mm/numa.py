@@ -94,7 +94,7 @@ def numa_hint(m: State, vma: int, slot: int, level: int) -> None:
 
 @kernel
 def numa_skips(m: State, vma: int, page: int, level: int) -> bool:
-    """Whether the scan leaves the page alone: one that KSM merged, or that others share, or hold, and that could not move.
+    """Whether the scan leaves the page alone: one of KSM, or that others share, or hold, and that could not be moved.
 
     80d47f5de5e3 (5.17), d2136d749d76 (6.10).  THPs are asked for since 6.19 alone.  Linux: folio_can_map_prot_numa().
     """

@@ -160,7 +160,7 @@ class NumaHint:
 class Ksm:
     """KSM merges each page of `range` with the one at the same place in `other_range`, up to the end of the shorter.
 
-    Both ranges are advised MADV_MERGEABLE first.  errno EBUSY where two pages stayed apart.
+    Both ranges are advised MADV_MERGEABLE first.  It is an attempt: which pages stay apart, the frames tell.
     """
 
     proc: str

@@ -165,6 +165,10 @@ class Machine:
             return "needs KSM: this kernel has none"
         return None if run.strip() == "1" else "needs KSM to run: /sys/kernel/mm/ksm/run is not 1 (--allow-change ksm)"
 
+    def ksm_scans(self) -> int:
+        """How many times ksmd has gone through all the memory that was advised mergeable."""
+        return int(self._text("sys/kernel/mm/ksm/full_scans") or 0)
+
     def missing_memory(self, length: int) -> str | None:
         """Whether regions of `length` bytes would take more than half of the memory that is free."""
         available = self._meminfo("MemAvailable")
