@@ -30,8 +30,6 @@ _TARGET = (
 
 _CHECKED = "model:6.1 model:6.2 live, and vm:6.1 vm:6.12 where QEMU and these kernels are"
 
-_PIN = "a program of yours that pins memory on live, where it gives exactly what a step asks for"
-
 
 class _Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are this command's usage errors."""
@@ -69,7 +67,7 @@ def parser() -> argparse.ArgumentParser:
     run = command("run", "run tests and report the verdicts")
     run.add_argument("tests", nargs="+", metavar="TEST", help=_TEST)
     run.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
-    run.add_argument("--pin", action="append", metavar="exec:PROGRAM", help=_PIN)
+    grammar_lab.add_pin(run)
     run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")
     run.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
     grammar_lab.add_jobs(run)
@@ -82,7 +80,8 @@ def parser() -> argparse.ArgumentParser:
     step = command("step", "tell a test step by step, on two targets up to their first difference")
     step.add_argument("test", metavar="TEST", help="SUITE/N or FILE.pin")
     step.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
-    step.add_argument("--pin", action="append", metavar="exec:PROGRAM", help=_PIN)
+    grammar_lab.add_pin(step)
+    grammar_lab.add_luggage(step)
 
     ask = command("ask", "for authors of drivers: what a pin with these FOLL_* flags promises, on every kind of memory")
     ask.add_argument(

@@ -26,7 +26,7 @@ def main() -> None:
         return
     if os.environ.get("FAKE_BOOT") == "silent":
         time.sleep(600)
-    port.sendall(encode({"hello": INFO, "missing": []}))
+    port.sendall(encode({"hello": INFO, "missing": {}}))
     decoder = Decoder()
     while data := port.recv(65536):
         for message in decoder.feed(data):

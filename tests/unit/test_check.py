@@ -105,7 +105,7 @@ def test_stock_kernels_at_hand_are_columns(
         adding.has("image", adding.folder / "vmlinuz")
     assert columns()[0] == ("vm:6.1",)
     targets = {name: FakeTarget(name) for name in ("model:6.1", "model:6.2", "live", "vm:6.1")}
-    monkeypatch.setattr("pinhold.commands.check.quick_target", targets.__getitem__)
+    monkeypatch.setattr("pinhold.commands.check.quick_target", lambda name, **_: targets[name])
     main(["check"])
     out = " ".join(capsys.readouterr().out.split())
     assert "model:6.1 model:6.2 live vm:6.1" in out

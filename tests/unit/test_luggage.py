@@ -41,7 +41,7 @@ def test_what_cannot_be_taken_along_is_named(name: str, content: bytes | None, t
 
 def test_a_module_is_a_usage_error_before_anything_boots(capsys: pytest.CaptureFixture[str]) -> None:
     """Status 3, one line."""
-    assert main(["run", "seed/151", "--on", "model:6.2", "--module", "/absent.ko"]) == 3
+    assert main(["run", "seed/151", "--on", "vm:6.1", "--module", "/absent.ko"]) == 3
     assert capsys.readouterr().err == "pinhold: --module /absent.ko: No such file or directory\n"
 
 
@@ -62,3 +62,18 @@ def test_the_guest_is_told(swap: str, setting: str, tmp_path: Path, monkeypatch:
     ((modules, settings),) = packed
     assert list(modules)[-1] == "mine"
     assert settings == {setting: vm.SWAP, "programs": []}
+
+
+@pytest.mark.parametrize("option", [["--module", "mine.ko"], ["--swap", "zram"], ["--pin", "exec:true"]])
+def test_what_is_for_guests_alone_needs_one(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """Nothing that was given is passed over in silence: without a target that takes it, it is a usage error."""
+    assert main(["run", "seed/151", "--on", "model:6.2", *option]) == 3
+    assert option[0] in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", ["'", "no-such-program x"])
+def test_a_program_that_there_is_not_is_a_usage_error(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Bad quotes, and a name that no directory of PATH has: status 3, one line, before anything boots."""
+    for subcommand in ("run", "step"):
+        assert main([subcommand, "seed/151", "--on", "vm:6.1", "--pin", f"exec:{command}"]) == 3
+        assert command in capsys.readouterr().err

@@ -38,8 +38,9 @@ def main(options: Namespace) -> int:
     seed, stock = select(["seed"]), select(["stock"])
     guests, without = columns() if options.on is None else ((), None)
     names = tuple(dict.fromkeys(options.on or (*TARGETS, *guests)))
-    bags = luggage(options)
-    targets = [make_target(name, luggage=bags) if options.on else quick_target(name) for name in names]
+    bags = luggage(options, names)
+    make = make_target if options.on else quick_target
+    targets = [make(name, luggage=bags) for name in names]
     with allowed(options.allow_change, names, [*seed, *stock]):
         return _check(targets, seed, stock, without, options.jobs)
 

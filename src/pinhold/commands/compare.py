@@ -7,7 +7,7 @@ from argparse import Namespace
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.agreement import agreement
 from pinhold.commands.matrix import run_matrix
-from pinhold.commands.pins import luggage
+from pinhold.commands.pins import external, luggage
 from pinhold.commands.registry import make_target
 from pinhold.commands.select import select
 from pinhold.report.results import TargetRun
@@ -26,16 +26,17 @@ def main(options: Namespace) -> int:
     With --bisect 125 where nothing could be compared: a commit that gave no image is passed over.
     """
     tests = select([options.tests])
+    names = (options.left, options.right)
+    pins, bags = external(options.pin, names), luggage(options, names)
     try:
-        bags = luggage(options)
-        targets = [make_target(name, luggage=bags) for name in (options.left, options.right)]
+        targets = [make_target(name, pins=pins, luggage=bags) for name in names]
         runs = []
         for outcome in run_matrix(targets, tests, options.jobs):
             if isinstance(outcome, NothingToRun):
                 raise outcome
             runs.append(outcome)
     except (NothingToRun, UsageError) as reason:
-        unbuilt = any("/" in name for name in (options.left, options.right))
+        unbuilt = any("/" in name for name in names)
         if not options.bisect or (isinstance(reason, UsageError) and not unbuilt):
             raise
         print(f"cannot be tested: {reason}")

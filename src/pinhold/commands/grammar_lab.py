@@ -13,6 +13,16 @@ def add_jobs(command: argparse.ArgumentParser) -> None:
     command.add_argument("--jobs", type=_jobs, metavar="N", help="so many guests at once; default: as many as fit")
 
 
+def add_pin(command: argparse.ArgumentParser) -> None:
+    """--pin, for a command that runs scenarios on real kernels."""
+    command.add_argument(
+        "--pin",
+        action="append",
+        metavar="exec:PROGRAM",
+        help="a program of yours that pins memory on live and in guests, where it gives exactly what a step asks for",
+    )
+
+
 def add_luggage(command: argparse.ArgumentParser) -> None:
     """What guests take along."""
     command.add_argument("--module", action="append", metavar="FILE.ko", help="a module that guests load; repeat it")
@@ -32,6 +42,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     compare.add_argument("left", metavar="TARGET", help=target)
     compare.add_argument("right", metavar="TARGET")
     compare.add_argument("tests", nargs="?", default="seed", metavar="TEST", help="a suite, a part of one or a file")
+    add_pin(compare)
     add_luggage(compare)
     compare.add_argument("--bisect", action="store_true", help="status 125 where it cannot be told: for git bisect run")
     add_jobs(compare)

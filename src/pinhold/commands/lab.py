@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from pinhold.commands.registry import make_target
 from pinhold.targets.base import Target
+
+if TYPE_CHECKING:
+    from pinhold.lab.luggage import Luggage
 
 COLUMNS = ("6.1", "6.12")
 """The stock kernels on either side of the patch."""
@@ -32,11 +37,11 @@ def columns() -> tuple[tuple[str, ...], str | None]:
     ), f"{without}, stock kernels in QEMU, are left out for want of {', '.join(absent)}: make lab gets them"
 
 
-def quick_target(name: str) -> Target:
+def quick_target(name: str, luggage: Luggage | None = None) -> Target:
     """The target of that name; a guest leaves out the 1 GiB pages, which take most of the time.  Raises UsageError."""
     from pinhold.lab.target import VmTarget
 
-    target = make_target(name)
+    target = make_target(name, luggage=luggage)
     if isinstance(target, VmTarget):
         target.big = False
     return target

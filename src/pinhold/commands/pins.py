@@ -37,16 +37,23 @@ def external(texts: Sequence[str] | None, targets: Sequence[str]) -> list[Extern
     return programs
 
 
-def luggage(options: Namespace) -> Luggage:
-    """What guests take along.  Raises UsageError."""
+def luggage(options: Namespace, targets: Sequence[str]) -> Luggage:
+    """What the guests among the targets take along.  Raises UsageError."""
     from pinhold.lab.errors import LabError
     from pinhold.lab.luggage import Luggage
     from pinhold.targets.pins.external import PREFIX
 
+    guests = any(name.startswith("vm:") for name in targets)
+    for option, value in (("--module", options.module), ("--swap", options.swap)):
+        if value and not guests:
+            raise UsageError(f"{option} is for guests, and no target is one: add --on vm:REL")
+    if not guests:
+        return Luggage()
     programs = [text.removeprefix(PREFIX) for text in getattr(options, "pin", None) or ()]
     given = Luggage(tuple(Path(file) for file in options.module or ()), tuple(programs), options.swap or "disk")
     try:
         given.code()
+        given.files()
     except LabError as reason:
         raise UsageError(str(reason)) from None
     return given

@@ -29,7 +29,7 @@ def main(options: Namespace) -> int:
 def _run(options: Namespace, tests: Sequence[Selected]) -> int:
     own = any(is_file(argument) for argument in options.tests)
     pins = external(options.pin, options.on)
-    bags = luggage(options)
+    bags = luggage(options, options.on)
     targets = [make_target(name, properties=own, pins=pins, luggage=bags) for name in options.on]
     for target in targets:
         ready(target)

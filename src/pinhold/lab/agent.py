@@ -23,7 +23,7 @@ from pinhold.lab.records import plain_result, plain_step
 from pinhold.scenario.parse import parse
 from pinhold.targets.base import Unavailable
 from pinhold.targets.live import LiveTarget
-from pinhold.targets.pins.external import External
+from pinhold.targets.pins.external import PREFIX, External
 from pinhold.targets.runner import StepRecord, run_scenario
 
 PORT = "/dev/ttyS1"
@@ -90,7 +90,7 @@ def serve(line: Line) -> None:
         try:
             programs.append(External(command))
         except Unavailable as reason:
-            missing.append(str(reason))
+            missing[f"{PREFIX}{command}"] = str(reason)
     target = LiveTarget(STEP_SECONDS, WHOLE_SECONDS, disposable=True, external=programs)
     line.send({"hello": asdict(target.info()), "missing": missing})
     gc.freeze()

@@ -52,7 +52,7 @@ class Conversation:
             if "hello" not in hello:
                 raise GuestLost("error", f"the agent failed: {_tail(str(hello.get('broken', hello)))}")
             self.info = TargetInfo(**hello["hello"])
-            self.missing: list[str] = hello["missing"]
+            self.missing: dict[str, str] = hello["missing"]
         except BaseException:
             self._qemu.close()
             raise
@@ -77,6 +77,10 @@ class Conversation:
             raise GuestLost(lost.kind, str(lost), tuple(steps)) from None
         except (LookupError, TypeError, ValueError) as wrong:
             raise GuestLost("error", f"the guest sent a record that is none: {wrong}", tuple(steps)) from None
+
+    def console(self) -> str:
+        """The last lines of its kernel."""
+        return _tail(self._qemu.console())
 
     def close(self, gently: bool = True) -> None:
         """End the guest."""

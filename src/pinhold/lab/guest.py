@@ -95,20 +95,22 @@ def swap_on(device: str) -> None:
 
 def zram(mebibytes: int) -> str:
     """The device of a compressed swap area in memory.  Raises OSError."""
+    if not wait_for("/dev/zram0"):
+        raise OSError(0, "this kernel has no zram")
     Path("/sys/block/zram0/disksize").write_text(str(mebibytes << 20))
     return "/dev/zram0"
 
 
-def set_up(settings: dict[str, Any], folder: str) -> list[str]:
-    """Everything; sentences about what is not there."""
+def set_up(settings: dict[str, Any], folder: str) -> dict[str, str]:
+    """Everything; what is not there, and why."""
     quieten()
-    missing = [f"module {name}: {why}" for name, why in load(settings["modules"], folder).items()]
+    missing = {f"module {name}": why for name, why in load(settings["modules"], folder).items()}
     device = edu.slot()
     if device is not None:
         try:
             edu.bind(device)
         except OSError as error:
-            missing.append(f"the edu device for vfio: {error.strerror}")
+            missing["the edu device for vfio"] = error.strerror or "it failed"
     try:
         if settings.get("zram"):
             swap_on(zram(settings["zram"]))
@@ -117,7 +119,7 @@ def set_up(settings: dict[str, Any], folder: str) -> list[str]:
                 raise OSError(0, "its disk did not appear")
             swap_on("/dev/vda")
     except OSError as error:
-        missing.append(f"swap: {error.strerror}")
+        missing["swap"] = error.strerror or "it failed"
     return missing
 
 

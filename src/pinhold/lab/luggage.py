@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shlex
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,15 +32,32 @@ class Luggage:
         """Path in the guest to content: the programs and what they are linked with.  Raises LabError."""
         found: dict[str, bytes] = {}
         for command in self.programs:
-            program = Path(shlex.split(command)[0])
+            program = _program(command)
             found[str(program.resolve())] = _elf(program, "exec:")
             for library in libraries([str(program)]):
                 found[library] = Path(library).read_bytes()
         return found
 
+    def names(self) -> list[str]:
+        """What a guest must not miss, as it calls that."""
+        swap = ["swap"] if self.swap != "disk" else []
+        return [*(f"module {name}" for name in self.code()), *(f"exec:{line}" for line in self.commands()), *swap]
+
     def commands(self) -> list[str]:
         """The programs as they are called in the guest."""
-        return [shlex.join([os.path.realpath(words[0]), *words[1:]]) for words in map(shlex.split, self.programs)]
+        return [shlex.join([str(_program(line).resolve()), *shlex.split(line)[1:]]) for line in self.programs]
+
+
+def _program(command: str) -> Path:
+    """The file of a command's program, found as a shell would.  Raises LabError."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        raise LabError(f"exec:{command}: {error}") from None
+    found = shutil.which(words[0]) if words else None
+    if found is None:
+        raise LabError(f"exec:{command} cannot be started: there is no such program")
+    return Path(found)
 
 
 def _elf(path: Path, what: str) -> bytes:

@@ -21,7 +21,7 @@ from pinhold.lab.initramfs import build
 from pinhold.lab.kvm import accelerator
 from pinhold.lab.lane import Lane, gigantic
 from pinhold.lab.luggage import Luggage
-from pinhold.lab.modules import Modules
+from pinhold.lab.modules import Modules, needs
 from pinhold.lab.own import own_kernel
 from pinhold.lab.qemu import Setup, missing
 from pinhold.lab.store import Kernel, Store
@@ -158,7 +158,14 @@ class VmTarget:
             raise LabError("it was stopped")
         setup = self._setup(gigantic and _free_mebibytes() >= MEMORY + GIGANTIC_PAGES * _GIB + _SPARE)
         kind = accelerator(lambda trial: self._conversation(setup, trial).close())
-        return self._conversation(setup, kind)
+        guest = self._conversation(setup, kind)
+        for name in self._luggage.names():
+            if name in guest.missing:
+                console = guest.console()
+                guest.close()
+                said = f"; the end of its console: {console}" if console else ""
+                raise LabError(f"{name} cannot be had in this guest: {guest.missing[name]}{said}")
+        return guest
 
     def _conversation(self, setup: Setup, accelerator: str) -> Conversation:
         return Conversation(replace(setup, accelerator=accelerator), self.name, self._stopped)
@@ -166,11 +173,12 @@ class VmTarget:
     def _setup(self, gigantic: bool) -> Setup:
         kernel = self.kernel
         zram = self._luggage.swap == "zram"
-        drivers = (*DRIVERS, *ZRAM) if zram else DRIVERS
-        modules = Modules(kernel.modules).closure(drivers) if kernel.modules else {}
+        own = self._luggage.code()
+        wanted = [*DRIVERS, *(ZRAM if zram else ()), *(name for code in own.values() for name in needs(code))]
+        modules = Modules(kernel.modules).closure(wanted) if kernel.modules else {}
         if kernel.pinprobe is not None:
             modules[PINPROBE] = kernel.pinprobe.read_bytes()
-        modules |= self._luggage.code()
+        modules |= own
         settings = {"zram" if zram else "swap": SWAP, "programs": self._luggage.commands()}
         unpacked = _unpacked(kernel)
         return Setup(
