@@ -104,7 +104,7 @@ class Apt:
             try:
                 self._apt("apt-get", "-q", "update", seconds=_INDEX_SECONDS)
                 stamp.touch()
-            except LabError as error:  # a suite may be gone while the others are there
+            except LabError as error:  # a suite may be gone, or the network: what was there before serves
                 if NO_SPACE in str(error):
                     raise LabError(f"the package index does not fit into {self._root}: {NO_SPACE}") from None
                 failure = f": {error}"
@@ -160,6 +160,7 @@ _CONFIGURATION = """\
 #clear APT::Update::Post-Invoke-Success;
 APT::Architecture "amd64";
 APT::Sandbox::User "root";
+APT::Update::Error-Mode "any";
 Acquire::Languages "none";
 Acquire::Retries "2";
 Acquire::http::Timeout "20";
