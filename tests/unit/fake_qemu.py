@@ -42,6 +42,7 @@ def answer(port: socket.socket, text: str) -> bool:
     port.sendall(step)
     if "panic" in text:
         print("BUG: unable to handle page fault\nKernel panic - not syncing: Fatal exception", flush=True)
+        print(*(f"R{number}: 0000" for number in range(40)), sep="\n", flush=True)
         return False
     if "killed" in text:
         os.kill(os.getpid(), 9)

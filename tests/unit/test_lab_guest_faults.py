@@ -74,10 +74,10 @@ def verdicts(*titles: str) -> list[tuple[str, str]]:
 
 @pytest.mark.usefixtures("fake")
 def test_a_panic_takes_one_scenario_with_it() -> None:
-    """It is `crashed` with the end of the console; those before and after it have their verdicts."""
+    """It is `crashed` with the kernel's reason and the end of the console; those before and after have verdicts."""
     found = verdicts("first", "panic", "third")
     assert [kind for kind, _ in found] == ["held", "crashed", "held"]
-    assert "Kernel panic - not syncing: Fatal exception" in found[1][1]
+    assert "BUG: unable to handle page fault | Kernel panic - not syncing: Fatal exception | R28: 0000" in found[1][1]
 
 
 @pytest.mark.usefixtures("fake")
@@ -179,6 +179,7 @@ def test_without_qemu_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyP
         vm().info()
     (result,) = vm().run_all([scenario("a")])
     assert result.verdict.kind == "skipped"
+    assert qemu.PROGRAM in (result.verdict.reason or "")
 
 
 def test_an_unknown_kernel_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import select
 import threading
 import time
@@ -22,6 +23,9 @@ WHOLE_SECONDS = 900.0
 _POLL_SECONDS = 0.5
 _LAST_LINES = 12
 _LAST_WORDS = 1500
+_LAST_REASONS = 3
+_REASON = re.compile(r"Kernel panic|\bBUG\b|Oops|general protection fault")
+"""How a kernel begins to say why it ends."""
 
 
 class GuestLost(Exception):
@@ -136,4 +140,7 @@ class Conversation:
 
 def _tail(text: str) -> str:
     lines = [line.strip() for line in text.replace("\r", "\n").splitlines() if line.strip()]
-    return " | ".join(lines[-_LAST_LINES:])[-_LAST_WORDS:]
+    # The registers come after the reason: a backtrace must not push it out.
+    reasons = [line for line in lines[:-_LAST_LINES] if _REASON.search(line)]
+    end = " | ".join(lines[-_LAST_LINES:])[-_LAST_WORDS:]
+    return " | ".join([*reasons[-_LAST_REASONS:], end])

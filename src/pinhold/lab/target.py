@@ -156,6 +156,8 @@ class VmTarget:
         """A guest, with 1 GiB pages where they are needed and this machine has the memory."""
         if self._stopped.is_set():
             raise LabError("it was stopped")
+        if reason := missing():
+            raise LabError(reason)
         setup = self._setup(gigantic and _free_mebibytes() >= MEMORY + GIGANTIC_PAGES * _GIB + _SPARE)
         kind = accelerator(lambda trial: self._conversation(setup, trial).close())
         guest = self._conversation(setup, kind)
