@@ -12,9 +12,12 @@ from pinhold.commands.expected import is_twelve, predicted
 from pinhold.commands.registry import model_of
 from pinhold.commands.select import select
 from pinhold.lab.conversation import Conversation, GuestLost
-from pinhold.lab.store import Kernel
+from pinhold.lab.luggage import Luggage
+from pinhold.lab.store import Kernel, Store
 from pinhold.lab.target import VmTarget, gigantic
 from pinhold.scenario.parse import parse
+from pinhold.targets.base import Unavailable
+from pinhold.targets.model import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
@@ -26,10 +29,13 @@ both = pytest.mark.parametrize("kernel", ["6.1", "6.12"], indirect=True)
 one = pytest.mark.parametrize("kernel", ["6.1"], indirect=True)
 
 
+SWAPPED = [test for test in select(["seed"]) if "swapped" in test.scenario.title and not gigantic(test.scenario)]
+
+
 @contextmanager
-def booted(kernel: Kernel) -> Iterator[VmTarget]:
+def booted(kernel: Kernel, luggage: Luggage | None = None) -> Iterator[VmTarget]:
     """A target that is closed afterwards."""
-    target = VmTarget(kernel.name, kernel)
+    target = VmTarget(kernel.name, kernel, luggage or Luggage())
     try:
         yield target
     finally:
@@ -97,3 +103,27 @@ def test_ones_own_image_needs_no_modules(kernel: Kernel) -> None:
     assert info.mechanisms["pinprobe"] == "no /dev/pinprobe here"
     assert result.verdict.kind == "skipped"
     assert "gup_test" in (result.verdict.reason or "")
+
+
+@one
+def test_a_module_of_another_kernel_is_said(kernel: Kernel) -> None:
+    """What was asked to be loaded and is not: nothing runs without it, and the guest is gone."""
+    others = [other.pinprobe for other in Store().kernels() if other.pinprobe and other.release != kernel.release]
+    if not others:
+        pytest.skip("needs a second stock kernel with pinprobe: pinhold kernels fetch 6.12")
+    with booted(kernel, Luggage(modules=(others[0],))) as target, pytest.raises(Unavailable, match="Exec format error"):
+        target.info()
+
+
+@both
+def test_swap_in_memory_is_as_the_model_says(kernel: Kernel) -> None:
+    """The seed's swapped-out tests on zram, beside the model of a synchronous device: every page and frame."""
+    with booted(kernel, Luggage(swap="zram")) as target:
+        model = model_of(target.info())
+        results = list(target.run_all([test.scenario for test in SWAPPED]))
+    assert isinstance(model, ModelTarget)
+    assert model.config["swap_sync"] == 1
+    for test, result in zip(SWAPPED, results, strict=True):
+        if result.verdict.kind != "skipped":
+            assert result.verdict.kind == run_scenario(model, test.scenario).verdict.kind, test.name
+        assert compare_results(result, run_scenario(model, test.scenario)).difference is None, test.name
