@@ -23,6 +23,8 @@ SCOPES = (
     "swap-races-pin",
     "fork-loses-hugetlb-pin",
     "ksm-loses-pin",
+    "device-writes-behind-file",
+    "numa-loses-pin",
 )
 STATES, PERMUTATIONS = 150, 4
 

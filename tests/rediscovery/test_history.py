@@ -13,6 +13,7 @@ from pinhold.explore.story import scenario, sequential
 from pinhold.mm import rules
 from pinhold.mm.properties import (
     CACHE_UNTOUCHED_BY_PRIVATE,
+    FILE_WRITES_TOLD,
     LONGTERM_PIN_RELIABLE,
     PRIVATE_WRITES_UNSEEN,
     ZERO_PAGE_STAYS_ZERO,
@@ -44,6 +45,8 @@ FOUND = {
     "seed-hugetlb": (7, LONGTERM_PIN_RELIABLE),
     "seed-hugetlb-alone": (9, LONGTERM_PIN_RELIABLE),
     "ksm-loses-pin": (17, LONGTERM_PIN_RELIABLE),
+    "device-writes-behind-file": (8, FILE_WRITES_TOLD),
+    "numa-loses-pin": (14, LONGTERM_PIN_RELIABLE),
 }
 """Of each defect the length of the shortest way to it, and what it violates."""
 

@@ -13,6 +13,7 @@ from pinhold.mm import rules
 from pinhold.mm.invariants import INVARIANTS
 from pinhold.mm.properties import (
     CACHE_UNTOUCHED_BY_PRIVATE,
+    FILE_WRITES_TOLD,
     LONGTERM_PIN_RELIABLE,
     PRIVATE_WRITES_UNSEEN,
     PROPERTIES,
@@ -107,6 +108,8 @@ def scenario(world: World, path: tuple[Via, ...], violation: Violation) -> str:
             if isinstance(step, (s.Write, s.Poke, s.DeviceWrite)):
                 step = replace(step, byte=next(bytes_))
             steps.append(step)
+    if violation.properties & FILE_WRITES_TOLD:
+        steps = refused(steps)
     steps += ending(world, steps, violation)
     text = format_scenario(s.Scenario(f"{scope.name}: {verdict(violation)}"[:200], tuple(steps)))
     remarks = [f"# found by: pinhold explore {scope.name} --rules {scope.rules}{switches(world)}"]
@@ -122,6 +125,13 @@ def switches(world: World) -> str:
     row = rules.row(world.scope.rules)
     changed = (r for r in rules.RULES if world.row[r.name] != row[r.name])
     return "".join(f" --without {rule.name}={rule.values[world.row[rule.name]]}" for rule in changed)
+
+
+def refused(steps: Sequence[s.Step]) -> list[s.Step]:
+    """The way as far as the pin that a device writes by, which a mended kernel refuses: what comes then, no page shows."""
+    pin = next(step.pin for step in reversed(steps) if isinstance(step, s.DeviceWrite))
+    last = max(i for i, step in enumerate(steps) if isinstance(step, s.HOLDS) and step.pin == pin)
+    return [*steps[: last + 1], s.ExpectErrno("EFAULT", "such a pin is refused")]
 
 
 def ending(world: World, steps: Sequence[s.Step], violation: Violation) -> Iterator[s.Step]:
