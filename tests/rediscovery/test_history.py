@@ -44,7 +44,7 @@ FOUND = {
     "seed-hugezero": (8, LONGTERM_PIN_RELIABLE),
     "seed-hugetlb": (7, LONGTERM_PIN_RELIABLE),
     "seed-hugetlb-alone": (9, LONGTERM_PIN_RELIABLE),
-    "ksm-loses-pin": (17, LONGTERM_PIN_RELIABLE),
+    "ksm-loses-pin": (11, LONGTERM_PIN_RELIABLE),
     "device-writes-behind-file": (8, FILE_WRITES_TOLD),
     "numa-loses-pin": (14, LONGTERM_PIN_RELIABLE),
 }

@@ -173,3 +173,12 @@ def test_accessible_parts_of_maps(tmp_path):
 def test_cut_leaves_no_gap(spans, pieces):
     """A stretch is cut where spans begin and end, and all of it comes back."""
     assert vmas.cut(10, 20, spans) == pieces
+
+
+@pytest.mark.parametrize(("kind", "name"), [(0x01021994, "tmpfs"), (0x858458F6, "ramfs"), (0xEF53, None)])
+def test_files_that_are_never_written_back_are_told(root, monkeypatch, tmp_path, kind, name):
+    """The sentence names the directory, what it is on, and what to set; ext4 is fine."""
+    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(module.syscalls, "file_system", lambda _: kind)
+    expected = f"needs files that are written back, and those of {tmp_path} are on {name}: set TMPDIR"
+    assert root().missing_dirty_tracking() == (expected if name else None)

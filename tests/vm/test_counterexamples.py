@@ -20,7 +20,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 OPEN = {"vmsplice-leak-hugetlb"}
 SEED = {"seed-zero", "seed-shmem", "seed-file", "seed-hugezero", "seed-hugetlb-alone"}
 SHOWN = {
-    "5.10": OPEN | SEED | {"mprotect-loses-pin", "vmsplice-leak-thp", "fork-loses-hugetlb-pin"},
+    "5.10": OPEN | SEED | {"mprotect-loses-pin", "vmsplice-leak-thp", "fork-loses-hugetlb-pin", "ksm-loses-pin"},
     "6.1": OPEN | SEED,
     "6.12": OPEN,
 }

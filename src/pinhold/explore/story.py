@@ -128,7 +128,7 @@ def switches(world: World) -> str:
 
 
 def refused(steps: Sequence[s.Step]) -> list[s.Step]:
-    """The way as far as the pin that a device writes by, which a mended kernel refuses: what comes then, no page shows."""
+    """The way as far as the pin that a device writes by, which a mended kernel refuses; the rest no page shows."""
     pin = next(step.pin for step in reversed(steps) if isinstance(step, s.DeviceWrite))
     last = max(i for i, step in enumerate(steps) if isinstance(step, s.HOLDS) and step.pin == pin)
     return [*steps[: last + 1], s.ExpectErrno("EFAULT", "such a pin is refused")]

@@ -59,7 +59,6 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
             raise BadScope(f"{scope.name}: set-up: {format_step(step)}: {error}") from None
         if errno:
             raise BadScope(f"{scope.name}: set-up: {format_step(step)} fails with errno {errno}")
-    m.task_result[0] = 0
     translator = _Translator(scope, session)
     actions: list[Action] = []
     menu = []
@@ -67,6 +66,7 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
         first = len(actions)
         actions += (Action(number, step, translator.numbers(step)) for step in steps)
         menu.append(range(first, len(actions)))
+    m.task_result[0] = 0
     return World(scope, row, m, tuple(actions), tuple(menu), translator.regions, translator.pins)
 
 
@@ -160,10 +160,14 @@ class _Translator:
         return self.call(t.FN_PROT_NUMA, self.span(a.proc, a.range))
 
     def on_Ksm(self, a: s.Ksm) -> Numbers:
+        """As everywhere the step gives the advice itself: here before the first move."""
         mm, page, end = self.span(a.proc, a.range)
         other, other_page, other_end = self.span(a.other_proc, a.other_range)
         if end != page + 1 or other_end != other_page + 1:
             raise BadScope(f"{self.scope.name}: '{format_step(a)}': in a scope KSM merges one page with one other")
+        for span in ((mm, page, end), (other, other_page, other_end)):
+            if self.m.mm_alive[span[0]] and self.session.operate(t.FN_MADVISE, span, madvise.MADV_MERGEABLE) < 0:
+                raise BadScope(f"{self.scope.name}: '{format_step(a)}' splits its mapping: vmas = N makes room")
         return self.call(t.FN_KSM_MERGE, (mm, page, other_page), 0, other)
 
     def on_Pin(self, a: s.Pin) -> Numbers:

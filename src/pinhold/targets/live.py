@@ -43,7 +43,7 @@ class LiveTarget:
         self._deadlines = step_seconds, whole_seconds
         self._disposable = disposable
         self._external = {program.name: program for program in external}
-        self._machine = Machine()
+        self._machine = Machine(disposable=disposable)
         self._nursery = nursery or Nursery()
 
     @cached_property

@@ -23,6 +23,7 @@ from pinhold.scenario.step import (
     Drain,
     Exit,
     Fork,
+    Hold,
     IoUring,
     Ksm,
     LimitMemlock,
@@ -48,7 +49,7 @@ from pinhold.scenario.step import (
     Writeback,
 )
 from pinhold.scenario.watch import region_pages, watched
-from pinhold.targets import pagemap
+from pinhold.targets import ksmd, pagemap
 from pinhold.targets.base import Broken, CannotDo, Outcome
 from pinhold.targets.channel import Message
 from pinhold.targets.files import Files
@@ -65,9 +66,6 @@ HUGETLB_KINDS = ("hugetlb", "memfd_hugetlb")
 ON_DISK = ("tmpfile", "file")
 _AWAITED = 512
 _WRITEBACK_SECONDS = 2.0
-_KSM_SECONDS = 20.0
-_KSM_SCANS = 4
-"""One that is under way, one that takes checksums, one that finds equal pages, one in reserve."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +101,7 @@ class LiveSession:
         self._regions: dict[str, dict[str, Known]] = {}
         self._pins = LivePins(scenario, self._tree, external or {})
         self._mapped = 0
+        self._merged = False
         self._errno = 0
 
     def start(self) -> None:
@@ -118,6 +117,8 @@ class LiveSession:
         with ExitStack() as last:
             last.callback(self._frame_words.close)
             last.callback(self._files.close)
+            if self._merged:
+                last.callback(ksmd.forget, self._machine)
             last.callback(self._tree.close)
             for name in self._pins.names():
                 last.callback(self._pins.release, name)
@@ -175,7 +176,7 @@ class LiveSession:
             case Capability(proc, on):
                 return self._ask(proc, "capability", on=on)
             case Pin() | Vmsplice() | IoUring():
-                return self._pins.take(action, self._pages(action.proc, action.range))
+                return self._take(action)
             case ProcessVmReadv() | DirectWrite():
                 return self._pins.copy(action, self._pages(action.proc, action.range))
             case ProcessVmWritev() | DirectRead():
@@ -254,6 +255,13 @@ class LiveSession:
             self._regions[child] = dict(self._regions[proc])
         return Outcome(number)
 
+    def _take(self, step: Hold) -> Outcome:
+        known = self._region(step.proc, step.range.region)
+        written = isinstance(step, IoUring) or (isinstance(step, Pin) and step.longterm and step.write)
+        if written and known.shared and known.kind in ON_DISK:
+            self._refuse(self._machine.missing_dirty_tracking())
+        return self._pins.take(step, self._pages(step.proc, step.range))
+
     def _exit(self, proc: str) -> Outcome:
         """A process takes its pins with it: their descriptors close after its memory is gone, as in do_exit()."""
         self._tree.exit(proc)
@@ -299,7 +307,7 @@ class LiveSession:
         return Outcome(errno.EBUSY, f"{stayed} pages stayed in memory") if stayed else outcome
 
     def _ksm(self, step: Ksm) -> Outcome:
-        """Advise both ranges and wait for ksmd; what it has not merged after so many whole scans, it keeps apart."""
+        """Advise both ranges and wait for ksmd; what it has not merged after some whole scans, it keeps apart."""
         self._refuse(self._machine.missing_ksm())
         if not self._sight.frames:
             raise CannotDo("needs to see page frames, to know when KSM has merged two pages (CAP_SYS_ADMIN)")
@@ -307,19 +315,16 @@ class LiveSession:
             outcome = self._act(proc, "madvise", range, advice="mergeable")
             if outcome.errno:
                 return outcome
-        scans = self._machine.ksm_scans() + _KSM_SCANS
-        deadline = time.monotonic() + _KSM_SECONDS
-        while True:
+        self._merged = True
+
+        def apart() -> int:
             frames = self._frames_of_pages(step.proc, step.range)
             others = self._frames_of_pages(step.other_proc, step.other_range)
-            apart = sum(one is None or one != other for one, other in zip(frames, others, strict=False))
-            if not apart:
-                return Outcome()
-            if self._machine.ksm_scans() >= scans:
-                return Outcome(0, f"{apart} pages stayed apart")
-            if time.monotonic() > deadline:
-                raise CannotDo(f"needs KSM to scan faster: not {_KSM_SCANS} times in {_KSM_SECONDS:.0f} s here")
-            time.sleep(0.02)
+            return sum(one is None or one != other for one, other in zip(frames, others, strict=False))
+
+        with ksmd.running(self._machine):
+            merged = ksmd.wait(self._machine, lambda: apart() == 0)
+        return Outcome() if merged else Outcome(0, f"{apart()} pages stayed apart")
 
     def _mremap(self, step: Mremap) -> Outcome:
         pages = self._pages(step.proc, step.range)
@@ -382,6 +387,8 @@ class LiveSession:
             exclusive = None
         else:
             kind, exclusive = self._sight.kind(flags), self._sight.exclusive(flags, huge)
+            if kind == "anon" and self._merged and not self._sight.ksm:
+                kind = None
         return PageView(
             proc,
             region,

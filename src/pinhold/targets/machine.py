@@ -7,6 +7,7 @@ import gzip
 import os
 import re
 import sys
+import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +27,8 @@ _OPTIONS = (
     "GUP_TEST",
 )
 _POOLS = {"2M": 2048, "1G": 1048576}
+_MEMORY_ONLY = {0x01021994: "tmpfs", 0x858458F6: "ramfs"}
+"""File systems (statfs(2) f_type) that have nothing behind them to write back to."""
 _THP = "sys/kernel/mm/transparent_hugepage"
 
 
@@ -75,9 +78,10 @@ def probe_sight() -> Sight:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """root: where /proc and /sys are looked up."""
+    """root: where /proc and /sys are looked up; disposable: it is a virtual machine of pinhold's own."""
 
     root: Path = Path("/")
+    disposable: bool = False
 
     def _text(self, path: str) -> str | None:
         try:
@@ -163,7 +167,17 @@ class Machine:
         run = self._text("sys/kernel/mm/ksm/run")
         if run is None:
             return "needs KSM: this kernel has none"
-        return None if run.strip() == "1" else "needs KSM to run: /sys/kernel/mm/ksm/run is not 1 (--allow-change ksm)"
+        return (
+            None
+            if self.disposable or run.strip() == "1"
+            else "needs KSM to run: /sys/kernel/mm/ksm/run is not 1 (--allow-change ksm)"
+        )
+
+    def missing_dirty_tracking(self) -> str | None:
+        """Whether files, other than memfds, are kept where nobody tracks which pages are dirty."""
+        directory = tempfile.gettempdir()
+        name = _MEMORY_ONLY.get(syscalls.file_system(directory) or 0)
+        return name and f"needs files that are written back, and those of {directory} are on {name}: set TMPDIR"
 
     def ksm_scans(self) -> int:
         """How many times ksmd has gone through all the memory that was advised mergeable."""
