@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from collections.abc import Sequence
 
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.agreement import agreement
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.pins import external, luggage
-from pinhold.commands.registry import make_target
-from pinhold.commands.select import select
+from pinhold.commands.registry import configured_as, make_target
+from pinhold.commands.select import Selected, select
 from pinhold.report.results import TargetRun
+from pinhold.targets.base import Target
 
 EXIT_SAME = 0
 EXIT_DIFFERENT = 1
@@ -30,11 +32,7 @@ def main(options: Namespace) -> int:
     pins, bags = external(options.pin, names), luggage(options, names)
     try:
         targets = [make_target(name, pins=pins, luggage=bags) for name in names]
-        runs = []
-        for outcome in run_matrix(targets, tests, options.jobs):
-            if isinstance(outcome, NothingToRun):
-                raise outcome
-            runs.append(outcome)
+        runs = _both(targets, tests, options.jobs)
     except (NothingToRun, UsageError) as reason:
         unbuilt = any("/" in name for name in names)
         if not options.bisect or (isinstance(reason, UsageError) and not unbuilt):
@@ -42,6 +40,26 @@ def main(options: Namespace) -> int:
         print(f"cannot be tested: {reason}")
         return EXIT_UNTESTABLE
     return _tell(runs[0], runs[1], options.bisect)
+
+
+def _both(targets: Sequence[Target], tests: Sequence[Selected], jobs: int | None) -> list[TargetRun]:
+    """Both runs; a model beside a real kernel is configured as that is.  Raises NothingToRun."""
+    models = [target.name.startswith("model:") for target in targets]
+    if models.count(True) != 1:
+        return _run(targets, tests, jobs)
+    model, real = targets if models[0] else reversed(targets)
+    (seen,) = _run([real], tests, jobs)
+    (told,) = _run([configured_as(model, seen.info)], tests, jobs)
+    return [told, seen] if models[0] else [seen, told]
+
+
+def _run(targets: Sequence[Target], tests: Sequence[Selected], jobs: int | None) -> list[TargetRun]:
+    runs = []
+    for outcome in run_matrix(targets, tests, jobs):
+        if isinstance(outcome, NothingToRun):
+            raise outcome
+        runs.append(outcome)
+    return runs
 
 
 def _tell(left: TargetRun, right: TargetRun, bisect: bool) -> int:

@@ -84,6 +84,22 @@ def model_of(info: TargetInfo) -> Target:
     from pinhold.mm.rules import UnknownRelease
     from pinhold.targets.model import ModelTarget
 
+    try:
+        return ModelTarget(info.rules, _configuration(info))
+    except UnknownRelease as error:
+        raise UsageError(str(error)) from None
+
+
+def configured_as(model: Target, info: TargetInfo) -> Target:
+    """A model with the configuration of a real kernel; any other target as it is."""
+    from pinhold.targets.model import ModelTarget
+
+    if not isinstance(model, ModelTarget) or info.name.startswith("model:"):
+        return model
+    return ModelTarget(model.release, model.config | _configuration(info))
+
+
+def _configuration(info: TargetInfo) -> dict[str, int]:
     known = {
         "soft_dirty": _switch(info.config.get("MEM_SOFT_DIRTY"), off=("n",)),
         "thp": _switch(info.config.get("thp"), off=("never", "n")),
@@ -92,10 +108,7 @@ def model_of(info: TargetInfo) -> Target:
         "swap_sync": _switch(info.config.get("swap_synchronous"), off=("n",)),
         "swap_clusters": _switch(info.config.get("swap_rotates"), off=("y",)),
     }
-    try:
-        return ModelTarget(info.rules, {name: value for name, value in known.items() if value is not None})
-    except UnknownRelease as error:
-        raise UsageError(str(error)) from None
+    return {name: value for name, value in known.items() if value is not None}
 
 
 def by_chance(model: Target) -> Target | None:
