@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from pinhold.explore.checkpoint import Unusable
@@ -40,6 +41,23 @@ def test_compiled_and_interpreted_agree(name: str) -> None:
             compiled = CompiledSearch(ready, symmetric=symmetric).run()
             interpreted = search(Stepper(ready, symmetric=symmetric))
             assert numbers(compiled) == numbers(interpreted)
+
+
+def test_a_fingerprint_tells_the_words_of_a_state_apart() -> None:
+    """Two words exchanged, or one bit changed anywhere, is another fingerprint."""
+    search_ = CompiledSearch(world(library()["fork-pin"], rules.row("6.2")))
+    words = search_.words
+    state = np.arange(1, words + 1, dtype=np.int64) * 4097
+    others = [state]
+    for i in range(words):
+        for j in range(i):
+            others.append(state.copy())
+            others[-1][[i, j]] = state[[j, i]]
+        for bit in range(64):
+            others.append(state.copy())
+            others[-1].view(np.uint64)[i] ^= np.uint64(1) << np.uint64(bit)
+    found = search_.fingerprints(np.ascontiguousarray(others))
+    assert len(np.unique(found)) == len(others) == 1 + words * (words - 1) // 2 + 64 * words
 
 
 def test_a_search_that_was_put_aside_comes_to_the_same(tmp_path: Path) -> None:

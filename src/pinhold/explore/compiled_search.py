@@ -27,6 +27,9 @@ from pinhold.explore.world import World
 CHUNK = 1 << 14
 """States expanded between two looks at the clock."""
 
+BATCH = 32
+"""Successors that are made before they are looked up together."""
+
 FULLEST = 0.6
 """Of the table of fingerprints, before it is doubled."""
 
@@ -49,6 +52,30 @@ class Level:
     vias: Array
 
 
+@dataclass
+class Room:
+    """Where a level is put while it is found: states, parents, vias.  Two of them take turns."""
+
+    states: Array
+    parents: Array
+    vias: Array
+
+    @classmethod
+    def of(cls, count: int, words: int) -> Room:
+        return cls(np.empty((count, words), np.int64), np.empty(count, np.int32), np.empty(count, np.uint16))
+
+    def grow(self, count: int, used: int) -> None:
+        """To at least `count` states, and by half at least; the first `used` are kept."""
+        if count > len(self.states):
+            count = max(count, len(self.states) + len(self.states) // 2)
+            self.states = grown(self.states, used, count)
+            self.parents, self.vias = grown(self.parents, used, count), grown(self.vias, used, count)
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.states.nbytes + self.parents.nbytes + self.vias.nbytes)
+
+
 class CompiledSearch:
     """One search.  `run` may be called once."""
 
@@ -69,37 +96,47 @@ class CompiledSearch:
         self.words = layout.mutable_size // 8
         self.record = layout.size
         self.module: ModuleType = load(image_source(facts_of(world), layout))
-        self.batch = np.zeros(engine.BATCH * self.record + 24 * engine.BATCH, dtype=np.uint8)
+        self.branch = max(1, sum(len(menu) for menu in world.menu)) * max(world.scope.frames, 8)
         constants = np.frombuffer(bytes(world.machine.data), dtype=np.uint8)
-        for i in range(engine.BATCH):
-            self.batch[i * self.record : (i + 1) * self.record] = constants
+        self.batch = np.tile(constants, (BATCH + self.branch, 1))
+        self.notes = np.zeros(3 * len(self.batch), dtype=np.int64)
         self.actions = np.array([a.numbers for a in world.actions] or [(0,) * 7], dtype=np.int64)
         self.menu = np.array([(menu.start, menu.stop) for menu in world.menu], dtype=np.int64)
         self.uses = np.zeros(len(self.actions), dtype=np.int64)
-        self.stats = np.zeros(8, dtype=np.int64)
-        self.branch = max(1, sum(len(menu) for menu in world.menu)) * max(world.scope.frames, 8)
         self.levels: list[Level] = []
-        self.mask = (1 << 16) - 1
-        self.table = np.zeros(self.mask + 1, dtype=np.int64)
+        self.table = np.zeros(1 << 16, dtype=np.int64)
         self.inserted = 0
         self.sites_before: frozenset[int] = frozenset()
+        self.registers = np.zeros(64, dtype=np.int64)
+        self.set_registers()
+        self.rooms = [Room.of(2 * self.branch, self.words) for _ in range(2)]
+
+    def set_registers(self) -> None:
+        """What stays the same for the whole search."""
+        r = self.registers
+        r[engine.BATCH], r[engine.BATCH_SIZE], r[engine.RECORD] = address(self.batch), BATCH, self.record
+        r[engine.NOTES], r[engine.WORDS] = address(self.notes), self.words
+        r[engine.ACTIONS], r[engine.MENU], r[engine.TASKS] = address(self.actions), address(self.menu), len(self.menu)
+        r[engine.SYMMETRIC], r[engine.PROPERTIES] = int(self.symmetric), self.properties
+        r[engine.INVARIANTS], r[engine.USES], r[engine.BRANCH] = int(self.invariants), address(self.uses), self.branch
+        self.use_table(self.table)
+
+    def use_table(self, table: Array) -> None:
+        self.table = table
+        self.registers[engine.TABLE], self.registers[engine.MASK] = address(table), len(table) - 1
 
     # --- storage ---
 
     def room_in_table(self, more: int) -> None:
         """Double the table until `more` fingerprints fit."""
-        while self.inserted + more > FULLEST * (self.mask + 1):
-            size = 2 * (self.mask + 1)
-            bigger = np.zeros(size, dtype=np.int64)
-            self.module.rehash(address(self.table), self.mask + 1, address(bigger), size - 1)
-            self.table, self.mask = bigger, size - 1
+        while self.inserted + more > FULLEST * len(self.table):
+            bigger = np.zeros(2 * len(self.table), dtype=np.int64)
+            self.module.rehash(address(self.table), len(self.table), address(bigger), len(bigger) - 1)
+            self.use_table(bigger)
 
-    def used(self, *frontiers: Array) -> int:
+    def used(self) -> int:
         kept = sum(level.parents.nbytes + level.vias.nbytes for level in self.levels)
-        return int(self.table.nbytes + kept + sum(f.nbytes for f in frontiers))
-
-    def first(self) -> bytes:
-        return Stepper(self.world, symmetric=self.symmetric).first()
+        return int(self.table.nbytes + kept + sum(room.nbytes for room in self.rooms))
 
     # --- the search ---
 
@@ -107,41 +144,10 @@ class CompiledSearch:
         """Compile what is not on disk yet; gives the seconds it took."""
         start = time.monotonic()
         with alone(self.module):
-            self.module.rehash(address(self.table), 0, address(self.table), self.mask)
+            self.module.rehash(address(self.table), 0, address(self.table), len(self.table) - 1)
             self.module.fingerprint_of(address(self.batch), self.words)
-            self.expand(self.batch, 0, 0, self.batch, 0, self.batch, self.batch, 0)
+            self.module.expand(address(self.registers), 0, 0, 0)
         return time.monotonic() - start
-
-    def expand(
-        self, source: Array, first: int, last: int, target: Array, new: int, parents: Array, vias: Array, room: int
-    ) -> int:
-        """States first … last - 1 of `source` into `target` from `new` on."""
-        return int(
-            self.module.expand(
-                address(self.batch),
-                self.record,
-                self.words,
-                address(source),
-                first,
-                last,
-                address(target),
-                new,
-                room,
-                self.branch,
-                address(self.table),
-                self.mask,
-                address(parents),
-                address(vias),
-                address(self.actions),
-                address(self.menu),
-                len(self.menu),
-                int(self.symmetric),
-                self.properties,
-                int(self.invariants),
-                address(self.stats),
-                address(self.uses),
-            )
-        )
 
     def run(
         self,
@@ -155,41 +161,45 @@ class CompiledSearch:
         clock = Clock(limits)
         saved = read(checkpoint, self.key()) if checkpoint else None
         source = self.resumed(saved, result) if saved else self.begun(result)
-        count = len(source) // self.words
-        while count and result.violation is None and not result.limited():
+        while len(source) and result.violation is None and not result.limited():
             before = self.transitions_and_uses()
-            target, parents, vias, new = self.next_level(source, count, result, clock, watch)
+            target, level = self.next_level(source, result, clock, watch)
             if result.limited():
                 if checkpoint:
-                    self.put_aside(result, source, target[: new * self.words], before).save(checkpoint)
+                    self.put_aside(result, source, target, before).save(checkpoint)
                 break
-            self.levels.append(Level(parents[:new].copy(), vias[:new].copy()))
-            result.states += new
-            if new:
-                result.levels.append(new)
-            self.look_for_violation(result, new)
-            source, count = target[: new * self.words], new
-            if limits.depth and result.depth >= limits.depth and count and result.violation is None:
+            self.levels.append(level)
+            result.states += len(target)
+            if len(target):
+                result.levels.append(len(target))
+            self.look_for_violation(result)
+            source = target
+            if limits.depth and result.depth >= limits.depth and len(source) and result.violation is None:
                 result.limit = f"the depth of {limits.depth} is reached"
                 if checkpoint:
-                    nothing = target[:0]
-                    self.put_aside(result, source, nothing, self.transitions_and_uses()).save(checkpoint)
+                    self.put_aside(result, source, target[:0], self.transitions_and_uses()).save(checkpoint)
         self.finish(result, clock)
         return result
 
     def begun(self, result: Result) -> Array:
         """The first level: the first state, looked at."""
-        first = self.first()
+        first = Stepper(self.world, symmetric=self.symmetric).first()
         stepper = Stepper(self.world, symmetric=False, properties=self.properties, invariants=self.invariants)
         result.violation = stepper.wrong(first)
-        source = np.frombuffer(first, dtype=np.int64).copy()
-        self.remember(np.array([self.module.fingerprint_of(address(source), self.words)], dtype=np.int64))
+        source = np.frombuffer(first, dtype=np.int64).reshape(1, -1).copy()
+        self.remember(self.fingerprints(source))
         return source
+
+    def fingerprints(self, states: Array) -> Array:
+        found = [
+            self.module.fingerprint_of(address(states) + 8 * self.words * i, self.words) for i in range(len(states))
+        ]
+        return np.array(found, dtype=np.int64)
 
     def remember(self, fingerprints: Array) -> None:
         """Put fingerprints into the table."""
         self.room_in_table(len(fingerprints))
-        self.module.rehash(address(fingerprints), len(fingerprints), address(self.table), self.mask)
+        self.module.rehash(address(fingerprints), len(fingerprints), address(self.table), len(self.table) - 1)
         self.inserted += len(fingerprints)
 
     # --- checkpoints ---
@@ -203,17 +213,14 @@ class CompiledSearch:
         return f"{Path(self.module.__file__).parent.name}-{digest[:24]}"
 
     def transitions_and_uses(self) -> tuple[int, Array]:
-        return int(self.stats[0]), self.uses.copy()
+        return int(self.registers[engine.TRANSITIONS]), self.uses.copy()
 
     def put_aside(self, result: Result, source: Array, unfinished: Array, before: tuple[int, Array]) -> Checkpoint:
         """The search as it was at the end of the last whole level."""
-        fresh = [
-            self.module.fingerprint_of(address(unfinished) + 8 * self.words * i, self.words)
-            for i in range(len(unfinished) // self.words)
-        ]
+        fresh = self.fingerprints(unfinished)
         return Checkpoint(
             key=self.key(),
-            seen=np.setdiff1d(self.table[self.table != 0], np.array(fresh, dtype=np.int64)),
+            seen=np.setdiff1d(self.table[self.table != 0], fresh),
             frontier=source,
             parents=np.concatenate([np.empty(0, np.int32), *(level.parents for level in self.levels)]),
             vias=np.concatenate([np.empty(0, np.uint16), *(level.vias for level in self.levels)]),
@@ -228,7 +235,7 @@ class CompiledSearch:
         self.remember(np.ascontiguousarray(saved.seen, dtype=np.int64))
         result.levels = [int(count) for count in saved.counts]
         result.states = sum(result.levels)
-        self.stats[0] = result.transitions = saved.transitions
+        self.registers[engine.TRANSITIONS] = result.transitions = saved.transitions
         self.uses[:] = saved.uses
         self.sites_before = frozenset(int(site) for site in saved.sites)
         start = 0
@@ -237,28 +244,26 @@ class CompiledSearch:
             start += count
         return np.ascontiguousarray(saved.frontier, dtype=np.int64)
 
-    def next_level(
-        self, source: Array, count: int, result: Result, clock: Clock, watch: Watch
-    ) -> tuple[Array, Array, Array, int]:
-        """All successors of a level; storage and table grow as they fill."""
-        room = count + count // 2 + 2 * self.branch
-        target = np.empty(room * self.words, dtype=np.int64)
-        parents, vias = np.empty(room, dtype=np.int32), np.empty(room, dtype=np.uint16)
-        self.stats[2] = self.stats[5] = -1
+    def next_level(self, source: Array, result: Result, clock: Clock, watch: Watch) -> tuple[Array, Level]:
+        """All successors of a level; room and table grow as they fill."""
+        count = len(source)
+        room, _ = self.rooms
+        r = self.registers
+        r[engine.SOURCE], r[engine.BAD], r[engine.STUCK] = address(source), -1, -1
         new = done = 0
+        room.grow(count + 2 * self.branch, 0)
         while done < count:
-            if new + self.branch > room:
-                room += room // 2 + self.branch
-                target = grown(target, new * self.words, room * self.words)
-                parents, vias = grown(parents, new, room), grown(vias, new, room)
-            self.room_in_table(self.branch)
-            fits = min(room, int(FULLEST * (self.mask + 1)) - result.states)
-            last = min(done + CHUNK, count)
-            new = self.expand(source, done, last, target, new, parents, vias, fits)
+            if new + self.branch > len(room.states):
+                room.grow(new + 2 * self.branch, new)
+            self.room_in_table(2 * self.branch)
+            r[engine.ROOM] = min(len(room.states), int(FULLEST * len(self.table)) - result.states)
+            r[engine.TARGET], r[engine.PARENTS] = address(room.states), address(room.parents)
+            r[engine.VIAS] = address(room.vias)
+            new = int(self.module.expand(address(r), done, min(done + CHUNK, count), new))
             self.inserted = result.states + new
-            done = int(self.stats[7])
-            result.transitions = int(self.stats[0])
-            used = self.used(source, target, parents, vias)
+            done = int(r[engine.REACHED])
+            result.transitions = int(r[engine.TRANSITIONS])
+            used = self.used()
             result.bytes = max(result.bytes, used)
             watch(Progress(self.inserted, result.transitions, result.depth, count, clock.seconds, used))
             result.limit = clock.over(used)
@@ -266,20 +271,22 @@ class CompiledSearch:
                 break
         if self.trapped():
             raise Broken(f"{self.world.scope.name}: the image was entered where it has a trap")
-        return target, parents, vias, new
+        self.rooms.reverse()
+        return room.states[:new], Level(room.parents[:new].copy(), room.vias[:new].copy())
 
     def trapped(self) -> bool:
         slot = self.world.machine.layout.slots["trapped"]
-        return any(self.batch[i * self.record + slot.offset] for i in range(engine.BATCH))
+        return bool(self.batch[:, slot.offset].any())
 
-    def look_for_violation(self, result: Result, new: int) -> None:
+    def look_for_violation(self, result: Result) -> None:
         """Take the first stuck state of the level that was expanded, or the first bad one of the new level."""
-        if self.stats[5] >= 0:
+        r = self.registers
+        if r[engine.STUCK] >= 0:
             result.violation = Violation(stuck=True)
-            result.path = self.path(len(self.levels) - 2, int(self.stats[5]))
-        elif self.stats[2] >= 0:
-            result.violation = Violation(int(self.stats[3]), int(self.stats[4]))
-            result.path = self.path(len(self.levels) - 1, int(self.stats[2]))
+            result.path = self.path(len(self.levels) - 2, int(r[engine.STUCK]))
+        elif r[engine.BAD] >= 0:
+            result.violation = Violation(int(r[engine.BAD_PROPERTIES]), int(r[engine.BAD_INVARIANT]))
+            result.path = self.path(len(self.levels) - 1, int(r[engine.BAD]))
 
     def path(self, level: int, place: int) -> tuple[Via, ...]:
         """The transitions to the state at that place; level -1 is the first state's."""
@@ -292,22 +299,20 @@ class CompiledSearch:
         return tuple(reversed(path))
 
     def finish(self, result: Result, clock: Clock) -> None:
-        result.transitions, result.uses = int(self.stats[0]), self.uses[: len(self.world.actions)].tolist()
+        result.transitions, result.uses = int(self.registers[engine.TRANSITIONS]), self.uses.tolist()
+        result.uses = result.uses[: len(self.world.actions)]
         result.seconds = clock.seconds
         result.sites = self.sites()
 
     def sites(self) -> frozenset[int]:
         """The decision sites passed so far."""
         slot = self.world.machine.layout.slots["coverage"]
-        sites = set(self.sites_before)
-        for i in range(engine.BATCH):
-            start = i * self.record + slot.offset
-            sites.update(np.flatnonzero(self.batch[start : start + slot.count]).tolist())
-        return frozenset(sites)
+        passed = self.batch[:, slot.offset : slot.offset + slot.count].any(axis=0)
+        return self.sites_before | {int(site) for site in np.flatnonzero(passed)}
 
 
 def grown(array: Array, used: int, size: int) -> Array:
     """A longer array with the same beginning."""
-    longer = np.empty(size, dtype=array.dtype)
+    longer = np.empty((size, *array.shape[1:]), dtype=array.dtype)
     longer[:used] = array[:used]
     return longer

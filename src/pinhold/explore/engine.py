@@ -1,57 +1,83 @@
 """The inner loop of the compiled search: one level of breadth-first search, in batches.
 
 Nothing but 64-bit integers and addresses: numba compiles it together with a scope's specialised functions (image.py),
-which define `move`, `canonical`, `check_properties` and `check_invariants`.  Successors are made in a batch of full
-records; when it is full their places in the table of fingerprints are touched first, so that the cache misses overlap,
-and then they are inserted; what is new goes to the next level's frontier.
+which define `move`, `canonical`, `check_properties` and `check_invariants`.  A search is an array of words, its
+registers, whose address each function takes as `s`.
+
+Successors are made in a batch of full records; when it is full their places in the table of fingerprints are touched
+first, so that the cache misses overlap, and then they are inserted; what is new goes to the next level's frontier.
 """
 
 from __future__ import annotations
 
 # ruff: noqa: F821
-from pinhold.explore.memory import load1, load2, load4, load8, store1, store2, store4, store8  # noqa: F401
-
-ACTION_WORDS = 7
-"""Words of an operation in the table of actions: kind, function, mm, addr, end, flags, arg."""
+from pinhold.explore.memory import fold, load1, load2, load4, load8, store1, store2, store4, store8  # noqa: F401
 
 (
-    STAT_TRANSITIONS,
-    STAT_UNUSED,
-    STAT_BAD,
-    STAT_BAD_PROPERTIES,
-    STAT_BAD_INVARIANT,
-    STAT_STUCK,
-    STAT_TOUCH,
-    STAT_NEXT,
-) = range(8)
-"""Words of the statistics: transitions; unused; place in the next frontier of the first bad one, or -1, with its
-violated properties and broken invariant; place in this frontier of the first state in which everybody waits, or -1;
-what keeps the touching of the table alive; the first state that was not expanded for want of room."""
+    BATCH,
+    BATCH_SIZE,
+    NOTES,
+    RECORD,
+    WORDS,
+    SOURCE,
+    TARGET,
+    ROOM,
+    BRANCH,
+    TABLE,
+    MASK,
+    PARENTS,
+    VIAS,
+    ACTIONS,
+    MENU,
+    TASKS,
+    SYMMETRIC,
+    PROPERTIES,
+    INVARIANTS,
+    USES,
+    TRANSITIONS,
+    BAD,
+    BAD_PROPERTIES,
+    BAD_INVARIANT,
+    STUCK,
+    REACHED,
+    TOUCHED,
+) = range(27)
+"""Registers of a search.
 
-BATCH = 64
-MULTIPLIER = -7046029254386353131
-SECOND = -4417276706812531889
+BATCH: records of RECORD bytes, BATCH_SIZE of them before it is flushed; NOTES: of each its fingerprint, its parent's
+place and how it was reached.  SOURCE, TARGET: the two frontiers, states of WORDS words, with which a record begins;
+ROOM: how many the second has place for; BRANCH: the most successors that a state has.  TABLE: fingerprints, MASK + 1 of
+them.  PARENTS, VIAS: for each state of TARGET its parent's place in SOURCE, and (task, action, chance) that led there.
+ACTIONS: of each operation kind, function, mm, addr, end, flags, arg; MENU: for each of the TASKS the numbers of its
+first action and of the one behind its last; USES: per action, how often it was begun.
+
+What is found: TRANSITIONS; BAD: place in TARGET of the first bad state, or -1, with its properties and its invariant;
+STUCK: place in SOURCE of the first state in which everybody waits, or -1; REACHED: the first state that was not
+expanded, for want of room.  TOUCHED keeps the touching of the table alive.
+"""
+
+ACTION_WORDS = 7
+KEY_A, KEY_B, KEY_C = 0x2D358DCCAA6C78A5, -0x74439EA36E07C9A7, 0x4B33A62ED433D4A3
+"""Odd numbers with half of their bits set."""
+
+
+def register(s, number):  # type: ignore[no-untyped-def]
+    return load8(s + 8 * number)
 
 
 def fingerprint(state, words):  # type: ignore[no-untyped-def]
-    """A 64-bit hash of the state's words, never 0."""
-    a = 0x243F6A8885A308D3
-    b = 0x13198A2E03707344
+    """A 64-bit hash of the state's words, never 0: products of two words each, in three chains side by side."""
+    a, b, c = KEY_B, KEY_C, KEY_A  # not each its own key: a product does not tell its factors apart
     place = state
-    end = state + 8 * (words & -2)
-    while place < end:
-        a = (a ^ load8(place)) * MULTIPLIER
-        b = (b ^ load8(place + 8)) * SECOND
-        a ^= (a >> 29) & 0x7FFFFFFFF
-        b ^= (b >> 31) & 0x1FFFFFFFF
-        place += 16
-    if words & 1:
-        a = (a ^ load8(place)) * MULTIPLIER
-        a ^= (a >> 29) & 0x7FFFFFFFF
-    h = (a ^ (b << 1)) * SECOND
-    h ^= (h >> 32) & 0xFFFFFFFF
-    h *= MULTIPLIER
-    h ^= (h >> 29) & 0x7FFFFFFFF
+    for _ in range(words // 6):
+        a = fold(load8(place) ^ KEY_A, load8(place + 8) ^ a)
+        b = fold(load8(place + 16) ^ KEY_B, load8(place + 24) ^ b)
+        c = fold(load8(place + 32) ^ KEY_C, load8(place + 40) ^ c)
+        place += 48
+    for _ in range(words % 6):
+        a = fold(load8(place) ^ KEY_B, a ^ KEY_C)
+        place += 8
+    h = fold(a ^ b ^ KEY_C, c ^ KEY_A)
     return h if h else 1
 
 
@@ -81,139 +107,119 @@ def rehash(old, size, table, mask):  # type: ignore[no-untyped-def]
             insert(table, mask, h)
 
 
-def expand(  # type: ignore[no-untyped-def]
-    batch,
-    record,
-    words,
-    source,
-    first,
-    last,
-    target,
-    new,
-    room,
-    branch,
-    table,
-    mask,
-    parents,
-    vias,
-    actions,
-    menu,
-    tasks,
-    symmetric,
-    properties,
-    invariants,
-    stats,
-    uses,
-):
-    """Expand the states first … last - 1 of `source`; those not seen before go to `target` from place `new` on.
+def expand(s, first, last, new):  # type: ignore[no-untyped-def]
+    """Expand the states first … last - 1 of SOURCE; those not seen before go to TARGET from place `new` on.
 
-    Gives the new count of `target`.  room: the count at which to stop, as far as the next state's successors (at most
-    `branch`) could pass it.  menu: for each task the numbers of its first action and of the one behind its last.
-    parents, vias: for each state of `target` its parent's place in `source`, and (task, action, chance) that led there.
-    uses: per action, how often it was begun.
+    Gives the new count of TARGET.
     """
-    reached = last
+    room = register(s, ROOM) - register(s, BRANCH)
+    batch_size = register(s, BATCH_SIZE)
+    source = register(s, SOURCE)
+    words = register(s, WORDS)
     filled = 0
-    for i in range(first, last):
-        if new + filled + branch > room:
-            reached = i
-            break
-        state = source + 8 * words * i
-        moved = 0
-        busy = 0
-        for task in range(tasks):
-            m = batch + record * filled
-            copy_words(state, m, words)
-            begins = not in_operation(m, task)
-            busy += 1 - begins
-            action = load8(menu + 16 * task)
-            end = load8(menu + 16 * task + 8)
-            if not begins:
-                end = action + 1
-            while action < end:
-                chance = 0
-                chances = 1
-                while chance < chances:
-                    m = batch + record * filled
-                    if action != load8(menu + 16 * task) or chance:
-                        copy_words(state, m, words)
-                    set_chance(m, chance)
-                    a = actions + 8 * 7 * action
-                    if not move(
-                        m,
-                        task,
-                        load8(a),
-                        load8(a + 8),
-                        load8(a + 16),
-                        load8(a + 24),
-                        load8(a + 32),
-                        load8(a + 40),
-                        load8(a + 48),
-                    ):
-                        break
-                    chances = get_chances(m)
-                    if begins:
-                        store8(uses + 8 * action, load8(uses + 8 * action) + 1)
-                    if symmetric:
-                        canonical(m)
-                    store8(batch + record * BATCH + 24 * filled, fingerprint(m, words))
-                    store8(batch + record * BATCH + 24 * filled + 8, i)
-                    via = (task << 14) | (((action + 1) if begins else 0) << 6) | chance
-                    store8(batch + record * BATCH + 24 * filled + 16, via)
-                    filled += 1
-                    moved += 1
-                    chance += 1
-                    if filled == BATCH:
-                        new = flush(
-                            batch,
-                            record,
-                            words,
-                            filled,
-                            target,
-                            new,
-                            table,
-                            mask,
-                            parents,
-                            vias,
-                            properties,
-                            invariants,
-                            stats,
-                        )
-                        filled = 0
-                action += 1
-                if filled < BATCH and action < end:
-                    copy_words(state, batch + record * filled, words)
-        store8(stats, load8(stats) + moved)
-        if moved == 0 and busy and load8(stats + 8 * 5) < 0:
-            store8(stats + 8 * 5, i)
-    store8(stats + 8 * 7, reached)
-    return flush(batch, record, words, filled, target, new, table, mask, parents, vias, properties, invariants, stats)
+    reached = first
+    while reached < last and new + filled <= room:
+        filled = successors(s, source + 8 * words * reached, reached, filled)
+        reached += 1
+        if filled >= batch_size:
+            new = flush(s, filled, new)
+            filled = 0
+    store8(s + 8 * REACHED, reached)
+    return flush(s, filled, new)
 
 
-def flush(  # type: ignore[no-untyped-def]
-    batch, record, words, filled, target, new, table, mask, parents, vias, properties, invariants, stats
-):
-    """Insert the batch; gives the new count of `target`."""
-    notes = batch + record * BATCH
+def successors(s, state, number, filled):  # type: ignore[no-untyped-def]
+    """Put the successors of a state into the batch; gives how many it holds then.  number: of the state, in SOURCE."""
+    words = register(s, WORDS)
+    record = register(s, RECORD)
+    symmetric = register(s, SYMMETRIC)
+    notes = register(s, NOTES)
+    batch = register(s, BATCH)
+    before = filled
+    busy = 0
+    for task in range(register(s, TASKS)):
+        m = batch + record * filled
+        copy_words(state, m, words)
+        begins = not in_operation(m, task)
+        busy += 1 - begins
+        action = load8(register(s, MENU) + 16 * task)
+        end = load8(register(s, MENU) + 16 * task + 8) if begins else action + 1
+        fresh = True
+        while action < end:
+            a = register(s, ACTIONS) + 8 * ACTION_WORDS * action
+            chance = 0
+            chances = 1
+            while chance < chances:
+                m = batch + record * filled
+                if not fresh:
+                    copy_words(state, m, words)
+                fresh = False
+                set_chance(m, chance)
+                if not move(
+                    m,
+                    task,
+                    load8(a),
+                    load8(a + 8),
+                    load8(a + 16),
+                    load8(a + 24),
+                    load8(a + 32),
+                    load8(a + 40),
+                    load8(a + 48),
+                ):
+                    break
+                chances = get_chances(m)
+                if symmetric:
+                    canonical(m)
+                note = notes + 24 * filled
+                store8(note, fingerprint(m, words))
+                store8(note + 8, number)
+                store8(note + 16, (task << 14) | (((action + 1) if begins else 0) << 6) | chance)
+                filled += 1
+                chance += 1
+            action += 1
+    if filled == before and busy and register(s, STUCK) < 0:
+        store8(s + 8 * STUCK, number)
+    return filled
+
+
+def flush(s, filled, new):  # type: ignore[no-untyped-def]
+    """Insert the batch; gives the new count of TARGET."""
+    table = register(s, TABLE)
+    mask = register(s, MASK)
+    notes = register(s, NOTES)
+    target = register(s, TARGET)
+    words = register(s, WORDS)
+    uses = register(s, USES)
     touched = 0
     for k in range(filled):
         touched ^= load8(table + 8 * (load8(notes + 24 * k) & mask))
-    store8(stats + 8 * 6, touched)
+    store8(s + 8 * TOUCHED, touched)
     for k in range(filled):
+        via = load8(notes + 24 * k + 16)
+        begun = (via >> 6) & 0xFF
+        if begun:
+            store8(uses + 8 * (begun - 1), load8(uses + 8 * (begun - 1)) + 1)
         if not insert(table, mask, load8(notes + 24 * k)):
             continue
-        m = batch + record * k
+        m = register(s, BATCH) + register(s, RECORD) * k
         copy_words(m, target + 8 * words * new, words)
-        store4(parents + 4 * new, load8(notes + 24 * k + 8))
-        store2(vias + 2 * new, load8(notes + 24 * k + 16))
-        violated = check_properties(m) & properties if properties else 0
-        broken = check_invariants(m) if invariants else 0
-        if (violated or broken) and load8(stats + 8 * 2) < 0:
-            store8(stats + 8 * 2, new)
-            store8(stats + 8 * 3, violated)
-            store8(stats + 8 * 4, broken)
+        store4(register(s, PARENTS) + 4 * new, load8(notes + 24 * k + 8))
+        store2(register(s, VIAS) + 2 * new, via)
+        look(s, m, new)
         new += 1
+    store8(s + 8 * TRANSITIONS, register(s, TRANSITIONS) + filled)
     return new
+
+
+def look(s, m, place):  # type: ignore[no-untyped-def]
+    """Whether a new state is the first bad one."""
+    properties = register(s, PROPERTIES)
+    violated = check_properties(m) & properties if properties else 0
+    broken = check_invariants(m) if register(s, INVARIANTS) else 0
+    if (violated or broken) and register(s, BAD) < 0:
+        store8(s + 8 * BAD, place)
+        store8(s + 8 * BAD_PROPERTIES, violated)
+        store8(s + 8 * BAD_INVARIANT, broken)
 
 
 def fingerprint_of(state, words):  # type: ignore[no-untyped-def]

@@ -44,23 +44,30 @@ SEARCHED: tuple[Kernel, ...] = (
 INNER = "nogil=True, error_model='numpy', no_cpython_wrapper=True, no_cfunc_wrapper=True"
 OUTER = "nogil=True, error_model='numpy', cache=True"
 
-LOOP = (engine.fingerprint, engine.copy_words, engine.insert, engine.flush)
+LOOP = (
+    engine.register,
+    engine.fingerprint,
+    engine.copy_words,
+    engine.insert,
+    engine.successors,
+    engine.look,
+    engine.flush,
+)
 ENTRIES = (engine.expand, engine.rehash, engine.fingerprint_of)
 
 HEADER = """from numba import int64, njit
 
-from pinhold.explore.memory import load1, load2, load4, load8, store1, store2, store4, store8
+from pinhold.explore.memory import fold, load1, load2, load4, load8, store1, store2, store4, store8
 
-BATCH = {batch}
-MULTIPLIER = {multiplier}
-SECOND = {second}
 """
+
+NUMBERS = "\n".join(f"{name} = {value}" for name, value in vars(engine).items() if isinstance(value, int))
+"""The inner loop's constants."""
 
 
 def image_source(facts: Facts, layout: Layout, functions: Iterable[Kernel] = SEARCHED) -> str:
     """The module's text: specialised functions over addresses, the inner loop, and the entries."""
-    header = HEADER.format(batch=engine.BATCH, multiplier=engine.MULTIPLIER, second=engine.SECOND)
-    parts = [header, lower(specialise(functions, facts), layout, decorator=f"njit({INNER})")]
+    parts = [HEADER, NUMBERS, lower(specialise(functions, facts), layout, decorator=f"njit({INNER})")]
     parts += [f"@njit({INNER})\n{inspect.getsource(f)}" for f in LOOP]
     parts += [f"@njit({OUTER})\n{inspect.getsource(f)}" for f in ENTRIES]
     return "\n\n".join(parts)

@@ -1,4 +1,5 @@
-"""Loads and stores of compiled code: a state's record is an address, and a field an offset from it."""
+"""Loads and stores of compiled code: a state's record is an address, and a field an offset from it.  And the
+multiplication that fingerprints are made by."""
 
 from __future__ import annotations
 
@@ -40,3 +41,16 @@ def _store(width: int) -> Any:
 
 load1, load2, load4, load8 = (_load(width) for width in (1, 2, 4, 8))
 store1, store2, store4, store8 = (_store(width) for width in (1, 2, 4, 8))
+
+
+@intrinsic
+def fold(_context: Any, one: Any, other: Any) -> Any:
+    """The two halves of a product of 128 bits, XORed: 0 where a factor is 0."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        wide = ir.IntType(128)
+        product = builder.mul(builder.zext(args[0], wide), builder.zext(args[1], wide))
+        high = builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), WORD)
+        return builder.xor(builder.trunc(product, WORD), high)
+
+    return types.int64(types.int64, types.int64), generate
