@@ -18,7 +18,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 
 from pinhold.explore.facts import load_specification
-from pinhold.explore.image import INNER, OUTER, alone, load
+from pinhold.explore.image import INNER, OUTER, alone, load, store
 from pinhold.explore.lower import lower
 from pinhold.explore.specialise import Facts, Kernel, specialise
 from pinhold.mm.invariants import check_invariants
@@ -53,7 +53,7 @@ def image(geometry: Geometry) -> ModuleType:
         names = ", ".join(inspect.signature(function).parameters)
         name = function.__name__
         parts.append(f"@njit({OUTER})\ndef enter_{name}({names}):\n    return {name}({names})\n")
-    return load("\n\n".join(parts))
+    return load(store("\n\n".join(parts)))
 
 
 @cache

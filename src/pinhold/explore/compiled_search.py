@@ -19,7 +19,7 @@ import numpy as np
 from pinhold.explore import engine
 from pinhold.explore.checkpoint import Checkpoint, read
 from pinhold.explore.facts import facts_of, load_specification
-from pinhold.explore.image import alone, image_source, load
+from pinhold.explore.image import alone, image
 from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
 from pinhold.explore.search import ALL_PROPERTIES, Stepper
 from pinhold.explore.world import World
@@ -95,7 +95,7 @@ class CompiledSearch:
         layout = world.machine.layout
         self.words = layout.mutable_size // 8
         self.record = layout.size
-        self.module: ModuleType = load(image_source(facts_of(world), layout))
+        self.module: ModuleType = image(facts_of(world), layout)
         self.branch = max(1, sum(len(menu) for menu in world.menu)) * max(world.scope.frames, 8)
         constants = np.frombuffer(bytes(world.machine.data), dtype=np.uint8)
         self.batch = np.tile(constants, (BATCH + self.branch, 1))

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from functools import cache
 
 import pinhold.mm
+from pinhold.explore.known import known
 from pinhold.explore.moves import ACT_CALL, ACT_PIN, move
 from pinhold.explore.specialise import Facts, specialise
 from pinhold.explore.world import World
@@ -92,14 +93,20 @@ def facts_of(world: World) -> Facts:
 def decisions_of(world: World) -> frozenset[int]:
     """The decision sites that the functions of the scope contain, whatever the rules."""
     load_specification()
+    facts = facts_of(world)
+    told = known("decisions", facts, world.machine.layout, lambda: " ".join(map(str, sorted(decisions_in(facts)))))
+    return frozenset(map(int, told.split()))
+
+
+def decisions_in(facts: Facts) -> set[int]:
     found: set[int] = set()
-    for node in ast.walk(ast.parse(specialise([move], facts_of(world)))):
+    for node in ast.walk(ast.parse(specialise([move], facts))):
         target = node.targets[0] if isinstance(node, ast.Assign) else None
         if isinstance(target, ast.Subscript) and ast.unparse(target.value) == "m.coverage":
             found |= sites_in(target.slice)
         if isinstance(node, ast.Call) and ast.unparse(node.func) == "decided":
             found |= sites_in(node.args[1])
-    return frozenset(found)
+    return found
 
 
 def sites_in(expression: ast.expr) -> set[int]:

@@ -11,11 +11,9 @@ import fcntl
 import hashlib
 import importlib.util
 import inspect
-import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -23,6 +21,7 @@ import numba
 
 from pinhold.explore import engine, memory
 from pinhold.explore.canonical import canonical
+from pinhold.explore.known import cache_directory, known, put
 from pinhold.explore.lower import lower
 from pinhold.explore.moves import get_chances, in_operation, move, set_chance
 from pinhold.explore.specialise import Facts, Kernel, specialise
@@ -43,6 +42,8 @@ SEARCHED: tuple[Kernel, ...] = (
 
 INNER = "nogil=True, error_model='numpy', no_cpython_wrapper=True, no_cfunc_wrapper=True"
 OUTER = "nogil=True, error_model='numpy', cache=True"
+
+FILE = "image.py"
 
 LOOP = (
     engine.register,
@@ -73,22 +74,31 @@ def image_source(facts: Facts, layout: Layout, functions: Iterable[Kernel] = SEA
     return "\n\n".join(parts)
 
 
-def load(source: str) -> ModuleType:
-    """The module of this text.  Its functions are compiled when they are first called, and kept on disk."""
+def image(facts: Facts, layout: Layout) -> ModuleType:
+    """The search's image of a scope."""
+    name = known(f"image for numba {numba.__version__}", facts, layout, lambda: store(image_source(facts, layout)))
+    return load(name if (cache_directory() / name / FILE).exists() else store(image_source(facts, layout)))
+
+
+def store(source: str) -> str:
+    """Put a module's text where it is compiled, if it is not there yet; gives the directory's name."""
     directory = cache_directory() / digest(source)
-    file = directory / "image.py"
-    if not file.exists():
-        directory.mkdir(parents=True, exist_ok=True)
-        part = directory / f"image.py.{os.getpid()}"
-        part.write_text(source)
-        part.replace(file)
-    name = f"pinhold_image_{directory.name}"
-    if name in sys.modules:
-        return sys.modules[name]
-    spec = importlib.util.spec_from_file_location(name, file)
+    directory.mkdir(exist_ok=True)
+    if not (directory / FILE).exists():
+        put(directory / FILE, source)
+    return directory.name
+
+
+def load(name: str) -> ModuleType:
+    """The module in that directory.  Its functions are compiled when they are first called, and kept on disk."""
+    file = cache_directory() / name / FILE
+    module_name = f"pinhold_image_{name}"
+    if module_name in sys.modules:
+        return sys.modules[module_name]
+    spec = importlib.util.spec_from_file_location(module_name, file)
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
+    sys.modules[module_name] = module
     setattr(numba.config, "CACHE_DIR", "")  # noqa: B010  # machine code lies beside the module
     spec.loader.exec_module(module)
     return module
@@ -98,15 +108,6 @@ def digest(source: str) -> str:
     """What machine code is valid for: the text, the loads and stores, numba and Python."""
     parts = (source, inspect.getsource(memory), numba.__version__, sys.version)
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:24]
-
-
-@cache
-def cache_directory() -> Path:
-    """Where images are kept: below $XDG_CACHE_HOME or ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    directory = Path(base) / "pinhold" / "images"
-    directory.mkdir(parents=True, exist_ok=True)
-    return directory
 
 
 @contextmanager

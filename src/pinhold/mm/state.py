@@ -192,7 +192,7 @@ class State:
     table_level: Ints = constant_per("tables", 8, 8)
     spare: Ints = constant_per("spare", 8, 8)
     content_tokens: int = constant()
-    # constants: whether something was entered that a linked image leaves out (see explore/link.py)
+    # constants: whether something was entered that a linked image leaves out (see explore/specialise.py)
     trapped: Ints = constant_per("one", 8, 8)
     # constants: which decision sites were passed, and working space of the invariants
     coverage: Ints = constant_per("sites", 1, 1)
