@@ -18,12 +18,13 @@ from pinhold.mm.gup import (
     PIN_USER_PAGES_FAST,
     is_valid_gup_args,
 )
+from pinhold.mm.huge_memory import split_huge_pmd
 from pinhold.mm.pgtable import level_pages, pt_leaf_level, pt_walk, pte_pfn
 from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS, try_grab_folio
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TINY, X86_64, Geometry, Machine, create
 from pinhold.mm.step import run, step
-from pinhold.mm.task import FN_FAULT, FN_FORK, call
+from pinhold.mm.task import FN_ACCESS, FN_FAULT, FN_FORK, call
 from pinhold.scenario.observation import PageView
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import Action
@@ -442,6 +443,21 @@ def break_ksm(chosen: Row) -> Any:
     return played.view().kind, played.writable()
 
 
+def thp_split_locks(chosen: Row) -> Any:
+    """Parent and child share a THP, and reuse goes by mappings: the child splits its mapping as soon as the parent's
+    write has looked.  Is the parent's entry writable then?"""
+    mapcount = {"huge_wp_reuse": rules.BY_NAME["huge_wp_reuse"].values.index("mapcount")}
+    played, m = machine({**chosen, **mapcount}, "map P x thp\nwrite P x 0x11\nfork P C\n")
+    mm, address = played.address()
+    call(m, 1, FN_ACCESS, mm, address, address + 1, k.FAULT_FLAG_WRITE, 0x12)
+    step(m, 1)
+    step(m, 1)
+    child, address = played.address(process="C")
+    assert split_huge_pmd(m, child, address) == 0
+    step(m, 1)
+    return bool(played.entry() & k.PTE_PSE), played.writable()
+
+
 EXPECTED: dict[Probe, dict[str, Any]] = {
     gup_unshares: {
         "none": ("violated", "violated"),
@@ -540,6 +556,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     numa_huge_fails: {"read_only": False, "as_it_was": True},
     gup_protnone: {"faults": False, "follows": True},
     ksm_protects_exclusive: {"no": True, "yes": False},
+    thp_split_locks: {"no": (True, True), "yes": (False, False)},
     break_ksm: {"write": ("anon", True), "unshare": ("anon", False)},
 }
 """Probe -> what it gives on the row of 6.2 with each value of the rule that it is named after."""

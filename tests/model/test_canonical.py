@@ -20,6 +20,7 @@ SCOPES = (
     "fork-pin-file",
     "huge-dirty-cow",
     "vmsplice-leak-thp",
+    "thp-split-races-reuse",
     "swap-races-pin",
     "fork-loses-hugetlb-pin",
     "ksm-loses-pin",

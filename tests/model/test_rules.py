@@ -84,6 +84,7 @@ SINCE_5_10 = {
     "gup_protnone": ("faults", "faults", "faults", "follows", "follows", "follows"),
     "touch_pmd": ("writes", "writes", "writes", "writes", "writes", "writes"),
     "ksm_protects_exclusive": ("no", "yes", "yes", "yes", "yes", "yes"),
+    "thp_split_locks": ("yes",) * 6,
     "break_ksm": ("write", "write", "unshare", "unshare", "unshare", "unshare"),
 }
 """The values in 5.10, 6.1, 6.2, 6.12, 6.18 and 7.3, as read from their sources."""

@@ -30,6 +30,7 @@ FOUND = {
     "vmsplice-leak": (10, PRIVATE_WRITES_UNSEEN),
     "vmsplice-leak-thp": (10, PRIVATE_WRITES_UNSEEN),
     "vmsplice-leak-hugetlb": (10, PRIVATE_WRITES_UNSEEN),
+    "thp-split-races-reuse": (4, PRIVATE_WRITES_UNSEEN),
     "fork-loses-pin": (12, LONGTERM_PIN_RELIABLE),
     "fork-loses-hugetlb-pin": (11, LONGTERM_PIN_RELIABLE),
     "fork-races-gup-fast": (15, LONGTERM_PIN_RELIABLE),
@@ -50,7 +51,15 @@ FOUND = {
 }
 """Of each defect the length of the shortest way to it, and what it violates."""
 
-RACES = {"dirty-cow", "huge-dirty-cow", "fork-races-gup-fast", "swap-races-pin", "shmem-cow", "seed-hugetlb"}
+RACES = {
+    "dirty-cow",
+    "huge-dirty-cow",
+    "thp-split-races-reuse",
+    "fork-races-gup-fast",
+    "swap-races-pin",
+    "shmem-cow",
+    "seed-hugetlb",
+}
 
 
 def by_name(scope: Scope) -> str:

@@ -42,9 +42,9 @@ NO_VMA = -1
 FAULT_FLAG_WRITE = 0x1
 FAULT_FLAG_UNSHARE = 0x400
 
-FAULT_DONE, FAULT_WROTE, FAULT_ALLOCATED, FAULT_FALLBACK = 0, 1, 2, 3
+FAULT_DONE, FAULT_WROTE, FAULT_ALLOCATED, FAULT_FALLBACK, FAULT_COUNTED = 0, 1, 2, 3, 4
 """What a fault handler came to: nothing more to do; a write was resolved (VM_FAULT_WRITE up to 6.1); act_new is to be
-installed; go on with base pages."""
+installed; go on with base pages; the mappings of the THP's pages are counted, those of the whole are to be."""
 
 # --- GUP (include/linux/mm_types.h, mm/internal.h) ---
 FOLL_WRITE = 0x1

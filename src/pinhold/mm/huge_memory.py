@@ -9,6 +9,7 @@ from __future__ import annotations
 from pinhold.mm.flags import (
     ENOMEM,
     FAULT_ALLOCATED,
+    FAULT_COUNTED,
     FAULT_DONE,
     FAULT_FALLBACK,
     FAULT_FLAG_UNSHARE,
@@ -49,6 +50,7 @@ from pinhold.mm.rmap import (
     split_entire_mapping,
 )
 from pinhold.mm.sites import (
+    HUGE_WP_COUNTS_PAGES,
     HUGE_WP_REUSE_EXCLUSIVE,
     HUGE_WP_REUSE_MAPCOUNT,
     HUGE_WP_REUSE_REFCOUNT,
@@ -59,7 +61,7 @@ from pinhold.mm.sites import (
     decided,
 )
 from pinhold.mm.state import State
-from pinhold.mm.swap import free_swap_cache, reuse_swap_page
+from pinhold.mm.swap import free_swap_cache, page_map_swapcount, reuse_counted_page, reuse_swap_page
 from pinhold.mm.vma import find_vma, maybe_mkwrite, vm_page_prot, vma_is_anonymous
 
 
@@ -142,6 +144,7 @@ def do_huge_pmd_wp_page(m: State, act: int, vma: int, slot: int) -> int:
     """A write, or an unshare, meets a read-only PMD: reuse the THP, or split the mapping and go on with base pages.
 
     Linux: do_huge_pmd_wp_page(); reuse by map and swap counts up to 5.17, by references since 3bff7e3f1f16 (5.18).
+    The counts are taken at once where splits wait for the folio lock, since c444eb564fb1 (5.8).
     """
     entry = m.pte[slot]
     folio = pte_pfn(entry)
@@ -154,12 +157,49 @@ def do_huge_pmd_wp_page(m: State, act: int, vma: int, slot: int) -> int:
         decided(m, HUGE_ZERO_WP_SPLIT)
         split_huge_pmd(m, m.act_mm[act], m.act_addr[act])
         return FAULT_FALLBACK
+    if m.rule_huge_wp_reuse == 0 and m.rule_thp_split_locks == 0 and not page_anon_exclusive(m, folio):
+        decided(m, HUGE_WP_COUNTS_PAGES)
+        m.act_entry[act] = entry
+        m.act_seq[act] = page_map_swapcount(m, folio)
+        return FAULT_COUNTED
     if huge_can_reuse(m, folio):
-        set_page_anon_exclusive(m, folio)
-        if m.act_flags[act] & FAULT_FLAG_UNSHARE:
-            return FAULT_DONE
-        m.pte[slot] = maybe_mkwrite(m, vma, pte_mkdirty(m, entry | PTE_ACCESSED))
-        return FAULT_WROTE
+        return huge_wp_reuse(m, act, vma, slot)
+    return huge_wp_split(m, act)
+
+
+@kernel
+def huge_wp_counted(m: State, act: int) -> int:
+    """The mappings of the THP's pages were counted in act_seq, now that of the whole is.
+
+    An entry that has changed meanwhile starts the fault anew (the kernel holds its page-table lock all the while).
+    """
+    mm = m.act_mm[act]
+    users = m.act_seq[act]
+    m.act_seq[act] = 0
+    vma = find_vma(m, mm, m.act_addr[act])
+    slot = pt_walk(m, mm, m.act_addr[act], 1)
+    if vma == NO_VMA or slot < 0 or m.pte[slot] != m.act_entry[act]:
+        return FAULT_DONE
+    if reuse_counted_page(m, pte_pfn(m.pte[slot]), users):
+        decided(m, HUGE_WP_REUSE_MAPCOUNT)
+        return huge_wp_reuse(m, act, vma, slot)
+    return huge_wp_split(m, act)
+
+
+@kernel
+def huge_wp_reuse(m: State, act: int, vma: int, slot: int) -> int:
+    """Write on in the same THP, or have it exclusive at least."""
+    entry = m.pte[slot]
+    set_page_anon_exclusive(m, pte_pfn(entry))
+    if m.act_flags[act] & FAULT_FLAG_UNSHARE:
+        return FAULT_DONE
+    m.pte[slot] = maybe_mkwrite(m, vma, pte_mkdirty(m, entry | PTE_ACCESSED))
+    return FAULT_WROTE
+
+
+@kernel
+def huge_wp_split(m: State, act: int) -> int:
+    """Go on with base pages."""
     decided(m, HUGE_WP_SPLIT)
     if split_huge_pmd(m, m.act_mm[act], m.act_addr[act]) < 0:
         return -ENOMEM

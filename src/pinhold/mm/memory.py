@@ -15,6 +15,7 @@ from pinhold.mm.flags import (
     EFAULT,
     ENOMEM,
     FAULT_ALLOCATED,
+    FAULT_COUNTED,
     FAULT_DONE,
     FAULT_FALLBACK,
     FAULT_FLAG_UNSHARE,
@@ -32,7 +33,13 @@ from pinhold.mm.flags import (
     ZERO_PFN,
 )
 from pinhold.mm.folio import page_folio
-from pinhold.mm.huge_memory import do_huge_pmd_anonymous_page, do_huge_pmd_wp_page, huge_install, thp_suitable
+from pinhold.mm.huge_memory import (
+    do_huge_pmd_anonymous_page,
+    do_huge_pmd_wp_page,
+    huge_install,
+    huge_wp_counted,
+    thp_suitable,
+)
 from pinhold.mm.hugetlb import hugetlb_fault, hugetlb_install
 from pinhold.mm.kernel import kernel
 from pinhold.mm.numa import do_numa_page, numa_hinted
@@ -59,6 +66,7 @@ from pinhold.mm.vma import (
 )
 from pinhold.mm.wp import (
     FAULT_COPY,
+    FAULT_HUGE_COUNTED,
     FAULT_HUGE_INSTALL,
     FAULT_HUGETLB_INSTALL,
     FAULT_INSTALL,
@@ -98,7 +106,9 @@ def sanitize_fault_flags(m: State, vma: int, flags: int) -> int:
 @kernel
 def handle_mm_fault(m: State, task: int) -> int:
     """One step of a fault.  act_addr, act_flags: as given; act_entry: the entry that was seen; act_page: the page to
-    copy from, with a reference; act_new: the page to install.  Linux: handle_mm_fault(), handle_pte_fault()."""
+    copy from, with a reference; act_new: the page to install; act_seq: the mappings that are counted.
+
+    Linux: handle_mm_fault(), handle_pte_fault()."""
     act = current(m, task)
     pc = m.act_pc[act]
     if pc == FAULT_START:
@@ -113,6 +123,8 @@ def handle_mm_fault(m: State, task: int) -> int:
         return do_swap_page(m, task, act)
     if pc == FAULT_HUGE_INSTALL:
         return finish(m, task, huge_install(m, act))
+    if pc == FAULT_HUGE_COUNTED:
+        return fault_pmd_done(m, task, act, huge_wp_counted(m, act))
     return finish(m, task, hugetlb_install(m, act))
 
 
@@ -135,15 +147,22 @@ def fault_start(m: State, task: int, act: int) -> int:
         if result == FAULT_ALLOCATED:
             return goto(m, act, FAULT_HUGETLB_INSTALL)
         return finish(m, task, result)
-    if m.levels > 1:
-        result = fault_pmd(m, act, vma)
-        if result == FAULT_ALLOCATED:
-            return goto(m, act, FAULT_HUGE_INSTALL)
-        if result != FAULT_FALLBACK:
-            return finish(m, task, result)
-    slot = pt_alloc(m, mm, addr, 0)
+    return fault_pmd_done(m, task, act, fault_pmd(m, act, vma) if m.levels > 1 else FAULT_FALLBACK)
+
+
+@kernel
+def fault_pmd_done(m: State, task: int, act: int, result: int) -> int:
+    """What comes after the PMD level: another step there, the base pages, or the end."""
+    if result == FAULT_ALLOCATED:
+        return goto(m, act, FAULT_HUGE_INSTALL)
+    if result == FAULT_COUNTED:
+        return goto(m, act, FAULT_HUGE_COUNTED)
+    if result != FAULT_FALLBACK:
+        return finish(m, task, result)
+    slot = pt_alloc(m, m.act_mm[act], m.act_addr[act], 0)
     if slot < 0:
         return finish(m, task, -ENOMEM)
+    vma = find_vma(m, m.act_mm[act], m.act_addr[act])
     return handle_pte_fault(m, task, act, vma, slot)
 
 

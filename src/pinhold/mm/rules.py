@@ -456,6 +456,16 @@ RULES: tuple[Rule, ...] = (
         (("", "write"), ("6.2", "unshare")),
         "6cce3314b928",
     ),
+    Rule(
+        "thp_split_locks",
+        "Whether splitting the huge entry of a THP waits for the folio lock, under which a write that judges reuse by"
+        " mappings counts those of the pages and then that of the whole: without, a split in another process moves its"
+        " mapping from the one to the other between the two, and is counted in neither (CVE-2020-29368).",
+        "__split_huge_pmd",
+        ("no", "yes"),
+        (("", "no"), ("5.8", "yes")),
+        "c444eb564fb1",
+    ),
 )
 
 BY_NAME = {rule.name: rule for rule in RULES}

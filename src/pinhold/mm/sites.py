@@ -103,7 +103,8 @@ class Site:
     KSM_PROTECTS_UNSEEN,
     KSM_MERGES,
     KSM_NEVER_REUSED,
-) = range(74)
+    HUGE_WP_COUNTS_PAGES,
+) = range(75)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -415,6 +416,12 @@ SITES: tuple[Site, ...] = (
     ),
     Site("ksm_merges", "replace_page", "", "the contents are equal, so the KSM page takes the page's place"),
     Site("ksm_never_reused", "do_wp_page", "", "a KSM page is copied, whoever else has it"),
+    Site(
+        "huge_wp_counts_pages",
+        "page_trans_huge_mapcount",
+        "thp_split_locks",
+        "the mappings of the THP's pages are counted, then that of the whole; a split may come between",
+    ),
 )
 
 

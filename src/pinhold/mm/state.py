@@ -248,6 +248,7 @@ class State:
     rule_gup_protnone: int = constant()
     rule_ksm_protects_exclusive: int = constant()
     rule_break_ksm: int = constant()
+    rule_thp_split_locks: int = constant()
 
 
 TASK_DEPTH = 4

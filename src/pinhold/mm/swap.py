@@ -106,18 +106,35 @@ def reuse_swap_page(m: State, folio: int) -> bool:
     A large folio stays there while another of its pages has a swap entry.  Linux: reuse_swap_page(),
     page_trans_huge_map_swapcount() (mm/swapfile.c), up to 5.17.
     """
-    cached = folio_test_swapcache(m, folio)
+    return reuse_counted_page(m, folio, page_map_swapcount(m, folio))
+
+
+@kernel
+def page_map_swapcount(m: State, folio: int) -> int:
+    """The most PTE mappings and swap entries that a page of the folio has; mappings of the whole are not counted."""
     users = 0
-    swapped = 0
     for page in range(folio, folio + folio_nr_pages(m, folio)):
-        mappings = m.page_mapcount[page] + m.folio_entire_mapcount[folio]
-        entries = m.swap_count[m.folio_swap[folio] + page - folio] if cached else 0
-        users = max(users, mappings + entries)
-        swapped += entries
-    if users > 1:
+        users = max(users, m.page_mapcount[page] + page_swapcount(m, folio, page))
+    return users
+
+
+@kernel
+def page_swapcount(m: State, folio: int, page: int) -> int:
+    """The swap entries that name this page of the folio, which the swap cache has."""
+    return m.swap_count[m.folio_swap[folio] + page - folio] if folio_test_swapcache(m, folio) else 0
+
+
+@kernel
+def reuse_counted_page(m: State, folio: int, users: int) -> bool:
+    """The rest of reuse_swap_page(): `users` are counted, the mappings of the whole folio are now."""
+    if users + m.folio_entire_mapcount[folio] > 1:
         return False
-    if cached and (m.folio_order[folio] == 0 or swapped == 0):
-        delete_from_swap_cache(m, folio)
+    if folio_test_swapcache(m, folio):
+        swapped = 0
+        for page in range(folio, folio + folio_nr_pages(m, folio)):
+            swapped += page_swapcount(m, folio, page)
+        if m.folio_order[folio] == 0 or swapped == 0:
+            delete_from_swap_cache(m, folio)
     return True
 
 

@@ -73,7 +73,8 @@ from pinhold.mm.vma import (
     FAULT_SWAP_MAP,
     FAULT_HUGE_INSTALL,
     FAULT_HUGETLB_INSTALL,
-) = range(7)
+    FAULT_HUGE_COUNTED,
+) = range(8)
 """The stages of a fault, wherever they are worked on."""
 
 WP_REUSE_MAPCOUNTS, WP_REUSE_REFERENCES, WP_REUSE_DRAINED = 0, 1, 2
