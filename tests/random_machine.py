@@ -9,10 +9,12 @@ from pinhold.mm import flags as k
 from pinhold.mm import madvise, rules, task
 from pinhold.mm.device import device_write
 from pinhold.mm.file import file_create, file_free_slot, file_put
+from pinhold.mm.folio import folio_test_anon
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlb_fill_file
 from pinhold.mm.ksm import find_mergeable_vma, mapped_small_anon
 from pinhold.mm.mmap import mmap_region
+from pinhold.mm.pgtable import pt_leaf, pte_pfn
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TINY, Machine, create
 from pinhold.mm.step import step
@@ -54,9 +56,14 @@ class Livelock(Exception):
     """A GUP, or KSM, that asks for what the faults of its (impossible) rules never give."""
 
 
+OLDEST = "oldest"
+"""Every rule as it was before all its changes."""
+
+
 def random_row(random: Random) -> tuple[dict[str, int], bool]:
-    """The rules of a release, often with one switch turned at random, and whether there is one."""
-    row = rules.row(random.choice(rules.releases()))
+    """The rules of a release or of older kernels, often with one switch turned at random, and whether there is one."""
+    release = random.choice((*rules.releases(), OLDEST))
+    row = {rule.name: 0 for rule in rules.RULES} if release == OLDEST else rules.row(release)
     before = dict(row)
     if random.random() < 0.5:
         rule = random.choice(rules.RULES)
@@ -85,6 +92,7 @@ class RandomMachine:
         self.descriptors: list[int] = []
         self.patience = PATIENCE
         self.last = (-1, 0, 0)
+        self.freed = (-1, 0, 0)
         self.kind = [0] * TINY.tasks
         mm_init(self.m, 0)
 
@@ -287,6 +295,7 @@ class RandomMachine:
             flags = random.choice(PROTECTIONS)
         elif function == task.FN_MADVISE:
             flags = random.choice(ADVICE)
+            mm, start, end = self.advised(flags, mm, start, end)
         elif function == task.FN_KSM_MERGE:
             mm, start, arg, end = self.alike() or (mm, start, random.choice(self.processes), random.randrange(SPACE))
         elif function == task.FN_MREMAP:
@@ -305,6 +314,28 @@ class RandomMachine:
         self.log.append(
             f"task {number}: {task.FUNCTION_NAMES[function]} mm {mm} {start}-{end} flags {flags:#x} arg {arg}"
         )
+
+    def advised(self, advice: int, mm: int, start: int, end: int) -> tuple[int, int, int]:
+        """Where advice is given: often THPs are freed whole, and what was freed is paged out."""
+        if advice == madvise.MADV_FREE:
+            thps = self.thps()
+            if thps and self.random.random() < 0.7:
+                mm, start = self.random.choice(thps)
+                end = start + TINY.pmd_pages
+            self.freed = mm, start, end
+        elif advice == madvise.MADV_PAGEOUT and self.freed[0] in self.processes and self.random.random() < 0.7:
+            return self.freed
+        return mm, start, end
+
+    def thps(self) -> list[tuple[int, int]]:
+        """What huge entries map, as (process, address)."""
+        found = []
+        for mm in self.processes:
+            for addr in range(0, SPACE, TINY.pmd_pages):
+                entry = self.m.pte[pt_leaf(self.m, mm, addr)[0]]
+                if entry & k.PTE_PSE and pte_pfn(entry) < self.m.nr_pages and folio_test_anon(self.m, pte_pfn(entry)):
+                    found.append((mm, addr))
+        return found
 
     def alike(self) -> tuple[int, int, int, int] | None:
         """Two pages that KSM might merge, as (process, address) twice."""
@@ -353,4 +384,5 @@ ADVICE = (
     madvise.MADV_DOFORK,
     *(madvise.MADV_MERGEABLE,) * 4,
     madvise.MADV_UNMERGEABLE,
+    *(madvise.MADV_FREE,) * 3,
 )

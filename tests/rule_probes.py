@@ -458,6 +458,35 @@ def thp_split_locks(chosen: Row) -> Any:
     return bool(played.entry() & k.PTE_PSE), played.writable()
 
 
+FREED_THP = (
+    "map P x thp\nwrite P x 0x11\nmadvise P x[0] dontfork\n{fork}madvise P x[0] dofork\n"
+    "madvise P x free\n{then}madvise P x pageout\n"
+)
+"""A THP mapped by PTEs, advised MADV_FREE and paged out."""
+
+
+def madv_free_large(chosen: Row) -> Any:
+    """Whether a THP that PTEs map is one still once all of it is lazyfree."""
+    text = FREED_THP.format(fork="", then="")
+    played = Play(chosen, text, stop=5)
+    return played.m.folio_order[played.frame()] > 0
+
+
+def lazyfree_held(chosen: Row) -> Any:
+    """A lazyfree page that a pipe holds is paged out, and again once it is let go: where is it?"""
+    text = "map P x anon\nwrite P x 0x11\nmadvise P x free\nvmsplice P x as p\nmadvise P x pageout\n"
+    played = Play(chosen, f"{text}unpin p\nmadvise P x pageout\n", stop=5)
+    return played.state(), played.play().state()
+
+
+def lazyfree_batch(chosen: Row) -> Any:
+    """Of a lazyfree THP, one page is written: does another stay; and a read-only one is put back: is it writable?"""
+    whole = {"madv_free_large": rules.BY_NAME["madv_free_large"].values.index("whole")}
+    written = Play({**chosen, **whole}, FREED_THP.format(fork="", then="write P x[1] 0x12\n"))
+    shared = FREED_THP.format(fork="fork P C\nvmsplice C x[1] as p\nunmap C x\n", then="")
+    return written.state(), Play({**chosen, **whole}, shared).writable(page=1)
+
+
 EXPECTED: dict[Probe, dict[str, Any]] = {
     gup_unshares: {
         "none": ("violated", "violated"),
@@ -556,6 +585,17 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     numa_huge_fails: {"read_only": False, "as_it_was": True},
     gup_protnone: {"faults": False, "follows": True},
     ksm_protects_exclusive: {"no": True, "yes": False},
+    madv_free_large: {"splits": False, "whole": True},
+    lazyfree_held: {
+        "discarded": ("none", "none"),
+        "swap_backed": ("present", "swapped"),
+        "kept": ("present", "none"),
+    },
+    lazyfree_batch: {
+        "single": ("none", False),
+        "any_rights": ("present", True),
+        "same_rights": ("present", False),
+    },
     thp_split_locks: {"no": (True, True), "yes": (False, False)},
     break_ksm: {"write": ("anon", True), "unshare": ("anon", False)},
 }

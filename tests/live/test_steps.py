@@ -316,3 +316,17 @@ def test_writeback_writes_a_shared_file_and_needs_a_mapping(play):
     assert seen.errno == 0
     assert view(seen).byte == 0x11
     assert play("map P x file shared\nunmap P x\nwriteback P x").observe().errno == errno.ENOMEM
+
+
+def test_memory_advised_free_goes_unless_it_is_written(play):
+    """MADV_PAGEOUT discards, without swap, what was not written since MADV_FREE; what was, and what is held, stays."""
+    lines = "map P x anon pages 3\nwrite P x 0x11\nvmsplice P x[2] as p\nmadvise P x free\nwrite P x[1] 0x22\n"
+    session = play(lines + "madvise P x pageout\nread P x")
+    assert session.contents("P", Range("x")) == [Run(0, 1, 0), Run(1, 1, 0x22), Run(2, 1, 0x11)]
+
+
+def test_only_anonymous_memory_can_be_advised_free(play):
+    """EINVAL for a file, mapped privately too."""
+    for how in ("shared", "private"):
+        session = play(f"map P x memfd {how}\nwrite P x 0x11")
+        assert session.do(Madvise("P", Range("x"), "free")).errno == errno.EINVAL

@@ -26,6 +26,7 @@ SCOPES = (
     "ksm-loses-pin",
     "device-writes-behind-file",
     "numa-loses-pin",
+    "lazyfree-batch",
 )
 STATES, PERMUTATIONS = 150, 4
 

@@ -85,6 +85,9 @@ SINCE_5_10 = {
     "touch_pmd": ("writes", "writes", "writes", "writes", "writes", "writes"),
     "ksm_protects_exclusive": ("no", "yes", "yes", "yes", "yes", "yes"),
     "thp_split_locks": ("yes",) * 6,
+    "madv_free_large": ("splits", "splits", "splits", "whole", "whole", "whole"),
+    "lazyfree_held": ("discarded", "swap_backed", "swap_backed", "swap_backed", "kept", "kept"),
+    "lazyfree_batch": ("single", "single", "single", "single", "any_rights", "same_rights"),
     "break_ksm": ("write", "write", "unshare", "unshare", "unshare", "unshare"),
 }
 """The values in 5.10, 6.1, 6.2, 6.12, 6.18 and 7.3, as read from their sources."""
@@ -111,7 +114,10 @@ def test_the_stable_rows_add_what_was_taken_back() -> None:
         "io_uring_files": "hugetlb_shmem",
         "fork_skips_pud": "by_chance",
         "numa_skips": "referenced",
+        "lazyfree_held": "swap_backed",
     }
     assert added("6.1.192", "6.1") == {"zero_page_pin_exempt": "yes", "fork_skips_pud": "by_chance"}
     assert added("6.1.129", "6.1") == {}
     assert added("6.12.117", "6.12") == {"fork_skips_pud": "by_chance"}
+    assert added("6.18.44", "6.18") == {"lazyfree_batch": "same_rights"}
+    assert added("6.18.19", "6.18") == {}

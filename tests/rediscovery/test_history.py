@@ -48,6 +48,7 @@ FOUND = {
     "ksm-loses-pin": (11, LONGTERM_PIN_RELIABLE),
     "device-writes-behind-file": (8, FILE_WRITES_TOLD),
     "numa-loses-pin": (14, LONGTERM_PIN_RELIABLE),
+    "lazyfree-batch": (13, PRIVATE_WRITES_UNSEEN),
 }
 """Of each defect the length of the shortest way to it, and what it violates."""
 

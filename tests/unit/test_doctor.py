@@ -35,6 +35,7 @@ def test_the_seed_suite_needs_two_huge_pages_of_each_size() -> None:
         ("map P x anon\nwrite P x 1", Needs()),
         ("map P x anon pages 3\nmadvise P x pageout", Needs(swap=3 * 4096)),
         ("map P x file\nmadvise P x pageout", Needs()),
+        ("map P x anon\nmadvise P x free\nmadvise P x pageout", Needs()),
         ("map P x anon\nmadvise P x hugepage\nswapout P x", Needs(swap=4096, swap_huge=True, thp=True)),
         ("map P x hugetlb 2M pages 1024\nfork P C\nfork C D", Needs({"2M": 6})),
         ("map P x hugetlb 2M shared\nfork P C", Needs({"2M": 1})),

@@ -8,13 +8,13 @@ units of the file's page size; a hugetlb file's unit is its huge page.
 from __future__ import annotations
 
 from pinhold.mm.flags import FILE_HUGETLB, FILE_PAGECACHE, NO_FILE, NO_PAGE
-from pinhold.mm.folio import folio_alloc, folio_get, folio_put, page_folio
+from pinhold.mm.folio import folio_alloc, folio_get, folio_put, folio_test_lazyfree, page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import State
 
 FOLIO_CLEAN, FOLIO_DIRTY, FOLIO_WRITTEN_CLEAN = 0, 1, 2
-"""Values of folio_dirty, for folios of files that track dirtying.  The last: a device has written to it while it was
-clean, and the file system was not told."""
+"""Values of folio_dirty, for folios of files that track dirtying, and lazyfree ones.  The last: a device has written to
+it while it was clean, and the file system was not told."""
 
 
 @kernel
@@ -112,4 +112,12 @@ def folio_dirty_tracked(m: State, folio: int) -> bool:
 def folio_mark_dirty(m: State, folio: int) -> None:
     """The file system is told that the folio is written to.  Linux: page_mkwrite(), folio_mark_dirty()."""
     if folio_dirty_tracked(m, folio):
+        m.folio_dirty[folio] = FOLIO_DIRTY
+
+
+@kernel
+def lazyfree_mark_dirty(m: State, folio: int) -> None:
+    """A folio, if it is lazyfree, is not to be discarded: it was, or will be, written through a reference, or its entry
+    was dirty.  Linux: folio_mark_dirty()."""
+    if folio_test_lazyfree(m, folio):
         m.folio_dirty[folio] = FOLIO_DIRTY

@@ -12,6 +12,7 @@ from pinhold.mm.flags import (
     FOLIO_ANON,
     FOLIO_HUGETLB,
     FOLIO_KSM,
+    FOLIO_LAZYFREE,
     FOLIO_LRU_BATCH,
     FOLIO_RESERVED,
     FOLIO_SWAPCACHE,
@@ -71,6 +72,13 @@ def folio_test_swapcache(m: State, folio: int) -> bool:
 def folio_test_ksm(m: State, folio: int) -> bool:
     """Whether KSM has merged this folio: anonymous, never exclusive, and never written again."""
     return m.folio_flags[folio] & FOLIO_KSM != 0
+
+
+@kernel
+def folio_test_lazyfree(m: State, folio: int) -> bool:
+    """Whether MADV_FREE has given up the folio's content.  Linux: folio_test_lazyfree() (7.x), before
+    !folio_test_swapbacked()."""
+    return m.folio_flags[folio] & FOLIO_LAZYFREE != 0
 
 
 @kernel
@@ -216,6 +224,13 @@ def folio_add_lru(m: State, folio: int) -> None:
         lru_add_drain(m)
         return
     m.folio_flags[folio] |= FOLIO_LRU_BATCH
+    folio_batch_add(m, folio)
+
+
+@kernel
+def folio_batch_add(m: State, folio: int) -> None:
+    """The CPU's batch takes a base page, with a reference.  The kernel has a batch for each purpose, all drained
+    together but for one that is full; here they are one.  Linux: folio_batch_add_and_move()."""
     folio_get(m, folio)
     m.lru_batch_page[m.lru_batch[0]] = folio
     m.lru_batch[0] += 1

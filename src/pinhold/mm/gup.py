@@ -7,7 +7,7 @@ is its last rule.
 
 from __future__ import annotations
 
-from pinhold.mm.file import cache_lookup
+from pinhold.mm.file import cache_lookup, lazyfree_mark_dirty
 from pinhold.mm.flags import (
     AGAIN,
     BLOCKED,
@@ -417,8 +417,10 @@ def faultin_result(m: State, act: int, result: int) -> int:
 
 @kernel
 def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
-    """Take what the entry maps, up to its or the range's end, for the pin or the caller; False: the pin has no
-    room."""
+    """Take what the entry maps, up to its or the range's end, for the pin or the caller; False: the pin has no room.
+
+    For a write the page is marked dirty where its entry is not (FOLL_TOUCH, see touch_pmd()).
+    """
     addr = m.act_addr[act]
     level = entry_level(m, vma, addr)
     pages = level_pages(m, level)
@@ -428,6 +430,8 @@ def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
     m.act_addr[act] = addr + count
     if level == 1 and not vma_is_hugetlb(m, vma):
         touch_pmd(m, slot, follow_flags(m, m.act_flags[act]))
+    elif m.act_flags[act] & FOLL_WRITE and not m.pte[slot] & PTE_DIRTY:
+        lazyfree_mark_dirty(m, page_folio(m, page))
     m.act_flags[act] &= ~FOLL_COW
     if m.act_arg[act] == NO_PAGE:
         if m.act_flags[act] & FOLL_GET:

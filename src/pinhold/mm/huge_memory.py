@@ -15,6 +15,7 @@ from pinhold.mm.flags import (
     FAULT_FLAG_UNSHARE,
     FAULT_FLAG_WRITE,
     FAULT_WROTE,
+    FOLIO_LAZYFREE,
     NO_PAGE,
     NO_VMA,
     PTE_ACCESSED,
@@ -287,7 +288,8 @@ def split_folio(m: State, folio: int) -> bool:
     if m.folio_entire_mapcount[folio] or m.folio_refcount[folio] != folio_mapcount(m, folio) + cached * pages:
         return False
     swap = m.folio_swap[folio]
-    flags = m.folio_flags[folio] & 0x1F
+    flags = m.folio_flags[folio] & (0x1F | FOLIO_LAZYFREE)
+    dirty = m.folio_dirty[folio]
     m.folio_large_mapcount[folio] = 0
     for i in range(2 * folio, 2 * folio + 2):
         m.folio_mm_id[i] = 0
@@ -297,6 +299,7 @@ def split_folio(m: State, folio: int) -> bool:
         m.folio_order[page] = 0
         m.folio_refcount[page] = m.page_mapcount[page] + cached
         m.folio_flags[page] = flags if m.folio_refcount[page] else 0
+        m.folio_dirty[page] = dirty if m.folio_refcount[page] else 0
         if cached:
             m.folio_swap[page] = swap + page - folio
             free_swap_cache(m, page)

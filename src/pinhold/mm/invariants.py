@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from pinhold.mm.file import FOLIO_CLEAN, hweight
 from pinhold.mm.flags import (
+    FOLIO_ANON,
+    FOLIO_LAZYFREE,
     FOLIO_LOCKED,
     FOLIO_SWAPCACHE,
     FOLL_GET,
@@ -62,7 +64,8 @@ from pinhold.mm.vmscan import PAGEOUT_UNMAP, PAGEOUT_WRITE
     BAD_CHARGE,
     BAD_UNUSED,
     BAD_DIRTY,
-) = range(16)
+    BAD_LAZYFREE,
+) = range(17)
 
 INVARIANTS = (
     "all invariants hold",
@@ -81,6 +84,7 @@ INVARIANTS = (
     "the locked memory charged is not what the pins were charged",
     "something that is not in use remembers what it was",
     "a page of a file that tracks dirtying is clean and mapped writable",
+    "a lazyfree page is not anonymous, or in the swap cache",
 )
 
 
@@ -109,6 +113,8 @@ def check_invariants(m: State) -> int:
         bad = BAD_UNUSED
     if bad == INVARIANT_OK:
         bad = check_dirty_tracking(m)
+    if bad == INVARIANT_OK:
+        bad = check_lazyfree(m)
     return bad
 
 
@@ -381,4 +387,13 @@ def check_dirty_tracking(m: State) -> int:
                     and m.folio_dirty[pte_pfn(entry)] == FOLIO_CLEAN
                 ):
                     return BAD_DIRTY
+    return INVARIANT_OK
+
+
+@kernel
+def check_lazyfree(m: State) -> int:
+    for folio in range(len(m.folio_flags)):
+        flags = m.folio_flags[folio]
+        if flags & FOLIO_LAZYFREE and flags & (FOLIO_ANON | FOLIO_SWAPCACHE) != FOLIO_ANON:
+            return BAD_LAZYFREE
     return INVARIANT_OK

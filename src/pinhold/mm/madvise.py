@@ -1,4 +1,5 @@
-"""madvise(): discarding, populating, and what a VMA is advised to be: mm/madvise.c.  Page-out is in vmscan.py."""
+"""madvise(): discarding, populating, and what a VMA is advised to be: mm/madvise.c.  Page-out is in
+vmscan.py, MADV_FREE in lazyfree.py."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from pinhold.mm.flags import (
 from pinhold.mm.folio import lru_add_drain
 from pinhold.mm.kernel import kernel
 from pinhold.mm.ksm import ksm_compatible
+from pinhold.mm.lazyfree import madvise_free
 from pinhold.mm.mmap import vma_split_range
 from pinhold.mm.pin import pins_detach
 from pinhold.mm.state import State
@@ -47,7 +49,8 @@ from pinhold.mm.zap import zap_page_range
     MADV_DOFORK,
     MADV_MERGEABLE,
     MADV_UNMERGEABLE,
-) = range(10)
+    MADV_FREE,
+) = range(11)
 
 MADVISE_START, MADVISE_POPULATED, MADVISE_CALLED = 0, 1, 2
 
@@ -70,10 +73,11 @@ def madvise(m: State, task: int) -> int:
     if m.act_pc[act] == MADVISE_CALLED:
         result = returned(m, task)
         return finish(m, task, result if result else hole)
-    if advice == MADV_DONTNEED:
+    if advice in (MADV_DONTNEED, MADV_FREE):
         if mmap_read_lock(m, mm) == BLOCKED:
             return BLOCKED
-        err = madvise_dontneed(m, mm, start, end)
+        discard = advice == MADV_DONTNEED
+        err = madvise_dontneed(m, mm, start, end) if discard else madvise_free(m, mm, start, end)
         mmap_read_unlock(m, mm)
         return finish(m, task, err if err else hole)
     if advice == MADV_PAGEOUT:

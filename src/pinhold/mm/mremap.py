@@ -7,12 +7,10 @@ from pinhold.mm.flags import (
     EFAULT,
     EINVAL,
     ENOMEM,
-    NO_FILE,
     NO_VMA,
     PTE_PSE,
     PTE_SOFT_DIRTY,
     SWP_SOFT_DIRTY,
-    VM_SOFTDIRTY,
 )
 from pinhold.mm.huge_memory import split_huge_pmd, split_huge_range
 from pinhold.mm.hugetlb import hugetlb_level
@@ -22,7 +20,7 @@ from pinhold.mm.pgtable import free_pgtables, level_pages, pt_alloc, pt_walk, pt
 from pinhold.mm.pin import pins_detach
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, gup_fast_running, mmap_write_lock, mmap_write_unlock
-from pinhold.mm.vma import find_vma, vma_is_hugetlb
+from pinhold.mm.vma import find_vma, merged_end, vma_is_hugetlb
 from pinhold.mm.zap import munmap_locked
 
 
@@ -72,22 +70,6 @@ def remap_move(m: State, mm: int, start: int, end: int, to: int) -> int:
             return err
         addr = stop
     return 0
-
-
-@kernel
-def merged_end(m: State, mm: int, vma: int) -> int:
-    """The end of the VMA if VMAs that differ in nothing but their place were merged.  Linux: vma_merge()."""
-    end = m.vma_end[vma]
-    upper = find_vma(m, mm, end)
-    while upper != NO_VMA and not vma_is_hugetlb(m, vma):
-        differ = (m.vma_flags[vma] ^ m.vma_flags[upper]) & ~VM_SOFTDIRTY
-        if differ or m.vma_file[vma] != m.vma_file[upper]:
-            return end
-        if m.vma_file[vma] != NO_FILE and m.vma_pgoff[upper] != m.vma_pgoff[vma] + end - m.vma_start[vma]:
-            return end
-        end = m.vma_end[upper]
-        upper = find_vma(m, mm, end)
-    return end
 
 
 @kernel

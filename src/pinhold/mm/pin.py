@@ -6,6 +6,7 @@ pincount beside one reference per pin.  GUP charges nobody: the pin's user does,
 
 from __future__ import annotations
 
+from pinhold.mm.file import lazyfree_mark_dirty
 from pinhold.mm.flags import (
     FOLL_GET,
     FOLL_PIN,
@@ -118,6 +119,14 @@ def pin_drop(m: State, pin: int) -> None:
     m.pin_runs[pin] = 0
     m.pin_count[pin] = 0
     m.pin_detached[pin] = 0
+
+
+@kernel
+def pin_mark_dirty(m: State, pin: int) -> None:
+    """Lazyfree folios of the pin may have been written.  Linux: unpin_user_pages_dirty_lock()."""
+    base = pin * m.runs_per_pin
+    for run in range(base, base + m.pin_runs[pin]):
+        lazyfree_mark_dirty(m, page_folio(m, m.run_page[run]))
 
 
 @kernel

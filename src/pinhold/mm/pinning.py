@@ -8,9 +8,11 @@ from pinhold.mm.flags import (
     FOLL_FAST_ONLY,
     FOLL_GET,
     FOLL_PIN,
+    FOLL_WRITE,
     PIN_FREE,
     PIN_LIVE,
     PIN_TAKING,
+    USER_IO_URING,
     WANT_FAST,
 )
 from pinhold.mm.gup import (
@@ -22,7 +24,7 @@ from pinhold.mm.gup import (
     is_valid_gup_args,
 )
 from pinhold.mm.kernel import kernel
-from pinhold.mm.pin import memlock_charge_after, memlock_charge_before, pin_drop, pin_free
+from pinhold.mm.pin import memlock_charge_after, memlock_charge_before, pin_drop, pin_free, pin_mark_dirty
 from pinhold.mm.state import State
 from pinhold.mm.task import FN_GUP_FAST, FN_GUP_SLOW, FN_PIN, call, current, finish, returned
 
@@ -107,8 +109,14 @@ def pin_failed(m: State, task: int, pin: int, err: int) -> int:
 
 @kernel
 def unpin(m: State, pin: int) -> None:
-    """Drop every page of a live pin and free its slot; an idle slot stays idle."""
+    """Drop every page of a live pin and free its slot; an idle slot stays idle.
+
+    What was pinned for writing is marked dirty: by all users but io_uring, which relies on the entry.  Linux:
+    unpin_user_pages_dirty_lock().
+    """
     if m.pin_state[pin] != PIN_FREE:
+        if m.pin_flags[pin] & FOLL_WRITE and m.pin_user[pin] != USER_IO_URING:
+            pin_mark_dirty(m, pin)
         pin_drop(m, pin)
         pin_free(m, pin)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pinhold.mm.flags import FOLIO_ANON, FOLIO_MMS_SHARED
 from pinhold.mm.folio import folio_get, folio_nr_pages, page_folio, page_index
 from pinhold.mm.kernel import kernel
+from pinhold.mm.pgtable import entry_flags, mk_pte, pte_pfn
 from pinhold.mm.pin import folio_maybe_dma_pinned
 from pinhold.mm.sites import SHARE_REFUSED_PINNED, decided
 from pinhold.mm.state import State
@@ -166,3 +167,17 @@ def map_folio_pte(m: State, mm: int, page: int) -> None:
     """A reference and a PTE mapping together."""
     folio_get(m, page_folio(m, page))
     folio_add_rmap_pte(m, mm, page)
+
+
+@kernel
+def folio_pte_batch(m: State, slot: int, limit: int, ignored: int) -> int:
+    """How many entries from `slot`, at most `limit`, map the pages of one folio in a row and differ in nothing but the
+    flags `ignored`.  Linux: folio_pte_batch(), folio_pte_batch_flags()."""
+    first = m.pte[slot]
+    page = pte_pfn(first)
+    folio = page_folio(m, page)
+    count = 1
+    limit = min(limit, folio + folio_nr_pages(m, folio) - page)
+    while count < limit and (m.pte[slot + count] ^ mk_pte(page + count, entry_flags(first))) & ~ignored == 0:
+        count += 1
+    return count

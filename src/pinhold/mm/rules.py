@@ -466,6 +466,37 @@ RULES: tuple[Rule, ...] = (
         (("", "no"), ("5.8", "yes")),
         "c444eb564fb1",
     ),
+    Rule(
+        "madv_free_large",
+        "What MADV_FREE does with a large folio that PTEs map: it splits it, and gives up the rest of that PMD's range"
+        " where it cannot; or takes it whole where all of it is meant, and goes on.",
+        "madvise_free_pte_range",
+        ("splits", "whole"),
+        (("", "splits"), ("6.10", "whole")),
+        "dce7d10be4bb",
+    ),
+    Rule(
+        "lazyfree_held",
+        "What reclaim does with a page freed by MADV_FREE that somebody holds: takes it away all the same, so that a"
+        " pin of it is left behind; makes it an ordinary page again; or leaves it as it is, to be discarded once"
+        " nobody holds it.",
+        "try_to_unmap_one",
+        ("discarded", "swap_backed", "kept"),
+        (("", "discarded"), ("5.18", "swap_backed"), ("6.15", "kept")),
+        "faeb2831b517",
+        (("5.10.111", "swap_backed"),),
+    ),
+    Rule(
+        "lazyfree_batch",
+        "Which entries of a large folio freed by MADV_FREE reclaim unmaps together, and puts back with the rights of"
+        " the first if it may not discard them: each by itself; all, so that read-only ones come back writable"
+        " (CVE-2026-31398); those of equal rights.",
+        "folio_unmap_pte_batch",
+        ("single", "any_rights", "same_rights"),
+        (("", "single"), ("6.15", "any_rights"), ("7.0", "same_rights")),
+        "29f40594a281",
+        (("6.18.20", "same_rights"),),
+    ),
 )
 
 BY_NAME = {rule.name: rule for rule in RULES}

@@ -104,7 +104,12 @@ class Site:
     KSM_MERGES,
     KSM_NEVER_REUSED,
     HUGE_WP_COUNTS_PAGES,
-) = range(75)
+    MADV_FREE_SPLITS,
+    LAZYFREE_DISCARDED,
+    LAZYFREE_WRITTEN_KEPT,
+    LAZYFREE_HELD_KEPT,
+    LAZYFREE_BATCHED,
+) = range(80)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -421,6 +426,26 @@ SITES: tuple[Site, ...] = (
         "page_trans_huge_mapcount",
         "thp_split_locks",
         "the mappings of the THP's pages are counted, then that of the whole; a split may come between",
+    ),
+    Site(
+        "madv_free_splits",
+        "madvise_free_pte_range",
+        "madv_free_large",
+        "the large folio is split, so that its pages can be freed one by one",
+    ),
+    Site("lazyfree_discarded", "try_to_unmap_one", "", "the page was not written since MADV_FREE: its content goes"),
+    Site("lazyfree_written_kept", "try_to_unmap_one", "", "the page was written since MADV_FREE, so it stays"),
+    Site(
+        "lazyfree_held_kept",
+        "try_to_unmap_one",
+        "lazyfree_held",
+        "something else holds the page, so its content stays for now",
+    ),
+    Site(
+        "lazyfree_batched",
+        "folio_unmap_pte_batch",
+        "lazyfree_batch",
+        "several entries are unmapped together; if they are put back, then with the rights of the first",
     ),
 )
 

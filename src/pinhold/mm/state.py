@@ -249,6 +249,9 @@ class State:
     rule_ksm_protects_exclusive: int = constant()
     rule_break_ksm: int = constant()
     rule_thp_split_locks: int = constant()
+    rule_madv_free_large: int = constant()
+    rule_lazyfree_held: int = constant()
+    rule_lazyfree_batch: int = constant()
 
 
 TASK_DEPTH = 4

@@ -168,3 +168,19 @@ def maybe_mkwrite(m: State, vma: int, entry: int) -> int:
 def soft_dirty_write_protected(m: State, vma: int, entry: int) -> bool:
     """Whether the entry has to stay read-only so that the next write is seen.  Linux: pte_needs_soft_dirty_wp()."""
     return vma_soft_dirty_enabled(m, vma) and not entry & PTE_SOFT_DIRTY
+
+
+@kernel
+def merged_end(m: State, mm: int, vma: int) -> int:
+    """The end of the VMA if VMAs that differ in nothing but their place were merged.  Linux: vma_merge()."""
+    end = m.vma_end[vma]
+    upper = find_vma(m, mm, end)
+    while upper != NO_VMA and not vma_is_hugetlb(m, vma):
+        differ = (m.vma_flags[vma] ^ m.vma_flags[upper]) & ~VM_SOFTDIRTY
+        if differ or m.vma_file[vma] != m.vma_file[upper]:
+            return end
+        if m.vma_file[vma] != NO_FILE and m.vma_pgoff[upper] != m.vma_pgoff[vma] + end - m.vma_start[vma]:
+            return end
+        end = m.vma_end[upper]
+        upper = find_vma(m, mm, end)
+    return end

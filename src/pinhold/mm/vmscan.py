@@ -1,8 +1,9 @@
-"""Reclaim on request: MADV_PAGEOUT sends anonymous pages to swap: mm/vmscan.c and mm/rmap.c.
+"""Reclaim on request: MADV_PAGEOUT sends anonymous pages to swap, or discards them: mm/vmscan.c and mm/rmap.c.
 
-Three atomic pieces: into the swap cache, out of the page table, to the device.  A pinned page is left alone.  A large
-folio goes whole since 6.11, if all its pages are mapped in a row, and else is split first.  On a synchronous device the
-page is free at once; else it stays in the swap cache until somebody wants it back.
+Three atomic pieces: into the swap cache, out of the page table, to the device.  A pinned page is left alone; one freed
+by MADV_FREE goes without swap (lazyfree.py).  A large folio goes whole since 6.11, if all its pages are mapped in a
+row, and else is split first.  On a synchronous device the page is free at once; else it stays in the swap cache until
+somebody wants it back.
 """
 
 from __future__ import annotations
@@ -14,7 +15,10 @@ from pinhold.mm.flags import (
     FOLIO_LOCKED,
     NO_PAGE,
     NO_VMA,
+    PTE_ACCESSED,
+    PTE_DIRTY,
     PTE_PSE,
+    PTE_RW,
     PTE_SOFT_DIRTY,
     SWP_EXCLUSIVE,
     SWP_SOFT_DIRTY,
@@ -24,6 +28,7 @@ from pinhold.mm.folio import (
     folio_nr_pages,
     folio_put,
     folio_test_anon,
+    folio_test_lazyfree,
     folio_test_swapcache,
     is_huge_zero_page,
     lru_add_drain,
@@ -31,10 +36,12 @@ from pinhold.mm.folio import (
 )
 from pinhold.mm.huge_memory import split_folio, split_huge_pmd
 from pinhold.mm.kernel import kernel
+from pinhold.mm.lazyfree import unmap_lazyfree
 from pinhold.mm.pgtable import level_pages, mk_pte, pt_walk, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import folio_maybe_dma_pinned
 from pinhold.mm.rmap import (
     folio_mapcount,
+    folio_pte_batch,
     folio_remove_rmap_pte,
     page_anon_exclusive,
     page_mapped_count,
@@ -44,7 +51,7 @@ from pinhold.mm.sites import PAGEOUT_SHARED_KEPT, SWAPOUT_PINNED_KEPT, decided
 from pinhold.mm.state import State
 from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_alloc
 from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock
-from pinhold.mm.vma import find_vma, vma_is_hugetlb
+from pinhold.mm.vma import find_vma, merged_end, vma_is_hugetlb
 
 SWAP_SPLIT, SWAP_IN_CLUSTERS = 0, 1
 """Values of the rule swap_large."""
@@ -106,9 +113,16 @@ def pageout_next(m: State, act: int) -> None:
     if vma == NO_VMA:
         return
     upper = pt_walk(m, mm, addr, 1) if m.levels > 1 else -1
-    if upper >= 0 and m.pte[upper] & PTE_PSE and not pageout_split_pmd(m, mm, addr, upper):
-        m.act_addr[act] = (addr // level_pages(m, 1) + 1) * level_pages(m, 1)
-        return
+    if upper >= 0 and m.pte[upper] & PTE_PSE:
+        folio = pte_pfn(m.pte[upper])
+        span = level_pages(m, 1)
+        if not pageout_split_pmd(m, mm, addr, upper):
+            m.act_addr[act] = (addr // span + 1) * span
+            return
+        if folio_test_lazyfree(m, folio) and addr % span == 0 and addr + span <= m.act_end[act]:
+            m.act_addr[act] = addr + span
+            pageout_lock(m, act, folio)
+            return
     slot = pt_walk(m, mm, addr, 0)
     if slot < 0 or not pte_present(m.pte[slot]) or pte_special(m.pte[slot]):
         return
@@ -125,7 +139,7 @@ def pageout_next(m: State, act: int) -> None:
     if folio_mapcount(m, page) != 1:
         decided(m, PAGEOUT_SHARED_KEPT)
         return
-    if not swapout_pinned(m, page) and pageout_add_to_swap(m, page):
+    if folio_test_lazyfree(m, page) or (not swapout_pinned(m, page) and pageout_add_to_swap(m, page)):
         pageout_lock(m, act, page)
 
 
@@ -138,17 +152,17 @@ def pageout_whole(m: State, act: int, slot: int, page: int) -> bool:
     folio = page_folio(m, page)
     pages = folio_nr_pages(m, folio)
     addr = m.act_addr[act] - 1
-    if m.rule_swap_large == SWAP_SPLIT or (m.rule_swap_large == SWAP_IN_CLUSTERS and not m.config_swap_clusters):
+    lazyfree = folio_test_lazyfree(m, folio)
+    if not m.rule_madv_free_large if lazyfree else not swaps_large(m):
         return False
-    if page != folio or addr + pages > m.act_end[act]:
+    end = min(m.act_end[act], merged_end(m, m.act_mm[act], find_vma(m, m.act_mm[act], addr)))
+    limit = min(end - addr, level_pages(m, 1) - addr % level_pages(m, 1))
+    if page != folio or folio_pte_batch(m, slot, limit, PTE_RW | PTE_SOFT_DIRTY | PTE_DIRTY | PTE_ACCESSED) < pages:
         return False
-    if addr >> m.bits != (addr + pages - 1) >> m.bits:
-        return False
-    for i in range(pages):
-        if not pte_present(m.pte[slot + i]) or pte_pfn(m.pte[slot + i]) != folio + i:
-            return False
     if folio_mapcount(m, folio) != pages:
         decided(m, PAGEOUT_SHARED_KEPT)
+    elif lazyfree:
+        pageout_lock(m, act, folio)
     elif not swapout_pinned(m, folio):
         if not pageout_add_to_swap(m, folio):
             return False
@@ -158,8 +172,16 @@ def pageout_whole(m: State, act: int, slot: int, page: int) -> bool:
 
 
 @kernel
+def swaps_large(m: State) -> bool:
+    """Whether large folios go to the swap device whole."""
+    if m.rule_swap_large == SWAP_IN_CLUSTERS:
+        return m.config_swap_clusters != 0
+    return m.rule_swap_large != SWAP_SPLIT
+
+
+@kernel
 def pageout_lock(m: State, act: int, folio: int) -> None:
-    """The folio is in the swap cache: next it is unmapped, under its lock."""
+    """The folio is in the swap cache, or can be discarded: next it is unmapped, under its lock."""
     folio_get(m, folio)
     m.folio_flags[folio] |= FOLIO_LOCKED
     m.act_page[act] = folio
@@ -189,9 +211,14 @@ def swapout_pinned(m: State, folio: int) -> bool:
 
 @kernel
 def pageout_split_pmd(m: State, mm: int, addr: int, upper: int) -> bool:
-    """A THP mapped by a PMD: map it by PTEs if it is to go, False if it stays."""
+    """A THP mapped by a PMD: map it by PTEs if it is to go, False if it stays.
+
+    One that is lazyfree is split before anybody looks who holds it.  (From 735ecdfaf4e8, 6.11, until "mm/rmap: don't
+    discard lazyfree THPs at PMD level", 7.3.2 and 6.12.117, it went, or stayed, as a whole.)
+    """
     folio = pte_pfn(m.pte[upper])
-    if is_huge_zero_page(m, folio) or m.folio_refcount[folio] != 1:
+    holders = folio_mapcount(m, folio) if folio_test_lazyfree(m, folio) else m.folio_refcount[folio]
+    if is_huge_zero_page(m, folio) or holders != 1:
         decided(m, PAGEOUT_SHARED_KEPT)
         return False
     return split_huge_pmd(m, mm, addr) == 0
@@ -203,7 +230,8 @@ def pageout_split_folio(m: State, folio: int, page: int) -> bool:
 
     5.10 and 6.1 give up the rest of the PMD's range otherwise, later kernels go on with the next page.
     """
-    if page_mapped_count(m, page) == 1 and not swapout_pinned(m, folio) and split_folio(m, folio):
+    kept = not folio_test_lazyfree(m, folio) and swapout_pinned(m, folio)
+    if page_mapped_count(m, page) == 1 and not kept and split_folio(m, folio):
         return True
     decided(m, PAGEOUT_SHARED_KEPT)
     return False
@@ -211,7 +239,7 @@ def pageout_split_folio(m: State, folio: int, page: int) -> bool:
 
 @kernel
 def try_to_unmap(m: State, act: int) -> None:
-    """Replace the folio's mappings by swap entries, up to a page that got pinned.
+    """Replace the folio's mappings by swap entries, up to a page that got pinned; discard it if it is lazyfree.
 
     Linux: try_to_unmap_one() (mm/rmap.c), under the page-table lock.
     """
@@ -219,6 +247,10 @@ def try_to_unmap(m: State, act: int) -> None:
     folio = m.act_page[act]
     pages = folio_nr_pages(m, folio)
     m.act_pc[act] = PAGEOUT_WRITE
+    if not folio_test_swapcache(m, folio):
+        if folio_test_lazyfree(m, folio):
+            unmap_lazyfree(m, mm, m.act_addr[act] - pages, folio)
+        return
     for page in range(folio, folio + pages):
         slot = pt_walk(m, mm, m.act_addr[act] - pages + page - folio, 0)
         if slot < 0 or not try_to_unmap_pte(m, mm, slot, folio, page):
@@ -252,7 +284,7 @@ def pageout_write(m: State, act: int) -> None:
     folio = m.act_page[act]
     pages = folio_nr_pages(m, folio)
     m.folio_flags[folio] &= ~FOLIO_LOCKED
-    if folio_mapcount(m, folio) == 0 and not folio_free_swap(m, folio):
+    if folio_test_swapcache(m, folio) and folio_mapcount(m, folio) == 0 and not folio_free_swap(m, folio):
         for i in range(pages):
             m.swap_content[m.folio_swap[folio] + i] = m.page_content[folio + i]
         if m.config_swap_sync and m.folio_refcount[folio] == 1 + pages:

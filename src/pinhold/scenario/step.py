@@ -24,6 +24,7 @@ ADVICE = (
     "dofork",
     "mergeable",
     "unmergeable",
+    "free",
 )
 STATES = ("present", "swapped", "none", "huge")
 PIN_USERS = ("none", "vfio", "io_uring", "rdma")

@@ -48,7 +48,7 @@ def needs_of(scenarios: Iterable[Scenario]) -> Needs:
 def _needs(scenario: Scenario) -> Needs:
     maps = [step for step in scenario.steps if isinstance(step, Map)]
     advice = {step.advice for step in scenario.steps if isinstance(step, Madvise)}
-    swapped = "pageout" in advice or any(isinstance(step, SwapOut) for step in scenario.steps)
+    swapped = _swaps(scenario)
     processes = 1 + sum(isinstance(step, Fork) for step in scenario.steps)
     thp = any(step.kind in _THP_KINDS for step in maps) or "hugepage" in advice
     memory = sum(region_pages(step) * PAGE for step in maps if step.kind not in _NOT_SWAPPED)
@@ -60,6 +60,20 @@ def _needs(scenario: Scenario) -> Needs:
         huge_zero=any(step.kind == "hugezero" for step in maps),
         ksm="mergeable" in advice or any(isinstance(step, Ksm) for step in scenario.steps),
     )
+
+
+def _swaps(scenario: Scenario) -> bool:
+    """Whether pages are to go to swap: paged out, and not advised to be free before."""
+    freed: set[str] = set()
+    for step in scenario.steps:
+        match step:
+            case Madvise(_, Range(region), "free"):
+                freed.add(region)
+            case SwapOut():
+                return True
+            case Madvise(_, Range(region), "pageout") if region not in freed:
+                return True
+    return False
 
 
 def _hugepages(scenario: Scenario) -> dict[str, int]:

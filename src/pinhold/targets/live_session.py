@@ -99,6 +99,7 @@ class LiveSession:
         self._frame_words = FrameWords()
         self._names = FrameNames()
         self._regions: dict[str, dict[str, Known]] = {}
+        self._freed: set[str] = set()
         self._pins = LivePins(scenario, self._tree, external or {})
         self._mapped = 0
         self._merged = False
@@ -269,9 +270,12 @@ class LiveSession:
         return Outcome()
 
     def _madvise(self, proc: str, range: Range, advice: str) -> Outcome:
+        """Page-out needs swap, except for what is on disk or was advised to be free: that goes without."""
+        if advice == "free":
+            self._freed.add(range.region)
         if advice != "pageout":
             return self._act(proc, "madvise", range, advice=advice)
-        if self._region(proc, range.region).kind not in ON_DISK:
+        if self._region(proc, range.region).kind not in ON_DISK and range.region not in self._freed:
             self._refuse(self._machine.missing_swap())
         frames = self._frames(proc, range)
         outcome = self._act(proc, "madvise", range, advice=advice)

@@ -32,6 +32,7 @@ _ADVICE = {
     "populate_write": syscalls.MADV_POPULATE_WRITE,
     "hugepage": syscalls.MADV_HUGEPAGE,
     "nohugepage": syscalls.MADV_NOHUGEPAGE,
+    "free": syscalls.MADV_FREE,
     "dontfork": syscalls.MADV_DONTFORK,
     "dofork": syscalls.MADV_DOFORK,
     "mergeable": syscalls.MADV_MERGEABLE,

@@ -213,10 +213,20 @@ exit C
 )
 
 
+_LAZYFREE = (
+    Case(
+        "MADV_FREE and reclaim of a page registered as iouring fixed buffer",
+        "io_uring P {x} as p\nmadvise P {x} free\nmadvise P {x} pageout\n" + _PIN_STILL_SEES,
+        RW_PIN_IS_RELIABLE,
+        ("hugetlb",),
+    ),
+)
+
+
 def anon_cases() -> tuple[Case, ...]:
     """On private anonymous memory: the selftest's that take no gup_test, then our own."""
     selftest = (Case(*case) for case in seed.ANON_CASES if "GUP" not in case[0])
-    return (*selftest, *_IO_URING, *_END_OF_MAPPING, *_SHORT_PINS, *_DIRECT_IO, *_FORCED)
+    return (*selftest, *_IO_URING, *_END_OF_MAPPING, *_SHORT_PINS, *_DIRECT_IO, *_FORCED, *_LAZYFREE)
 
 
 _OTHER_STILL_READS = f"""
