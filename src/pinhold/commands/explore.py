@@ -37,9 +37,10 @@ def main(options: argparse.Namespace) -> int:
 
 def list_scopes() -> int:
     """Each scope with its size, and, where known, how many states it has."""
+    width = max(len(name) for name in library()) + 2
     for scope in library().values():
         known = f"{scope.states:,} states" if scope.states else ""
-        print(f"{scope.name:<24}{scope.size:<8}{known:>18}  {scope.about}")
+        print(f"{scope.name:<{width}}{scope.size:<8}{known:>18}  {scope.about}")
     return EXIT_HELD
 
 
@@ -152,7 +153,10 @@ def print_unreached(ready: World, result: Result) -> None:
 
 def tell_history(options: argparse.Namespace) -> int:
     """The table of the defects, and whether each was found and its mended rules exhausted."""
-    print(f"{'defect':<58}{'fixed':>8}{'steps':>7}{'states':>9}{'mended: states':>16}{'seconds':>9}")
+    width = max(len(scope.defect) for scope in defects()) + 2
+    print(
+        f"{'defect':<{width}}{'fixed':>8}{'steps':>7}{'states':>9}{'mended: states':>16}{'seconds':>9}  shown by stock kernels"
+    )
     started = time.monotonic()
     wrong = 0
     for chapter in history(search_options(options)):
@@ -160,7 +164,9 @@ def tell_history(options: argparse.Namespace) -> int:
         found = f"{len(chapter.bad.path):>7}{chapter.bad.states:>9,}" if chapter.bad.violation else f"{'NOT FOUND':>16}"
         mended = f"{chapter.good.states:>16,}" if chapter.good.exhausted else f"{'NOT EXHAUSTED':>16}"
         seconds = chapter.bad.seconds + chapter.good.seconds
-        print(f"{chapter.scope.defect:<58}{chapter.scope.fixed:>8}{found}{mended}{seconds:>9.2f}", flush=True)
+        scope = chapter.scope
+        line = f"{scope.defect:<{width}}{scope.fixed:>8}{found}{mended}{seconds:>9.2f}  {scope.shown}"
+        print(line.rstrip(), flush=True)
     told, seconds = len(defects()) - wrong, time.monotonic() - started
     print(f"\n{told} of {len(defects())} found and, with the mended rules, exhausted without it; {seconds:.0f} s.")
     return EXIT_VIOLATED if wrong else EXIT_HELD

@@ -52,6 +52,10 @@ class Scope:
     tables.  content: bytes are tokens, told apart; else nothing is stored.  lru_batch: length of the batch of fresh
     pages on their way to the LRU (1: none waits).  config: what the kernel is configured with.  states, transitions,
     depth: of the whole space under `rules`, known from earlier runs; seconds: that a compiled search took.
+
+    Of a scope of the history: defect: what is found and the commit that mended it; fixed: the release; without: the
+    switches that bring it back, or fix: those that mend it in `rules`; steps: the shortest way to it; shown: the stock
+    kernels on which that way, written as a scenario, showed it.
     """
 
     name: str
@@ -79,6 +83,7 @@ class Scope:
     without: Mapping[str, str] = field(default_factory=dict)
     fix: Mapping[str, str] = field(default_factory=dict)
     steps: int = 0
+    shown: str = ""
 
     @cached_property
     def scenario(self) -> s.Scenario:
@@ -182,7 +187,7 @@ SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "a table of texts": lambda v: isinstance(v, dict) and all(isinstance(x, str) for x in v.values()),
 }
 WANTED = {
-    **dict.fromkeys(("about", "size", "rules", "defect", "fixed"), "a text"),
+    **dict.fromkeys(("about", "size", "rules", "defect", "fixed", "shown"), "a text"),
     **{"setup": "a list of steps", "tasks": "tasks, each a list of steps", "content": "true or false"},
     **{"config": "a table of numbers", "without": "a table of texts", "fix": "a table of texts"},
 }
