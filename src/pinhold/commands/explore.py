@@ -154,9 +154,8 @@ def print_unreached(ready: World, result: Result) -> None:
 def tell_history(options: argparse.Namespace) -> int:
     """The table of the defects, and whether each was found and its mended rules exhausted."""
     width = max(len(scope.defect) for scope in defects()) + 2
-    print(
-        f"{'defect':<{width}}{'fixed':>8}{'steps':>7}{'states':>9}{'mended: states':>16}{'seconds':>9}  shown by stock kernels"
-    )
+    head = f"{'defect':<{width}}{'fixed':>8}{'steps':>7}{'states':>9}{'mended: states':>16}{'seconds':>9}"
+    print(f"{head}  shown by stock kernels")
     started = time.monotonic()
     wrong = 0
     for chapter in history(search_options(options)):
