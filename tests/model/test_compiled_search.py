@@ -43,6 +43,17 @@ def test_compiled_and_interpreted_agree(name: str) -> None:
             assert numbers(compiled) == numbers(interpreted)
 
 
+@pytest.mark.parametrize("name", [name for name, scope in library().items() if scope.size == "medium"])
+def test_larger_scopes_are_exhausted(name: str) -> None:
+    """With their known numbers, and nothing bad; 5.10 has defects there, of which the same image finds one."""
+    scope = library()[name]
+    result = CompiledSearch(world(scope, rules.row(scope.rules))).run()
+    assert result.exhausted
+    assert (result.states, result.transitions, result.depth) == (scope.states, scope.transitions, scope.depth)
+    assert all(result.uses)
+    assert CompiledSearch(world(scope, rules.row("5.10"))).run().violation is not None
+
+
 def test_a_fingerprint_tells_the_words_of_a_state_apart() -> None:
     """Two words exchanged, or one bit changed anywhere, is another fingerprint."""
     search_ = CompiledSearch(world(library()["fork-pin"], rules.row("6.2")))
