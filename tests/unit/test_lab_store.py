@@ -55,6 +55,8 @@ def test_a_series_means_its_newest_kernel(store: Store) -> None:
     assert store.find("mine").release == "7.0.1"
     with pytest.raises(LabError, match=r"no kernel 6\.12 here.*fetch 6\.12"):
         store.find("6.12")
+    with pytest.raises(LabError, match=r"no kernel mime here; did you mean mine\?$"):
+        store.remove("mime")
 
 
 def test_what_fails_half_way_leaves_nothing(store: Store) -> None:

@@ -54,7 +54,8 @@ def target_names() -> list[str]:
     """Every name that is worth suggesting."""
     from pinhold.mm.rules import releases
 
-    return ["live", *(f"model:{release}" for release in releases())]
+    kinds = ("model", "vm")
+    return ["live", *(f"{kind}:{release}" for kind in kinds for release in releases()), "vm:newest"]
 
 
 def make_target(

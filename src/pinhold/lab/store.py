@@ -81,21 +81,30 @@ class Store:
 
     def find(self, wanted: str) -> Kernel:
         """By name, by series (the newest of it) or "newest".  Raises LabError."""
+        found, near = self._named(wanted)
+        if found is not None:
+            return found
+        hint = f"did you mean {near}? Or fetch it:" if near else "fetch it:"
+        raise LabError(f"there is no kernel {wanted} here; {hint} pinhold kernels fetch {wanted}")
+
+    def _named(self, wanted: str) -> tuple[Kernel | None, str | None]:
+        """The kernel, or what the name may have been meant to be."""
         kernels = self.kernels()
         for kernel in kernels:
             if kernel.name == wanted:
-                return kernel
+                return kernel, None
         stock = [k for k in kernels if not k.own and wanted in (NEWEST, series(k.release))]
         if stock:
-            return stock[-1]
+            return stock[-1], None
         names = [*dict.fromkeys(series(k.release) for k in kernels if not k.own), *(k.name for k in kernels)]
-        near = get_close_matches(wanted, names, n=1)
-        hint = f"did you mean {near[0]}? Or fetch it:" if near else "fetch it:"
-        raise LabError(f"there is no kernel {wanted} here; {hint} pinhold kernels fetch {wanted}")
+        return None, next(iter(get_close_matches(wanted, names, n=1)), None)
 
     def remove(self, wanted: str) -> Kernel:
         """Delete one.  Raises LabError."""
-        kernel = self.find(wanted)
+        kernel, near = self._named(wanted)
+        if kernel is None:
+            hint = f"did you mean {near}?" if near else "pinhold kernels list names those that are."
+            raise LabError(f"there is no kernel {wanted} here; {hint}")
         with self.lock():
             doomed = self.root / f".removed-{kernel.name}-{os.getpid()}"
             os.rename(self.root / kernel.name, doomed)
