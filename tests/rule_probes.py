@@ -479,6 +479,12 @@ def lazyfree_held(chosen: Row) -> Any:
     return played.state(), played.play().state()
 
 
+def lazyfree_thp(chosen: Row) -> Any:
+    """A lazyfree THP is paged out, and one of its pages read: is another mapped, by a huge entry?"""
+    text = "map P x thp\nwrite P x 0x11\nmadvise P x free\nmadvise P x pageout\nread P x[1]\n"
+    return Play(chosen, text).state()
+
+
 def lazyfree_batch(chosen: Row) -> Any:
     """Of a lazyfree THP, one page is written: does another stay; and a read-only one is put back: is it writable?"""
     whole = {"madv_free_large": rules.BY_NAME["madv_free_large"].values.index("whole")}
@@ -591,6 +597,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
         "swap_backed": ("present", "swapped"),
         "kept": ("present", "none"),
     },
+    lazyfree_thp: {"split": "none", "whole": "present"},
     lazyfree_batch: {
         "single": ("none", False),
         "any_rights": ("present", True),

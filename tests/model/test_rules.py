@@ -87,6 +87,7 @@ SINCE_5_10 = {
     "thp_split_locks": ("yes",) * 6,
     "madv_free_large": ("splits", "splits", "splits", "whole", "whole", "whole"),
     "lazyfree_held": ("discarded", "swap_backed", "swap_backed", "swap_backed", "kept", "kept"),
+    "lazyfree_thp": ("split", "split", "split", "whole", "whole", "whole"),
     "lazyfree_batch": ("single", "single", "single", "single", "any_rights", "same_rights"),
     "break_ksm": ("write", "write", "unshare", "unshare", "unshare", "unshare"),
 }
@@ -118,6 +119,6 @@ def test_the_stable_rows_add_what_was_taken_back() -> None:
     }
     assert added("6.1.192", "6.1") == {"zero_page_pin_exempt": "yes", "fork_skips_pud": "by_chance"}
     assert added("6.1.129", "6.1") == {}
-    assert added("6.12.117", "6.12") == {"fork_skips_pud": "by_chance"}
-    assert added("6.18.44", "6.18") == {"lazyfree_batch": "same_rights"}
+    assert added("6.12.117", "6.12") == {"fork_skips_pud": "by_chance", "lazyfree_thp": "split"}
+    assert added("6.18.44", "6.18") == {"lazyfree_batch": "same_rights", "lazyfree_thp": "split"}
     assert added("6.18.19", "6.18") == {}

@@ -33,7 +33,7 @@ from pinhold.mm.folio import (
     lru_add_drain,
     page_folio,
 )
-from pinhold.mm.huge_memory import split_folio, split_huge_pmd
+from pinhold.mm.huge_memory import split_folio, split_huge_pmd, zap_huge_pmd
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import (
     entry_flags,
@@ -202,6 +202,9 @@ def unmap_lazyfree(m: State, mm: int, addr: int, folio: int) -> None:
     on a batch has entries of any rights, so that a read-only one can come back writable (CVE-2026-31398); since
     29f40594a281 (7.0) it ends where rights do.  Linux: try_to_unmap_one(), folio_unmap_pte_batch().
     """
+    upper = pt_walk(m, mm, addr, 1) if m.levels > 1 else -1
+    if upper >= 0 and m.pte[upper] & PTE_PSE and pte_pfn(m.pte[upper]) == folio and unmap_huge(m, mm, addr, upper):
+        return
     page = folio
     while page < folio + folio_nr_pages(m, folio):
         at = addr + page - folio
@@ -224,6 +227,28 @@ def unmap_lazyfree(m: State, mm: int, addr: int, folio: int) -> None:
             folio_remove_rmap_pte(m, mm, page + i)
         folio_put_refs(m, folio, count)
         page += count
+
+
+@kernel
+def unmap_huge(m: State, mm: int, addr: int, slot: int) -> bool:
+    """The same of a THP that a huge entry maps; False: it is split, and dealt with page by page.
+
+    From 735ecdfaf4e8 (6.11) on the huge entry goes as it is; where it cannot, it stays since 2f9b43d617e2 (6.15).
+    Linux: unmap_huge_pmd_locked().
+    """
+    folio = pte_pfn(m.pte[slot])
+    if m.rule_lazyfree_thp:
+        if m.pte[slot] & PTE_DIRTY:
+            lazyfree_mark_dirty(m, folio)
+        clean = m.folio_dirty[folio] == FOLIO_CLEAN
+        if clean and m.folio_refcount[folio] == 1 + folio_mapcount(m, folio):
+            decided(m, LAZYFREE_DISCARDED)
+            zap_huge_pmd(m, mm, slot)
+            return True
+        if m.rule_lazyfree_held > HELD_SWAPBACKED:
+            lazyfree_discards(m, folio)
+            return True
+    return split_huge_pmd(m, mm, addr) < 0
 
 
 @kernel

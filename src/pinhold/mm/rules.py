@@ -497,6 +497,17 @@ RULES: tuple[Rule, ...] = (
         "29f40594a281",
         (("6.18.20", "same_rights"),),
     ),
+    Rule(
+        "lazyfree_thp",
+        "How reclaim discards a THP freed by MADV_FREE that a huge entry maps: it splits the entry first, and leaves a"
+        " page table behind; or it takes the huge entry away, until \"mm/rmap: don't discard lazyfree THPs at PMD"
+        ' level" (in 6.18 seen in 6.18.44 and not in 6.18.15).',
+        "try_to_unmap_one",
+        ("split", "whole"),
+        (("", "split"), ("6.11", "whole")),
+        "735ecdfaf4e8",
+        (("6.12.117", "split"), ("6.18.44", "split"), ("7.3.2", "split")),
+    ),
 )
 
 BY_NAME = {rule.name: rule for rule in RULES}

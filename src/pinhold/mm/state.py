@@ -252,6 +252,7 @@ class State:
     rule_madv_free_large: int = constant()
     rule_lazyfree_held: int = constant()
     rule_lazyfree_batch: int = constant()
+    rule_lazyfree_thp: int = constant()
 
 
 TASK_DEPTH = 4

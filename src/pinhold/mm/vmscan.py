@@ -116,12 +116,13 @@ def pageout_next(m: State, act: int) -> None:
     if upper >= 0 and m.pte[upper] & PTE_PSE:
         folio = pte_pfn(m.pte[upper])
         span = level_pages(m, 1)
-        if not pageout_split_pmd(m, mm, addr, upper):
-            m.act_addr[act] = (addr // span + 1) * span
-            return
-        if folio_test_lazyfree(m, folio) and addr % span == 0 and addr + span <= m.act_end[act]:
+        whole = addr % span == 0 and addr + span <= m.act_end[act]
+        if whole and folio_test_lazyfree(m, folio) and folio_mapcount(m, folio) == 1:
             m.act_addr[act] = addr + span
             pageout_lock(m, act, folio)
+            return
+        if not pageout_split_pmd(m, mm, addr, upper):
+            m.act_addr[act] = (addr // span + 1) * span
             return
     slot = pt_walk(m, mm, addr, 0)
     if slot < 0 or not pte_present(m.pte[slot]) or pte_special(m.pte[slot]):
@@ -211,14 +212,9 @@ def swapout_pinned(m: State, folio: int) -> bool:
 
 @kernel
 def pageout_split_pmd(m: State, mm: int, addr: int, upper: int) -> bool:
-    """A THP mapped by a PMD: map it by PTEs if it is to go, False if it stays.
-
-    One that is lazyfree is split before anybody looks who holds it.  (From 735ecdfaf4e8, 6.11, until "mm/rmap: don't
-    discard lazyfree THPs at PMD level", 7.3.2 and 6.12.117, it went, or stayed, as a whole.)
-    """
+    """A THP mapped by a PMD: map it by PTEs if it is to go, False if it stays."""
     folio = pte_pfn(m.pte[upper])
-    holders = folio_mapcount(m, folio) if folio_test_lazyfree(m, folio) else m.folio_refcount[folio]
-    if is_huge_zero_page(m, folio) or holders != 1:
+    if is_huge_zero_page(m, folio) or m.folio_refcount[folio] != 1:
         decided(m, PAGEOUT_SHARED_KEPT)
         return False
     return split_huge_pmd(m, mm, addr) == 0
