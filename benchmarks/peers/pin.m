@@ -1,10 +1,10 @@
 /* The scopes of benchmarks/README.md in Murphi, for Rumur, through the C preprocessor with the switches of pin.pml:
- * -DNF=frames -DNV=pages -DFILEPAGE=(page of the file, or NV) -DFORK=0|1, and -DSYMMETRY=0|1.
+ * -DNF=frames, -DNV=pages of P (driver and child use the first alone), -DFILE=0|1: that one is of a file, -DFORK=0|1; and
+ * -DSYMMETRY=0|1.
  * An undefined frame is none; in an entry that is present it is the zero page. */
 const
   FRAMES: NF;
   PAGES: NV;
-  FILE_PAGE: FILEPAGE;
   BIAS: 16;
 
 type
@@ -142,7 +142,7 @@ end;
 procedure fault_start(t: Task); begin
   alias e: pte[process(t)][task[t].page] do
     if !e.present then
-      if task[t].page = FILE_PAGE then fault_file(t, e); else fault_anonymous(t, e); end;
+      if FILE = 1 & task[t].page = 0 then fault_file(t, e); else fault_anonymous(t, e); end;
     elsif task[t].want != FOR_READ & !e.writable then fault_read_only(t, e);
     else
       e.accessed := true;
@@ -168,6 +168,11 @@ procedure fault_install(t: Task); var for_write, wrote: boolean; begin
 end;
 
 /* read, write, discard */
+
+/* whether the task may begin to: the child uses the first page alone */
+function accesses(t: Task; p: Page): boolean; begin
+  return may_begin(t) & (t = CPU | t = CHILD & p = 0);
+end;
 
 function lets_through(t: Task; p: Page; operation: Operation): boolean; begin
   return pte[process(t)][p].present & (operation = READ | pte[process(t)][p].writable);
@@ -358,7 +363,7 @@ ruleset first: First do
     for m: Process do for p: Page do empty(pte[m][p]); noted[m][p] := false; end; end;
     for f: Frame do refs[f] := 0; anon[f] := false; exclusive[f] := false; end;
     undefine cache; undefine pinned;
-    if FILE_PAGE < PAGES then cache := first; refs[first] := 1; end;
+    if FILE = 1 then cache := first; refs[first] := 1; end;
     readers := 0; writer := false; was_pinned := false; child_lives := false; pin_live := false; discarded := false;
     for t: Task do
       idle(t); undefine task[t].source; undefine task[t].fresh; empty(task[t].seen);
@@ -376,20 +381,15 @@ ruleset t: Task do
 end;
 
 ruleset t: Task; p: Page do
-  rule "read" t != DRIVER & may_begin(t) & may_try(t, p, READ) ==> begin
-    begin_operation(t, READ, p, TRY); try(t); end;
-  rule "write" t != DRIVER & may_begin(t) & may_try(t, p, WRITE) ==> begin
-    begin_operation(t, WRITE, p, TRY); try(t); end;
-  rule "discard" t != DRIVER & may_begin(t) & may_read_lock(t) ==> begin discard(t, p); end;
+  rule "read" accesses(t, p) & may_try(t, p, READ) ==> begin begin_operation(t, READ, p, TRY); try(t); end;
+  rule "write" accesses(t, p) & may_try(t, p, WRITE) ==> begin begin_operation(t, WRITE, p, TRY); try(t); end;
+  rule "discard" accesses(t, p) & may_read_lock(t) ==> begin discard(t, p); end;
 end;
 
-ruleset p: Page do
-  rule "pin, slow" may_begin(DRIVER) & !pin_live ==> begin
-    was_pinned := true; begin_operation(DRIVER, PIN_SLOW, p, SLOW_LOCK); end;
-  rule "pin, fast" may_begin(DRIVER) & !pin_live ==> begin
-    was_pinned := true; begin_operation(DRIVER, PIN_FAST, p, FAST_START); end;
-end;
-
+rule "pin, slow" may_begin(DRIVER) & !pin_live ==> begin
+  was_pinned := true; begin_operation(DRIVER, PIN_SLOW, 0, SLOW_LOCK); end;
+rule "pin, fast" may_begin(DRIVER) & !pin_live ==> begin
+  was_pinned := true; begin_operation(DRIVER, PIN_FAST, 0, FAST_START); end;
 rule "unpin" may_begin(DRIVER) & pin_live ==> begin unpin(); idle(DRIVER); end;
 #if FORK
 rule "fork" may_begin(CPU) & !child_lives & !writer & readers = 0 ==> begin fork_begin(); end;

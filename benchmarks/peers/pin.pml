@@ -1,4 +1,5 @@
-/* The scopes of benchmarks/README.md in Promela.  -DNF=frames -DNV=pages -DFILEPAGE=(page of the file, or NV) -DFORK=0|1.
+/* The scopes of benchmarks/README.md in Promela.  -DNF=frames (3 or 4), -DNV=pages of P (1 or 2; driver and child use the
+ * first alone), -DFILE=0|1: that one is of a file, -DFORK=0|1.
  * An entry: frame << 4 | PRESENT | WRITABLE | ACCESSED | DIRTY; frame 0 is the zero page.  A pin is BIAS references. */
 #define PR 8
 #define RW 1
@@ -8,6 +9,7 @@
 #define FR(e) ((e) >> 4)
 #define MM(t) ((t) / 2)
 #define PTE(t) pte[MM(t) * NV + v[t]]
+#define OF_FILE(t) (FILE && v[t] == 0)
 #define VANON(t) vanon[MM(t) * NV + v[t]]
 
 /* stages of a task */
@@ -43,19 +45,19 @@
 
 byte pte[2 * NV];
 bit vanon[2 * NV];
-#if FILEPAGE < NV
-#define CACHED 1 /* the file's page is in the page cache, in frame 1 */
-#else
-#define CACHED 0
-#endif
+#define CACHED 1 /* the frame that has the file's page, if there is one */
 #if NF == 3
-byte ref[NF + 1] = { 0, CACHED, 0, 0 };
+#define FOURTH
+#define FOURTH_HELD 1
+#define ALLOCATE_FOURTH(t)
 #else
-byte ref[NF + 1] = { 0, CACHED, 0, 0, 0 };
+#define FOURTH , 0
+#define FOURTH_HELD ref[4]
+#define ALLOCATE_FOURTH(t) ALLOCATE(t, 4)
 #endif
+byte ref[NF + 1] = { 0, FILE, 0, 0 FOURTH };
 bit anon[NF + 1];
 bit excl[NF + 1];
-byte cache = CACHED;
 byte readers;
 bit writer, haspin, alive, seq, live, det;
 byte pinned;
@@ -72,19 +74,16 @@ inline idle(t) { st[t] = IDLE; op[t] = 0; v[t] = 0 }
 inline put_source(t) { if :: from[t] > 1 -> put(from[t] - 1, 1) :: else fi; from[t] = 0 }
 inline fault_end(t, r) { seen[t] = 0; fresh[t] = 0; want[t] = 0; res[t] = r; st[t] = BACK }
 
-inline fault_start(t, nf) {
+inline fault_start(t) {
   e = PTE(t);
   if
-  :: e == 0 && v[t] != FILEPAGE ->
+  :: e == 0 && !OF_FILE(t) ->
      if :: want[t] == FOR_WRITE -> VANON(t) = 1; st[t] = COPY
         :: else -> PTE(t) = PR | AC; fault_end(t, RESOLVED) fi
-  :: e == 0 && v[t] == FILEPAGE ->
-     if :: cache == 0 && nf != 0 -> cache = nf; ref[cache] = 1 :: else fi;
-     if :: cache == 0 -> fault_end(t, NOMEM)
-        :: else -> ref[cache]++;
-           if :: want[t] == FOR_WRITE -> VANON(t) = 1; from[t] = cache + 1; st[t] = COPY
-              :: else -> PTE(t) = cache << 4 | PR | AC; fault_end(t, RESOLVED) fi
-     fi
+  :: e == 0 && OF_FILE(t) ->
+     ref[CACHED]++;
+     if :: want[t] == FOR_WRITE -> VANON(t) = 1; from[t] = CACHED + 1; st[t] = COPY
+        :: else -> PTE(t) = CACHED << 4 | PR | AC; fault_end(t, RESOLVED) fi
   :: e != 0 && want[t] != FOR_READ && !(e & RW) ->
      f = FR(e);
      if :: anon[f] && (excl[f] || ref[f] == 1) ->
@@ -202,7 +201,7 @@ inline done() {
 inline step(t, nf) {
   if
   :: st[t] == TRY -> access(t)
-  :: st[t] == START -> fault_start(t, nf)
+  :: st[t] == START -> fault_start(t)
   :: st[t] == COPY -> fault_copy(t, nf)
   :: st[t] == INSTALL -> fault_install(t)
   :: st[t] == BACK -> back(t)
@@ -213,20 +212,14 @@ inline step(t, nf) {
   fi;
   done()
 }
-#define ALLOCATES(t) (st[t] == COPY || st[t] == KALLOC || (st[t] == START && v[t] == FILEPAGE && PTE(t) == 0 && cache == 0))
-#if NF == 3
-#define NONEFREE (ref[1] && ref[2] && ref[3])
-#else
-#define NONEFREE (ref[1] && ref[2] && ref[3] && ref[4])
-#endif
+#define ALLOCATES(t) (st[t] == COPY || st[t] == KALLOC)
+#define NONEFREE (ref[1] && ref[2] && ref[3] && FOURTH_HELD)
+#define ALLOCATE(t, frame) :: d_step { ALLOCATES(t) && ref[frame] == 0 -> step(t, frame) }
 #define REACHES(t, p, w) (pte[MM(t) * NV + p] != 0 && (!(w) || (pte[MM(t) * NV + p] & RW)))
 #define WAITS(t) ((st[t] == SLOCK && writer) || (MM(t) == 0 && writer && st[t] == TRY && !REACHES(t, v[t], op[t] == WRITE)))
 #define STEPS(t) \
   :: d_step { st[t] && !ALLOCATES(t) && !WAITS(t) -> step(t, 0) } \
-  :: d_step { ALLOCATES(t) && ref[1] == 0 -> step(t, 1) } \
-  :: d_step { ALLOCATES(t) && ref[2] == 0 -> step(t, 2) } \
-  :: d_step { ALLOCATES(t) && ref[3] == 0 -> step(t, 3) } \
-  :: d_step { NF > 3 && ALLOCATES(t) && ref[NF] == 0 -> step(t, NF) } \
+  ALLOCATE(t, 1) ALLOCATE(t, 2) ALLOCATE(t, 3) ALLOCATE_FOURTH(t) \
   :: d_step { ALLOCATES(t) && NONEFREE -> step(t, 0) }
 #define CANBEGIN(t) (st[t] == IDLE && (t == 0 || (alive && st[0] < KCOPY)))
 #define ACCESSES(t, p) \
@@ -234,9 +227,9 @@ inline step(t, nf) {
   :: d_step { CANBEGIN(t) && (REACHES(t, p, 1) || MM(t) || !writer) -> op[t] = WRITE; v[t] = p; st[t] = TRY; access(t); done() } \
   :: d_step { CANBEGIN(t) && (MM(t) || !writer) -> zap(MM(t), p); \
        if :: MM(t) == 0 && pinned != 0 && v[1] == p -> det = 1 :: else fi; done() }
-#define PINS(p) \
-  :: d_step { st[1] == IDLE && !live -> haspin = 1; op[1] = FAST; v[1] = p; st[1] = FSTART; done() } \
-  :: d_step { st[1] == IDLE && !live -> haspin = 1; op[1] = SLOW; v[1] = p; st[1] = SLOCK; done() }
+#define PINS \
+  :: d_step { st[1] == IDLE && !live -> haspin = 1; op[1] = FAST; st[1] = FSTART; done() } \
+  :: d_step { st[1] == IDLE && !live -> haspin = 1; op[1] = SLOW; st[1] = SLOCK; done() }
 
 active proctype cpu() {
   do
@@ -256,10 +249,7 @@ active proctype cpu() {
 active proctype drv() {
   do
   STEPS(1)
-  PINS(0)
-#if NV > 1
-  PINS(1)
-#endif
+  PINS
   :: d_step { st[1] == IDLE && live -> put(pinned, BIAS); pinned = 0; live = 0; det = 0; v[1] = 0; done() }
   od
 }
@@ -268,9 +258,6 @@ active proctype child() {
   do
   STEPS(2)
   ACCESSES(2, 0)
-#if NV > 1
-  ACCESSES(2, 1)
-#endif
   :: d_step { CANBEGIN(2) -> child_gone(); done() }
   od
 }
