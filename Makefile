@@ -2,6 +2,8 @@
 # make test    everything that guards the project: style, types, imports, all tests
 #              (PYTEST='-m "not slow"': without comparing interpreter and compiler, which compiles for minutes)
 # make lint    style, types and imports alone
+# make bench   pinhold beside SPIN and Rumur (by apt, as root) on the scopes of benchmarks/: some 20 minutes
+#              (BENCH="--runs 1 bench-fork": less)
 # make lab     what the vm: targets need: QEMU (by apt, as root) and the stock kernels 6.1 and 6.12 (as anybody)
 #
 # Each sets up what it needs in .venv.  `check` needs python3 and nothing else, and no network.
@@ -13,7 +15,7 @@ PY := $(VENV)/bin/python
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: check test lint lab clean
+.PHONY: check test lint bench lab clean
 .DELETE_ON_ERROR:
 
 check: $(RUN_READY)
@@ -24,10 +26,16 @@ test: lint
 	$(PY) -m pytest -q -rs tests/live
 
 lint: $(DEV_READY)
-	$(PY) -m ruff check src tests
-	$(PY) -m ruff format --check src tests
+	$(PY) -m ruff check src tests benchmarks
+	$(PY) -m ruff format --check src tests benchmarks
 	$(PY) -m mypy
 	$(VENV)/bin/lint-imports --no-logo
+
+bench: $(DEV_READY)
+	@{ command -v spin && command -v rumur && command -v gcc; } >/dev/null || \
+	    { [ "$$(id -u)" -eq 0 ] || { echo "SPIN or Rumur is missing; as root: apt-get install spin rumur gcc"; exit 4; } >&2; \
+	      apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends spin rumur gcc libc6-dev; } >/dev/null
+	@$(PY) benchmarks/peers.py $(BENCH)
 
 lab: $(RUN_READY)
 	@command -v qemu-system-x86_64 >/dev/null || \

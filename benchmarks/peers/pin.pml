@@ -62,7 +62,11 @@ byte readers;
 bit writer, haspin, alive, seq, live, det;
 byte pinned;
 byte st[3], op[3], v[3], want[3], res[3], seen[3], from[3], fresh[3];
+#ifdef BFS /* which knows no hidden variables; between steps these are 0 */
+byte e, f, i;
+#else
 hidden byte e, f, i;
+#endif
 
 #define UNSHARED(fr) (anon[fr] && excl[fr])
 
