@@ -2,7 +2,7 @@
 # make test    everything that guards the project: style, types, imports, all tests
 #              (PYTEST='-m "not slow"': without comparing interpreter and compiler, which compiles for minutes)
 # make lint    style, types and imports alone
-# make bench   pinhold beside SPIN and Rumur (by apt, as root) on the scopes of benchmarks/: some 20 minutes
+# make bench   pinhold beside SPIN and Rumur (by apt, as root), GUP-fast beside this kernel's: some 20 minutes
 #              (BENCH="--runs 1 bench-fork": less)
 # make lab     what the vm: targets need: QEMU (by apt, as root) and the stock kernels 6.1 and 6.12 (as anybody)
 #
@@ -36,6 +36,7 @@ bench: $(DEV_READY)
 	    { [ "$$(id -u)" -eq 0 ] || { echo "SPIN or Rumur is missing; as root: apt-get install spin rumur gcc"; exit 4; } >&2; \
 	      apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends spin rumur gcc libc6-dev; } >/dev/null
 	@$(PY) benchmarks/peers.py $(BENCH)
+	@$(PY) benchmarks/gup_fast.py
 
 lab: $(RUN_READY)
 	@command -v qemu-system-x86_64 >/dev/null || \

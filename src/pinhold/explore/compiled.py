@@ -1,7 +1,8 @@
 """The whole specification, compiled as it is: every `@kernel` function of `mm/`, over the very bytes of a `Machine`.
 
 Nothing is specialised but the sizes of the arrays, so one image serves every release, configuration and scope of a
-geometry.  It is what tests compare with the interpreted functions.
+geometry: it is what tests compare with the interpreted functions.  Whoever measures one machine may have its constants
+written in as well.
 """
 
 from __future__ import annotations
@@ -21,13 +22,14 @@ from pinhold.explore.facts import load_specification
 from pinhold.explore.image import INNER, OUTER, alone, load, store
 from pinhold.explore.lower import lower
 from pinhold.explore.specialise import Facts, Kernel, specialise
+from pinhold.mm.gup_fast_range import gup_fast_whole
 from pinhold.mm.invariants import check_invariants
 from pinhold.mm.kernel import REGISTRY
 from pinhold.mm.properties import check_properties
-from pinhold.mm.state import Geometry, Layout, layout
+from pinhold.mm.state import Geometry, Layout, Machine, layout
 from pinhold.mm.step import step
 
-ENTRIES: tuple[Kernel, ...] = (step, check_invariants, check_properties)
+ENTRIES: tuple[Kernel, ...] = (step, check_invariants, check_properties, gup_fast_whole)
 """What is entered from outside."""
 
 HEADER = """from numba import int64, njit
@@ -43,11 +45,20 @@ def kernels() -> tuple[Kernel, ...]:
     return tuple(f for f in REGISTRY if f.__module__.startswith("pinhold.mm."))
 
 
+Constants = tuple[tuple[str, int], ...]
+"""Constant scalars of a machine, by name."""
+
+
+def constants_of(m: Machine) -> Constants:
+    """All of them: geometry, configuration, rules."""
+    return tuple((name, getattr(m, name)) for name, slot in m.layout.slots.items() if not slot.count)
+
+
 @cache
-def image(geometry: Geometry) -> ModuleType:
+def image(geometry: Geometry, constants: Constants = ()) -> ModuleType:
     """The module with all of them, and `enter_NAME` for what is entered from outside."""
     table = layout(geometry)
-    facts = Facts({}, {name: slot.count for name, slot in table.slots.items() if slot.count})
+    facts = Facts(dict(constants), {name: slot.count for name, slot in table.slots.items() if slot.count})
     parts = [HEADER, lower(specialise(kernels(), facts), table, decorator=f"njit({INNER})")]
     for function in ENTRIES:
         names = ", ".join(inspect.signature(function).parameters)
@@ -57,9 +68,9 @@ def image(geometry: Geometry) -> ModuleType:
 
 
 @cache
-def entry(function: Kernel, geometry: Geometry) -> Callable[..., int]:
+def entry(function: Kernel, geometry: Geometry, constants: Constants = ()) -> Callable[..., int]:
     """The compiled form, kept on disk: call it with a record's address and integers."""
-    module = image(geometry)
+    module = image(geometry, constants)
     with alone(module):
         compiled = getattr(module, f"enter_{function.__name__}")
         compiled.compile((numba.int64,) * len(inspect.signature(function).parameters))

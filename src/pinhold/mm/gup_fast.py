@@ -83,17 +83,15 @@ def fast_walk(m: State, act: int) -> None:
 
 @kernel
 def fast_load(m: State, act: int) -> None:
-    """Read the entry once: not accessible, not writable for a write, or special: fall back.
+    """Read the entry once.
 
     Linux: gup_fast_pte_range() (gup_pte_range() up to 6.8), gup_fast_pmd_leaf() (gup_huge_pmd()), gup_fast_pud_leaf()
-    (gup_huge_pud()), gup_hugepte().  The 4 KiB zero page is always special, the huge zero folio since d82d09e48219
-    (6.18).
+    (gup_huge_pud()), gup_hugepte().
     """
     addr = m.act_addr[act]
     slot, level = pt_leaf(m, m.act_mm[act], addr)
     entry = m.pte[slot]
-    writable = entry & PTE_RW or not m.act_flags[act] & FOLL_WRITE
-    if not entry & PTE_PRESENT or entry & PTE_SPECIAL or not writable:
+    if not fast_entry_allowed(entry, m.act_flags[act]):
         decided(m, FAST_FALLS_BACK)
         m.act_pc[act] = FAST_END
         return
@@ -103,6 +101,17 @@ def fast_load(m: State, act: int) -> None:
     m.act_page[act] = pte_pfn(entry) + offset
     m.act_new[act] = min(pages - offset, m.act_end[act] - addr)
     m.act_pc[act] = FAST_GRAB
+
+
+@kernel
+def fast_entry_allowed(entry: int, flags: int) -> bool:
+    """Not accessible, not writable for a write, or special: the slow path's business.
+
+    The 4 KiB zero page is always special, the huge zero folio since d82d09e48219 (6.18).
+    """
+    if not entry & PTE_PRESENT or entry & PTE_SPECIAL:
+        return False
+    return entry & PTE_RW != 0 or not flags & FOLL_WRITE
 
 
 @kernel

@@ -92,20 +92,30 @@ def gup_put_folio(m: State, page: int, refs: int, flags: int) -> None:
 @kernel
 def pin_record(m: State, pin: int, page: int, count: int) -> bool:
     """Note that the pin holds `count` pages from `page`; joins the last run where it can.  False: no room."""
-    base = pin * m.runs_per_pin
-    last = base + m.pin_runs[pin] - 1
-    if m.pin_runs[pin] > 0 and m.run_page[last] + m.run_count[last] == page and page != ZERO_PFN:
-        if page_folio(m, page) == page_folio(m, m.run_page[last]):
-            m.run_count[last] += count
-            m.pin_count[pin] += count
-            return True
-    if m.pin_runs[pin] == m.runs_per_pin:
+    first = pin * m.runs_per_pin
+    last = first + m.pin_runs[pin] - 1
+    if run_goes_on(m, first, last, page):
+        m.run_count[last] += count
+    elif m.pin_runs[pin] == m.runs_per_pin:
         return False
-    m.run_page[last + 1] = page
-    m.run_count[last + 1] = count
-    m.pin_runs[pin] += 1
+    else:
+        m.run_page[last + 1] = page
+        m.run_count[last + 1] = count
+        m.pin_runs[pin] += 1
     m.pin_count[pin] += count
     return True
+
+
+@kernel
+def run_goes_on(m: State, first: int, last: int, page: int) -> bool:
+    """Whether the last of a pin's runs, if it has any, goes on with this page of the same folio.
+
+    The first page of a folio, the zero page among them, begins a run.
+    """
+    folio = page_folio(m, page)
+    if folio == page or last < first or m.run_page[last] + m.run_count[last] != page:
+        return False
+    return page_folio(m, m.run_page[last]) == folio
 
 
 @kernel
