@@ -76,7 +76,8 @@ def missing() -> list[str]:
 def spin(
     scope: str, place: Path, *, breadth_first: bool = False, model: Path = PROMELA, optimise: str = FASTEST
 ) -> Verifier:
-    """SPIN's verifier of a scope, made in the directory `place`.  Partial-order reduction is off, as it counts less."""
+    """SPIN's verifier of a scope, made in the directory `place`.  Partial-order reduction is off: it finds nothing
+    to leave out."""
     order = ("-DBFS",) if breadth_first else ()
     start = time.monotonic()
     call("spin", *SWITCHES[scope], *order, "-a", str(model), cwd=place)

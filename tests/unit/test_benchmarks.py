@@ -1,0 +1,98 @@
+"""benchmarks/: what it reads of the peers' output, and what it says where counts differ or a tool is missing."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+import peers
+from peers import Contestant, Race
+from pinhold.explore.scope import library
+from verifiers import Counts, PeerFailed, Run, rumur_counts, run, spin_counts
+
+SPIN = """
+State-vector 76 byte, depth reached 1640699, errors: {errors}
+{states} states, stored
+ 86785246 states, matched
+{transitions} transitions (= stored+matched)
+"""
+
+
+def test_spin_counts_as_far_as_it_prints_digits() -> None:
+    """One transition more than there are; of a rounded number, all that it may stand for."""
+    exact = spin_counts(SPIN.format(errors=0, states="280417", transitions="1147118"))
+    assert exact == Counts(280_417, 1_147_117)
+    assert not exact.agree(280_417, 1_147_118)
+    rounded = spin_counts(SPIN.format(errors=0, states="26263930", transitions="1.1304918e+08"))
+    assert rounded.agree(26_263_930, 113_049_174)
+    assert not rounded.agree(26_263_930, 113_049_164)
+    assert not rounded.agree(26_263_931, 113_049_174)
+
+
+@pytest.mark.parametrize(
+    "output", [SPIN.format(errors=1, states="12", transitions="30"), "pan: out of memory", "error: max search depth"]
+)
+def test_a_search_that_spin_did_not_end_counts_nothing(output: str) -> None:
+    """An error, or too little memory, is not taken for counts."""
+    with pytest.raises(PeerFailed, match="did not exhaust"):
+        spin_counts(output)
+
+
+def test_rumur_counts_only_without_an_error() -> None:
+    """States and rules fired, from the summary."""
+    assert rumur_counts("No error found.\n\n\t804 states, 2020 rules fired in 0s.") == Counts(804, 2020)
+    with pytest.raises(PeerFailed, match="did not exhaust"):
+        rumur_counts("1 error(s) found.\n\n\t804 states, 2020 rules fired in 0s.")
+
+
+def test_a_program_that_fails_is_named() -> None:
+    """Its status and its last words."""
+    with pytest.raises(PeerFailed, match="ended with status 3: no more"):
+        run([sys.executable, "-c", "print('no more'); raise SystemExit(3)"])
+
+
+def contestant(name: str, symmetric: bool, states: int, transitions: int) -> Contestant:
+    said = json.dumps({"exhausted": True, "states": states, "transitions": transitions, "seconds": 1.0})
+    return Contestant(name, symmetric, (), peers.json_counts, peers.json_seconds, 2.0, None, [Run(said, 1.5, 1 << 20)])
+
+
+def race(*, ours: int = 3_183, rumur: int = 2_020) -> Race:
+    everyone = [
+        contestant("SPIN, depth first", False, 1_297, 3_183),
+        contestant("pinhold", False, 1_297, ours),
+        contestant("Rumur", True, 804, rumur),
+        contestant("pinhold", True, 804, 2_020),
+    ]
+    return Race(library()["bench-tiny"], everyone, {"step": 0.5})
+
+
+def test_counts_that_differ_are_said() -> None:
+    """Who counts what, and what pinhold counts."""
+    assert race().disagreements() == []
+    assert race(rumur=2_021).disagreements() == [
+        "bench-tiny: Rumur counts 804 states and 2,021 transitions, not 804 states and 2,020 transitions"
+    ]
+    assert race(ours=3_184).disagreements() == [
+        "bench-tiny: SPIN, depth first counts 1,297 states and 3,183 transitions, "
+        "not 1,297 states and 3,184 transitions"
+    ]
+
+
+def test_the_table_has_a_row_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """Cold, start, search, per transition, per state, and how many times faster than SPIN."""
+    peers.print_race(race())
+    out = capsys.readouterr().out
+    assert "bench-tiny, with symmetry: 804 states and 2,020 transitions" in out
+    assert ["Rumur", "2.0", "0.50", "1.000", "495,050", "1,304", "1.0", "1.0"] in [
+        row.split() for row in out.splitlines()
+    ]
+
+
+def test_a_missing_tool_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 4, and what to install."""
+    monkeypatch.setattr(peers, "missing", lambda: ["spin", "rumur"])
+    monkeypatch.setattr(sys, "argv", ["peers.py", "bench-tiny"])
+    assert peers.main() == 4
+    assert capsys.readouterr().err == "missing: spin, rumur; as root: apt-get install spin rumur\n"
