@@ -3,7 +3,7 @@
 #              (PYTEST='-m "not slow"': without comparing interpreter and compiler, which compiles for minutes)
 # make lint    style, types and imports alone
 # make bench   pinhold beside SPIN and Rumur (by apt, as root), GUP-fast beside this kernel's: some 20 minutes
-#              (BENCH="--runs 1 bench-fork": less)
+#              (BENCH="--brief --runs 1": less)
 # make lab     what the vm: targets need: QEMU (by apt, as root) and the stock kernels 6.1 and 6.12 (as anybody)
 #
 # Each sets up what it needs in .venv.  `check` needs python3 and nothing else, and no network.

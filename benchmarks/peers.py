@@ -1,7 +1,8 @@
 """pinhold beside SPIN and Rumur: the same scopes, in one run, one thread each.
 
 Every program is built once, from nothing, and then all of a scope's are run in turn, so that what else the machine does
-meets all alike; the medians are printed.  Status 0: all counts agree; 1: they do not; 4: a tool is missing or fails.
+meets all alike.  The medians of processor time are printed: elapsed time measures the machine's other work, too.
+Status 0: all counts agree; 1: they do not; 4: a tool is missing or fails.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ class Contestant:
 
     @property
     def tired(self) -> bool:
-        return bool(self.runs) and sum(r.seconds for r in self.runs) >= ENOUGH
+        return bool(self.runs) and sum(r.elapsed for r in self.runs) >= ENOUGH
 
 
 @dataclass
@@ -89,14 +90,15 @@ def described(counts: Counts) -> str:
     return f"{counts.states:,} states and {counts.transitions:,} transitions"
 
 
-def race(scope: Scope, place: Path, runs: int) -> Race:
-    """Build all, then run them in turn."""
-    peers = [
-        peer("SPIN, depth first", False, spin(scope.name, room(place, "depth"))),
-        peer("SPIN, breadth first", False, spin(scope.name, room(place, "breadth"), breadth_first=True)),
-        peer("Rumur", False, rumur(scope.name, room(place, "rumur"))),
-        peer("Rumur", True, rumur(scope.name, room(place, "symmetric"), symmetry="heuristic")),
-    ]
+def race(scope: Scope, place: Path, runs: int, brief: bool) -> Race:
+    """Build all, then run them in turn.  brief: of the peers SPIN's depth-first search alone."""
+    peers = [peer("SPIN, depth first", False, spin(scope.name, room(place, "depth")))]
+    if not brief:
+        peers += [
+            peer("SPIN, breadth first", False, spin(scope.name, room(place, "breadth"), breadth_first=True)),
+            peer("Rumur", False, rumur(scope.name, room(place, "rumur"))),
+            peer("Rumur", True, rumur(scope.name, room(place, "symmetric"), symmetry="heuristic")),
+        ]
     say(f"{scope.name}: peers are built")
     environment = os.environ | {"XDG_CACHE_HOME": str(room(place, "cache"))}
     cold = json.loads(run([sys.executable, str(EXHAUST), scope.name], environment).output)
@@ -104,7 +106,7 @@ def race(scope: Scope, place: Path, runs: int) -> Race:
     ours = [
         Contestant(name, symmetric, command, json_counts, json_seconds, cold["compile_seconds"], environment)
         for symmetric in (False, True)
-        for name, options in (("pinhold", []), ("pinhold, that property", ["--one-property"]))
+        for name, options in (("pinhold", []), ("pinhold, one property", ["--one-property"]))
         for command in [[sys.executable, str(EXHAUST), scope.name, *options, *([] if symmetric else ["--no-symmetry"])]]
     ]
     contestants = sorted([*peers, *ours], key=lambda c: c.symmetric)
@@ -112,7 +114,8 @@ def race(scope: Scope, place: Path, runs: int) -> Race:
         for c in contestants:
             if not c.tired:
                 c.runs.append(run(c.command, c.environment))
-                say(f"{scope.name}: {c.name}{' with symmetry' * c.symmetric}: {c.runs[-1].seconds:.1f} s")
+                name = f"{scope.name}: {c.name}{' with symmetry' * c.symmetric}"
+                say(f"{name}: {c.runs[-1].seconds:.1f} s of {c.runs[-1].elapsed:.1f} s")
     return Race(scope, contestants, cold["functions"])
 
 
@@ -142,9 +145,10 @@ def json_seconds(r: Run) -> float:
 COLUMNS = {"cold": 8, "start": 8, "search": 10, "ns/transition": 15, "bytes/state": 13, "SPIN = 1": 10, "whole": 8}
 HEAD = " " * 28 + "".join(f"{name:>{width}}" for name, width in COLUMNS.items())
 NOTES = """cold: seconds to build it from nothing (SPIN, Rumur: generate C and compile it; pinhold: numba, empty cache).
-start, search: seconds of a warm run; a peer's start is not told apart.  bytes/state: most resident memory by states.
+start, search: processor seconds of a warm run; a peer's start is not told apart.
+bytes/state: most resident memory by states.
 SPIN = 1: how many times faster than SPIN, depth first, the search is; whole: start and search together.
-that property: like the peers, pinhold looks at the long-term pin alone; else at all properties and all invariants."""
+one property: like the peers, pinhold looks at the long-term pin alone; else at all properties and all invariants."""
 
 
 def print_race(r: Race) -> None:
@@ -204,6 +208,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("scopes", nargs="*", default=list(SWITCHES), help=", ".join(SWITCHES))
     parser.add_argument("--runs", type=int, default=RUNS, help=f"of each program; {RUNS} unless told")
+    parser.add_argument("--brief", action="store_true", help="beside pinhold, run SPIN's depth-first search alone")
     options = parser.parse_args()
     if unknown := [name for name in options.scopes if name not in SWITCHES]:
         parser.error(f"no peers for {', '.join(unknown)}; there are {', '.join(SWITCHES)}")
@@ -216,7 +221,7 @@ def main() -> int:
     try:
         for name in options.scopes:
             with tempfile.TemporaryDirectory(prefix="pinhold-bench-") as place:
-                result = race(library()[name], Path(place), max(options.runs, 1))
+                result = race(library()[name], Path(place), max(options.runs, 1), options.brief)
             print_race(result)
             wrong += result.disagreements()
     except PeerFailed as error:

@@ -61,9 +61,10 @@ class Verifier:
 
 @dataclass(frozen=True)
 class Run:
-    """seconds: from start to exit; peak: most bytes resident."""
+    """elapsed: seconds from start to exit; seconds: of processor time; peak: most bytes resident."""
 
     output: str
+    elapsed: float
     seconds: float
     peak: int
 
@@ -124,13 +125,13 @@ def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Ru
         except BaseException:
             process.kill()
             raise
-        seconds = time.monotonic() - start
+        elapsed = time.monotonic() - start
         process.returncode = os.waitstatus_to_exitcode(status)
         output.seek(0)
         text = output.read().decode(errors="replace")
     if process.returncode:
         raise PeerFailed(f"{command[0]} ended with status {process.returncode}: {tail(text)}")
-    return Run(text, seconds, usage.ru_maxrss << 10)
+    return Run(text, elapsed, usage.ru_utime + usage.ru_stime, usage.ru_maxrss << 10)
 
 
 def exhausted(verifier: Verifier) -> Counts:

@@ -55,7 +55,9 @@ def test_a_program_that_fails_is_named() -> None:
 
 def contestant(name: str, symmetric: bool, states: int, transitions: int) -> Contestant:
     said = json.dumps({"exhausted": True, "states": states, "transitions": transitions, "seconds": 1.0})
-    return Contestant(name, symmetric, (), peers.json_counts, peers.json_seconds, 2.0, None, [Run(said, 1.5, 1 << 20)])
+    return Contestant(
+        name, symmetric, (), peers.json_counts, peers.json_seconds, 2.0, None, [Run(said, 9.0, 1.5, 1 << 20)]
+    )
 
 
 def race(*, ours: int = 3_183, rumur: int = 2_020) -> Race:
