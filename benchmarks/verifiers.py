@@ -116,10 +116,10 @@ def rumur_counts(output: str) -> Counts:
 
 
 def run(command: Sequence[str], environment: dict[str, str] | None = None) -> Run:
-    """Run a program to its end; it is measured as a whole."""
-    with tempfile.TemporaryFile() as output:
+    """Run a program to its end, where what it leaves goes with it (SPIN writes trails); it is measured as a whole."""
+    with tempfile.TemporaryFile() as output, tempfile.TemporaryDirectory() as place:
         start = time.monotonic()
-        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment)
+        process = subprocess.Popen(command, stdout=output, stderr=subprocess.STDOUT, env=environment, cwd=place)
         try:
             _, status, usage = os.wait4(process.pid, 0)
         except BaseException:

@@ -64,12 +64,13 @@ class Room:
     def of(cls, count: int, words: int) -> Room:
         return cls(np.empty((count, words), np.int64), np.empty(count, np.int32), np.empty(count, np.uint16))
 
-    def grow(self, count: int, used: int) -> None:
-        """To at least `count` states, and by half at least; the first `used` are kept."""
+    def grow(self, count: int) -> None:
+        """To at least `count` states, and by half at least, where they are: nothing is copied, no view is left."""
         if count > len(self.states):
             count = max(count, len(self.states) + len(self.states) // 2)
-            self.states = grown(self.states, used, count)
-            self.parents, self.vias = grown(self.parents, used, count), grown(self.vias, used, count)
+            self.states.resize((count, self.states.shape[1]), refcheck=False)
+            self.parents.resize(count, refcheck=False)
+            self.vias.resize(count, refcheck=False)
 
     @property
     def nbytes(self) -> int:
@@ -251,10 +252,10 @@ class CompiledSearch:
         r = self.registers
         r[engine.SOURCE], r[engine.BAD], r[engine.STUCK] = address(source), -1, -1
         new = done = 0
-        room.grow(count + 2 * self.branch, 0)
+        room.grow(count + 2 * self.branch)
         while done < count:
             if new + self.branch > len(room.states):
-                room.grow(new + 2 * self.branch, new)
+                room.grow(new + 2 * self.branch)
             self.room_in_table(2 * self.branch)
             r[engine.ROOM] = min(len(room.states), int(FULLEST * len(self.table)) - result.states)
             r[engine.TARGET], r[engine.PARENTS] = address(room.states), address(room.parents)
@@ -309,10 +310,3 @@ class CompiledSearch:
         slot = self.world.machine.layout.slots["coverage"]
         passed = self.batch[:, slot.offset : slot.offset + slot.count].any(axis=0)
         return self.sites_before | {int(site) for site in np.flatnonzero(passed)}
-
-
-def grown(array: Array, used: int, size: int) -> Array:
-    """A longer array with the same beginning."""
-    longer = np.empty((size, *array.shape[1:]), dtype=array.dtype)
-    longer[:used] = array[:used]
-    return longer
