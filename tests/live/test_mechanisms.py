@@ -117,7 +117,7 @@ def test_without_io_uring_all_else_runs(monkeypatch, number: int) -> None:
     live = LiveTarget()
     tests = [t for t in suite("stock").tests if t.scenario.title.endswith("with base page")]
     results = {t.scenario.title: run_scenario(live, t.scenario) for t in tests}
-    assert len(results) == 19
+    assert len(results) == 20
     for title, result in results.items():
         if "iouring" in title:
             assert result.verdict.kind == "skipped" and result.verdict.reason.endswith(absent.unavailable())

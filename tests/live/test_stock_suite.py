@@ -76,7 +76,7 @@ def test_an_ordinary_user_gets_verdicts() -> None:
         pytest.skip("needs sources that other users may read: these are not")
     assert done.returncode == 0, done.stderr
     rows = [line.split("|") for line in done.stdout.splitlines()]
-    assert len(rows) == 19 + 8 + 4
+    assert len(rows) == 20 + 8 + 4
     assert {kind for _, kind, _ in rows} <= {"held", "skipped", "unknown"}
     assert sum(kind == "held" for _, kind, _ in rows) >= 15
     for _, kind, reason in rows:
