@@ -15,7 +15,7 @@ from pinhold.explore.compiled_search import CompiledSearch
 from pinhold.explore.scope import library
 from pinhold.explore.search import ALL_PROPERTIES
 from pinhold.explore.world import world
-from pinhold.mm import rules
+from pinhold.mm import releases
 from pinhold.mm.properties import LONGTERM_PIN_RELIABLE
 
 
@@ -52,7 +52,7 @@ def main() -> None:
     parser.add_argument("--one-property", action="store_true", help="look at the long-term pin alone, as the peers do")
     options = parser.parse_args()
     scope = library()[options.scope]
-    ready = world(scope, rules.row(scope.rules))
+    ready = world(scope, releases.row(scope.rules))
     with compile_times() as times:
         search = CompiledSearch(
             ready,

@@ -20,12 +20,13 @@ from dataclasses import replace
 
 from pinhold.explore import compiled
 from pinhold.mm import flags as k
-from pinhold.mm import rules
+from pinhold.mm import releases
 from pinhold.mm.fork import mm_init
 from pinhold.mm.gup_fast_range import gup_fast_whole
+from pinhold.mm.machine import Machine, create
 from pinhold.mm.mmap import mmap_region
 from pinhold.mm.pinning import pin_start
-from pinhold.mm.state import X86_64, Machine, create
+from pinhold.mm.state import X86_64
 from pinhold.mm.step import step
 from pinhold.mm.task import FN_ACCESS, FN_GUP_FAST, FN_UNPIN, call, current
 from pinhold.targets import syscalls
@@ -62,7 +63,7 @@ class Simulated:
     """A process with 1 GiB of anonymous memory, written once, in the specification."""
 
     def __init__(self) -> None:
-        self.m: Machine = create(GEOMETRY, rules.row(RELEASE), CONFIG | {"thp": 0})
+        self.m: Machine = create(GEOMETRY, releases.row(RELEASE), CONFIG | {"thp": 0})
         self.address = compiled.Record(self.m.layout, self.m.data).address
         constants = compiled.constants_of(self.m)
         self.step = compiled.entry(step, GEOMETRY, constants)

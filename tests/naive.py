@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pinhold.explore.moves import move
 from pinhold.explore.world import World
 from pinhold.mm.invariants import check_invariants
+from pinhold.mm.machine import Machine
 from pinhold.mm.properties import check_properties
-from pinhold.mm.state import Machine
 
 
 @dataclass

@@ -6,17 +6,18 @@ from collections.abc import Callable, Iterator
 from random import Random
 
 from pinhold.mm import flags as k
-from pinhold.mm import madvise, rules, task
+from pinhold.mm import madvise, releases, rules, task
 from pinhold.mm.device import device_write
 from pinhold.mm.file import file_create, file_free_slot, file_put
 from pinhold.mm.folio import folio_test_anon
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlb_fill_file
 from pinhold.mm.ksm import find_mergeable_vma, mapped_small_anon
+from pinhold.mm.machine import Machine, create
 from pinhold.mm.mmap import mmap_region
 from pinhold.mm.pgtable import pt_leaf, pte_pfn
 from pinhold.mm.pinning import pin_start
-from pinhold.mm.state import TINY, Machine, create
+from pinhold.mm.state import TINY
 from pinhold.mm.step import step
 from pinhold.mm.users import direct_io_flags, io_uring_refuses
 from pinhold.targets.model import CONFIG
@@ -62,8 +63,8 @@ OLDEST = "oldest"
 
 def random_row(random: Random) -> tuple[dict[str, int], bool]:
     """The rules of a release or of older kernels, often with one switch turned at random, and whether there is one."""
-    release = random.choice((*rules.releases(), OLDEST))
-    row = {rule.name: 0 for rule in rules.RULES} if release == OLDEST else rules.row(release)
+    release = random.choice((*releases.releases(), OLDEST))
+    row = {rule.name: 0 for rule in rules.RULES} if release == OLDEST else releases.row(release)
     before = dict(row)
     if random.random() < 0.5:
         rule = random.choice(rules.RULES)

@@ -9,10 +9,11 @@ from pinhold.mm import flags as k
 from pinhold.mm.file import file_create
 from pinhold.mm.fork import mm_init
 from pinhold.mm.invariants import INVARIANTS, check_invariants
+from pinhold.mm.machine import Machine, create
 from pinhold.mm.mmap import mmap_region
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.properties import check_properties
-from pinhold.mm.state import TASK_DEPTH, TINY, Geometry, Machine, create
+from pinhold.mm.state import TASK_DEPTH, TINY, Geometry
 from pinhold.mm.step import step
 from pinhold.mm.task import FN_ACCESS, call
 from pinhold.targets.model import CONFIG
@@ -72,9 +73,11 @@ class Schedule:
         assert self.m.task_depth[task] == 0
         call(self.m, task, function, mm, addr, end, flags, arg)
 
-    def begin_pin(self, task: int, pin: int, flags: int, mm: int = 0, addr: int = 0, end: int = 1) -> None:
+    def begin_pin(
+        self, task: int, pin: int, flags: int, mm: int = 0, addr: int = 0, end: int = 1, user: int = k.USER_NONE
+    ) -> None:
         assert self.m.task_depth[task] == 0
-        pin_start(self.m, task, pin, mm, addr, end, flags, k.USER_NONE)
+        pin_start(self.m, task, pin, mm, addr, end, flags, user)
 
     def step(self, task: int) -> int:
         """One atomic step."""

@@ -10,9 +10,10 @@ import pytest
 from pinhold.explore import compiled
 from pinhold.mm.flags import BLOCKED
 from pinhold.mm.invariants import INVARIANTS, check_invariants
+from pinhold.mm.machine import Machine
 from pinhold.mm.properties import check_properties
 from pinhold.mm.sites import SITES
-from pinhold.mm.state import TINY, Machine
+from pinhold.mm.state import TINY
 from pinhold.mm.step import step
 from pinhold.scenario.suites import seed
 from pinhold.targets import model, model_users

@@ -13,7 +13,7 @@ from pinhold.explore.limits import Limits, Progress, Result
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.world import World, rules_without, world
-from pinhold.mm import rules
+from pinhold.mm import releases
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("compiled")]
 
@@ -27,7 +27,7 @@ def numbers(result: Result) -> tuple[object, ...]:
 
 def worlds(name: str) -> list[World]:
     scope = library()[name]
-    row = rules.row(scope.rules)
+    row = releases.row(scope.rules)
     switched = scope.without or {"write_protect_seq": "no"}
     return [world(scope, row), world(scope, rules_without(row, switched))]
 
@@ -47,16 +47,16 @@ def test_compiled_and_interpreted_agree(name: str) -> None:
 def test_larger_scopes_are_exhausted(name: str) -> None:
     """With their known numbers, and nothing bad; 5.10 has defects there, of which the same image finds one."""
     scope = library()[name]
-    result = CompiledSearch(world(scope, rules.row(scope.rules))).run()
+    result = CompiledSearch(world(scope, releases.row(scope.rules))).run()
     assert result.exhausted
     assert (result.states, result.transitions, result.depth) == (scope.states, scope.transitions, scope.depth)
     assert all(result.uses)
-    assert CompiledSearch(world(scope, rules.row("5.10"))).run().violation is not None
+    assert CompiledSearch(world(scope, releases.row("5.10"))).run().violation is not None
 
 
 def test_a_fingerprint_tells_the_words_of_a_state_apart() -> None:
     """Two words exchanged, or one bit changed anywhere, is another fingerprint."""
-    search_ = CompiledSearch(world(library()["fork-pin"], rules.row("6.2")))
+    search_ = CompiledSearch(world(library()["fork-pin"], releases.row("6.2")))
     words = search_.words
     state = np.arange(1, words + 1, dtype=np.int64) * 4097
     others = [state]
@@ -73,7 +73,7 @@ def test_a_fingerprint_tells_the_words_of_a_state_apart() -> None:
 
 def test_a_search_that_was_put_aside_comes_to_the_same(tmp_path: Path) -> None:
     """Ended by a limit twice and gone on with: the numbers of a search in one go; another scope's is refused."""
-    ready = world(library()["fork-pin"], rules.row("6.2"))
+    ready = world(library()["fork-pin"], releases.row("6.2"))
     file = tmp_path / "search"
     whole = CompiledSearch(ready).run()
     for depth in (10, 25):
@@ -88,7 +88,7 @@ def test_a_search_that_was_put_aside_comes_to_the_same(tmp_path: Path) -> None:
 
 def test_a_search_ended_in_the_middle_of_a_level_goes_on_from_its_start(tmp_path: Path) -> None:
     """What a level had begun to find is found again."""
-    ready = world(library()["fork-pin"], rules.row("6.2"))
+    ready = world(library()["fork-pin"], releases.row("6.2"))
     file = tmp_path / "search"
     whole = CompiledSearch(ready, symmetric=False).run()
     looks = 0

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from pinhold.mm import flags as k
-from rule_probes import Play, fault, row, verdict
+from play import Play, row, verdict
+from rule_probes import fault
 
 UNSHARE, WRITE = k.FAULT_FLAG_UNSHARE, k.FAULT_FLAG_WRITE
 

@@ -9,7 +9,7 @@ from pinhold.mm.gup import GUP_FAULTED
 from pinhold.mm.madvise import MADV_DONTNEED
 from pinhold.mm.properties import CACHE_UNTOUCHED_BY_PRIVATE, ZERO_PAGE_STAYS_ZERO
 from pinhold.mm.task import FN_ACCESS_REMOTE, FN_GUP_SLOW, FN_MADVISE
-from rule_probes import row
+from play import row
 from schedule import HUGE, Schedule
 
 WRITER, OTHER = 0, 1

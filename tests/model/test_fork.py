@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pinhold.mm import flags as k
-from rule_probes import Play, row, verdict
+from play import Play, row, verdict
 
 PINNED = "map P x anon\nwrite P x 0x11\npin P x as p write longterm\nfork P C\n"
 

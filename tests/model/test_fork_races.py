@@ -8,7 +8,7 @@ from pinhold.mm import flags as k
 from pinhold.mm.fork import FORK_SHARE
 from pinhold.mm.properties import LONGTERM_PIN_RELIABLE
 from pinhold.mm.task import FN_FORK, FN_UNPIN
-from rule_probes import row
+from play import row
 from schedule import FLAT, HUGE, Schedule
 
 FORKER, PINNER, WRITER = range(3)

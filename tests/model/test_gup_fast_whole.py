@@ -10,8 +10,9 @@ import pytest
 
 from pinhold.mm.gup_fast import FAST_START, gup_fast
 from pinhold.mm.gup_fast_range import gup_fast_whole
+from pinhold.mm.machine import Machine
 from pinhold.mm.sites import SITES
-from pinhold.mm.state import TINY, Machine
+from pinhold.mm.state import TINY
 from pinhold.mm.step import step
 from pinhold.mm.task import FN_GUP_FAST, current
 from random_machine import Livelock, RandomMachine

@@ -15,11 +15,12 @@ from pinhold.mm.gup import (
     PIN_USER_PAGES_FAST,
     is_valid_gup_args,
 )
+from pinhold.mm.machine import create
 from pinhold.mm.pinning import pin_start
-from pinhold.mm.state import TINY, create
+from pinhold.mm.state import TINY
 from pinhold.mm.step import run
 from pinhold.targets.model import CONFIG
-from rule_probes import Play, row
+from play import Play, row
 
 RELEASES = ("5.10", "6.1", "6.2", "6.12", "6.18")
 OLD = ("5.10", "6.1", "6.2")

@@ -6,7 +6,7 @@ import pytest
 
 from pinhold.mm import flags as k
 from pinhold.mm.invariants import INVARIANTS, check_invariants
-from rule_probes import Play, row
+from play import Play, row
 
 POOL = 16
 

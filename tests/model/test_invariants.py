@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from pinhold.mm import rules
+from pinhold.mm import releases
 from pinhold.mm.fork import mm_init
 from pinhold.mm.invariants import INVARIANT_OK, INVARIANTS, check_invariants
-from pinhold.mm.state import TINY, Machine, create, fields
+from pinhold.mm.machine import Machine, create
+from pinhold.mm.state import TINY, fields
 from pinhold.targets.model import CONFIG
 
 FREE = {
@@ -23,7 +24,7 @@ FREE = {
 
 
 def at_rest() -> Machine:
-    machine = create(TINY, rules.row("6.2"), CONFIG)
+    machine = create(TINY, releases.row("6.2"), CONFIG)
     mm_init(machine, 0)
     return machine
 

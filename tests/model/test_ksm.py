@@ -10,7 +10,7 @@ from pinhold.mm.ksm import KSM_MERGE, KSM_MERGE_PROTECT, KSM_MERGE_REPLACE, KSM_
 from pinhold.mm.madvise import MADV_MERGEABLE, MADV_UNMERGEABLE
 from pinhold.mm.properties import LONGTERM_PIN_RELIABLE
 from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_MADVISE
-from rule_probes import row
+from play import row
 from schedule import Schedule
 
 KSMD, PINNER, WRITER = range(3)

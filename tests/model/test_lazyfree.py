@@ -12,7 +12,7 @@ from pinhold.mm.madvise import MADV_DOFORK, MADV_DONTFORK, MADV_FREE, MADV_PAGEO
 from pinhold.mm.properties import LONGTERM_PIN_RELIABLE, PRIVATE_WRITES_UNSEEN
 from pinhold.mm.task import FN_FORK, FN_MADVISE, FN_MUNMAP, FN_PAGEOUT, FN_UNPIN
 from pinhold.mm.vmscan import PAGEOUT_UNMAP
-from rule_probes import Play, row
+from play import Play, row
 from schedule import FLAT, HUGE, RW, Schedule
 
 OWNER, OTHER, PINNER = range(3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pinhold.mm import flags as k
-from rule_probes import Play, row
+from play import Play, row
 
 WRITTEN = "map P x anon pages 8\nwrite P x 0x11\nmemlock P {limit}\ncapability P ipc_lock {cap}\n"
 

@@ -7,15 +7,16 @@ from typing import Any
 
 import pytest
 
-from pinhold.mm import rules
+from pinhold.mm import releases, rules
 from pinhold.targets.base import Livelock
-from rule_probes import BASE, PROBES, Probe, Row, row
+from play import BASE, Row, row
+from rule_probes import PROBES, Probe
 
 MUTATIONS = [
     (rule.name, value)
     for rule in rules.RULES
     for index, value in enumerate(rule.values)
-    if index != rules.row(BASE)[rule.name]
+    if index != releases.row(BASE)[rule.name]
 ]
 
 

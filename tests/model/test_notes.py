@@ -6,7 +6,7 @@ import pytest
 
 from pinhold.mm import flags as k
 from pinhold.mm.sites import SITES
-from rule_probes import Play, row, verdict
+from play import Play, row, verdict
 
 ZERO = "map P x zeropage\nread P x\n"
 CACHE = "map P x memfd private\nread P x\n"

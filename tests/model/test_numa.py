@@ -11,7 +11,7 @@ from pinhold.mm.pgtable import pt_leaf
 from pinhold.mm.properties import LONGTERM_PIN_RELIABLE
 from pinhold.mm.state import Geometry
 from pinhold.mm.task import FN_MADVISE, FN_MPROTECT, FN_MUNMAP, FN_PROT_NUMA
-from rule_probes import Play, row
+from play import Play, row
 from schedule import FLAT, HUGE, RW, Schedule
 
 PROCESS, DRIVER = 0, 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pinhold.mm import flags as k
-from rule_probes import Play, row
+from play import Play, row
 
 HOLE = "map P x anon pages 4\nwrite P x 0x11\nunmap P x[2]\n"
 

@@ -9,7 +9,7 @@ import pytest
 from pinhold.mm import flags as k
 from pinhold.mm.properties import PRIVATE_WRITES_UNSEEN
 from pinhold.mm.task import FN_FORK, FN_MUNMAP
-from rule_probes import row
+from play import row
 from schedule import FLAT, HUGE, RW, Schedule
 
 PARENT, CHILD = 0, 1

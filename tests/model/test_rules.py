@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from pinhold.mm import rules
-from rule_probes import OUTCOMES, PROBES, row
+from pinhold.mm import releases, rules
+from play import row
+from rule_probes import OUTCOMES, PROBES
 
 CASES = [(rule.name, value) for rule in rules.RULES for value in rule.values]
 
 
 def values(release: str) -> dict[str, str]:
     """A release's row by the names of its values."""
-    return {rule.name: rule.values[rules.row(release)[rule.name]] for rule in rules.RULES}
+    return {rule.name: rule.values[releases.row(release)[rule.name]] for rule in rules.RULES}
 
 
 def test_every_rule_has_a_probe_for_each_of_its_values() -> None:

@@ -8,7 +8,7 @@ from pinhold.explore.limits import Limits
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.world import rules_without, world
-from pinhold.mm import rules
+from pinhold.mm import releases
 from pinhold.mm.properties import LONGTERM_PIN_RELIABLE
 
 SEED = ("seed-zero", "seed-shmem")
@@ -18,18 +18,18 @@ SEED = ("seed-zero", "seed-shmem")
 @pytest.mark.parametrize("symmetric", [False, True])
 def test_the_seed_defect_is_found_before_6_2_and_gone_since(scope: str, symmetric: bool) -> None:
     """A stale long-term pin is reachable under the rules of 6.1 and, in the whole space, not under those of 6.2."""
-    before = search(Stepper(world(library()[scope], rules.row("6.1")), symmetric=symmetric))
+    before = search(Stepper(world(library()[scope], releases.row("6.1")), symmetric=symmetric))
     assert before.violation is not None
     assert before.violation.properties == LONGTERM_PIN_RELIABLE
     assert len(before.path) == before.depth
-    after = search(Stepper(world(library()[scope], rules.row("6.2")), symmetric=symmetric))
+    after = search(Stepper(world(library()[scope], releases.row("6.2")), symmetric=symmetric))
     assert after.exhausted
     assert all(after.uses)
 
 
 def test_a_pin_is_lost_to_fork_only_without_the_sequence_count() -> None:
     """GUP-fast between fork's look and its write-protecting: found with write_protect_seq off."""
-    row = rules_without(rules.row("6.2"), {"write_protect_seq": "no"})
+    row = rules_without(releases.row("6.2"), {"write_protect_seq": "no"})
     result = search(Stepper(world(library()["fork-pin"], row)))
     assert result.violation is not None
     assert result.violation.properties == LONGTERM_PIN_RELIABLE
@@ -38,7 +38,7 @@ def test_a_pin_is_lost_to_fork_only_without_the_sequence_count() -> None:
 @pytest.mark.parametrize("scope", SEED)
 def test_symmetry_loses_no_state(scope: str) -> None:
     """The canonical forms of all states are exactly the states of the symmetric search."""
-    ready = world(library()[scope], rules.row("6.2"))
+    ready = world(library()[scope], releases.row("6.2"))
     plain, symmetric = Stepper(ready, symmetric=False), Stepper(ready, symmetric=True)
     forms = set()
     for state in reachable(plain):
@@ -49,7 +49,7 @@ def test_symmetry_loses_no_state(scope: str) -> None:
 
 def test_a_limit_is_said() -> None:
     """A search that ends early is not exhausted and says why."""
-    result = search(Stepper(world(library()["seed-shmem"], rules.row("6.2"))), Limits(depth=3))
+    result = search(Stepper(world(library()["seed-shmem"], releases.row("6.2"))), Limits(depth=3))
     assert not result.exhausted
     assert result.limit == "the depth of 3 is reached"
     assert result.depth == 3

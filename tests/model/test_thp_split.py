@@ -9,7 +9,7 @@ from pinhold.mm.pgtable import pt_leaf
 from pinhold.mm.properties import PRIVATE_WRITES_UNSEEN
 from pinhold.mm.task import FN_ACCESS, FN_FAULT, FN_FORK, FN_MPROTECT, FN_MUNMAP
 from pinhold.mm.wp import FAULT_HUGE_COUNTED
-from rule_probes import row
+from play import row
 from schedule import HUGE, RW, Schedule
 
 FORKER, CHILD, PARENT = range(3)

@@ -9,7 +9,7 @@ from pinhold.mm.gup import GUP_FAULTED
 from pinhold.mm.madvise import MADV_DONTNEED
 from pinhold.mm.properties import CACHE_UNTOUCHED_BY_PRIVATE
 from pinhold.mm.task import FN_ACCESS_REMOTE, FN_GUP_SLOW, FN_MADVISE, FN_UFFDIO_CONTINUE
-from rule_probes import Play, row
+from play import Play, row
 from schedule import Schedule
 
 WRITER, OTHER = 0, 1

@@ -7,9 +7,10 @@ import pytest
 from pinhold.mm import flags as k
 from pinhold.mm.device import device_write
 from pinhold.mm.file import FOLIO_CLEAN, FOLIO_DIRTY
+from pinhold.mm.pinning import unpin
 from pinhold.mm.properties import FILE_WRITES_TOLD, check_properties
 from pinhold.mm.task import FN_WRITEBACK
-from rule_probes import Play, row
+from play import Play, row
 from schedule import RW, Schedule
 
 DRIVER, OTHER = 0, 1
@@ -60,6 +61,17 @@ def test_nobody_is_deceived_by(kind: int, flags: int) -> None:
     assert writeback(x) == 0
     device_write(x.m, 0, 7)
     assert check_properties(x.m) == 0
+
+
+@pytest.mark.parametrize(("user", "dirty"), [(k.USER_NONE, FOLIO_DIRTY), (k.USER_IO_URING, FOLIO_CLEAN)])
+def test_who_lets_go_of_a_writable_pin_marks_its_pages_dirty(user: int, dirty: int) -> None:
+    """Also where the device wrote nothing; io_uring alone does not (unpin_user_pages_dirty_lock())."""
+    x = shared_file()
+    x.begin_pin(DRIVER, 0, WRITE_PIN, user=user)
+    assert x.finish(DRIVER) == 1
+    assert writeback(x) == 0
+    unpin(x.m, 0)
+    assert x.m.folio_dirty[x.m.cache_page[0]] == dirty
 
 
 def test_a_dirty_page_may_be_written_by_anybody() -> None:

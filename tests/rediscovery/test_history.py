@@ -10,7 +10,7 @@ from pinhold.explore.run import Options, explore
 from pinhold.explore.scope import Scope, library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.story import scenario, sequential
-from pinhold.mm import rules
+from pinhold.mm import releases
 from pinhold.mm.properties import (
     CACHE_UNTOUCHED_BY_PRIVATE,
     FILE_WRITES_TOLD,
@@ -123,5 +123,5 @@ def test_a_sequential_counterexample_shows_as_a_scenario(scope: Scope) -> None:
 def test_the_library_says_the_numbers_of_its_scopes() -> None:
     """Every scope that comes with pinhold has a release with rules, and a size that is known."""
     for scope in library().values():
-        assert rules.row(scope.rules)
+        assert releases.row(scope.rules)
         assert scope.states > 0

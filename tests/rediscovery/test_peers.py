@@ -9,7 +9,7 @@ import pytest
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.world import World, world
-from pinhold.mm import rules
+from pinhold.mm import releases
 from verifiers import MURPHI, PROMELA, SOONEST, SWITCHES, PeerFailed, Verifier, exhausted, missing, rumur, spin
 
 README = Path(__file__).parents[2] / "benchmarks" / "README.md"
@@ -30,7 +30,7 @@ with_peers = pytest.mark.skipif(
 
 def ready(name: str) -> World:
     scope = library()[name]
-    return world(scope, rules.row(scope.rules))
+    return world(scope, releases.row(scope.rules))
 
 
 @with_peers

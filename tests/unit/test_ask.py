@@ -10,7 +10,8 @@ from pinhold.ask.flags import FLAGS, Request, UnknownFlag, parse_flags
 from pinhold.ask.memlock import PAGES
 from pinhold.ask.memory import MEMORY, Memory
 from pinhold.mm import flags as k
-from pinhold.mm.rules import BY_NAME, releases
+from pinhold.mm.releases import releases
+from pinhold.mm.rules import BY_NAME
 from pinhold.mm.state import X86_64
 from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_scenario

@@ -3,7 +3,8 @@
 import pytest
 
 from pinhold.cli import main
-from pinhold.mm.rules import RULES, releases, row
+from pinhold.mm.releases import releases, row
+from pinhold.mm.rules import RULES
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:

@@ -15,9 +15,10 @@ from pinhold.ask.memory import Memory
 from pinhold.ask.target import SMALL, AskTarget
 from pinhold.mm import flags as k
 from pinhold.mm.gup import NO_PAGES, is_valid_gup_args
-from pinhold.mm.rules import row
+from pinhold.mm.machine import create
+from pinhold.mm.releases import row
 from pinhold.mm.sites import GUP_ARGS_INVALID, SITES
-from pinhold.mm.state import Geometry, create
+from pinhold.mm.state import Geometry
 from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import ExpectPinSees, Pin, Scenario

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from pinhold.ask.cell import ABSENT, Cell, cell
 from pinhold.ask.flags import Request
 from pinhold.ask.memory import Memory
-from pinhold.mm.rules import RULES, Rule, row
+from pinhold.mm.releases import row
+from pinhold.mm.rules import RULES, Rule
 
 
 @dataclass(frozen=True, slots=True)

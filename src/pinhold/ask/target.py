@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from pinhold.mm import flags as k
+from pinhold.mm.machine import create
 from pinhold.mm.pinning import pin_start
-from pinhold.mm.state import X86_64, Geometry, create
+from pinhold.mm.state import X86_64, Geometry
 from pinhold.mm.step import run
 from pinhold.scenario.step import Pin, Scenario
 from pinhold.targets.model import TASK, ModelSession, ModelTarget, roomy

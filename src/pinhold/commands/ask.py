@@ -49,7 +49,7 @@ def main(options: Namespace) -> int:
 
 def _releases(names: Sequence[str] | None) -> tuple[str, ...]:
     """The releases of the targets that were named, all mainline ones where none was."""
-    from pinhold.mm.rules import releases
+    from pinhold.mm.releases import releases
 
     if not names:
         return releases()

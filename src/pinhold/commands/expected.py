@@ -6,7 +6,8 @@ A prediction follows from the row's switches and from what a test asks, never fr
 from __future__ import annotations
 
 from pinhold.commands.select import Selected
-from pinhold.mm.rules import RULES, row
+from pinhold.mm.releases import row
+from pinhold.mm.rules import RULES
 from pinhold.report.results import WITH
 
 UNSHARE = "gup_unshares"

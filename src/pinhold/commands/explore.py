@@ -18,7 +18,7 @@ from pinhold.explore.run import Options, compiler_at_hand, engine_for, explore
 from pinhold.explore.scope import BadScope, Scope, library, read_file
 from pinhold.explore.story import scenario, story, verdict
 from pinhold.explore.world import World, rules_without, world
-from pinhold.mm import rules
+from pinhold.mm import releases, rules
 from pinhold.mm.sites import SITES
 
 EXIT_HELD, EXIT_VIOLATED, EXIT_UNKNOWN = 0, 1, 2
@@ -31,7 +31,7 @@ def main(options: argparse.Namespace) -> int:
         if options.history:
             return tell_history(options)
         return search_scope(options)
-    except (BadScope, rules.UnknownRelease) as error:
+    except (BadScope, releases.UnknownRelease) as error:
         raise UsageError(str(error)) from None
 
 
@@ -46,7 +46,7 @@ def list_scopes() -> int:
 
 def search_scope(options: argparse.Namespace) -> int:
     scope = chosen(options)
-    row = rules.row(scope.rules)
+    row = releases.row(scope.rules)
     ready = world(scope, rules_without(row, switches(options.without, row)))
     how = search_options(options)
     if how.engine == "compiled" and not compiler_at_hand():
@@ -55,7 +55,7 @@ def search_scope(options: argparse.Namespace) -> int:
     if scope.size != "small" and not compiler_at_hand():
         print("pinhold: interpreted; with numba (pip install 'pinhold[explore]') it is far faster", file=sys.stderr)
     if engine == "compiled" and sys.stderr.isatty():
-        print("\rcompiling the scope: some 20 s, the first time ...", end="", file=sys.stderr, flush=True)
+        print("\rcompiling the scope: half a minute, the first time ...", end="", file=sys.stderr, flush=True)
     try:
         result = explore(ready, how, Line())
     except ValueError as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def _model(release: str, properties: bool) -> Target:
-    from pinhold.mm.rules import UnknownRelease, releases
+    from pinhold.mm.releases import UnknownRelease, releases
     from pinhold.targets.model import ModelTarget
 
     if not release:
@@ -52,7 +52,7 @@ _FACTORIES: dict[str, Callable[[str, bool], Target]] = {"model": _model, "live":
 
 def target_names() -> list[str]:
     """Every name that is worth suggesting."""
-    from pinhold.mm.rules import releases
+    from pinhold.mm.releases import releases
 
     kinds = ("model", "vm")
     return ["live", *(f"{kind}:{release}" for kind in kinds for release in releases()), "vm:newest"]
@@ -82,7 +82,7 @@ def model_of(info: TargetInfo) -> Target:
 
     What the kernel does not tell keeps the model's default.
     """
-    from pinhold.mm.rules import UnknownRelease
+    from pinhold.mm.releases import UnknownRelease
     from pinhold.targets.model import ModelTarget
 
     try:

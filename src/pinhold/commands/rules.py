@@ -7,7 +7,8 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from pinhold.commands import UsageError
-from pinhold.mm.rules import RULES, Rule, UnknownRelease, releases, row
+from pinhold.mm.releases import UnknownRelease, releases, row
+from pinhold.mm.rules import RULES, Rule
 
 _INDENT = "    "
 _WIDTH = 100

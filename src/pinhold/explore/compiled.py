@@ -25,8 +25,9 @@ from pinhold.explore.specialise import Facts, Kernel, specialise
 from pinhold.mm.gup_fast_range import gup_fast_whole
 from pinhold.mm.invariants import check_invariants
 from pinhold.mm.kernel import REGISTRY
+from pinhold.mm.machine import Machine
 from pinhold.mm.properties import check_properties
-from pinhold.mm.state import Geometry, Layout, Machine, layout
+from pinhold.mm.state import Geometry, Layout, layout
 from pinhold.mm.step import step
 
 ENTRIES: tuple[Kernel, ...] = (step, check_invariants, check_properties, gup_fast_whole)

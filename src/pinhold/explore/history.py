@@ -9,7 +9,7 @@ from pinhold.explore.limits import Result
 from pinhold.explore.run import Options, explore
 from pinhold.explore.scope import Scope, library
 from pinhold.explore.world import World, rules_without, world
-from pinhold.mm import rules
+from pinhold.mm import releases
 
 
 @dataclass(frozen=True)
@@ -32,11 +32,11 @@ def defects() -> list[Scope]:
 
 
 def bad_world(scope: Scope) -> World:
-    return world(scope, rules_without(rules.row(scope.rules), scope.without))
+    return world(scope, rules_without(releases.row(scope.rules), scope.without))
 
 
 def good_world(scope: Scope) -> World:
-    return world(scope, rules_without(rules.row(scope.rules), scope.fix))
+    return world(scope, rules_without(releases.row(scope.rules), scope.fix))
 
 
 def history(options: Options = Options()) -> Iterator[Chapter]:  # noqa: B008

@@ -10,9 +10,9 @@ from pinhold.explore.search import NOTHING, Stepper
 from pinhold.explore.world import World
 from pinhold.mm import flags as k
 from pinhold.mm.folio import is_huge_zero_page, page_folio, page_index
+from pinhold.mm.machine import Machine
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present
 from pinhold.mm.sites import SITES, Site
-from pinhold.mm.state import Machine
 from pinhold.mm.task import FUNCTION_NAMES, current
 
 

@@ -13,8 +13,8 @@ from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violati
 from pinhold.explore.moves import move
 from pinhold.explore.world import World
 from pinhold.mm.invariants import check_invariants
+from pinhold.mm.machine import Machine
 from pinhold.mm.properties import PROPERTIES, check_properties
-from pinhold.mm.state import Machine
 
 ALL_PROPERTIES = sum(PROPERTIES)
 NOTHING = (0,) * 7

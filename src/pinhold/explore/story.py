@@ -9,7 +9,7 @@ from dataclasses import replace
 from pinhold.explore.limits import Via, Violation
 from pinhold.explore.replay import Moment, Replay
 from pinhold.explore.world import World
-from pinhold.mm import rules
+from pinhold.mm import releases, rules
 from pinhold.mm.invariants import INVARIANTS
 from pinhold.mm.properties import (
     CACHE_UNTOUCHED_BY_PRIVATE,
@@ -73,7 +73,7 @@ def paragraph(world: World, moments: Sequence[Moment], violation: Violation) -> 
 
 def differences(world: World) -> list[str]:
     """The rules of the world that are not its release's, with their commits."""
-    row = rules.row(world.scope.rules)
+    row = releases.row(world.scope.rules)
     changed = [rule for rule in rules.RULES if world.row[rule.name] != row[rule.name]]
     return [
         f"{rule.name}={rule.values[world.row[rule.name]]}"
@@ -122,7 +122,7 @@ def scenario(world: World, path: tuple[Via, ...], violation: Violation) -> str:
 
 
 def switches(world: World) -> str:
-    row = rules.row(world.scope.rules)
+    row = releases.row(world.scope.rules)
     changed = (r for r in rules.RULES if world.row[r.name] != row[r.name])
     return "".join(f" --without {rule.name}={rule.values[world.row[rule.name]]}" for rule in changed)
 

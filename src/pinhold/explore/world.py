@@ -10,7 +10,7 @@ from pinhold.explore.scope import BadScope, Scope
 from pinhold.mm import flags as k
 from pinhold.mm import madvise, rules
 from pinhold.mm import task as t
-from pinhold.mm.state import Machine, create
+from pinhold.mm.machine import Machine, create
 from pinhold.mm.users import io_uring_flags
 from pinhold.scenario import step as s
 from pinhold.scenario.printer import format_step

@@ -110,14 +110,7 @@ def folio_dirty_tracked(m: State, folio: int) -> bool:
 
 @kernel
 def folio_mark_dirty(m: State, folio: int) -> None:
-    """The file system is told that the folio is written to.  Linux: page_mkwrite(), folio_mark_dirty()."""
-    if folio_dirty_tracked(m, folio):
-        m.folio_dirty[folio] = FOLIO_DIRTY
-
-
-@kernel
-def lazyfree_mark_dirty(m: State, folio: int) -> None:
-    """A folio, if it is lazyfree, is not to be discarded: it was, or will be, written through a reference, or its entry
-    was dirty.  Linux: folio_mark_dirty()."""
-    if folio_test_lazyfree(m, folio):
+    """Somebody writes to the folio, or has written to it: the file system is told, if it tracks dirtying, and a
+    lazyfree folio is not discarded.  Linux: folio_mark_dirty(), page_mkwrite()."""
+    if folio_test_lazyfree(m, folio) or folio_dirty_tracked(m, folio):
         m.folio_dirty[folio] = FOLIO_DIRTY

@@ -35,7 +35,7 @@ VM_HUGETLB = 0x400000
 VM_SOFTDIRTY = 0x8000000
 VM_HUGEPAGE = 0x20000000
 VM_NOHUGEPAGE = 0x40000000
-VM_MERGEABLE = 0x1000000
+VM_MERGEABLE = 0x1000000  # bit 31 in the kernel, which a signed field of four bytes does not have
 NO_VMA = -1
 
 # --- page faults (include/linux/mm_types.h) ---

@@ -7,7 +7,7 @@ is its last rule.
 
 from __future__ import annotations
 
-from pinhold.mm.file import cache_lookup, lazyfree_mark_dirty
+from pinhold.mm.file import cache_lookup, folio_mark_dirty
 from pinhold.mm.flags import (
     AGAIN,
     BLOCKED,
@@ -431,7 +431,7 @@ def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
     if level == 1 and not vma_is_hugetlb(m, vma):
         touch_pmd(m, slot, follow_flags(m, m.act_flags[act]))
     elif m.act_flags[act] & FOLL_WRITE and not m.pte[slot] & PTE_DIRTY:
-        lazyfree_mark_dirty(m, page_folio(m, page))
+        folio_mark_dirty(m, page_folio(m, page))
     m.act_flags[act] &= ~FOLL_COW
     if m.act_arg[act] == NO_PAGE:
         if m.act_flags[act] & FOLL_GET:

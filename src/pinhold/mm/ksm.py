@@ -7,7 +7,7 @@ Small pages only (the kernel splits a large folio first), and never with the zer
 
 from __future__ import annotations
 
-from pinhold.mm.file import lazyfree_mark_dirty
+from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.flags import (
     BLOCKED,
     EFAULT,
@@ -212,7 +212,7 @@ def ksm_upgrade(m: State, task: int, act: int) -> int:
     if not write_protect_page(m, act):
         return ksm_failed(m, task, act)
     m.folio_flags[m.act_page[act]] |= FOLIO_KSM
-    lazyfree_mark_dirty(m, m.act_page[act])
+    folio_mark_dirty(m, m.act_page[act])
     ksm_unlock(m, act)
     m.act_entry[act] = 0
     m.act_flags[act] = KSM_MADE
@@ -270,7 +270,7 @@ def write_protect_page(m: State, act: int) -> bool:
             return False
         decided(m, KSM_PROTECTS)
         if entry & PTE_DIRTY:
-            lazyfree_mark_dirty(m, page)
+            folio_mark_dirty(m, page)
         entry &= ~(PTE_RW | PTE_DIRTY)
         m.pte[slot] = entry
     else:

@@ -8,7 +8,7 @@ touch then starts afresh.
 
 from __future__ import annotations
 
-from pinhold.mm.file import FOLIO_CLEAN, lazyfree_mark_dirty
+from pinhold.mm.file import FOLIO_CLEAN, folio_mark_dirty
 from pinhold.mm.flags import (
     EINVAL,
     FOLIO_LAZYFREE,
@@ -217,7 +217,7 @@ def unmap_lazyfree(m: State, mm: int, addr: int, folio: int) -> None:
         for i in range(slot, slot + count):
             flags |= m.pte[i] & CLEARED
         if flags & PTE_DIRTY:
-            lazyfree_mark_dirty(m, folio)
+            folio_mark_dirty(m, folio)
         if not lazyfree_discards(m, folio):
             put_back(m, slot, count, page, flags)
             return
@@ -239,7 +239,7 @@ def unmap_huge(m: State, mm: int, addr: int, slot: int) -> bool:
     folio = pte_pfn(m.pte[slot])
     if m.rule_lazyfree_thp:
         if m.pte[slot] & PTE_DIRTY:
-            lazyfree_mark_dirty(m, folio)
+            folio_mark_dirty(m, folio)
         clean = m.folio_dirty[folio] == FOLIO_CLEAN
         if clean and m.folio_refcount[folio] == 1 + folio_mapcount(m, folio):
             decided(m, LAZYFREE_DISCARDED)

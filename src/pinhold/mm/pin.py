@@ -6,7 +6,7 @@ pincount beside one reference per pin.  GUP charges nobody: the pin's user does,
 
 from __future__ import annotations
 
-from pinhold.mm.file import lazyfree_mark_dirty
+from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.flags import (
     FOLL_GET,
     FOLL_PIN,
@@ -133,10 +133,10 @@ def pin_drop(m: State, pin: int) -> None:
 
 @kernel
 def pin_mark_dirty(m: State, pin: int) -> None:
-    """Lazyfree folios of the pin may have been written.  Linux: unpin_user_pages_dirty_lock()."""
+    """What the pin holds may have been written.  Linux: unpin_user_pages_dirty_lock()."""
     base = pin * m.runs_per_pin
     for run in range(base, base + m.pin_runs[pin]):
-        lazyfree_mark_dirty(m, page_folio(m, m.run_page[run]))
+        folio_mark_dirty(m, page_folio(m, m.run_page[run]))
 
 
 @kernel

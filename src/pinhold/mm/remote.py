@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pinhold.mm.access import store
-from pinhold.mm.file import folio_mark_dirty, lazyfree_mark_dirty
+from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.flags import BLOCKED, EIO, FOLL_FORCE, FOLL_GET, FOLL_WRITE, NO_PAGE
 from pinhold.mm.folio import folio_put, page_folio
 from pinhold.mm.gup import gup_locked
@@ -37,7 +37,6 @@ def access_remote_vm(m: State, task: int) -> int:
         page = m.act_page[act]
         store(m, page, 1, m.act_arg[act])
         folio_mark_dirty(m, page_folio(m, page))
-        lazyfree_mark_dirty(m, page_folio(m, page))
         folio_put(m, page_folio(m, page))
         m.act_page[act] = NO_PAGE
         m.act_addr[act] += 1

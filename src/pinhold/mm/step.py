@@ -9,6 +9,7 @@ from pinhold.mm.gup import gup_slow
 from pinhold.mm.gup_fast import gup_fast
 from pinhold.mm.kernel import kernel
 from pinhold.mm.ksm import ksm_merge, ksm_unmerge
+from pinhold.mm.machine import Machine
 from pinhold.mm.madvise import madvise
 from pinhold.mm.memory import handle_mm_fault
 from pinhold.mm.mprotect import mprotect
@@ -16,7 +17,7 @@ from pinhold.mm.mremap import mremap
 from pinhold.mm.numa import change_prot_numa
 from pinhold.mm.pinning import pin_user_pages, unpin_user_pages
 from pinhold.mm.remote import access_remote_vm
-from pinhold.mm.state import Machine, State
+from pinhold.mm.state import State
 from pinhold.mm.task import (
     FN_ACCESS,
     FN_ACCESS_REMOTE,

@@ -122,9 +122,8 @@ def do_swap_page(m: State, task: int, act: int) -> int:
         m.act_page[act] = NO_PAGE
         folio_put(m, folio)
         return finish(m, task, FAULT_DONE)
-    by_references = m.rule_swapin_exclusive == SWAPIN_BY_REFERENCES
-    ksm = folio_test_ksm(m, folio)
-    drains = by_references and m.rule_wp_reuse == WP_REUSE_DRAINED and write and cached and not ksm
+    by_references = m.rule_swapin_exclusive == SWAPIN_BY_REFERENCES and not folio_test_ksm(m, folio)
+    drains = by_references and m.rule_wp_reuse == WP_REUSE_DRAINED and write and cached
     if drains and m.folio_flags[folio] & FOLIO_LRU_BATCH:
         lru_add_drain(m)
     exclusive = swapin_exclusive(m, page, old, cached, write)
@@ -137,17 +136,10 @@ def do_swap_page(m: State, task: int, act: int) -> int:
         swap_free(m, pte_pfn(old) - before + i)
     if drains and m.folio_refcount[folio] == 1 + folio_nr_pages(m, folio):
         folio_free_swap(m, folio)
-    if by_references and m.folio_refcount[folio] == 1 and not ksm:
+    if by_references and m.folio_refcount[folio] == 1:
         exclusive = True
     decided(m, SWAPIN_EXCLUSIVE if exclusive else SWAPIN_SHARED)
-    entry = mk_pte(page, vm_page_prot(m, vma) | PTE_ACCESSED)
-    if m.config_soft_dirty and old & SWP_SOFT_DIRTY:
-        entry |= PTE_SOFT_DIRTY
-    if exclusive:
-        if write:
-            entry = maybe_mkwrite(m, vma, pte_mkdirty(m, entry))
-        elif m.rule_swapin_maps_writable and not soft_dirty_write_protected(m, vma, entry):
-            entry = maybe_mkwrite(m, vma, entry)
+    entry = swapin_entry(m, vma, page, old, write, exclusive)
     m.folio_refcount[folio] += pages - 1
     for i in range(-before, pages - before):
         folio_add_rmap_pte(m, mm, page + i)
@@ -161,6 +153,19 @@ def do_swap_page(m: State, task: int, act: int) -> int:
     if write and not exclusive:
         return do_wp_page(m, task, act, vma, slot)
     return finish(m, task, FAULT_WROTE if write else FAULT_DONE)
+
+
+@kernel
+def swapin_entry(m: State, vma: int, page: int, old: int, write: int, exclusive: int) -> int:
+    """What maps the page instead of the swap entry `old`."""
+    entry = mk_pte(page, vm_page_prot(m, vma) | PTE_ACCESSED)
+    if m.config_soft_dirty and old & SWP_SOFT_DIRTY:
+        entry |= PTE_SOFT_DIRTY
+    if exclusive and write:
+        return maybe_mkwrite(m, vma, pte_mkdirty(m, entry))
+    if exclusive and m.rule_swapin_maps_writable and not soft_dirty_write_protected(m, vma, entry):
+        return maybe_mkwrite(m, vma, entry)
+    return entry
 
 
 @kernel

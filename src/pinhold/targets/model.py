@@ -8,16 +8,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import groupby
-from operator import itemgetter
 
 from pinhold.mm import flags as k
-from pinhold.mm import madvise, rules
+from pinhold.mm import madvise, releases
 from pinhold.mm.device import device_write
 from pinhold.mm.file import file_create, file_free_slot, file_put
-from pinhold.mm.folio import folio_alloc, is_huge_zero_page, lru_add_drain, page_folio, page_index
+from pinhold.mm.folio import folio_alloc, lru_add_drain, page_folio, page_index
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlb_fill_file
+from pinhold.mm.machine import Machine, create
 from pinhold.mm.mmap import mmap_region
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present, pte_swapped
 from pinhold.mm.pin import pin_page_at
@@ -25,7 +24,7 @@ from pinhold.mm.pinning import unpin
 from pinhold.mm.properties import PROPERTIES, violated_properties
 from pinhold.mm.rmap import page_mapped_count
 from pinhold.mm.sites import SITES
-from pinhold.mm.state import X86_64, Geometry, Machine, create
+from pinhold.mm.state import X86_64, Geometry
 from pinhold.mm.step import OutOfFuel, run
 from pinhold.mm.task import (
     FN_ACCESS,
@@ -55,6 +54,7 @@ from pinhold.scenario import step as s
 from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
 from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, region_sizes, watched
 from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome, TargetInfo
+from pinhold.targets.model_sight import compress, page_kind, page_states, pin_walk, walk
 from pinhold.targets.model_users import free_pin, take, transfer
 
 CONFIG = {
@@ -87,7 +87,7 @@ TASK = 0
 class ModelTarget:
     """The specification as a target.
 
-    release: as in rules.row(), e.g. "6.1" or "6.18.44".  config: overrides of CONFIG, e.g. what a real kernel has.
+    release: as in releases.row(), e.g. "6.1" or "6.18.44".  config: overrides of CONFIG, e.g. what a real kernel has.
     geometry: another one than x86-64's, for scenarios whose ranges were made for it.  properties: look at the safety
     properties after every step (slow on large regions).  checked: trap stores outside a field's range.
     """
@@ -103,7 +103,7 @@ class ModelTarget:
     ) -> None:
         self.release = release
         self.name = f"model:{release}"
-        self.row = rules.row(release)
+        self.row = releases.row(release)
         self.config = CONFIG | dict(config or {})
         self.geometry = geometry
         self.properties = properties
@@ -397,7 +397,7 @@ class ModelSession:
     def copy(self, name: str, span: tuple[int, int, int], flags: int, chunk: int) -> int:
         """Copy what a pin that does not last sees; a short copy is a failure and has no name."""
         pages: list[tuple[int, int | None]] = []
-        result = transfer(self.m, TASK, span, flags, chunk, lambda pin: pages.extend(self.pin_walk(pin)))
+        result = transfer(self.m, TASK, span, flags, chunk, lambda pin: pages.extend(pin_walk(self.m, pin)))
         if result == 0:
             self.copies[name] = span[0], compress(iter(pages))
         return result
@@ -471,22 +471,11 @@ class ModelSession:
             page,
             "present",
             self.names.name(pfn),
-            self.page_kind(pfn),
+            page_kind(m, pfn),
             exclusive,
             page_mapped_count(m, pfn),
             m.page_content[page_index(m, pfn)],
         )
-
-    def page_kind(self, pfn: int) -> str:
-        m = self.m
-        if pfn == k.ZERO_PFN or is_huge_zero_page(m, pfn):
-            return "zero"
-        flags = m.folio_flags[page_folio(m, pfn)]
-        if flags & k.FOLIO_HUGETLB:
-            return "hugetlb"
-        if flags & k.FOLIO_KSM:
-            return "ksm"
-        return "anon" if flags & k.FOLIO_ANON else "file"
 
     def pin_views(self, name: str) -> Iterator[PinView]:
         """The first and the last page of a pin, or of a copy, which holds no frame."""
@@ -501,70 +490,13 @@ class ModelSession:
     def contents(self, proc: str, range: s.Range) -> Sequence[Run]:
         """What the process would read, without a fault: present pages only."""
         mm, start, end = self.span(proc, range)
-        return compress(self.walk(mm, start, end))
-
-    def walk(self, mm: int, start: int, end: int) -> Iterator[tuple[int, int | None]]:
-        """(pages, byte) for each stretch of [start, end), byte None where nothing is mapped."""
-        m, addr = self.m, start
-        while addr < end:
-            slot, level = pt_leaf(m, mm, addr)
-            pages = level_pages(m, level)
-            entry = m.pte[slot]
-            count = min(pages - (addr & (pages - 1)), end - addr)
-            first = (entry >> k.PFN_SHIFT) + (addr & (pages - 1))
-            if not entry & k.PTE_PRESENT:
-                yield count, None
-            elif first >= m.nr_pages:
-                yield count, m.page_content[page_index(m, first)]
-            else:
-                yield from ((1, m.page_content[pfn]) for pfn in range(first, first + count))
-            addr += count
+        return compress(walk(self.m, mm, start, end))
 
     def pin_contents(self, pin: str) -> Sequence[Run]:
-        runs = self.copies[pin][1] if pin in self.copies else compress(self.pin_walk(self.pin(pin)))
+        runs = self.copies[pin][1] if pin in self.copies else compress(pin_walk(self.m, self.pin(pin)))
         self.pin_bytes[pin] = runs
         return runs
 
-    def pin_walk(self, pin: int) -> Iterator[tuple[int, int | None]]:
-        """(pages, byte) for each stretch that the pin holds."""
-        m = self.m
-        for run_ in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
-            first, count = m.run_page[run_], m.run_count[run_]
-            if first >= m.nr_pages:
-                yield count, m.page_content[page_index(m, first)]
-            else:
-                yield from ((1, m.page_content[page]) for page in range(first, first + count))
-
     def page_state(self, proc: str, range: s.Range) -> Sequence[tuple[int, int, str]]:
         """Runs of pages in the same state."""
-        m = self.m
-        mm, addr, end = self.span(proc, range)
-        runs: list[tuple[int, int, str]] = []
-        first = range.first
-        while addr < end:
-            slot, level = pt_leaf(m, mm, addr)
-            pages = level_pages(m, level)
-            entry = m.pte[slot]
-            count = min(pages - (addr & (pages - 1)), end - addr)
-            state = "swapped" if pte_swapped(entry) else "none"
-            if pte_present(entry):
-                state = "huge" if level else "present"
-            if runs and runs[-1][2] == state:
-                count_before = runs[-1][1]
-                runs[-1] = (runs[-1][0], count_before + count, state)
-            else:
-                runs.append((first, count, state))
-            first += count
-            addr += count
-        return runs
-
-
-def compress(stretches: Iterator[tuple[int, int | None]]) -> Sequence[Run]:
-    """Join neighbouring stretches of the same byte."""
-    runs: list[Run] = []
-    first = 0
-    for byte, group in groupby(stretches, key=itemgetter(1)):
-        count = sum(pages for pages, _ in group)
-        runs.append(Run(first, count, byte))
-        first += count
-    return runs
+        return page_states(self.m, *self.span(proc, range), range.first)

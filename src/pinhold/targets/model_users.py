@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pinhold.mm import flags as k
+from pinhold.mm.machine import Machine
 from pinhold.mm.pinning import pin_start, unpin
-from pinhold.mm.state import Machine
 from pinhold.mm.step import run
 
 Span = tuple[int, int, int]

@@ -1,0 +1,65 @@
+"""The row of values that the rules have in a release.
+
+A row is read from that release's source, never interpolated: a release without a row is refused.  `X.Y` is mainline
+vX.Y; `X.Y.Z` adds the changes that the stable series had taken by then.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+
+from pinhold.mm.rules import RULES, Rule
+
+MAINLINE = ("5.10", "6.1", "6.2", "6.12", "6.18", "7.3")
+STABLE_SERIES = ("5.10", "6.1", "6.12", "6.18", "7.3")
+"""Series of which X.Y.Z rows are known, each read from a late member of the series."""
+
+
+class UnknownRelease(ValueError):
+    """No row for this release; the message names the nearest one."""
+
+
+def releases() -> tuple[str, ...]:
+    """The mainline releases that have a row, oldest first."""
+    return MAINLINE
+
+
+@cache
+def parts(release: str) -> tuple[int, ...]:
+    """ "6.18.44" as (6, 18, 44)."""
+    return tuple(int(part) for part in release.split(".")) if release else ()
+
+
+def row(release: str) -> dict[str, int]:
+    """rule name -> value for "X.Y" or "X.Y.Z" (what follows, as in "6.18.44-fc", is ignored).  Raises
+    UnknownRelease."""
+    match = re.fullmatch(r"(\d{1,3}\.\d{1,3})(?:\.(\d{1,5}))?(?:[-+~].*)?", release)
+    if match is None:
+        raise UnknownRelease(f"'{release}' is not a kernel release; known: {', '.join(MAINLINE)}")
+    series, patch = match[1], match[2]
+    if series not in MAINLINE or (patch is not None and series not in STABLE_SERIES):
+        raise UnknownRelease(f"no rules for {release}: {unknown(series, patch)}")
+    return {rule.name: rule.values.index(value_of(rule, series, patch)) for rule in RULES}
+
+
+def unknown(series: str, patch: str | None) -> str:
+    """Why a release has no row, and the nearest that has."""
+    if series in MAINLINE:
+        return f"the stable series {series}.{patch} has not been read; nearest: {series}"
+    wanted = parts(series)
+    nearest = min(MAINLINE, key=lambda known: (abs(parts(known)[0] - wanted[0]), abs(parts(known)[1] - wanted[1])))
+    return f"its source has not been read; known: {', '.join(MAINLINE)}; nearest: {nearest}"
+
+
+def value_of(rule: Rule, series: str, patch: str | None) -> str:
+    """The rule's value in vX.Y, or in X.Y.Z with its backports."""
+    value = rule.since[0][1]
+    for first, later in rule.since[1:]:
+        if parts(first) <= parts(series):
+            value = later
+    for first, later in rule.stable:
+        stable = parts(first)
+        if patch is not None and stable[:2] == parts(series) and stable[2] <= int(patch):
+            value = later
+    return value

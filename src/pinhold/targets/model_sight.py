@@ -1,0 +1,91 @@
+"""What there is to see on a machine of the specification: kinds and states of pages, and the bytes that they hold."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from operator import itemgetter
+
+from pinhold.mm import flags as k
+from pinhold.mm.folio import is_huge_zero_page, page_folio, page_index
+from pinhold.mm.machine import Machine
+from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present, pte_swapped
+from pinhold.scenario.observation import Run
+
+Stretch = tuple[int, int | None]
+"""So many pages in a row, and the byte that they all hold; None where nothing is mapped."""
+
+
+def page_kind(m: Machine, pfn: int) -> str:
+    """The observation's kind of a frame's page."""
+    if pfn == k.ZERO_PFN or is_huge_zero_page(m, pfn):
+        return "zero"
+    flags = m.folio_flags[page_folio(m, pfn)]
+    if flags & k.FOLIO_HUGETLB:
+        return "hugetlb"
+    if flags & k.FOLIO_KSM:
+        return "ksm"
+    return "anon" if flags & k.FOLIO_ANON else "file"
+
+
+def page_states(m: Machine, mm: int, start: int, end: int, first: int) -> list[tuple[int, int, str]]:
+    """Runs of pages in the same state: number of the first, counted from `first` at `start`; how many; the state."""
+    runs: list[tuple[int, int, str]] = []
+    addr = start
+    while addr < end:
+        slot, level, count = leaf(m, mm, addr, end)
+        entry = m.pte[slot]
+        state = "swapped" if pte_swapped(entry) else "none"
+        if pte_present(entry):
+            state = "huge" if level else "present"
+        if runs and runs[-1][2] == state:
+            runs[-1] = (runs[-1][0], runs[-1][1] + count, state)
+        else:
+            runs.append((first + addr - start, count, state))
+        addr += count
+    return runs
+
+
+def leaf(m: Machine, mm: int, addr: int, end: int) -> tuple[int, int, int]:
+    """Slot and level of the leaf at an address, and how many pages it covers from there to `end`."""
+    slot, level = pt_leaf(m, mm, addr)
+    pages = level_pages(m, level)
+    return slot, level, min(pages - (addr & (pages - 1)), end - addr)
+
+
+def walk(m: Machine, mm: int, start: int, end: int) -> Iterator[Stretch]:
+    """The bytes of [start, end)."""
+    addr = start
+    while addr < end:
+        slot, level, count = leaf(m, mm, addr, end)
+        entry = m.pte[slot]
+        if entry & k.PTE_PRESENT:
+            yield from stretches(m, (entry >> k.PFN_SHIFT) + (addr & (level_pages(m, level) - 1)), count)
+        else:
+            yield count, None
+        addr += count
+
+
+def pin_walk(m: Machine, pin: int) -> Iterator[Stretch]:
+    """The bytes that a pin holds."""
+    for run in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
+        yield from stretches(m, m.run_page[run], m.run_count[run])
+
+
+def stretches(m: Machine, first: int, count: int) -> Iterator[Stretch]:
+    """The bytes of `count` pages of one folio; all pages of a hugetlb folio hold the same."""
+    if first >= m.nr_pages:
+        yield count, m.page_content[page_index(m, first)]
+    else:
+        yield from ((1, m.page_content[page]) for page in range(first, first + count))
+
+
+def compress(found: Iterator[Stretch]) -> Sequence[Run]:
+    """Join neighbouring stretches of the same byte."""
+    runs: list[Run] = []
+    first = 0
+    for byte, group in groupby(found, key=itemgetter(1)):
+        count = sum(pages for pages, _ in group)
+        runs.append(Run(first, count, byte))
+        first += count
+    return runs
