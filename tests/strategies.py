@@ -7,22 +7,39 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pinhold.scenario import step as s
-from pinhold.scenario.bounds import MAX_NAME, MAX_PINS, MAX_PROCESSES, MAX_REGIONS, MAX_WATCHED
+from pinhold.scenario.bounds import MAX_NAME, MAX_PINS, MAX_PROCESSES, MAX_REGIONS, MAX_TASKS, MAX_WATCHED
 from pinhold.scenario.errnos import ERRNO
 from pinhold.scenario.grammar import NAME, RESERVED
-from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, SHARED_KINDS, huge_unit, region_pages
+from pinhold.scenario.small import BOUNDS, SWITCHES, Small
+from pinhold.scenario.watch import (
+    FILE_KINDS,
+    HUGETLB_KINDS,
+    PMD_PAGES,
+    PUD_PAGES,
+    SHARED_KINDS,
+    huge_unit,
+    region_pages,
+)
 
 NAMES = st.from_regex(NAME, fullmatch=True).filter(lambda n: n not in RESERVED and len(n) <= MAX_NAME)
 BYTES = st.integers(0, 255)
 PRINTABLE = st.characters(categories=("L", "M", "N", "P", "S", "Zs")).filter(str.isprintable)
 TITLES = st.text(PRINTABLE, min_size=1, max_size=60).map(str.strip).filter(bool)
+SMALL = st.builds(
+    Small,
+    **{name: st.integers(*bounds) for name, bounds in BOUNDS.items()},
+    **{name: st.none() | st.integers(0, 1) for name in SWITCHES},
+)
 TEXTS = st.none() | st.text(PRINTABLE, min_size=1, max_size=30)
 
 
 class _World:
     """What exists while a scenario is drawn."""
 
-    def __init__(self) -> None:
+    def __init__(self, small: Small | None) -> None:
+        self.small = small
+        self.huge = (PMD_PAGES, PUD_PAGES) if small is None else (small.pmd_pages, small.pud_pages)
+        self.tasks: set[str] = set()
         self.processes: dict[str, list[str]] = {"P": []}
         self.process_names = {"P"}
         self.maps: dict[str, s.Map] = {}
@@ -36,7 +53,7 @@ class _World:
 @st.composite
 def scenarios(draw: st.DrawFn, max_steps: int = 12) -> s.Scenario:
     """A scenario that the language can state."""
-    world, steps = _World(), []
+    world, steps = _World(draw(st.none() | SMALL)), []
     for _ in range(draw(st.integers(0, max_steps))):
         possible = [kind for kind, may in _POSSIBLE.items() if may(world)]
         steps.append(_DRAW[draw(st.sampled_from(possible))](draw, world))
@@ -44,7 +61,7 @@ def scenarios(draw: st.DrawFn, max_steps: int = 12) -> s.Scenario:
     small = sorted(name for name, pages in world.pages.items() if pages <= MAX_WATCHED // 3)
     watch = st.sampled_from(small).flatmap(lambda name: _ranges(name, world.pages[name], 1)) if small else st.nothing()
     watched = tuple(draw(st.lists(watch, max_size=3 if small else 0)))
-    return s.Scenario(draw(TITLES), tuple(steps), watched, draw(TEXTS), draw(TEXTS))
+    return s.Scenario(draw(TITLES), tuple(steps), watched, draw(TEXTS), draw(TEXTS), world.small)
 
 
 def _ranges(name: str, pages: int, unit: int) -> st.SearchStrategy[s.Range]:
@@ -64,7 +81,7 @@ def _proc(draw: st.DrawFn, world: _World) -> str:
 def _somewhere(draw: st.DrawFn, world: _World) -> tuple[str, s.Range]:
     proc = draw(st.sampled_from(sorted(p for p, regions in world.processes.items() if regions)))
     name = draw(st.sampled_from(world.processes[proc]))
-    return proc, draw(_ranges(name, world.pages[name], huge_unit(world.maps[name])))
+    return proc, draw(_ranges(name, world.pages[name], huge_unit(world.maps[name], *world.huge)))
 
 
 def _pin(draw: st.DrawFn, world: _World) -> str:
@@ -86,10 +103,10 @@ def _map(draw: st.DrawFn, world: _World) -> s.Step:
         kind = draw(st.sampled_from(s.KINDS))
         size = draw(st.sampled_from(s.HUGETLB_SIZES)) if kind in HUGETLB_KINDS else None
         shared = kind in SHARED_KINDS and draw(st.booleans())
-        unit = huge_unit(s.Map(proc, name, kind, size=size))
+        unit = huge_unit(s.Map(proc, name, kind, size=size), *world.huge)
         pages = draw(st.none() | st.integers(1, 2 if unit > 1 else 600).map(lambda n: n * unit))
         step = s.Map(proc, name, kind, shared, prot, pages, size)
-    world.maps[name], world.pages[name] = step, region_pages(step)
+    world.maps[name], world.pages[name] = step, region_pages(step, *world.huge)
     world.processes[proc].append(name)
     return step
 
@@ -118,11 +135,11 @@ def _exit(draw: st.DrawFn, world: _World) -> s.Step:
     return s.Exit(proc)
 
 
-def _take_pin(draw: st.DrawFn, world: _World) -> s.Step:
+def _take_pin(draw: st.DrawFn, world: _World, kinds: tuple[Any, ...] = (s.Vmsplice, s.IoUring, *s.COPIES)) -> s.Step:
     (proc, r), name = _somewhere(draw, world), _new(draw, world.pin_names)
     world.pins[name] = proc
     world.pin_names.add(name)
-    plain = draw(st.none() | st.sampled_from((s.Vmsplice, s.IoUring, *s.COPIES)))
+    plain = draw(st.none() | st.sampled_from(kinds))
     if plain is not None:
         return plain(proc, r, name)
     flags = [draw(st.booleans()) for _ in range(4)]
@@ -145,7 +162,28 @@ def _ksm(draw: st.DrawFn, world: _World) -> s.Step:
     return s.Ksm(*_somewhere(draw, world), *_somewhere(draw, world))
 
 
+def _start(draw: st.DrawFn, world: _World) -> s.Step:
+    """A new task or one that there is, and an operation that has atomic steps."""
+    task = draw(st.sampled_from(sorted(world.tasks)) if len(world.tasks) == MAX_TASKS else NAMES)
+    world.tasks.add(task)
+    kind = draw(st.sampled_from([kind for kind in _STARTED if _POSSIBLE[kind](world)]))
+    return s.Start(task, _take_pin(draw, world, s.HOLDS[1:]) if kind == "pin" else _DRAW[kind](draw, world))
+
+
+def _advance(draw: st.DrawFn, world: _World) -> s.Step:
+    return s.Advance(draw(st.sampled_from(sorted(world.tasks))), draw(st.integers(1, 1000)), draw(st.integers(0, 9)))
+
+
+_STARTED = (
+    *("unmap", "read", "write", "fork", "exit", "mprotect", "madvise", "swapout", "uffdio_continue", "writeback"),
+    *("numa_hint", "ksm", "clear_softdirty", "pin", "unpin", "poke"),
+)
+
 _DRAW: dict[str, Any] = {
+    "start": _start,
+    "advance": _advance,
+    "settle": lambda d, w: s.Settle(),
+    "expect sound": lambda d, w: s.ExpectSound(d(TEXTS)),
     "ksm": _ksm,
     "map": _map,
     "mremap": _mremap,
@@ -186,6 +224,10 @@ def _has_region(world: _World) -> bool:
 
 
 _NEEDS: dict[str, Any] = {
+    "start": lambda w: w.small is not None and _has_region(w),
+    "advance": lambda w: bool(w.tasks),
+    "settle": lambda w: w.small is not None,
+    "expect sound": lambda w: True,
     "map": lambda w: bool(w.processes) and len(w.pages) < MAX_REGIONS and sum(w.pages.values()) < 1 << 19,
     "mremap": lambda w: _has_region(w) and len(w.pages) < MAX_REGIONS,
     "fork": lambda w: bool(w.processes) and len(w.process_names) < MAX_PROCESSES,

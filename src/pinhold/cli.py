@@ -25,7 +25,8 @@ EXIT_BROKEN_PIPE = 141
 
 _TEST = "SUITE, SUITE/N, SUITE/N-M (for example seed/151-162) or FILE.pin"
 _TARGET = (
-    "model:REL (for example model:6.2), live (the running kernel), vm:REL or vm:PATH (in QEMU); repeat it to compare"
+    "model:REL (for example model:6.2; model:6.2,RULE=VALUE switches a rule), live (the running kernel), vm:REL or "
+    "vm:PATH (in QEMU); repeat it to compare"
 )
 
 _CHECKED = "model:6.1 model:6.2 live, and vm:6.1 vm:6.12 where QEMU and these kernels are"

@@ -12,7 +12,7 @@ from pinhold.explore.compiled_search import CompiledSearch
 from pinhold.explore.limits import Limits, Progress, Result
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
-from pinhold.explore.world import World, rules_without, world
+from pinhold.explore.world import World, world
 from pinhold.mm import releases
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("compiled")]
@@ -29,7 +29,7 @@ def worlds(name: str) -> list[World]:
     scope = library()[name]
     row = releases.row(scope.rules)
     switched = scope.without or {"write_protect_seq": "no"}
-    return [world(scope, row), world(scope, rules_without(row, switched))]
+    return [world(scope, row), world(scope, releases.switched(row, switched))]
 
 
 @pytest.mark.parametrize("name", SCOPES)

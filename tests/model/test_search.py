@@ -7,7 +7,7 @@ import pytest
 from pinhold.explore.limits import Limits
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
-from pinhold.explore.world import rules_without, world
+from pinhold.explore.world import world
 from pinhold.mm import releases
 from pinhold.mm.properties import LONGTERM_PIN_RELIABLE
 
@@ -29,7 +29,7 @@ def test_the_seed_defect_is_found_before_6_2_and_gone_since(scope: str, symmetri
 
 def test_a_pin_is_lost_to_fork_only_without_the_sequence_count() -> None:
     """GUP-fast between fork's look and its write-protecting: found with write_protect_seq off."""
-    row = rules_without(releases.row("6.2"), {"write_protect_seq": "no"})
+    row = releases.switched(releases.row("6.2"), {"write_protect_seq": "no"})
     result = search(Stepper(world(library()["fork-pin"], row)))
     assert result.violation is not None
     assert result.violation.properties == LONGTERM_PIN_RELIABLE

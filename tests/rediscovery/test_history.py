@@ -16,6 +16,7 @@ from pinhold.mm.properties import (
     FILE_WRITES_TOLD,
     LONGTERM_PIN_RELIABLE,
     PRIVATE_WRITES_UNSEEN,
+    PROPERTIES,
     ZERO_PAGE_STAYS_ZERO,
 )
 from pinhold.scenario.parse import parse
@@ -114,10 +115,22 @@ def test_a_sequential_counterexample_shows_as_a_scenario(scope: Scope) -> None:
     result = explore(world, INTERPRETED)
     assert result.violation is not None
     text = scenario(world, result.path, result.violation)
-    target = ModelTarget(scope.rules)
-    target.row = dict(world.row)
+    target = ModelTarget(scope.rules, switches=scope.without)
     assert run_scenario(target, parse(text)).verdict.kind == "violated"
     assert run_scenario(ModelTarget(scope.rules), parse(text)).verdict.kind == "held"
+
+
+@pytest.mark.parametrize("scope", [scope for scope in defects() if scope.name in RACES], ids=by_name)
+def test_a_race_is_replayed_by_its_schedule(scope: Scope) -> None:
+    """Written as a scenario, the schedule violates the same property, on the model, and does no harm once mended."""
+    world = bad_world(scope)
+    result = explore(world, INTERPRETED)
+    assert result.violation is not None
+    found = parse(scenario(world, result.path, result.violation))
+    assert found.small is not None
+    verdict = run_scenario(ModelTarget(scope.rules, switches=scope.without), found).verdict
+    assert (verdict.kind, verdict.reason) == ("violated", PROPERTIES[FOUND[scope.name][1]])
+    assert run_scenario(ModelTarget(scope.rules, switches=scope.fix), found).verdict.kind == "held"
 
 
 def test_the_library_says_the_numbers_of_its_scopes() -> None:

@@ -39,6 +39,17 @@ def test_what_is_found_is_told_step_by_step_and_written_as_a_scenario(
     assert main(["run", str(file), "--on", "model:6.2"]) == 0
 
 
+def test_a_race_is_written_with_its_schedule(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The scenario names the target that shows it, which does; the release as it is holds."""
+    file = tmp_path / "race.pin"
+    assert main(["explore", "fork-races-gup-fast", "--without", "write_protect_seq", "-o", str(file)]) == 1
+    shows = "model:6.2,write_protect_seq=no"
+    assert f"pinhold run {file} --on {shows} shows it." in capsys.readouterr().out
+    assert f"# shown by: --on {shows}\n" in file.read_text()
+    assert main(["run", str(file), "--on", shows]) == 1
+    assert main(["run", str(file), "--on", "model:6.2"]) == 0
+
+
 def test_a_rule_is_switched_back(capsys: pytest.CaptureFixture[str]) -> None:
     """--without RULE takes the value before the row's."""
     assert main(["explore", "seed-shmem", "--without", "gup_unshares"]) == 1
@@ -75,6 +86,7 @@ REFUSED = {
     "a process that nobody forks": ("write P x 1", "write Q x 1", "no Q x in this scope"),
     "a step that cannot be parsed": ("write P x 1", "wrte P x 1", "did you mean"),
     "a set-up that does not fit": ("map P x anon", "map P x anon pages 4000", "address space"),
+    "a task whose name is no word": ("tasks.t", 'tasks."t-1"', "a task's name is letters, digits and _"),
     "too many frames": ("[mine]", "[mine]\npages = 4000", "pages is a whole number from 0 to 60"),
 }
 

@@ -46,7 +46,7 @@ def test_printing_and_parsing_round_trip(scenario: s.Scenario) -> None:
     assert again == scenario
     assert format_scenario(again) == text
     lines = 1 + len(scenario.steps) + bool(scenario.watch)
-    lines += (scenario.xfail is not None) + (scenario.vm_only is not None)
+    lines += (scenario.xfail is not None) + (scenario.vm_only is not None) + (scenario.small is not None)
     assert len(text.splitlines()) == lines
 
 
@@ -214,7 +214,7 @@ def test_errors_of_one_line(line: str, error: str | None) -> None:
 def test_an_unknown_verb_names_the_nearest() -> None:
     """A misspelt verb is answered with the verbs and the one that was probably meant."""
     error = _error("mpa P x anon")
-    assert error.startswith("line 2, column 1: expected scenario, watch, xfail, vm_only, map, unmap, ")
+    assert error.startswith("line 2, column 1: expected scenario, watch, xfail, vm_only, small, map, unmap, ")
     assert error.endswith("found 'mpa'; did you mean map?")
 
 
@@ -239,6 +239,20 @@ def test_an_unknown_verb_names_the_nearest() -> None:
          "line 4, column 12: expected a mapped file of P (x), found 'y'"),
         (["map P x anon", "expect P x 0x00", "expect errno OK"],
          "line 4, column 14: expected an action in the step before expect errno, found none"),
+        (["map P x anon", "start a read P x"],
+         "line 3, column 7: expected a small line before the steps, for a schedule of atomic steps, found none"),
+        (["map P x anon", "small"],
+         "line 3, column 1: expected one small line in a text, before all steps, found one behind a step"),
+        (["small", "small"],
+         "line 3, column 1: expected one small line in a text, before all steps, found a second one"),
+        (["small", "map P x anon", "start a read P x", "advance b"],
+         "line 5, column 9: expected a task that has started something (a), found 'b'"),
+        (["small", "map P x anon", "start a start b read P x"],
+         "line 4, column 9: expected unmap, read, write, fork, exit, mprotect, madvise, swapout, uffdio_continue, "
+         "writeback, numa_hint, ksm, clear_softdirty, pin, unpin, vmsplice, io_uring or poke, found 'start'"),
+        (["small", "map P x anon", "start a read P y"], "line 4, column 16: expected a region of P (x), found 'y'"),
+        (["small", "map P x thp", "start a read P x[2]"],
+         "line 4, column 16: expected a range within the 2 pages of x, found 'x[2]'"),
         (["watch x[1]", "map P x anon"],
          "line 2, column 7: expected a range within the 1 page of x, found 'x[1]'"),
     ],
@@ -260,6 +274,11 @@ def test_errors_of_what_exists_when(lines: list[str], error: str) -> None:
          "line 4, column 7: expected at most 1048576 pages in all regions, found 1572864"),
         (["map P x hugetlb 1G pages 786432"],
          "line 2, column 26: expected a number of pages (1 to 524288), found '786432'"),
+        (["small pages 61"], "line 2, column 13: expected a number (0 to 60), found '61'"),
+        (["small", "map P x anon"] + [f"start t{n} read P x" for n in range(5)],
+         "line 8, column 7: expected at most 4 tasks, found one more"),
+        (["small", "map P x anon", "start t read P x", "advance t steps 1001"],
+         "line 5, column 17: expected a number of steps (1 to 1000), found '1001'"),
         (["map P x anon pages 2000", "watch x[:1000]", "watch x[1000:1025]"],
          "line 4, column 7: expected at most 1024 watched pages, found 1025"),
     ],
@@ -288,6 +307,7 @@ def test_a_text_over_the_bound_is_refused_unread() -> None:
         "scenario t\nmap P x anon " + "shared " * 9000,
         "scenario t\n" + "(" * 65000,
         "scenario t\n" * 5000,
+        "scenario t\nsmall\n" + "start a " * 8000,
         "scenario t\nread \uff30 x",
         "scenario t\nmap P x anon pages \u0661",
     ],

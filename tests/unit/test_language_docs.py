@@ -7,9 +7,10 @@ from dataclasses import fields
 from pathlib import Path
 
 from pinhold.scenario import bounds, step
-from pinhold.scenario.grammar import FORMS
+from pinhold.scenario.grammar import FORMS, SMALL
 from pinhold.scenario.observation import PAGE_KINDS, PAGE_STATES, Observation, PageView, PinView
 from pinhold.scenario.runfile import RecordedDecision, RecordedStep, RunWriter, read_run
+from pinhold.scenario.small import BOUNDS, DEFAULTS, OFF, SWITCHES
 from pinhold.scenario.verdict import KINDS, Verdict
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
@@ -21,6 +22,17 @@ def test_the_manual_lists_the_forms_of_the_grammar() -> None:
     """Every form of the grammar table is in the manual as it prints itself, and no other is."""
     (block,) = [b for b in re.findall(r"```\n(.*?)```", LANGUAGE, re.DOTALL) if b.startswith("map ")]
     assert sorted(block.splitlines()) == sorted(form.usage for form in FORMS)
+
+
+def test_the_manual_lists_the_bounds_of_a_small_machine() -> None:
+    """Each word of the small line, with its least and most and what it is where nothing is said, is in a table."""
+    rows = re.findall(r"^\| `(\w+)` \| (\d+) to (\d+) \| (\S+) \|", LANGUAGE, re.MULTILINE)
+    said = {name: ((int(least), int(most)), default) for name, least, most, default in rows}
+    bounds_of = BOUNDS | dict.fromkeys(SWITCHES, (0, 1))
+    assert said.keys() == bounds_of.keys() == {option.words[0] for option in SMALL.options}
+    for name, (both, default) in said.items():
+        assert both == bounds_of[name], name
+        assert default == str(OFF[name] if DEFAULTS[name] is None else DEFAULTS[name]), name
 
 
 def test_the_manual_lists_the_words() -> None:
@@ -41,8 +53,9 @@ def test_the_manual_gives_the_bounds() -> None:
         f"at most {bounds.MAX_PROCESSES} processes, {bounds.MAX_REGIONS} regions, {bounds.MAX_PINS} pins, "
         f"{bounds.MAX_PAGES} pages (2 GiB) in a region, {bounds.MAX_TOTAL_PAGES} pages in all regions together, and "
         f"{bounds.MAX_WATCHED} pages added by `watch`",
-        f"at most {bounds.MAX_NAME}; not `errno` and not `sees`",
+        f"at most {bounds.MAX_NAME}; not `errno`, `sees` or `sound`",
         f"base pages, 0 to {bounds.MAX_MEMLOCK}",
+        f"At most {bounds.MAX_TASKS} tasks",
     ):
         assert sentence in said
 

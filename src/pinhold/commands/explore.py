@@ -11,14 +11,15 @@ from dataclasses import replace
 from pathlib import Path
 
 from pinhold.commands import NothingToRun, UsageError, nearest
+from pinhold.commands.registry import switches
 from pinhold.explore.facts import decisions_of
 from pinhold.explore.history import defects, history
 from pinhold.explore.limits import Limits, Progress, Result
 from pinhold.explore.run import Options, compiler_at_hand, engine_for, explore
 from pinhold.explore.scope import BadScope, Scope, library, read_file
-from pinhold.explore.story import scenario, story, verdict
-from pinhold.explore.world import World, rules_without, world
-from pinhold.mm import releases, rules
+from pinhold.explore.story import model_name, scenario, story, verdict
+from pinhold.explore.world import World, world
+from pinhold.mm import releases
 from pinhold.mm.sites import SITES
 
 EXIT_HELD, EXIT_VIOLATED, EXIT_UNKNOWN = 0, 1, 2
@@ -31,7 +32,7 @@ def main(options: argparse.Namespace) -> int:
         if options.history:
             return tell_history(options)
         return search_scope(options)
-    except (BadScope, releases.UnknownRelease) as error:
+    except (BadScope, releases.UnknownRelease, releases.UnknownRule) as error:
         raise UsageError(str(error)) from None
 
 
@@ -47,7 +48,7 @@ def list_scopes() -> int:
 def search_scope(options: argparse.Namespace) -> int:
     scope = chosen(options)
     row = releases.row(scope.rules)
-    ready = world(scope, rules_without(row, switches(options.without, row)))
+    ready = world(scope, releases.switched(row, switches(options.without)))
     how = search_options(options)
     if how.engine == "compiled" and not compiler_at_hand():
         raise NothingToRun("--compiled and --checkpoint need numba: pip install 'pinhold[explore]'")
@@ -72,7 +73,7 @@ def search_scope(options: argparse.Namespace) -> int:
     print(story(ready, result.path, result.violation))
     if options.output:
         Path(options.output).write_text(scenario(ready, result.path, result.violation), encoding="utf-8")
-        print(f"\nThe scenario is in {options.output}.")
+        print(f"\nThe scenario is in {options.output}; pinhold run {options.output} --on {model_name(ready)} shows it.")
     return EXIT_VIOLATED
 
 
@@ -92,24 +93,6 @@ def own_scopes(file: str) -> Mapping[str, Scope]:
         return read_file(Path(file))
     except OSError as error:
         raise UsageError(f"{file}: {error.strerror}") from None
-
-
-def switches(texts: list[str] | None, row: Mapping[str, int]) -> dict[str, str]:
-    """RULE=VALUE, or RULE alone for the value before the row's."""
-    found = {}
-    for text in texts or ():
-        name, _, value = text.partition("=")
-        rule = rules.BY_NAME.get(name)
-        if rule is None:
-            raise UsageError(f"no rule {name!r}: {nearest(name, list(rules.BY_NAME))}")
-        if not value:
-            if row[name] == 0:
-                raise UsageError(
-                    f"rule {name} has its oldest value already; write {name}=VALUE: {', '.join(rule.values)}"
-                )
-            value = rule.values[row[name] - 1]
-        found[name] = value
-    return found
 
 
 def search_options(options: argparse.Namespace) -> Options:

@@ -14,16 +14,31 @@ if TYPE_CHECKING:
     from pinhold.targets.pins.external import External
 
 
-def _model(release: str, properties: bool) -> Target:
-    from pinhold.mm.releases import UnknownRelease, releases
+def _model(text: str, properties: bool) -> Target:
+    """REL, or REL,RULE=VALUE,... with some rules switched."""
+    from pinhold.mm.releases import UnknownRelease, UnknownRule, releases
     from pinhold.targets.model import ModelTarget
 
+    release, *changed = text.split(",")
     if not release:
         raise UsageError(f"model: names no release; choose from {', '.join(f'model:{r}' for r in releases())}")
     try:
-        return ModelTarget(release, properties=properties)
-    except UnknownRelease as error:
-        raise UsageError(f"unknown target model:{release}: {error}") from None
+        return ModelTarget(release, properties=properties, switches=switches(changed))
+    except (UnknownRelease, UnknownRule) as error:
+        raise UsageError(f"unknown target model:{text}: {error}") from None
+
+
+def switches(texts: Sequence[str] | None) -> dict[str, str]:
+    """RULE=VALUE, or RULE alone ("", for the value before the row's).  Raises UsageError for an unknown rule."""
+    from pinhold.mm.rules import BY_NAME
+
+    found = {}
+    for text in texts or ():
+        name, _, value = text.partition("=")
+        if name not in BY_NAME:
+            raise UsageError(f"no rule {name!r}: {nearest(name, list(BY_NAME))}")
+        found[name] = value
+    return found
 
 
 def _live(rest: str, _properties: bool, pins: Sequence[External] = ()) -> Target:
@@ -97,7 +112,7 @@ def configured_as(model: Target, info: TargetInfo) -> Target:
 
     if not isinstance(model, ModelTarget) or info.name.startswith("model:"):
         return model
-    return ModelTarget(model.release, model.config | _configuration(info))
+    return model.configured(_configuration(info))
 
 
 def _configuration(info: TargetInfo) -> dict[str, int]:
@@ -118,7 +133,7 @@ def by_chance(model: Target) -> Target | None:
 
     if not isinstance(model, ModelTarget) or not model.row["fork_skips_pud"]:
         return None
-    return ModelTarget(model.release, model.config | {"fork_skips_pud": 1})
+    return model.configured({"fork_skips_pud": 1})
 
 
 def _switch(value: str | None, off: tuple[str, ...]) -> int | None:

@@ -97,7 +97,7 @@ class CompiledSearch:
         self.words = layout.mutable_size // 8
         self.record = layout.size
         self.module: ModuleType = image(facts_of(world), layout)
-        self.branch = max(1, sum(len(menu) for menu in world.menu)) * max(world.scope.frames, 8)
+        self.branch = max(1, sum(len(menu) for menu in world.menu)) * max(world.scope.small.frames, 8)
         constants = np.frombuffer(bytes(world.machine.data), dtype=np.uint8)
         self.batch = np.tile(constants, (BATCH + self.branch, 1))
         self.notes = np.zeros(3 * len(self.batch), dtype=np.int64)

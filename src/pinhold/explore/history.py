@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pinhold.explore.limits import Result
 from pinhold.explore.run import Options, explore
 from pinhold.explore.scope import Scope, library
-from pinhold.explore.world import World, rules_without, world
+from pinhold.explore.world import World, world
 from pinhold.mm import releases
 
 
@@ -32,11 +32,11 @@ def defects() -> list[Scope]:
 
 
 def bad_world(scope: Scope) -> World:
-    return world(scope, rules_without(releases.row(scope.rules), scope.without))
+    return world(scope, releases.switched(releases.row(scope.rules), scope.without))
 
 
 def good_world(scope: Scope) -> World:
-    return world(scope, rules_without(releases.row(scope.rules), scope.fix))
+    return world(scope, releases.switched(releases.row(scope.rules), scope.fix))
 
 
 def history(options: Options = Options()) -> Iterator[Chapter]:  # noqa: B008

@@ -19,13 +19,14 @@ from pinhold.mm.task import FUNCTION_NAMES, current
 @dataclass(frozen=True)
 class Moment:
     """One move.  task: its name; does: the operation that it begins, or the kernel function that goes on; begins: the
-    number of the operation begun, or None; ends: the task is idle afterwards; changes: in words; decided: by which
-    rules."""
+    number of the operation begun, or None; ends: the task is idle afterwards; chance: how what nobody decides falls;
+    changes: in words; decided: by which rules."""
 
     task: str
     does: str
     begins: int | None
     ends: bool
+    chance: int
     changes: tuple[str, ...]
     decided: tuple[Site, ...]
 
@@ -47,7 +48,7 @@ class Replay:
             form_after = self.successor(form, via)
             before = self.view(state)
             doing = self.doing(state, via)
-            state, sites = self.step(state, via, form_after)
+            state, chance, sites = self.step(state, via, form_after)
             form = form_after
             after = self.view(state)
             ends = self.concrete.m.task_depth[via.task] == 0
@@ -56,6 +57,7 @@ class Replay:
                 doing,
                 via.action if via.action >= 0 else None,
                 ends,
+                chance,
                 tuple(f"{what}: {now}" for what, now in after.items() if before.get(what) != now),
                 tuple(SITES[site] for site in dict.fromkeys(sites)),
             )
@@ -67,8 +69,8 @@ class Replay:
     def successor(self, form: bytes, via: Via) -> bytes:
         return next(state for v, state in self.canonical.successors(form) if v == via)
 
-    def step(self, state: bytes, via: Via, wanted: bytes) -> tuple[bytes, list[int]]:
-        """The successor that is symmetric to the wanted one: chance may have to fall otherwise here."""
+    def step(self, state: bytes, via: Via, wanted: bytes) -> tuple[bytes, int, list[int]]:
+        """The successor that is symmetric to the wanted one: chance may have to fall otherwise here, which is told."""
         numbers = NOTHING if via.action < 0 else self.world.actions[via.action].numbers
         chance = 0
         while self.concrete.step(state, via.task, numbers, chance):
@@ -77,7 +79,7 @@ class Replay:
             after = self.concrete.taken()
             if self.form(after) == wanted:
                 self.concrete.put(after)
-                return after, sites
+                return after, chance, sites
             chance += 1
             if chance >= chances:
                 break

@@ -17,24 +17,15 @@ from typing import Any, cast, get_args
 
 from pinhold.mm.state import Geometry
 from pinhold.scenario import step as s
-from pinhold.scenario.grammar import parse_step
+from pinhold.scenario.grammar import NAME, parse_step
 from pinhold.scenario.parse import parse
+from pinhold.scenario.small import BOUNDS, SWITCHES, Small
 from pinhold.scenario.tokens import Mismatch, ScenarioError, tokenize
-from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_sizes
+from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS
+from pinhold.targets.room import pins, processes, small_geometry
 
 SIZES = ("small", "medium", "large")
 """Seconds, minutes, hours."""
-
-OFF = {
-    "soft_dirty": 0,
-    "thp": 0,
-    "use_zero_page": 0,
-    "swap": 0,
-    "swap_sync": 1,
-    "swap_clusters": 0,
-    "fork_skips_pud": 0,
-}
-"""A kernel in which nothing is configured that the scope does not ask for."""
 
 ALWAYS = ("SwapIn", "Require", "Drain", "LimitMemlock", "Capability", "Map")
 
@@ -107,21 +98,29 @@ class Scope:
             raise BadScope(f"{self.name}: task {task}: '{text}' is no operation")
         return cast(s.Step, step)
 
+    @cached_property
+    def small(self) -> Small:
+        """The machine's bounds."""
+        bounds = {name: getattr(self, name) for name in BOUNDS}
+        return Small(**bounds, **self.config)
+
     @property
     def pmd_pages(self) -> int:
         return 1 << self.bits
 
     @cached_property
+    def all_steps(self) -> tuple[s.Step, ...]:
+        """Those of the set-up, and every task's."""
+        return (*self.scenario.steps, *(step for _, steps in self.operations for step in steps))
+
+    @cached_property
     def processes(self) -> tuple[str, ...]:
         """Their names, in the order of their slots: P, and what a fork names."""
-        steps = [*self.scenario.steps, *(step for _, steps in self.operations for step in steps)]
-        children = (step.child for step in steps if isinstance(step, s.Fork))
-        return tuple(dict.fromkeys(["P", *children]))
+        return processes(self.all_steps)
 
     @cached_property
     def pins(self) -> tuple[str, ...]:
-        steps = [*self.scenario.steps, *(step for _, steps in self.operations for step in steps)]
-        return tuple(dict.fromkeys(step.pin for step in steps if isinstance(step, (s.Pin, s.Vmsplice, s.IoUring))))
+        return pins(self.all_steps)
 
     @cached_property
     def maps(self) -> tuple[s.Map, ...]:
@@ -129,42 +128,7 @@ class Scope:
 
     @cached_property
     def geometry(self) -> Geometry:
-        sizes = region_sizes(self.scenario, self.pmd_pages, self.pmd_pages**2)
-        nr_files = sum(1 for m in self.maps if m.kind in (*FILE_KINDS, "hugetlb") and m.of is None)
-        tables = 1 + sum(1 << (self.bits * level) for level in range(1, self.levels))
-        return Geometry(
-            full=False,
-            levels=self.levels,
-            bits=self.bits,
-            mms=len(self.processes),
-            tables=len(self.processes) * tables,
-            vmas_per_mm=max(self.vmas, len(self.maps)),
-            pages=self.frames,
-            hugetlb=(self.hugetlb, 0),
-            files=max(nr_files, 1),
-            file_pages=max(sizes.values(), default=1),
-            swap=self.swap,
-            pins=max(len(self.pins), 1),
-            runs_per_pin=max(sizes.values(), default=1),
-            tasks=len(self.tasks),
-            batch=1,
-            fault_around=1,
-            lru_batch_size=self.lru_batch,
-            huge_frames=self.thps,
-        )
-
-    @property
-    def frames(self) -> int:
-        """Base frames, the zero page among them, so many that THPs behind them are aligned."""
-        base = self.pages + 1
-        if self.thps:
-            base = -(-base // self.pmd_pages) * self.pmd_pages
-        return base + self.thps * self.pmd_pages
-
-    @cached_property
-    def configuration(self) -> dict[str, int]:
-        on = {"thp": 1, "use_zero_page": 1} if self.thps else {}
-        return OFF | on | ({"swap": 1} if self.swap else {}) | dict(self.config)
+        return small_geometry(self.small, self.all_steps, len(self.tasks))
 
     @property
     def kinds(self) -> set[str]:
@@ -209,8 +173,8 @@ def scope_of(name: str, table: Mapping[str, Any]) -> Scope:
     if table["size"] not in SIZES:
         raise BadScope(f"{name}: size is one of {', '.join(SIZES)}, not {table['size']!r}")
     for key in table.get("config", {}):
-        if key not in OFF:
-            raise BadScope(f"{name}: no kernel is configured by '{key}'; known: {', '.join(OFF)}")
+        if key not in SWITCHES:
+            raise BadScope(f"{name}: no kernel is configured by '{key}'; known: {', '.join(SWITCHES)}")
     tasks = {task: tuple(texts) for task, texts in table["tasks"].items()}
     scope = Scope(**{**table, "name": name, "setup": tuple(table["setup"]), "tasks": tasks})
     check(scope)
@@ -219,13 +183,14 @@ def scope_of(name: str, table: Mapping[str, Any]) -> Scope:
 
 def check(scope: Scope) -> None:
     """Raise BadScope for bounds that the smallest width of a field does not hold."""
-    bounds = {"pages": 60, "thps": 8, "hugetlb": 8, "swap": 20, "levels": 2, "bits": 2, "lru_batch": 15, "vmas": 8}
-    for name, most in bounds.items():
-        least = 1 if name in ("levels", "bits", "lru_batch") else 0
+    for name, (least, most) in BOUNDS.items():
         if not least <= getattr(scope, name) <= most or not isinstance(getattr(scope, name), int):
             raise BadScope(f"{scope.name}: {name} is a whole number from {least} to {most}")
     if not 1 <= len(scope.tasks) <= 4 or len(scope.processes) > 4:
         raise BadScope(f"{scope.name}: a scope has 1 to 4 tasks and 1 to 4 processes")
+    for task in scope.tasks:
+        if not NAME.fullmatch(task):
+            raise BadScope(f"{scope.name}: a task's name is letters, digits and _, at most 16: not '{task}'")
     if sum(len(texts) for texts in scope.tasks.values()) > 200:
         raise BadScope(f"{scope.name}: a scope has at most 200 operations")
     if not scope.maps:

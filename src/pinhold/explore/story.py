@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import cast
 
 from pinhold.explore.limits import Via, Violation
 from pinhold.explore.replay import Moment, Replay
@@ -20,6 +21,7 @@ from pinhold.mm.properties import (
     ZERO_PAGE_STAYS_ZERO,
 )
 from pinhold.scenario import step as s
+from pinhold.scenario.bounds import MAX_TITLE
 from pinhold.scenario.printer import format_scenario
 
 WIDTH = 118
@@ -93,14 +95,27 @@ def sequential(moments: Sequence[Moment]) -> bool:
 
 
 def scenario(world: World, path: tuple[Via, ...], violation: Violation) -> str:
-    """The operations as a scenario, with an expectation that shows what is wrong.
-
-    A race is written in the order in which its operations begin, with its schedule as a remark: it runs on every target
-    too, but need not come out.
-    """
+    """What was found as a scenario that shows it: one operation after the other for every target, or a race with its
+    schedule for models."""
     moments = list(Replay(world, path).moments())
+    title = f"{world.scope.name}: {verdict(violation)}"[:MAX_TITLE]
+    if sequential(moments):
+        found = s.Scenario(title, tuple(one_by_one(world, moments, violation)))
+    else:
+        found = s.Scenario(title, tuple(schedule(world, moments, violation)), small=world.scope.small)
     scope = world.scope
-    steps: list[s.Step] = [*scope.scenario.steps]
+    remark = f"# found by: pinhold explore {scope.name} --rules {scope.rules}{switches(world, ' --without ')}\n"
+    return remark + f"# shown by: --on {model_name(world)}\n" + format_scenario(found)
+
+
+def model_name(world: World) -> str:
+    """The target whose rules the world has."""
+    return f"model:{world.scope.rules}{switches(world, ',')}"
+
+
+def one_by_one(world: World, moments: Sequence[Moment], violation: Violation) -> list[s.Step]:
+    """The operations, and an expectation on bytes that shows what is wrong."""
+    steps: list[s.Step] = [*world.scope.scenario.steps]
     bytes_ = iter(range(0x11, 0x100))
     for moment in moments:
         if moment.begins is not None:
@@ -110,21 +125,47 @@ def scenario(world: World, path: tuple[Via, ...], violation: Violation) -> str:
             steps.append(step)
     if violation.properties & FILE_WRITES_TOLD:
         steps = refused(steps)
-    steps += ending(world, steps, violation)
-    text = format_scenario(s.Scenario(f"{scope.name}: {verdict(violation)}"[:200], tuple(steps)))
-    remarks = [f"# found by: pinhold explore {scope.name} --rules {scope.rules}{switches(world)}"]
-    if not sequential(moments):
-        order = " ".join(m.task for m in moments)
-        remarks += textwrap.wrap(
-            f"a race; schedule of the steps: {order}", 100, initial_indent="# ", subsequent_indent="#   "
-        )
-    return "\n".join([*remarks, text])
+    return [*steps, *ending(world, steps, violation)]
 
 
-def switches(world: World) -> str:
+def schedule(world: World, moments: Sequence[Moment], violation: Violation) -> Iterator[s.Step]:
+    """The operations with the order of their atomic steps, on the scope's own machine."""
+    yield from world.scope.scenario.steps
+    begun = [world.actions[moment.begins].step for moment in moments if moment.begins is not None]
+    yield from advice(step for step in begun if isinstance(step, s.Ksm))
+    bytes_ = iter(range(0x11, 0x100))
+    turn: s.Advance | None = None
+    for moment in moments:
+        step = world.actions[moment.begins].step if moment.begins is not None else None
+        if world.scope.content and isinstance(step, (s.Write, s.Poke, s.DeviceWrite)):
+            step = replace(step, byte=next(bytes_))
+        if turn is not None and (step is not None or moment.chance or turn.chance or turn.task != moment.task):
+            yield turn
+            turn = None
+        if isinstance(step, s.DeviceWrite):
+            yield step
+            continue
+        if step is not None:
+            yield s.Start(moment.task, cast(s.Action, step))
+        turn = s.Advance(moment.task, 1 + (turn.steps if turn is not None else 0), moment.chance)
+    if turn is not None:
+        yield turn
+    if violation.stuck:
+        yield s.Settle()
+    yield s.ExpectSound("no safety property is violated")
+
+
+def advice(merged: Iterable[s.Ksm]) -> Iterator[s.Step]:
+    """What KSM may merge, said before the first step, as the search does."""
+    pages = dict.fromkeys(page for a in merged for page in ((a.proc, a.range), (a.other_proc, a.other_range)))
+    return (s.Madvise(proc, r, "mergeable") for proc, r in pages)
+
+
+def switches(world: World, before: str) -> str:
+    """The rules that are not the release's, each behind a word."""
     row = releases.row(world.scope.rules)
     changed = (r for r in rules.RULES if world.row[r.name] != row[r.name])
-    return "".join(f" --without {rule.name}={rule.values[world.row[rule.name]]}" for rule in changed)
+    return "".join(f"{before}{rule.name}={rule.values[world.row[rule.name]]}" for rule in changed)
 
 
 def refused(steps: Sequence[s.Step]) -> list[s.Step]:

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pinhold.explore.moves import ACT_CALL, ACT_DEVICE_WRITE, ACT_PIN
 from pinhold.explore.scope import BadScope, Scope
 from pinhold.mm import flags as k
-from pinhold.mm import madvise, rules
+from pinhold.mm import madvise
 from pinhold.mm import task as t
 from pinhold.mm.machine import Machine, create
 from pinhold.mm.users import io_uring_flags
 from pinhold.scenario import step as s
 from pinhold.scenario.printer import format_step
 from pinhold.targets.base import CannotDo
-from pinhold.targets.model import ADVICE, PROT, USER, ModelSession
+from pinhold.targets.calls import USER, as_call
+from pinhold.targets.model import ModelSession
 
 Numbers = tuple[int, ...]
 """kind, function, mm, addr, end, flags, arg: what `moves.begin` takes behind the task."""
@@ -49,7 +50,7 @@ class World:
 
 def world(scope: Scope, row: Mapping[str, int]) -> World:
     """The scope under the rules of a row.  Raises BadScope where its set-up or an operation fails."""
-    m = create(scope.geometry, row, scope.configuration)
+    m = create(scope.geometry, row, scope.small.configuration)
     m.set_constant("content_tokens", int(scope.content))
     session = ModelSession(m, scope.scenario)
     for step in scope.scenario.steps:
@@ -70,19 +71,6 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
     return World(scope, row, m, tuple(actions), tuple(menu), translator.regions, translator.pins)
 
 
-def rules_without(row: Mapping[str, int], switches: Mapping[str, str]) -> dict[str, int]:
-    """A row with some rules switched: rule -> value's name.  Raises BadScope for unknown ones."""
-    changed = dict(row)
-    for name, value in switches.items():
-        rule = rules.BY_NAME.get(name)
-        if rule is None:
-            raise BadScope(f"no rule '{name}'; pinhold rules list names them")
-        if value not in rule.values:
-            raise BadScope(f"rule {name} is one of {', '.join(rule.values)}, not '{value}'")
-        changed[name] = rule.values.index(value)
-    return changed
-
-
 class _Translator:
     """Steps as calls of the specification's functions, with the places that the set-up has made."""
 
@@ -100,16 +88,26 @@ class _Translator:
 
     def numbers(self, step: s.Step) -> Numbers:
         handler = getattr(self, f"on_{type(step).__name__}", None)
-        if handler is None:
+        if handler is not None:
+            numbers: Numbers = handler(step)
+            return numbers
+        if isinstance(step, (s.Write, s.Poke)) and not self.scope.content:
+            step = replace(step, byte=0)
+        known = as_call(step, self)
+        if known is None:
             raise BadScope(f"{self.scope.name}: '{format_step(step)}' is not an operation of a scope")
-        numbers: Numbers = handler(step)
-        return numbers
+        return (ACT_CALL, *known)
+
+    def mm(self, proc: str) -> int:
+        if proc not in self.m_of:
+            raise BadScope(f"{self.scope.name}: no {proc} in this scope")
+        return self.m_of[proc]
 
     def span(self, proc: str, r: s.Range) -> tuple[int, int, int]:
         if proc not in self.m_of or r.region not in self.regions:
             raise BadScope(f"{self.scope.name}: no {proc} {r.region} in this scope")
         start, size = self.regions[r.region]
-        return self.m_of[proc], start + r.first, start + (size if r.end is None else r.end)
+        return self.mm(proc), start + r.first, start + (size if r.end is None else r.end)
 
     def call(self, function: int, span: tuple[int, int, int], flags: int = 0, arg: int = 0) -> Numbers:
         return (ACT_CALL, function, *span, flags, arg)
@@ -117,47 +115,8 @@ class _Translator:
     def pin(self, name: str, span: tuple[int, int, int], flags: int, user: int) -> Numbers:
         return (ACT_PIN, user, *span, flags, self.pins[name])
 
-    def byte(self, byte: int) -> int:
-        return byte if self.scope.content else 0
-
-    def on_Read(self, a: s.Read) -> Numbers:
-        return self.call(t.FN_ACCESS, self.span(a.proc, a.range))
-
-    def on_Write(self, a: s.Write) -> Numbers:
-        return self.call(t.FN_ACCESS, self.span(a.proc, a.range), k.FAULT_FLAG_WRITE, self.byte(a.byte))
-
     def on_Fork(self, a: s.Fork) -> Numbers:
-        return self.call(t.FN_FORK, (self.m_of[a.proc], 0, 0), 0, self.m_of[a.child])
-
-    def on_Exit(self, a: s.Exit) -> Numbers:
-        return self.call(t.FN_EXIT, (self.m_of[a.proc], 0, 0))
-
-    def on_Unmap(self, a: s.Unmap) -> Numbers:
-        return self.call(t.FN_MUNMAP, self.span(a.proc, a.range))
-
-    def on_Mprotect(self, a: s.Mprotect) -> Numbers:
-        return self.call(t.FN_MPROTECT, self.span(a.proc, a.range), PROT[a.prot])
-
-    def on_Madvise(self, a: s.Madvise) -> Numbers:
-        return self.call(t.FN_MADVISE, self.span(a.proc, a.range), ADVICE[a.advice])
-
-    def on_SwapOut(self, a: s.SwapOut) -> Numbers:
-        return self.call(t.FN_MADVISE, self.span(a.proc, a.range), madvise.MADV_PAGEOUT)
-
-    def on_ClearSoftDirty(self, a: s.ClearSoftDirty) -> Numbers:
-        return self.call(t.FN_CLEAR_REFS, (self.m_of[a.proc], 0, 0))
-
-    def on_Poke(self, a: s.Poke) -> Numbers:
-        return self.call(t.FN_ACCESS_REMOTE, self.span(a.proc, a.range), k.FAULT_FLAG_WRITE, self.byte(a.byte))
-
-    def on_UffdioContinue(self, a: s.UffdioContinue) -> Numbers:
-        return self.call(t.FN_UFFDIO_CONTINUE, self.span(a.proc, a.range))
-
-    def on_Writeback(self, a: s.Writeback) -> Numbers:
-        return self.call(t.FN_WRITEBACK, self.span(a.proc, a.range))
-
-    def on_NumaHint(self, a: s.NumaHint) -> Numbers:
-        return self.call(t.FN_PROT_NUMA, self.span(a.proc, a.range))
+        return self.call(t.FN_FORK, (self.mm(a.proc), 0, 0), 0, self.mm(a.child))
 
     def on_Ksm(self, a: s.Ksm) -> Numbers:
         """As everywhere the step gives the advice itself: here before the first move."""
@@ -183,4 +142,4 @@ class _Translator:
         return self.call(t.FN_UNPIN, (0, 0, 0), 0, self.pins[a.pin])
 
     def on_DeviceWrite(self, a: s.DeviceWrite) -> Numbers:
-        return (ACT_DEVICE_WRITE, 0, 0, 0, 0, self.byte(a.byte), self.pins[a.pin])
+        return (ACT_DEVICE_WRITE, 0, 0, 0, 0, a.byte if self.scope.content else 0, self.pins[a.pin])

@@ -26,7 +26,7 @@ from pinhold.lab.own import own_kernel
 from pinhold.lab.qemu import Setup, missing
 from pinhold.lab.store import Kernel, Store
 from pinhold.scenario.step import Scenario
-from pinhold.targets.base import CannotDo, Session, TargetInfo, Unavailable
+from pinhold.targets.base import SCHEDULED, CannotDo, Session, TargetInfo, Unavailable
 from pinhold.targets.runner import Result
 
 MEMORY = 640
@@ -148,6 +148,8 @@ class VmTarget:
                     self._stopped.set()
 
     def _run(self, lane: Lane, scenario: Scenario) -> Result:
+        if scenario.small is not None:
+            return lane.without(scenario, "skipped", SCHEDULED)
         if gigantic(scenario) and not self.big:
             return lane.without(scenario, "skipped", "1 GiB pages are left out on this target; with --on it has them")
         return lane.run(scenario)

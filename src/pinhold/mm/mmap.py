@@ -65,10 +65,10 @@ def vma_split(m: State, mm: int, addr: int) -> int:
         return 0
     if (addr - m.vma_start[vma]) % (1 << m.vma_order[vma]):
         return -EINVAL
-    if not m.vma_flags[vma] & VM_HUGETLB and split_huge_range(m, mm, addr, addr) < 0:
-        return -ENOMEM
     upper = vma_alloc(m, mm)
     if upper == NO_VMA:
+        return -ENOMEM
+    if not m.vma_flags[vma] & VM_HUGETLB and split_huge_range(m, mm, addr, addr) < 0:
         return -ENOMEM
     vma_copy(m, vma, upper)
     m.vma_start[upper] = addr

@@ -7,9 +7,10 @@ vX.Y; `X.Y.Z` adds the changes that the stable series had taken by then.
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from functools import cache
 
-from pinhold.mm.rules import RULES, Rule
+from pinhold.mm.rules import BY_NAME, RULES, Rule
 
 MAINLINE = ("5.10", "6.1", "6.2", "6.12", "6.18", "7.3")
 STABLE_SERIES = ("5.10", "6.1", "6.12", "6.18", "7.3")
@@ -18,6 +19,10 @@ STABLE_SERIES = ("5.10", "6.1", "6.12", "6.18", "7.3")
 
 class UnknownRelease(ValueError):
     """No row for this release; the message names the nearest one."""
+
+
+class UnknownRule(ValueError):
+    """No such rule, or no such value of it; the message says what there is."""
 
 
 def releases() -> tuple[str, ...]:
@@ -41,6 +46,23 @@ def row(release: str) -> dict[str, int]:
     if series not in MAINLINE or (patch is not None and series not in STABLE_SERIES):
         raise UnknownRelease(f"no rules for {release}: {unknown(series, patch)}")
     return {rule.name: rule.values.index(value_of(rule, series, patch)) for rule in RULES}
+
+
+def switched(row: Mapping[str, int], switches: Mapping[str, str]) -> dict[str, int]:
+    """The row with some rules switched: name -> the value's name, or "" for the one before the row's.  Raises
+    UnknownRule."""
+    changed = dict(row)
+    for name, value in switches.items():
+        rule = BY_NAME.get(name)
+        if rule is None:
+            raise UnknownRule(f"no rule '{name}'; pinhold rules list names them")
+        if not value and row[name] == 0:
+            known = ", ".join(rule.values)
+            raise UnknownRule(f"rule {name} has its oldest value already; write {name}=VALUE: {known}")
+        if value and value not in rule.values:
+            raise UnknownRule(f"rule {name} is one of {', '.join(rule.values)}, not '{value}'")
+        changed[name] = rule.values.index(value) if value else row[name] - 1
+    return changed
 
 
 def unknown(series: str, patch: str | None) -> str:

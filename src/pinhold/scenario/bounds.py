@@ -19,3 +19,7 @@ MAX_WATCHED = 1024
 """Pages that `watch` lines may add."""
 MAX_MEMLOCK = 1 << 30
 """Pages of an RLIMIT_MEMLOCK."""
+MAX_TASKS = 4
+MAX_ADVANCE = 1000
+"""Atomic steps of one `advance`."""
+MAX_CHANCE = 1 << 20

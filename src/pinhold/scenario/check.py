@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+from typing import cast
 
-from pinhold.scenario.bounds import MAX_PAGES, MAX_PINS, MAX_PROCESSES, MAX_REGIONS, MAX_TOTAL_PAGES, MAX_WATCHED
+from pinhold.scenario.bounds import (
+    MAX_PAGES,
+    MAX_PINS,
+    MAX_PROCESSES,
+    MAX_REGIONS,
+    MAX_TASKS,
+    MAX_TOTAL_PAGES,
+    MAX_WATCHED,
+)
 from pinhold.scenario.grammar import encode_range
 from pinhold.scenario.step import (
     COPIES,
     EXPECTATIONS,
     HOLDS,
+    SCHEDULES,
+    Action,
+    Advance,
     DirectWrite,
     Exit,
     ExpectErrno,
@@ -22,6 +34,7 @@ from pinhold.scenario.step import (
     ProcessVmReadv,
     Range,
     Require,
+    Start,
     Step,
     Unpin,
     Vmsplice,
@@ -65,10 +78,15 @@ class _Pin:
 
 
 class World:
-    """The processes, regions and pins that the steps so far have made."""
+    """The processes, regions, pins and tasks that the steps so far have made.
 
-    def __init__(self, pmd_pages: int, pud_pages: int) -> None:
+    small: on a small machine, which alone takes operations apart.
+    """
+
+    def __init__(self, pmd_pages: int, pud_pages: int, *, small: bool = False) -> None:
         self._geometry = pmd_pages, pud_pages
+        self._small = small
+        self._tasks: dict[str, None] = {}
         self._processes = {FIRST_PROCESS: _Process()}
         self._regions: dict[str, _Region] = {}
         self._pins: dict[str, _Pin] = {}
@@ -80,7 +98,14 @@ class World:
             raise Misuse("errno", "an action in the step before expect errno", "none")
         self._after_action = not isinstance(step, (*EXPECTATIONS, Require))
         self._references(step)
+        if isinstance(step, SCHEDULES) and not self._small:
+            raise Misuse("task", "a small line before the steps, for a schedule of atomic steps", "none")
         match step:
+            case Start():
+                self._start(step.task)
+                return Start(step.task, cast(Action, self.step(step.step, line)))
+            case Advance() if step.task not in self._tasks:
+                raise Misuse("task", self._one_of("a task that has started something", self._tasks), f"'{step.task}'")
             case Map():
                 step = self._completed(step)
                 self._add_region(step.proc, step.region, "region", _Region(self._pages(step), self._unit(step), step))
@@ -178,6 +203,11 @@ class World:
         if step.pages is not None and step.pages % unit:
             raise Misuse("pages", f"a multiple of {unit} pages, the huge page size", f"'{step.pages}'")
         return step
+
+    def _start(self, task: str) -> None:
+        self._tasks[task] = None
+        if len(self._tasks) > MAX_TASKS:
+            raise Misuse("task", f"at most {MAX_TASKS} tasks", "one more")
 
     def _pages(self, step: Map) -> int:
         return region_pages(step, *self._geometry)

@@ -12,13 +12,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pinhold.scenario import step as s
-from pinhold.scenario.bounds import MAX_MEMLOCK, MAX_NAME, MAX_PAGES
+from pinhold.scenario.bounds import MAX_ADVANCE, MAX_CHANCE, MAX_MEMLOCK, MAX_NAME, MAX_PAGES
 from pinhold.scenario.errnos import ERRNO, OK
+from pinhold.scenario.small import BOUNDS, DEFAULTS, SWITCHES, Small
 from pinhold.scenario.tokens import END_OF_LINE, Cursor, Mismatch, Token, quote, quoted
 from pinhold.scenario.watch import HUGETLB_KINDS
 
 NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}", re.ASCII)
-RESERVED = ("errno", "sees")
+RESERVED = ("errno", "sees", "sound")
 """Words that tell the forms of `expect` apart, and so cannot name anything."""
 _RANGE = re.compile(r"([A-Za-z_]\w*)(?:\[(?:(\d{1,9})|(\d{0,9}):(\d{0,9}))\])?", re.ASCII)
 _NUMBER = re.compile(r"\d{1,12}", re.ASCII)
@@ -98,6 +99,26 @@ class Kind:
     def show(self, step: s.Step) -> str | None:
         assert isinstance(step, s.Map)
         return f"{step.kind} {step.size}" if step.size else step.kind
+
+
+@dataclass(frozen=True, slots=True)
+class Started:
+    """A whole step, to the end of the line, of a kind that can be started."""
+
+    usage: str = "STEP"
+
+    def read(self, line: Cursor, values: Values, columns: Columns) -> None:
+        column, verb = line.column, line.peek()
+        if verb is None or verb.text not in startable_verbs():
+            raise line.mismatch(*startable_verbs())
+        inner, inner_columns = parse_step(line.rest())
+        line.skip()
+        values["step"] = inner
+        columns |= inner_columns | {"step": column}
+
+    def show(self, step: s.Step) -> str | None:
+        assert isinstance(step, s.Start)
+        return " ".join(show_step(step.step))
 
 
 class Option(Protocol):
@@ -293,6 +314,15 @@ _ERRNO = Field(
 )
 
 
+_TASK = _named("task", "TASK", "a task")
+_STEPS = Field("steps", "N", (f"a number of steps (1 to {MAX_ADVANCE})",), _number(MAX_ADVANCE))
+_CHANCE = Field("chance", "N", (f"a number (0 to {MAX_CHANCE})",), _number(MAX_CHANCE, 0))
+
+
+def _bound(name: str, least: int, most: int) -> Keyed:
+    return Keyed(name, Field(name, "N", (f"a number ({least} to {most})",), _number(most, least)), DEFAULTS[name])
+
+
 def _flag(name: str) -> Chosen:
     return Chosen(name, {name: True}, False)
 
@@ -357,9 +387,13 @@ FORMS: tuple[Form, ...] = (
     ),
     Form(s.DeviceRead, (Literal("device"), Literal("read"), _PIN)),
     Form(s.DeviceWrite, (Literal("device"), Literal("write"), _PIN, _BYTE_PART)),
+    Form(s.Start, (Literal("start"), _TASK, Started())),
+    Form(s.Advance, (Literal("advance"), _TASK), (Keyed("steps", _STEPS, 1), Keyed("chance", _CHANCE, 0))),
+    Form(s.Settle, (Literal("settle"),)),
     Form(
         s.Require, (Literal("require"), _PROC, _RANGE_PART, _one_of("state", "|".join(s.STATES), s.STATES)), text=True
     ),
+    Form(s.ExpectSound, (Literal("expect"), Literal("sound")), text=True),
     Form(s.ExpectErrno, (Literal("expect"), Literal("errno"), _ERRNO), text=True),
     Form(s.ExpectPinSees, (Literal("expect"), _PIN, Literal("sees"), _PROC, _RANGE_PART), text=True),
     Form(s.ExpectPinByte, (Literal("expect"), _PIN, _BYTE_PART), text=True),
@@ -378,13 +412,25 @@ FORMS: tuple[Form, ...] = (
     Form(s.ExpectByte, (Literal("expect"), _PROC, _RANGE_PART, _BYTE_PART), text=True),
 )
 
+SMALL = Form(
+    Small,  # type: ignore[arg-type]
+    (Literal("small"),),
+    (*(_bound(name, *bounds) for name, bounds in BOUNDS.items()), *(_bound(name, 0, 1) for name in SWITCHES)),
+)
+"""The line that says which small machine a scenario with a schedule is for."""
+
 BY_VERB: dict[str, tuple[Form, ...]] = {}
 for _form in FORMS:
     _verb = _form.parts[0].usage
     BY_VERB[_verb] = (*BY_VERB.get(_verb, ()), _form)
 
-VERBS = ("scenario", "watch", "xfail", "vm_only", *BY_VERB)
+VERBS = ("scenario", "watch", "xfail", "vm_only", "small", *BY_VERB)
 """The first words of lines."""
+
+
+def startable_verbs() -> tuple[str, ...]:
+    """The first words of what `start` takes."""
+    return tuple(verb for verb, forms in BY_VERB.items() if all(form.step in s.STARTABLE for form in forms))
 
 
 def parse_step(line: Cursor) -> tuple[s.Step, Columns]:

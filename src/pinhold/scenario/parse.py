@@ -7,10 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import cast
 
 from pinhold.scenario.bounds import MAX_STEPS, MAX_TEXT, MAX_TITLE
 from pinhold.scenario.check import Misuse, World
-from pinhold.scenario.grammar import decode_range, parse_step
+from pinhold.scenario.grammar import SMALL, decode_range, parse_step
+from pinhold.scenario.small import Small
 from pinhold.scenario.step import Range, Scenario, Step
 from pinhold.scenario.tokens import BLANKS, END_OF_LINE, Cursor, Mismatch, ScenarioError, quoted, tokenize
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
@@ -19,6 +21,7 @@ __all__ = ["ScenarioError", "parse"]
 
 _TITLE = "scenario"
 _WATCH = "watch"
+_SMALL = "small"
 _REMARKS = {"xfail": "why it is known to fail", "vm_only": "why it runs in a virtual machine only"}
 """Lines of one quoted text, at most one of each: the field of the scenario, and what the text says."""
 
@@ -39,7 +42,7 @@ def parse(text: str, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> 
             raise ScenarioError(last, failure.column, failure.message()) from None
     if reader.title is None:
         raise ScenarioError(last, 1, f"expected '{_TITLE} TITLE', found end of file")
-    return Scenario(reader.title, tuple(reader.steps), tuple(reader.watched()), **reader.remarks)
+    return Scenario(reader.title, tuple(reader.steps), tuple(reader.watched()), **reader.remarks, small=reader.small)
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,7 @@ class _Reader:
         self.title: str | None = None
         self.steps: list[Step] = []
         self.remarks: dict[str, str] = {}
+        self.small: Small | None = None
         self._world = world
         self._watches: list[_Watch] = []
 
@@ -74,6 +78,8 @@ class _Reader:
             self._watches += _watch_line(tokenize(line), number)
         elif verb in _REMARKS:
             self._remark(verb, tokenize(line))
+        elif verb == _SMALL:
+            self._small_machine(tokenize(line))
         else:
             self._step(tokenize(line), number)
 
@@ -87,6 +93,14 @@ class _Reader:
         if line.peek() is not None:
             raise line.mismatch(END_OF_LINE)
         self.remarks[verb] = text
+
+    def _small_machine(self, line: Cursor) -> None:
+        """It says how large a huge page is, and so stands before the steps."""
+        if self.small is not None or self.steps:
+            found = "a second one" if self.small is not None else "one behind a step"
+            raise Mismatch(line.column, ["one small line in a text, before all steps"], found)
+        self.small = cast(Small, SMALL.parse(line)[0])
+        self._world = World(self.small.pmd_pages, self.small.pud_pages, small=True)
 
     def _step(self, line: Cursor, number: int) -> None:
         verb_column = line.column

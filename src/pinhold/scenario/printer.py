@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinhold.scenario.grammar import encode_range, show_step
+from pinhold.scenario.grammar import SMALL, encode_range, show_step
 from pinhold.scenario.step import Range, Scenario, Step
 from pinhold.scenario.tokens import quote
 
@@ -15,6 +15,8 @@ def format_scenario(scenario: Scenario) -> str:
     lines = [show_step(step) for step in scenario.steps]
     if scenario.watch:
         lines.insert(0, ["watch", *map(format_range, scenario.watch)])
+    if scenario.small is not None:
+        lines.insert(0, SMALL.show(scenario.small) or [])  # type: ignore[arg-type]
     for verb, text in (("xfail", scenario.xfail), ("vm_only", scenario.vm_only)):
         if text is not None:
             lines.insert(0, [verb, quote(text)])

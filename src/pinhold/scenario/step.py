@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pinhold.scenario.small import Small
+
 KINDS = ("anon", "zeropage", "memfd", "tmpfile", "file", "thp", "hugezero", "hugetlb", "memfd_hugetlb")
 """What a fresh region is: `zeropage` and `hugezero` are anonymous memory that a read maps the (huge) zero page into."""
 
@@ -302,6 +304,35 @@ class DeviceWrite:
 
 
 @dataclass(frozen=True, slots=True)
+class Start:
+    """The task begins the operation `step`, one of STARTABLE, and takes none of its atomic steps yet.
+
+    A task is a thread of the scenario's making, named where it first starts something.  One that is in an operation
+    comes to its end first.
+    """
+
+    task: str
+    step: Action
+
+
+@dataclass(frozen=True, slots=True)
+class Advance:
+    """The task takes so many atomic steps of what it has begun; one that waits for a lock, or is idle, takes none.
+
+    chance: which outcome each has of those that nobody decides, such as which free frame is taken.
+    """
+
+    task: str
+    steps: int = 1
+    chance: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Settle:
+    """Every task comes to the end of what it has begun."""
+
+
+@dataclass(frozen=True, slots=True)
 class Require:
     """A precondition: where it does not hold the scenario is skipped with `text`.  `huge`: mapped by one huge entry."""
 
@@ -360,7 +391,14 @@ class ExpectErrno:
     text: str | None = None
 
 
-EXPECTATIONS = (ExpectByte, ExpectPinByte, ExpectPinSees, ExpectFrame, ExpectErrno)
+@dataclass(frozen=True, slots=True)
+class ExpectSound:
+    """None of the specification's safety properties is violated as things are: only a model can tell."""
+
+    text: str | None = None
+
+
+EXPECTATIONS = (ExpectByte, ExpectPinByte, ExpectPinSees, ExpectFrame, ExpectErrno, ExpectSound)
 
 HOLDS = (Pin, Vmsplice, IoUring)
 """Steps that take pages and hold them, under the name `pin`."""
@@ -373,7 +411,32 @@ Copy = ProcessVmReadv | DirectWrite
 Fill = ProcessVmWritev | DirectRead | Poke
 """Steps by which the kernel fills memory with a byte."""
 
-Expectation = ExpectByte | ExpectPinByte | ExpectPinSees | ExpectFrame | ExpectErrno
+SCHEDULES = (Start, Advance, Settle)
+"""Steps that take operations apart, for a scenario on a small machine."""
+
+STARTABLE = (
+    Unmap,
+    Read,
+    Write,
+    Fork,
+    Exit,
+    Mprotect,
+    Madvise,
+    SwapOut,
+    UffdioContinue,
+    Writeback,
+    NumaHint,
+    Ksm,
+    ClearSoftDirty,
+    Pin,
+    Unpin,
+    Vmsplice,
+    IoUring,
+    Poke,
+)
+"""Operations that have atomic steps."""
+
+Expectation = ExpectByte | ExpectPinByte | ExpectPinSees | ExpectFrame | ExpectErrno | ExpectSound
 Action = (
     Map
     | Unmap
@@ -405,6 +468,9 @@ Action = (
     | Poke
     | DeviceRead
     | DeviceWrite
+    | Start
+    | Advance
+    | Settle
 )
 Step = Action | Require | Expectation
 
@@ -416,6 +482,7 @@ class Scenario:
     xfail: why an expectation is known to be violated, in words; the verdict is then xfail instead of violated.
     vm_only: why it may crash or corrupt a vulnerable kernel, in words; then it runs on a kernel in a virtual machine
     that is thrown away afterwards, and never on the kernel that runs here.
+    small: the machine that its schedule is made for; then it runs on models only.
     """
 
     title: str
@@ -423,3 +490,9 @@ class Scenario:
     watch: tuple[Range, ...] = ()
     xfail: str | None = None
     vm_only: str | None = None
+    small: Small | None = None
+
+
+def done_by(step: Step) -> Step:
+    """What the step does: itself, or the operation that it starts."""
+    return step.step if isinstance(step, Start) else step

@@ -109,6 +109,14 @@ class Cursor:
             return Mismatch(self._end_column, expected, END_OF_LINE)
         return Mismatch(token.column, expected, "a quoted text" if token.is_text else quoted(token.text))
 
+    def rest(self) -> Cursor:
+        """What is left of the line, as a line of its own."""
+        return Cursor(self._tokens[self._at :], self._end_column)
+
+    def skip(self) -> None:
+        """Go to the end of the line."""
+        self._at = len(self._tokens)
+
     def rewound(self) -> Cursor:
         """The same line from its start."""
         return Cursor(self._tokens, self._end_column)

@@ -14,6 +14,9 @@ from typing import Protocol
 from pinhold.scenario.observation import Observation, Run
 from pinhold.scenario.step import Action, Range, Scenario
 
+SCHEDULED = "a schedule of atomic steps: only a model (--on model:REL) can keep it"
+"""Why a scenario with a schedule is skipped on a real kernel."""
+
 
 class Unavailable(Exception):
     """The target cannot run here; the message says why and what to do."""
@@ -90,6 +93,9 @@ class Session(Protocol):
 
     def pin_contents(self, pin: str) -> Sequence[Run]:
         """What the pin's holder reads, page by page.  Raises CannotDo where the mechanism cannot read back."""
+
+    def unsound(self) -> Sequence[str]:
+        """The specification's safety properties that do not hold, as sentences.  Raises CannotDo off the model."""
 
     def page_state(self, proc: str, range: Range) -> Sequence[tuple[int, int, str]]:
         """(first, count, state of step.STATES) over the range; raises CannotDo where it cannot be seen."""

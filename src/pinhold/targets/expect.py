@@ -13,6 +13,7 @@ from pinhold.scenario.step import (
     ExpectFrame,
     ExpectPinByte,
     ExpectPinSees,
+    ExpectSound,
     Range,
     Require,
 )
@@ -57,6 +58,9 @@ def check(session: Session, step: Expectation) -> Check:
                 return _sees(step, session.pin_contents(step.pin), session.contents(step.proc, step.range))
             case ExpectFrame():
                 return _frames(step, session.observe())
+            case ExpectSound():
+                violated = "; ".join(session.unsound())
+                return Check("violated", violated) if violated else Check("held")
             case ExpectErrno():
                 raise TypeError("an errno is no content of a session")
     except CannotDo as refusal:

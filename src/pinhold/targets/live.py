@@ -9,7 +9,7 @@ from functools import cached_property
 
 from pinhold.scenario.step import Scenario
 from pinhold.targets import hygiene
-from pinhold.targets.base import CannotDo, TargetInfo
+from pinhold.targets.base import SCHEDULED, CannotDo, TargetInfo
 from pinhold.targets.live_session import LiveSession
 from pinhold.targets.machine import Machine, check_supported, probe_sight
 from pinhold.targets.nursery import Nursery
@@ -69,6 +69,8 @@ class LiveTarget:
 
         Raises Unavailable, CannotDo for a scenario that may harm the kernel, Broken, Crashed.
         """
+        if scenario.small is not None:
+            raise CannotDo(SCHEDULED)
         if scenario.vm_only is not None and not self._disposable:
             raise CannotDo(f"runs in a virtual machine only: {scenario.vm_only}")
         self._nursery.ready()

@@ -14,6 +14,7 @@ from typing import Any
 from pinhold.scenario.observation import FrameNames, Observation, PageView, Run
 from pinhold.scenario.step import (
     Action,
+    Advance,
     Capability,
     ClearSoftDirty,
     DeviceRead,
@@ -39,6 +40,8 @@ from pinhold.scenario.step import (
     Range,
     Read,
     Scenario,
+    Settle,
+    Start,
     SwapIn,
     SwapOut,
     UffdioContinue,
@@ -50,7 +53,7 @@ from pinhold.scenario.step import (
 )
 from pinhold.scenario.watch import region_pages, watched
 from pinhold.targets import ksmd, pagemap
-from pinhold.targets.base import Broken, CannotDo, Outcome
+from pinhold.targets.base import SCHEDULED, Broken, CannotDo, Outcome
 from pinhold.targets.channel import Message
 from pinhold.targets.files import Files
 from pinhold.targets.live_pins import LivePins
@@ -192,6 +195,8 @@ class LiveSession:
                 return Outcome()
             case DeviceWrite(pin, byte):
                 return self._pins.write_through(pin, byte)
+            case Start() | Advance() | Settle():
+                raise CannotDo(SCHEDULED)
 
     # Actions
 
@@ -415,6 +420,10 @@ class LiveSession:
         if not reply["huge_known"] and any(state == "present" for _, _, state in reply["runs"]):
             raise CannotDo("this kernel does not show which pages are mapped by a huge entry")
         return [(first, count, state) for first, count, state in reply["runs"]]
+
+    def unsound(self) -> Sequence[str]:
+        """No kernel tells it."""
+        raise CannotDo("only a model knows whether every safety property holds")
 
     def page_state(self, proc: str, range: Range) -> Sequence[tuple[int, int, str]]:
         """(first, count, state): "huge" where one huge entry maps the pages."""

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
+from copy import copy
 
 from pinhold.mm import flags as k
 from pinhold.mm import madvise, releases
@@ -16,6 +16,7 @@ from pinhold.mm.file import file_create, file_free_slot, file_put
 from pinhold.mm.folio import folio_alloc, lru_add_drain, page_folio, page_index
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlb_fill_file
+from pinhold.mm.invariants import INVARIANTS, check_invariants
 from pinhold.mm.machine import Machine, create
 from pinhold.mm.mmap import mmap_region
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present, pte_swapped
@@ -23,25 +24,11 @@ from pinhold.mm.pin import pin_page_at
 from pinhold.mm.pinning import unpin
 from pinhold.mm.properties import PROPERTIES, violated_properties
 from pinhold.mm.rmap import page_mapped_count
+from pinhold.mm.rules import BY_NAME
 from pinhold.mm.sites import SITES
 from pinhold.mm.state import X86_64, Geometry
 from pinhold.mm.step import OutOfFuel, run
-from pinhold.mm.task import (
-    FN_ACCESS,
-    FN_ACCESS_REMOTE,
-    FN_CLEAR_REFS,
-    FN_EXIT,
-    FN_FORK,
-    FN_KSM_MERGE,
-    FN_MADVISE,
-    FN_MPROTECT,
-    FN_MREMAP,
-    FN_MUNMAP,
-    FN_PROT_NUMA,
-    FN_UFFDIO_CONTINUE,
-    FN_WRITEBACK,
-    call,
-)
+from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_MADVISE, FN_MREMAP, call
 from pinhold.mm.users import (
     PROCESS_VM_PAGES,
     direct_io_flags,
@@ -52,10 +39,14 @@ from pinhold.mm.users import (
 from pinhold.mm.vma import find_vma
 from pinhold.scenario import step as s
 from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
-from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, region_sizes, watched
+from pinhold.scenario.printer import format_step
+from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, watched
 from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome, TargetInfo
+from pinhold.targets.calls import PROT, USER, Span, as_call
 from pinhold.targets.model_sight import compress, page_kind, page_states, pin_walk, walk
+from pinhold.targets.model_tasks import Tasks
 from pinhold.targets.model_users import free_pin, take, transfer
+from pinhold.targets.room import roomy, small_geometry
 
 CONFIG = {
     "soft_dirty": 1,
@@ -75,9 +66,6 @@ FILE_KIND = {
     "file": k.FILE_PAGECACHE,
     "memfd_hugetlb": k.FILE_HUGETLB,
 }
-PROT = {"none": 0, "read": k.VM_READ, "rw": k.VM_READ | k.VM_WRITE}
-ADVICE = {name: getattr(madvise, f"MADV_{name.upper()}") for name in s.ADVICE}
-USER = {"none": k.USER_NONE, "vfio": k.USER_VFIO, "io_uring": k.USER_IO_URING, "rdma": k.USER_RDMA}
 PIPE_BUFFERS = 16
 """Pages that a pipe of default size holds, and vmsplice() therefore at most."""
 
@@ -89,7 +77,8 @@ class ModelTarget:
 
     release: as in releases.row(), e.g. "6.1" or "6.18.44".  config: overrides of CONFIG, e.g. what a real kernel has.
     geometry: another one than x86-64's, for scenarios whose ranges were made for it.  properties: look at the safety
-    properties after every step (slow on large regions).  checked: trap stores outside a field's range.
+    properties after every step (slow on large regions).  checked: trap stores outside a field's range.  switches: rules
+    with other values than the release's, as releases.switched() takes them.
     """
 
     def __init__(
@@ -100,14 +89,22 @@ class ModelTarget:
         geometry: Geometry = X86_64,
         properties: bool = False,
         checked: bool = False,
+        switches: Mapping[str, str] = {},
     ) -> None:
         self.release = release
-        self.name = f"model:{release}"
-        self.row = releases.row(release)
+        self.row = releases.switched(releases.row(release), switches)
+        changed = (f"{rule}={BY_NAME[rule].values[self.row[rule]]}" for rule in switches)
+        self.name = ",".join([f"model:{release}", *changed])
         self.config = CONFIG | dict(config or {})
         self.geometry = geometry
         self.properties = properties
         self.checked = checked
+
+    def configured(self, config: Mapping[str, int]) -> ModelTarget:
+        """The same, with that configuration where it says something."""
+        other = copy(self)
+        other.config = self.config | dict(config)
+        return other
 
     def info(self) -> TargetInfo:
         config = {name: str(value) for name, value in self.config.items()}
@@ -115,27 +112,12 @@ class ModelTarget:
 
     @contextmanager
     def open(self, scenario: s.Scenario) -> Iterator[ModelSession]:
-        geometry = roomy(self.geometry, scenario)
-        machine = create(geometry, self.row, self.config, checked=self.checked)
+        shape, config = roomy(self.geometry, scenario), self.config
+        if scenario.small is not None:
+            tasks = {step.task for step in scenario.steps if isinstance(step, s.Start)}
+            shape, config = small_geometry(scenario.small, scenario.steps, 1 + len(tasks)), scenario.small.configuration
+        machine = create(shape, self.row, config, checked=self.checked)
         yield ModelSession(machine, scenario, properties=self.properties)
-
-
-def roomy(geometry: Geometry, scenario: s.Scenario) -> Geometry:
-    """The geometry with enough frames, tables and file space for the scenario's regions in a few processes."""
-    sizes = region_sizes(scenario, geometry.pmd_pages, geometry.pud_pages)
-    huge = {st.region for st in scenario.steps if isinstance(st, s.Map) and st.kind in HUGETLB_KINDS}
-    base = sum(size for name, size in sizes.items() if name not in huge)
-    if base <= geometry.file_pages:
-        return geometry
-    pages = 1 << (4 * base).bit_length()
-    return replace(
-        geometry,
-        pages=max(geometry.pages, pages),
-        tables=geometry.tables + 8 * (base // geometry.pmd_pages + 4),
-        file_pages=max(geometry.file_pages, 1 << base.bit_length()),
-        swap=max(geometry.swap, 2 * base),
-        runs_per_pin=max(geometry.runs_per_pin, base + 1),
-    )
 
 
 class ModelSession:
@@ -156,6 +138,7 @@ class ModelSession:
         self.errno: int | None = None
         self.pin_bytes: dict[str, Sequence[Run]] = {}
         self.next_address = 0
+        self.tasks = Tasks(self)
         self.start_process("P", 0)
         mm_init(self.m, 0)
 
@@ -173,14 +156,22 @@ class ModelSession:
         start = -(-self.next_address // align) * align
         self.next_address = start + pages
         if self.next_address > 1 << (self.m.bits * self.m.levels):
-            raise CannotDo("the scenario maps more than the model's address space holds")
+            more = "" if self.m.geometry.full else ", of which levels and bits in the small line make more"
+            raise CannotDo(f"the scenario maps more than the model's address space holds{more}")
         return start
 
-    def span(self, proc: str, r: s.Range) -> tuple[int, int, int]:
+    def mm(self, proc: str) -> int:
+        """Raises CannotDo for a process that a schedule has not made yet, or has ended."""
+        if proc not in self.mms:
+            raise CannotDo(f"there is no process {proc} when the schedule comes here")
+        return self.mms[proc]
+
+    def span(self, proc: str, r: s.Range) -> Span:
         """mm, first and end address of a range."""
+        mm = self.mm(proc)
         start, size = self.regions[proc].get(r.region, (0, 0))
         end = size if r.end is None else r.end
-        return self.mms[proc], start + r.first, start + end
+        return mm, start + r.first, start + end
 
     # --- actions ---
 
@@ -189,7 +180,7 @@ class ModelSession:
         self.m.trace.sites.clear()
         self.pin_bytes.clear()
         try:
-            handler = getattr(self, f"do_{type(action).__name__}")
+            handler = getattr(self, f"do_{type(action).__name__}", self.do_call)
             result = handler(action)
         except OutOfFuel as stuck:
             raise Livelock(str(stuck)) from None
@@ -204,10 +195,26 @@ class ModelSession:
         sites = (SITES[number] for number in dict.fromkeys(self.m.trace.sites))
         return tuple(Decision(x.name, x.function, x.rule, x.commit, x.sentence) for x in sites)
 
-    def operate(self, function: int, span: tuple[int, int, int], flags: int = 0, arg: int = 0) -> int:
-        mm, start, end = span
-        call(self.m, TASK, function, mm, start, end, flags, arg)
+    def operate(self, function: int, span: Span, flags: int = 0, arg: int = 0) -> int:
+        call(self.m, TASK, function, *span, flags, arg)
         return run(self.m, TASK)
+
+    def do_call(self, action: s.Action) -> int:
+        """What is one call of the specification."""
+        known = as_call(action, self)
+        if known is None:
+            raise CannotDo(f"the specification has no '{format_step(action)}'")
+        call(self.m, TASK, *known)
+        return run(self.m, TASK)
+
+    def do_Start(self, a: s.Start) -> int:
+        return self.tasks.start(a.task, a.step)
+
+    def do_Advance(self, a: s.Advance) -> int:
+        return self.tasks.advance(a.task, a.steps, a.chance)
+
+    def do_Settle(self, _: s.Settle) -> int:
+        return self.tasks.settle()
 
     def do_Map(self, a: s.Map) -> int:
         pages = region_pages(a, self.pmd_pages, self.pud_pages)
@@ -257,39 +264,35 @@ class ModelSession:
             m.folio_index[page] = index
         return 0
 
-    def do_Unmap(self, a: s.Unmap) -> int:
-        return self.operate(FN_MUNMAP, self.span(a.proc, a.range))
-
-    def do_Read(self, a: s.Read) -> int:
-        return self.operate(FN_ACCESS, self.span(a.proc, a.range))
-
-    def do_Write(self, a: s.Write) -> int:
-        return self.operate(FN_ACCESS, self.span(a.proc, a.range), k.FAULT_FLAG_WRITE, a.byte)
-
     def do_Fork(self, a: s.Fork) -> int:
-        free = [mm for mm in range(self.m.nr_mms) if not self.m.mm_alive[mm]]
-        if not free:
+        free = self.free_mm()
+        if free < 0:
             return -k.EAGAIN
-        result = self.operate(FN_FORK, (self.mms[a.proc], 0, 0), 0, free[0])
+        result = self.operate(FN_FORK, (self.mm(a.proc), 0, 0), 0, free)
         if result >= 0:
-            self.start_process(a.child, free[0])
-            self.regions[a.child] = dict(self.regions[a.proc])
+            self.forked(a, free)
         return result
 
+    def free_mm(self) -> int:
+        """A process's slot that nothing uses, or NO_MM."""
+        return next((mm for mm in range(self.m.nr_mms) if not self.m.mm_alive[mm]), k.NO_MM)
+
+    def forked(self, a: s.Fork, mm: int) -> None:
+        """The child has what its parent had."""
+        self.start_process(a.child, mm)
+        self.regions[a.child] = dict(self.regions[a.proc])
+
     def do_Exit(self, a: s.Exit) -> int:
-        mm = self.mms[a.proc]
+        mm = self.mm(a.proc)
         for name in [name for name, pin in self.pins.items() if self.m.pin_mm[pin] == mm]:
             unpin(self.m, self.pins.pop(name))
         self.copies = {name: copy for name, copy in self.copies.items() if copy[0] != mm}
-        result = self.operate(FN_EXIT, (mm, 0, 0))
-        del self.mms[a.proc], self.regions[a.proc]
+        result = self.do_call(a)
+        self.exited(a)
         return result
 
-    def do_Mprotect(self, a: s.Mprotect) -> int:
-        return self.operate(FN_MPROTECT, self.span(a.proc, a.range), PROT[a.prot])
-
-    def do_Madvise(self, a: s.Madvise) -> int:
-        return self.operate(FN_MADVISE, self.span(a.proc, a.range), ADVICE[a.advice])
+    def exited(self, a: s.Exit) -> None:
+        del self.mms[a.proc], self.regions[a.proc]
 
     def do_Mremap(self, a: s.Mremap) -> int:
         span = self.span(a.proc, a.range)
@@ -300,13 +303,10 @@ class ModelSession:
         return result
 
     def do_SwapOut(self, a: s.SwapOut) -> int:
-        result = self.operate(FN_MADVISE, self.span(a.proc, a.range), madvise.MADV_PAGEOUT)
+        result = self.do_call(a)
         if result == 0 and any(state != "swapped" for _, _, state in self.page_state(a.proc, a.range)):
             return -k.EBUSY
         return result
-
-    def do_SwapIn(self, a: s.SwapIn) -> int:
-        return self.operate(FN_ACCESS, self.span(a.proc, a.range))
 
     def do_Ksm(self, a: s.Ksm) -> int:
         mm, start, end = self.span(a.proc, a.range)
@@ -320,21 +320,12 @@ class ModelSession:
             self.operate(FN_KSM_MERGE, (mm, start + i, other_start + i), 0, other)
         return 0
 
-    def do_ClearSoftDirty(self, a: s.ClearSoftDirty) -> int:
-        return self.operate(FN_CLEAR_REFS, (self.mms[a.proc], 0, 0))
-
     def do_UffdioContinue(self, a: s.UffdioContinue) -> int:
         span = self.span(a.proc, a.range)
         vma = find_vma(self.m, span[0], span[1])
         if vma != k.NO_VMA and self.m.vma_flags[vma] & k.VM_HUGETLB:
             raise CannotDo("the specification has UFFDIO_CONTINUE for shmem (memfd) alone, not for hugetlb")
-        return self.operate(FN_UFFDIO_CONTINUE, span)
-
-    def do_Writeback(self, a: s.Writeback) -> int:
-        return self.operate(FN_WRITEBACK, self.span(a.proc, a.range))
-
-    def do_NumaHint(self, a: s.NumaHint) -> int:
-        return self.operate(FN_PROT_NUMA, self.span(a.proc, a.range))
+        return self.do_call(a)
 
     def do_Drain(self, _: s.Drain) -> int:
         lru_add_drain(self.m)
@@ -380,7 +371,7 @@ class ModelSession:
             return -k.EOPNOTSUPP
         return result
 
-    def take_pin(self, name: str, span: tuple[int, int, int], flags: int, user: int) -> int:
+    def take_pin(self, name: str, span: Span, flags: int, user: int) -> int:
         pin = free_pin(self.m)
         result = take(self.m, TASK, pin, span, flags, user)
         if result > 0:
@@ -394,7 +385,7 @@ class ModelSession:
         span = self.span(a.proc, a.range)
         return self.copy(a.pin, span, direct_io_flags(self.m, False), span[2] - span[1])
 
-    def copy(self, name: str, span: tuple[int, int, int], flags: int, chunk: int) -> int:
+    def copy(self, name: str, span: Span, flags: int, chunk: int) -> int:
         """Copy what a pin that does not last sees; a short copy is a failure and has no name."""
         pages: list[tuple[int, int | None]] = []
         result = transfer(self.m, TASK, span, flags, chunk, lambda pin: pages.extend(pin_walk(self.m, pin)))
@@ -409,10 +400,7 @@ class ModelSession:
         span = self.span(a.proc, a.range)
         return self.fill(span, direct_io_flags(self.m, True), span[2] - span[1], a.byte)
 
-    def do_Poke(self, a: s.Poke) -> int:
-        return self.operate(FN_ACCESS_REMOTE, self.span(a.proc, a.range), 0, a.byte)
-
-    def fill(self, span: tuple[int, int, int], flags: int, chunk: int, byte: int) -> int:
+    def fill(self, span: Span, flags: int, chunk: int, byte: int) -> int:
         """Fill memory through a pin that does not last."""
         return transfer(self.m, TASK, span, flags, chunk, lambda pin: device_write(self.m, pin, byte))
 
@@ -431,6 +419,12 @@ class ModelSession:
         return 0
 
     # --- looking ---
+
+    def unsound(self) -> Sequence[str]:
+        """The safety properties that do not hold.  Raises Broken where the state is none that can be."""
+        if broken := check_invariants(self.m):
+            raise Broken(f"an invariant of the specification does not hold: {INVARIANTS[broken]}")
+        return [PROPERTIES[bit] for bit in violated_properties(self.m)]
 
     def pin(self, name: str) -> int:
         if name not in self.pins:

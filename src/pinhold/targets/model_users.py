@@ -11,9 +11,7 @@ from pinhold.mm import flags as k
 from pinhold.mm.machine import Machine
 from pinhold.mm.pinning import pin_start, unpin
 from pinhold.mm.step import run
-
-Span = tuple[int, int, int]
-"""mm, first and end address, in pages."""
+from pinhold.targets.calls import Span
 
 
 def free_pin(m: Machine) -> int:

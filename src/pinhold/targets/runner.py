@@ -35,6 +35,7 @@ from pinhold.scenario.step import (
     Scenario,
     Step,
     Vmsplice,
+    done_by,
 )
 from pinhold.scenario.verdict import Verdict
 from pinhold.scenario.watch import HUGETLB_KINDS, huge_unit, ranges, region_pages
@@ -250,7 +251,7 @@ class _Run:
 
 
 def _made_by(step: Action) -> str | None:
-    """What the action makes, in words."""
+    """What the action makes, in words; what a task makes is told by its schedule."""
     match step:
         case Pin() | Vmsplice() | IoUring() | ProcessVmReadv() | DirectWrite():
             return f"pin {step.pin}"
@@ -265,6 +266,7 @@ def _made_by(step: Action) -> str | None:
 
 def _named_by(step: Step) -> Iterator[str]:
     """What the step uses, in the words of _made_by()."""
+    step = done_by(step)
     for field_name, what in (("proc", "process"), ("other_proc", "process"), ("pin", "pin"), ("of", "region")):
         name = getattr(step, field_name, None)
         if name is not None:

@@ -1,0 +1,146 @@
+"""Schedules on the model: tasks beside the scenario's own thread, each advanced by atomic steps.
+
+What a schedule was made for may come otherwise under other rules: a task that has nothing left to do, or waits for a
+lock, lets its turn pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from pinhold.mm import flags as k
+from pinhold.mm.pinning import pin_start
+from pinhold.mm.step import FUEL, OutOfFuel, step
+from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_UNPIN, FUNCTION_NAMES, call, current
+from pinhold.mm.users import io_uring_flags
+from pinhold.scenario import step as s
+from pinhold.scenario.printer import format_step
+from pinhold.targets.base import CannotDo
+from pinhold.targets.calls import USER, as_call
+from pinhold.targets.model_users import free_pin
+
+if TYPE_CHECKING:
+    from pinhold.targets.model import ModelSession
+
+
+@dataclass(slots=True)
+class Task:
+    """slot: its number on the machine.  doing: what it is in the middle of; place: the process's or the pin's number
+    that this makes."""
+
+    slot: int
+    doing: s.Step | None = None
+    place: int = -1
+
+
+@dataclass(slots=True)
+class Tasks:
+    """Those of one scenario, by name; slot 0 is the thread that does whole steps."""
+
+    session: ModelSession
+    known: dict[str, Task] = field(default_factory=dict)
+
+    def start(self, name: str, operation: s.Step) -> int:
+        """Begin it; what the task is in comes to its end first.  0, or how that ended, if badly."""
+        task = self.known.setdefault(name, Task(1 + len(self.known)))
+        result = self.finish(task)
+        task.place = self.begin(task.slot, operation)
+        task.doing = operation
+        return min(result, 0)
+
+    def begin(self, slot: int, operation: s.Step) -> int:
+        """Push the call; gives the number of the process or the pin that it makes, or -1.  Raises CannotDo."""
+        session = self.session
+        m = session.m
+        match operation:
+            case s.Fork(proc):
+                child = session.free_mm()
+                if child < 0:
+                    raise CannotDo(f"the small machine has no room for another process: '{format_step(operation)}'")
+                call(m, slot, FN_FORK, session.mm(proc), 0, 0, 0, child)
+                return child
+            case s.Pin(proc, r):
+                return self.begin_pin(slot, proc, r, session.pin_flags(operation), USER[operation.user])
+            case s.Vmsplice(proc, r):
+                return self.begin_pin(slot, proc, r, k.FOLL_GET | k.WANT_FAST, k.USER_NONE)
+            case s.IoUring(proc, r):
+                return self.begin_pin(slot, proc, r, io_uring_flags(m), k.USER_IO_URING)
+            case s.Unpin(pin):
+                call(m, slot, FN_UNPIN, 0, 0, 0, 0, session.pin(pin))
+            case s.Ksm(proc, r):
+                mm, start, _ = session.span(proc, r)
+                other, other_start, _ = session.span(operation.other_proc, operation.other_range)
+                call(m, slot, FN_KSM_MERGE, mm, start, other_start, 0, other)
+            case _:
+                known = as_call(operation, session)
+                if known is None:
+                    raise CannotDo(f"the specification has no '{format_step(operation)}' in atomic steps")
+                call(m, slot, *known)
+        return -1
+
+    def begin_pin(self, slot: int, proc: str, r: s.Range, flags: int, user: int) -> int:
+        span = self.session.span(proc, r)
+        pin = free_pin(self.session.m)
+        pin_start(self.session.m, slot, pin, *span, flags, user)
+        return pin
+
+    def advance(self, name: str, steps: int, chance: int) -> int:
+        """So many atomic steps, as far as the task can take them.  0, or how its operation ended, if badly."""
+        m, task = self.session.m, self.known[name]
+        for _ in range(steps):
+            m.choice[0], m.choices[0] = chance, 1
+            taken = step(m, task.slot)
+            m.choice[0] = 0
+            if taken == k.BLOCKED:
+                return 0
+            if not m.task_depth[task.slot]:
+                return min(self.ended(task), 0)
+        return 0
+
+    def settle(self) -> int:
+        """Every task to its end.  Raises OutOfFuel where they wait for one another."""
+        return min([self.finish(task) for task in self.known.values()], default=0)
+
+    def finish(self, task: Task) -> int:
+        """One task to its end; the others go on where it waits for them."""
+        m = self.session.m
+        for _ in range(FUEL):
+            if not m.task_depth[task.slot]:
+                return self.ended(task)
+            if step(m, task.slot) != k.BLOCKED:
+                continue
+            if not any(self.goes_on(other) for other in self.known.values()):
+                break
+        raise OutOfFuel(FUNCTION_NAMES[m.act_function[current(m, task.slot)]])
+
+    def goes_on(self, task: Task) -> bool:
+        """Whether the task was busy and could take a step."""
+        m = self.session.m
+        if not m.task_depth[task.slot] or step(m, task.slot) == k.BLOCKED:
+            return False
+        if not m.task_depth[task.slot]:
+            self.ended(task)
+        return True
+
+    def ended(self, task: Task) -> int:
+        """What a task that is idle now has come to, once: the scenario's names for what it has made."""
+        session, operation = self.session, task.doing
+        if operation is None:
+            return 0
+        result = session.m.task_result[task.slot]
+        session.m.task_result[task.slot] = 0
+        task.doing = None
+        match operation:
+            case s.Fork() if result >= 0:
+                session.forked(operation, task.place)
+            case s.Exit():
+                session.exited(operation)
+            case s.Pin(pin=pin) | s.Vmsplice(pin=pin) | s.IoUring(pin=pin):
+                if result > 0:
+                    session.pins[pin] = task.place
+                else:
+                    result = result or -k.EFAULT
+            case s.Unpin(pin):
+                del session.pins[pin]
+        return result
