@@ -7,6 +7,13 @@ from pathlib import Path
 import pytest
 
 from pinhold.cli import main
+from pinhold.commands.explore import Line, expected
+from pinhold.explore.history import good_world
+from pinhold.explore.limits import Progress
+from pinhold.explore.run import Options
+from pinhold.explore.scope import library
+from pinhold.explore.world import world
+from pinhold.mm import releases
 
 GOOD = """
 [mine]
@@ -54,6 +61,33 @@ def test_a_rule_is_switched_back(capsys: pytest.CaptureFixture[str]) -> None:
     """--without RULE takes the value before the row's."""
     assert main(["explore", "seed-shmem", "--without", "gup_unshares"]) == 1
     assert "gup_unshares=anon (gup_must_unshare, 84209e87c696)" in " ".join(capsys.readouterr().out.split())
+
+
+def test_the_list_says_what_each_scope_costs(capsys: pytest.CaptureFixture[str]) -> None:
+    """Name, size, states, seconds, and what it is about."""
+    assert main(["explore", "--list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == len(library())
+    for line, scope in zip(lines, library().values(), strict=True):
+        assert line.split()[:4] == [scope.name, scope.size, f"{scope.states:,}", "states"]
+        assert line.endswith(scope.about)
+        assert " s  " in line
+
+
+def test_the_progress_line_estimates_what_is_left(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Under a scope's own rules the states are known from earlier runs, under others nothing is promised."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    scope = library()["bench-fork"]
+    known = expected(good_world(scope), Options())
+    assert known == scope.states
+    assert expected(world(scope, releases.row("6.1")), Options()) == 0
+    assert expected(good_world(scope), Options(symmetric=False)) == 0
+    Line(known)(Progress(known // 4 + 1, 10, 5, 100, 2.0, 1 << 20))
+    assert capsys.readouterr().err.rstrip().endswith("frontier 100, 1 MiB, 25 %, 6 s left")
+    Line(0)(Progress(known // 4 + 1, 10, 5, 100, 2.0, 1 << 20))
+    assert capsys.readouterr().err.rstrip().endswith("frontier 100, 1 MiB")
 
 
 def test_a_limit_gives_status_2(capsys: pytest.CaptureFixture[str]) -> None:

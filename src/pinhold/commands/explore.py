@@ -13,7 +13,7 @@ from pathlib import Path
 from pinhold.commands import NothingToRun, UsageError, nearest
 from pinhold.commands.registry import switches
 from pinhold.explore.facts import decisions_of
-from pinhold.explore.history import defects, history
+from pinhold.explore.history import defects, good_world, history
 from pinhold.explore.limits import Limits, Progress, Result
 from pinhold.explore.run import Options, compiler_at_hand, engine_for, explore
 from pinhold.explore.scope import BadScope, Scope, library, read_file
@@ -37,11 +37,11 @@ def main(options: argparse.Namespace) -> int:
 
 
 def list_scopes() -> int:
-    """Each scope with its size, and, where known, how many states it has."""
+    """Each scope with its size, how many states it has, how long they take, and what it is about."""
     width = max(len(name) for name in library()) + 2
     for scope in library().values():
-        known = f"{scope.states:,} states" if scope.states else ""
-        print(f"{scope.name:<{width}}{scope.size:<8}{known:>18}  {scope.about}")
+        takes = f"{scope.seconds:.0f} s" if scope.seconds else "under 1 s"
+        print(f"{scope.name:<{width}}{scope.size:<8}{scope.states:>12,} states{takes:>11}  {scope.about}")
     return EXIT_HELD
 
 
@@ -58,7 +58,7 @@ def search_scope(options: argparse.Namespace) -> int:
     if engine == "compiled" and sys.stderr.isatty():
         print("\rcompiling the scope: half a minute, the first time ...", end="", file=sys.stderr, flush=True)
     try:
-        result = explore(ready, how, Line())
+        result = explore(ready, how, Line(expected(ready, how)))
     except ValueError as error:
         if how.checkpoint is None:
             raise
@@ -154,10 +154,18 @@ def tell_history(options: argparse.Namespace) -> int:
     return EXIT_VIOLATED if wrong else EXIT_HELD
 
 
-class Line:
-    """A progress line on a terminal, for what takes over a second."""
+def expected(ready: World, how: Options) -> int:
+    """How many states the search will come to, where it was done before: under the scope's own rules."""
+    known = library().get(ready.scope.name)
+    same = known is not None and how.symmetric and ready.row == good_world(known).row
+    return known.states if known is not None and same else 0
 
-    def __init__(self) -> None:
+
+class Line:
+    """A progress line on a terminal, for what takes over a second.  states: how many there will be; 0: not known."""
+
+    def __init__(self, states: int = 0) -> None:
+        self.states = states
         self.next = 1.0
         self.shown = sys.stderr.isatty()
 
@@ -167,4 +175,7 @@ class Line:
         self.next = p.seconds + 0.5
         rate = p.states / max(p.seconds, 0.001)
         text = f"{p.states:,} states, {rate:,.0f}/s, depth {p.depth}, frontier {p.frontier:,}, {p.bytes >> 20} MiB"
-        print(f"\r{text:<78}", end="", file=sys.stderr, flush=True)
+        if self.states:
+            left = max(self.states - p.states, 0) / max(rate, 1)
+            text += f", {100 * p.states // self.states} %, {left:,.0f} s left"
+        print(f"\r{text:<100}", end="", file=sys.stderr, flush=True)
