@@ -30,6 +30,7 @@ SMALL = st.builds(
     **{name: st.integers(*bounds) for name, bounds in BOUNDS.items()},
     **{name: st.none() | st.integers(0, 1) for name in SWITCHES},
 )
+PERHAPS_SMALL = st.none() | SMALL
 TEXTS = st.none() | st.text(PRINTABLE, min_size=1, max_size=30)
 
 
@@ -51,9 +52,11 @@ class _World:
 
 
 @st.composite
-def scenarios(draw: st.DrawFn, max_steps: int = 12) -> s.Scenario:
+def scenarios(
+    draw: st.DrawFn, max_steps: int = 12, small: st.SearchStrategy[Small | None] = PERHAPS_SMALL
+) -> s.Scenario:
     """A scenario that the language can state."""
-    world, steps = _World(draw(st.none() | SMALL)), []
+    world, steps = _World(draw(small)), []
     for _ in range(draw(st.integers(0, max_steps))):
         possible = [kind for kind, may in _POSSIBLE.items() if may(world)]
         steps.append(_DRAW[draw(st.sampled_from(possible))](draw, world))

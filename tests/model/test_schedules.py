@@ -5,13 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from pinhold.mm.releases import releases
 from pinhold.scenario.parse import parse
+from pinhold.scenario.step import Scenario
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import CannotDo
 from pinhold.targets.live import LiveTarget
 from pinhold.targets.model import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
+from strategies import SMALL, scenarios
 
 RACE = """\
 map     P x anon
@@ -173,3 +178,11 @@ def test_a_real_kernel_keeps_no_schedule() -> None:
     scenario = parse(f"scenario t\nsmall\n{RACE}expect sound\n")
     with pytest.raises(CannotDo, match="only a model"), LiveTarget().open(scenario):
         pass
+
+
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(scenarios(max_steps=25, small=SMALL), st.sampled_from(releases()))
+def test_no_scenario_breaks_a_small_machine(scenario: Scenario, release: str) -> None:
+    """Whatever a text states, the specification stays within its bounds and its invariants."""
+    found = run_scenario(ModelTarget(release, checked=True, properties=True), scenario).verdict
+    assert found.kind != "error", found.reason

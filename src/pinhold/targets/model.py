@@ -332,7 +332,8 @@ class ModelSession:
         return 0
 
     def do_LimitMemlock(self, a: s.LimitMemlock) -> int:
-        self.m.mm_memlock[self.mms[a.proc]] = a.pages
+        most = (1 << (8 * self.m.layout.slots["mm_memlock"].width - 1)) - 1  # more than any such machine has
+        self.m.mm_memlock[self.mms[a.proc]] = min(a.pages, most)
         return 0
 
     def do_Capability(self, a: s.Capability) -> int:

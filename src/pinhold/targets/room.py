@@ -37,7 +37,7 @@ def small_geometry(small: Small, steps: Sequence[s.Step], tasks: int) -> Geometr
         bits=small.bits,
         mms=nr_mms,
         tables=nr_mms * tables,
-        vmas_per_mm=max(small.vmas, len(maps) + len(moves)),
+        vmas_per_mm=max(small.vmas, len(maps) + len(moves), 1),
         pages=small.frames,
         hugetlb=(small.hugetlb, 0),
         files=max(nr_files, 1),
