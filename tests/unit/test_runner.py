@@ -378,6 +378,7 @@ def test_records_for_the_run_file() -> None:
         ("io_uring P x as p", 95, "io_uring takes no pages of that kind of file here: EOPNOTSUPP"),
         ("io_uring P x as p", 12, "needs a higher RLIMIT_MEMLOCK, or CAP_IPC_LOCK: ENOMEM"),
         ("madvise P x dontneed", 22, "madvise P x dontneed: not with such memory on this kernel (EINVAL)"),
+        ("swapout P x", 16, "swapout P x: pages stayed in memory (EBUSY)"),
         ("mremap P x to y", 22, "mremap P x to y: not with such memory on this kernel (EINVAL)"),
     ],
 )

@@ -34,6 +34,7 @@ from pinhold.scenario.step import (
     Require,
     Scenario,
     Step,
+    SwapOut,
     Vmsplice,
     done_by,
 )
@@ -216,6 +217,8 @@ class _Run:
             return self.decided("skipped", outcome.note or f"{_REFUSED_BY_IO_URING[errno]}: {name}")
         if isinstance(step, Madvise | Mremap) and errno == ERRNO["EINVAL"]:
             return self.decided("skipped", f"{format_step(step)}: not with such memory on this kernel ({name})")
+        if isinstance(step, SwapOut) and errno == ERRNO["EBUSY"]:
+            return self.decided("skipped", f"{format_step(step)}: {outcome.note or 'pages stayed in memory'} ({name})")
         if not isinstance(step, Map) or step.kind not in HUGETLB_KINDS:
             return self.decided("violated", f"{format_step(step)}: {name}")
         if errno == ERRNO["ENOMEM"]:
