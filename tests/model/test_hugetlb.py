@@ -6,6 +6,10 @@ import pytest
 
 from pinhold.mm import flags as k
 from pinhold.mm.invariants import INVARIANTS, check_invariants
+from pinhold.mm.releases import releases
+from pinhold.scenario.parse import parse
+from pinhold.targets.model import ModelTarget
+from pinhold.targets.runner import run_scenario
 from play import Play, row
 
 POOL = 16
@@ -105,3 +109,30 @@ def test_a_huge_page_is_not_cut(step: str) -> None:
     """The language itself refuses ranges that are no multiples of the huge page."""
     with pytest.raises(ValueError, match="huge"):
         play(f"map P x hugetlb 2M\n{step}\n")
+
+
+MUTEX = """\
+scenario hugetlb faults on one page come one after the other
+small levels 2 hugetlb 4
+map P x memfd_hugetlb 2M
+write P x 0x01
+fork P C
+start cpu write P x 0x02
+advance cpu steps 2
+exit C
+start driver pin P x as p longterm
+advance driver steps 6
+advance cpu
+settle
+write P x 0x03
+expect p sees P x
+expect sound
+"""
+
+
+@pytest.mark.parametrize("release", releases())
+def test_faults_on_one_page_come_one_after_the_other(release: str) -> None:
+    """An unshare waits for a write's copy in another thread (hugetlb_fault_mutex_table), and so does not pin the page
+    that the copy replaces; without an unshare, before 5.19, the other thread's pin is of the old page."""
+    kind = "violated" if release == "5.10" else "held"
+    assert run_scenario(ModelTarget(release), parse(MUTEX)).verdict.kind == kind

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from pinhold.mm.file import cache_get_page, cache_lookup, folio_mark_dirty
 from pinhold.mm.flags import (
+    BLOCKED,
     EFAULT,
     ENOMEM,
     FAULT_ALLOCATED,
@@ -40,7 +41,7 @@ from pinhold.mm.huge_memory import (
     huge_wp_counted,
     thp_suitable,
 )
-from pinhold.mm.hugetlb import hugetlb_fault, hugetlb_install
+from pinhold.mm.hugetlb import hugetlb_fault, hugetlb_file_index, hugetlb_install
 from pinhold.mm.kernel import kernel
 from pinhold.mm.numa import do_numa_page, numa_hinted
 from pinhold.mm.pgtable import level_pages, mk_pte, pt_alloc, pt_walk, pte_mkdirty, pte_present
@@ -56,7 +57,7 @@ from pinhold.mm.sites import (
 )
 from pinhold.mm.state import State
 from pinhold.mm.swapin import do_swap_page, swapin_lookup, swapin_read
-from pinhold.mm.task import current, finish, goto
+from pinhold.mm.task import FN_FAULT, current, finish, goto
 from pinhold.mm.vma import (
     find_vma,
     is_cow_mapping,
@@ -136,6 +137,8 @@ def fault_start(m: State, task: int, act: int) -> int:
     vma = find_vma(m, mm, addr)
     if vma == NO_VMA:
         return finish(m, task, -EFAULT)
+    if vma_is_hugetlb(m, vma) and hugetlb_fault_mutex_held(m, task, vma, addr):
+        return BLOCKED
     flags = sanitize_fault_flags(m, vma, m.act_flags[act])
     if flags < 0:
         return finish(m, task, flags)
@@ -148,6 +151,24 @@ def fault_start(m: State, task: int, act: int) -> int:
             return goto(m, act, FAULT_HUGETLB_INSTALL)
         return finish(m, task, result)
     return fault_pmd_done(m, task, act, fault_pmd(m, act, vma) if m.levels > 1 else FAULT_FALLBACK)
+
+
+@kernel
+def hugetlb_fault_mutex_held(m: State, task: int, vma: int, addr: int) -> bool:
+    """Whether another task is in a fault on the same page of the same hugetlb file: these come one after the other.
+
+    Linux: hugetlb_fault_mutex_table over all of hugetlb_fault() (5.10 to 7.3), by a hash of file and index, by which
+    some other pages wait, too.
+    """
+    index = hugetlb_file_index(m, vma, addr)
+    for other in range(len(m.task_depth)):
+        if other != task and m.task_depth[other]:
+            act = current(m, other)
+            if m.act_function[act] == FN_FAULT and m.act_pc[act] == FAULT_HUGETLB_INSTALL:
+                its = find_vma(m, m.act_mm[act], m.act_addr[act])
+                if m.vma_file[its] == m.vma_file[vma] and hugetlb_file_index(m, its, m.act_addr[act]) == index:
+                    return True
+    return False
 
 
 @kernel
