@@ -1,21 +1,22 @@
-"""Symmetry: states that differ only in which frame, table or swap slot is which are one state.
+"""Symmetry: states that differ only in which frame, table, swap slot or pin of a pool is which are one state.
 
 New numbers are given in one traversal, in an order that no old number decides: from the processes in their order
 through their tables, the page cache, the tasks, the pins.  Then every array is put into the new order, and every name
 of a frame, table or slot is replaced.  Frames are renamed within their size: base frames, THPs (a page's place within
-stays), the pages of the hugetlb pool.  Content is renamed last, where a scope says that bytes are tokens: equal or
-different, and zero.
+stays), the pages of the hugetlb pool; pins within their pool.  Content is renamed last, where a scope says that bytes
+are tokens: equal or different, and zero.
 """
 
 from __future__ import annotations
 
-from pinhold.explore.renaming import rename, rename_tokens
+from pinhold.explore.order import pin_order
+from pinhold.explore.renaming import rename, rename_pins, rename_tokens
 from pinhold.mm.flags import ZERO_PFN
 from pinhold.mm.folio import folio_page, page_folio, page_index
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import pt_is_table, pte_pfn, pte_present
 from pinhold.mm.state import TASK_DEPTH, State
-from pinhold.mm.task import FN_ACCESS, FN_ACCESS_REMOTE, FN_GUP_FAST
+from pinhold.mm.task import FN_GUP_FAST, arg_is_content
 
 UNNAMED = -1
 
@@ -36,6 +37,8 @@ def canonical(m: State) -> None:
     number_rest(m)
     if not already_canonical(m):
         rename(m)
+    if not pins_in_order(m):
+        rename_pins(m)
     sort_batch(m)
     if m.content_tokens:
         number_tokens(m)
@@ -160,9 +163,25 @@ def number_tasks(m: State) -> None:
 
 @kernel
 def number_pins(m: State) -> None:
-    for pin in range(len(m.pin_state)):
+    """Each pool's pins in an order that symmetric states share, and what they hold: which orders those left."""
+    for pin in range(len(m.pin_order)):
+        m.pin_order[pin] = pin
+    for place in range(len(m.pin_order)):
+        put_first(m, place)
+        pin = m.pin_order[place]
+        m.new_pin[pin] = place
         for run in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
             number_page(m, m.run_page[run])
+
+
+@kernel
+def put_first(m: State, place: int) -> None:
+    """To this place of `pin_order` the pin that is the first of those of its pool that have none yet."""
+    for later in range(place + 1, place + 1 + m.pool_rest[place]):
+        pin = m.pin_order[later]
+        if pin_order(m, pin, m.pin_order[place]) < 0:
+            m.pin_order[later] = m.pin_order[place]
+            m.pin_order[place] = pin
 
 
 @kernel
@@ -226,6 +245,14 @@ def already_canonical(m: State) -> bool:
 
 
 @kernel
+def pins_in_order(m: State) -> bool:
+    for pin in range(len(m.new_pin)):
+        if m.new_pin[pin] != pin:
+            return False
+    return True
+
+
+@kernel
 def sort_batch(m: State) -> None:
     """The LRU batch is a set: it is drained as a whole."""
     for i in range(1, m.lru_batch[0]):
@@ -249,7 +276,7 @@ def number_tokens(m: State) -> None:
         count = number_token(m, m.swap_content[i], count)
     for task in range(len(m.task_depth)):
         for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
-            if m.act_function[act] in (FN_ACCESS, FN_ACCESS_REMOTE):
+            if arg_is_content(m.act_function[act]):
                 count = number_token(m, m.act_arg[act], count)
 
 

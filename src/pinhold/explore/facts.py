@@ -68,6 +68,7 @@ WITHOUT = {
     ),
     "file": Without(results={"vma_is_anonymous": "True"}, absent=("do_fault",)),
     "lru_batch": Without(results={"folio_add_lru": "None", "lru_add_drain": "None"}),
+    "pools": Without(results={"put_first": "None", "pins_in_order": "True"}, everywhere=("pool_rest",)),
 }
 
 
@@ -80,6 +81,7 @@ def facts_of(world: World) -> Facts:
     missing = {kind for kind in ("thp", "hugetlb", "swap", "file") if kind not in scope.kinds}
     missing |= {"large"} if {"thp", "hugetlb"} <= missing else set()
     missing |= {"lru_batch"} if scope.lru_batch == 1 else set()
+    missing |= {"pools"} if not scope.pools else set()
     results: dict[str, str] = {}
     everywhere: dict[str, int] = {}
     absent = step_functions() - wanted_functions(world)

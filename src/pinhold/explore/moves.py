@@ -2,45 +2,69 @@
 
 from __future__ import annotations
 
+from pinhold.mm.chance import choose
 from pinhold.mm.device import device_write
 from pinhold.mm.flags import BLOCKED, FAULT_FLAG_WRITE, PIN_FREE, PIN_LIVE
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TASK_DEPTH, State
 from pinhold.mm.step import step
-from pinhold.mm.task import FN_ACCESS, FN_ACCESS_REMOTE, FN_FORK, FN_KSM_MERGE, FN_UNPIN, call
+from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_UNPIN, arg_is_content, call
 
 ACT_CALL, ACT_PIN, ACT_DEVICE_WRITE = 0, 1, 2
 """Kinds of operations: a call, the taking of a pin, a device's write through a pin (one step, no task's work)."""
 
+NO_PIN = -1
+
 
 @kernel
 def begin(m: State, task: int, kind: int, function: int, mm: int, addr: int, end: int, flags: int, arg: int) -> bool:
-    """Start an operation, if it makes sense now: its process lives, its pin is free (or, to be used, live)."""
-    if kind == ACT_DEVICE_WRITE or function == FN_UNPIN:
-        if m.pin_state[arg] != PIN_LIVE:
-            return False
-        if kind == ACT_DEVICE_WRITE:
-            device_write(m, arg, stored(m, flags))
-        else:
-            call(m, task, function, mm, addr, end, flags, arg)
-        return True
+    """Start an operation, if it makes sense now: its process lives, a slot of its pin is free (to be used: live)."""
+    if kind == ACT_DEVICE_WRITE:
+        pin = pin_slot(m, arg, PIN_LIVE)
+        if pin != NO_PIN:
+            device_write(m, pin, stored(m, flags))
+        return pin != NO_PIN
+    if kind == ACT_CALL and function == FN_UNPIN:
+        pin = pin_slot(m, arg, PIN_LIVE)
+        if pin != NO_PIN:
+            call(m, task, function, mm, addr, end, flags, pin)
+        return pin != NO_PIN
     if not m.mm_alive[mm] or being_forked(m, mm):
         return False
     if kind == ACT_PIN:
-        if m.pin_state[arg] != PIN_FREE:
-            return False
-        pin_start(m, task, arg, mm, addr, end, flags, function)
-        return True
+        pin = pin_slot(m, arg, PIN_FREE)
+        if pin != NO_PIN:
+            pin_start(m, task, pin, mm, addr, end, flags, function)
+        return pin != NO_PIN
     if function == FN_FORK and m.mm_alive[arg]:
         return False
     if function == FN_KSM_MERGE and (not m.mm_alive[arg] or being_forked(m, arg)):
         return False
-    if function in (FN_ACCESS, FN_ACCESS_REMOTE) and flags & FAULT_FLAG_WRITE:
+    if arg_is_content(function) and flags & FAULT_FLAG_WRITE:
         call(m, task, function, mm, addr, end, flags, stored(m, arg))
     else:
         call(m, task, function, mm, addr, end, flags, arg)
     return True
+
+
+@kernel
+def pin_slot(m: State, first: int, state: int) -> int:
+    """Of the pool that begins with the slot `first` one in that state, or NO_PIN.
+
+    To be taken, the first free one: nothing tells them apart.  To be used or let go of, any live one.
+    """
+    found = 0
+    for pin in range(first, first + 1 + m.pool_rest[first]):
+        if m.pin_state[pin] == state:
+            found += 1
+    skipped = choose(m, found) if state == PIN_LIVE else 0
+    for pin in range(first, first + 1 + m.pool_rest[first]):
+        if m.pin_state[pin] == state:
+            if skipped == 0:
+                return pin
+            skipped -= 1
+    return NO_PIN
 
 
 @kernel
@@ -64,7 +88,7 @@ def token_in_use(m: State, token: int) -> bool:
             return True
     for task in range(len(m.task_depth)):
         for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
-            if m.act_function[act] in (FN_ACCESS, FN_ACCESS_REMOTE) and m.act_arg[act] == token:
+            if arg_is_content(m.act_function[act]) and m.act_arg[act] == token:
                 return True
     return False
 

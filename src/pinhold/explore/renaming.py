@@ -1,24 +1,34 @@
 """New numbers put into effect: every array in its new order, every name of a frame, table, slot or token replaced.
 
-Which field is ordered by what, and which names what, stands in the table of fields (mm/state.py); the two functions
-that rename are made from it as source text, so that a new field cannot be forgotten.
+Which field is ordered by what, and which names what, stands in the table of fields (mm/state.py), which the functions
+that rename are made from.
 """
 
 from __future__ import annotations
 
-import linecache
 from collections.abc import Callable, Iterator
-from typing import cast
 
+from pinhold.explore.generated import made
 from pinhold.mm.flags import PTE_FLAGS
 from pinhold.mm.folio import folio_page, page_index
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import mk_pte, pt_is_table, pte_pfn, pte_present
 from pinhold.mm.state import State, fields
-from pinhold.mm.task import FN_ACCESS, FN_ACCESS_REMOTE, FN_GUP_FAST  # noqa: F401
+from pinhold.mm.task import FN_GUP_FAST, arg_is_content, arg_is_pin  # noqa: F401
 
-ORDER = {"pages": "new_page", "swap": "new_swap", "tables": "new_table"}
-"""Dimensions whose elements are renumbered: the array of new numbers."""
+PLACES = {
+    "pages": "m.new_page[i]",
+    "mm_ids": "2 * m.new_page[i // 2] + i % 2",
+    "swap": "m.new_swap[i]",
+    "tables": "m.new_table[i]",
+}
+"""Dimensions whose elements are renumbered with frames, swap slots and tables: where element i goes."""
+
+PIN_PLACES = {
+    "pins": "m.new_pin[i]",
+    "runs": "m.new_pin[i // m.runs_per_pin] * m.runs_per_pin + i % m.runs_per_pin",
+}
+"""Those that are renumbered with pins."""
 
 
 @kernel
@@ -69,6 +79,26 @@ def rename_new(m: State) -> None:
             m.act_new[act] = new_page_number(m, m.act_new[act])
 
 
+@kernel
+def new_pin_number(m: State, pin: int) -> int:
+    """The slot's new number; a negative one is no pin."""
+    return m.new_pin[pin] if pin >= 0 else pin
+
+
+def moved(name: str, place: str, new: str) -> Iterator[str]:
+    """Each element i of a field to its place, as `new`."""
+    yield from (f"    for i in range(len(m.{name})):", f"        m.spare[{place}] = {new}")
+    yield from (f"    for i in range(len(m.{name})):", f"        m.{name}[i] = m.spare[i]")
+
+
+def argument_lines(names: str, new: str) -> Iterator[str]:
+    """The arguments of functions whose argument is of that sort, as `new`."""
+    for name, f in fields():
+        if f.names == "arg":
+            yield from (f"    for i in range(len(m.{name})):", f"        if arg_is_{names}(m.act_function[i]):")
+            yield f"            m.{name}[i] = {new.format(f'm.{name}[i]')}"
+
+
 def renaming_lines() -> Iterator[str]:
     yield "def rename(m):"
     yield '    """Every field in its new order, under new names."""'
@@ -81,25 +111,27 @@ def renaming_lines() -> Iterator[str]:
             "table": f"m.new_table[m.{name}[i]]",
             "entry": f"new_entry(m, m.{name}[i])",
         }.get(f.names, f"m.{name}[i]")
-        if f.dim in ORDER:
-            yield from (f"    for i in range(len(m.{name})):", f"        m.spare[m.{ORDER[f.dim]}[i]] = {new}")
-            yield from (f"    for i in range(len(m.{name})):", f"        m.{name}[i] = m.spare[i]")
-        elif f.dim == "mm_ids":
-            yield from (
-                f"    for i in range(len(m.{name})):",
-                f"        m.spare[2 * m.new_page[i // 2] + i % 2] = {new}",
-            )
-            yield from (f"    for i in range(len(m.{name})):", f"        m.{name}[i] = m.spare[i]")
-        elif f.dim == "acts" and f.names:
+        if f.dim in PLACES:
+            yield from moved(name, PLACES[f.dim], new)
+        elif f.dim == "acts" and f.names != "arg" and f.names:
             yield from (f"    for i in range(len(m.{name})):", "        if m.act_function[i]:")
             yield f"            m.{name}[i] = {new}"
         elif f.dim == "mms" and f.names:
             yield from (f"    for i in range(len(m.{name})):", "        if m.mm_alive[i]:")
             yield f"            m.{name}[i] = {new}"
-        elif f.names:
+        elif new != f"m.{name}[i]":
             yield from (f"    for i in range(len(m.{name})):", f"        m.{name}[i] = {new}")
     yield "    rename_tables(m)"
     yield "    rename_new(m)"
+
+
+def pin_lines() -> Iterator[str]:
+    yield "def rename_pins(m):"
+    yield '    """Every pin in its new slot, and whoever is at it there, too."""'
+    for name, f in fields():
+        if f.dim in PIN_PLACES and not f.constant:
+            yield from moved(name, PIN_PLACES[f.dim], f"m.{name}[i]")
+    yield from argument_lines("pin", "new_pin_number(m, {})")
 
 
 def token_lines() -> Iterator[str]:
@@ -108,21 +140,9 @@ def token_lines() -> Iterator[str]:
     for name, f in fields():
         if f.names == "token":
             yield from (f"    for i in range(len(m.{name})):", f"        m.{name}[i] = m.new_token[m.{name}[i]]")
-    yield "    for act in range(len(m.act_arg)):"
-    yield "        if m.act_function[act] in (FN_ACCESS, FN_ACCESS_REMOTE):"
-    yield "            m.act_arg[act] = m.new_token[m.act_arg[act]]"
+    yield from argument_lines("content", "m.new_token[{}]")
 
 
-def made(name: str, lines: Iterator[str]) -> Callable[[State], None]:
-    """A `@kernel` function from its source text, which inspect finds as if it stood in a file."""
-    source = "\n".join(lines) + "\n"
-    file = f"<renaming {name}>"
-    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
-    exec(compile(source, file, "exec"), globals())
-    function = globals()[name]
-    function.__annotations__["return"] = "None"
-    return kernel(cast("Callable[[State], None]", function))
-
-
-rename = made("rename", renaming_lines())
-rename_tokens = made("rename_tokens", token_lines())
+rename: Callable[[State], None] = made(renaming_lines(), globals())
+rename_pins: Callable[[State], None] = made(pin_lines(), globals())
+rename_tokens: Callable[[State], None] = made(token_lines(), globals())

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import count
 
 from pinhold.explore.limits import Via
+from pinhold.explore.moves import pin_slot, set_chance
 from pinhold.explore.search import NOTHING, Stepper
 from pinhold.explore.world import World
 from pinhold.mm import flags as k
@@ -14,17 +16,21 @@ from pinhold.mm.machine import Machine
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present
 from pinhold.mm.sites import SITES, Site
 from pinhold.mm.task import FUNCTION_NAMES, current
+from pinhold.scenario import step as s
+from pinhold.scenario.printer import format_step
 
 
 @dataclass(frozen=True)
 class Moment:
     """One move.  task: its name; does: the operation that it begins, or the kernel function that goes on; begins: the
-    number of the operation begun, or None; ends: the task is idle afterwards; chance: how what nobody decides falls;
-    changes: in words; decided: by which rules."""
+    number of the operation begun, or None; step: that operation, with a name of its own for each pin that was taken;
+    ends: the task is idle afterwards; chance: how what nobody decides falls; changes: in words; decided: by which
+    rules."""
 
     task: str
     does: str
     begins: int | None
+    step: s.Step | None
     ends: bool
     chance: int
     changes: tuple[str, ...]
@@ -40,22 +46,26 @@ class Replay:
         self.concrete = Stepper(world, symmetric=False)
         self.canonical = Stepper(world, symmetric=True)
         self.frames: dict[int, str] = {}
+        setup = [step.pin for step in world.scope.scenario.steps if isinstance(step, s.HOLDS)]
+        self.pins = {world.scope.pins[name].start: name for name in setup}
+        self.given = set(setup)
 
     def moments(self) -> Iterator[Moment]:
         state = self.concrete.first()
         form = self.form(state)
         for via in self.path:
             form_after = self.successor(form, via)
-            before = self.view(state)
-            doing = self.doing(state, via)
-            state, chance, sites = self.step(state, via, form_after)
-            form = form_after
-            after = self.view(state)
+            state_after, chance, sites = self.step(state, via, form_after)
+            step, chance = self.begun(state, via.action, chance)
+            does = format_step(step) if step else self.goes_on(state, via.task)
+            before, after = self.view(state), self.view(state_after)
+            state, form = state_after, form_after
             ends = self.concrete.m.task_depth[via.task] == 0
             yield Moment(
                 self.world.scope.operations[via.task][0],
-                doing,
+                does,
                 via.action if via.action >= 0 else None,
+                step,
                 ends,
                 chance,
                 tuple(f"{what}: {now}" for what, now in after.items() if before.get(what) != now),
@@ -78,18 +88,41 @@ class Replay:
             sites = list(self.concrete.m.trace.sites)
             after = self.concrete.taken()
             if self.form(after) == wanted:
-                self.concrete.put(after)
                 return after, chance, sites
             chance += 1
             if chance >= chances:
                 break
         raise AssertionError("the way cannot be walked again")
 
-    def doing(self, state: bytes, via: Via) -> str:
-        if via.action >= 0:
-            return str(self.world.actions[via.action])
+    def goes_on(self, state: bytes, task: int) -> str:
         self.concrete.put(state)
-        return FUNCTION_NAMES[self.concrete.m.act_function[current(self.concrete.m, via.task)]]
+        return FUNCTION_NAMES[self.concrete.m.act_function[current(self.concrete.m, task)]]
+
+    # --- pins ---
+
+    def begun(self, state: bytes, action: int, chance: int) -> tuple[s.Step | None, int]:
+        """The operation, if one is begun, with the name of the pin that it takes, uses or lets go of; and what is left
+        of chance when it has decided which."""
+        if action < 0:
+            return None, chance
+        step = self.world.actions[action].step
+        if not isinstance(step, (*s.HOLDS, s.Unpin, s.DeviceWrite)):
+            return step, chance
+        takes = isinstance(step, s.HOLDS)
+        m = self.concrete.m
+        self.concrete.put(state)
+        set_chance(m, chance)
+        slot = pin_slot(m, self.world.scope.pins[step.pin].start, k.PIN_FREE if takes else k.PIN_LIVE)
+        if takes:
+            self.pins[slot] = self.fresh(step.pin)
+        return replace(step, pin=self.pins[slot]), m.choice[0]
+
+    def fresh(self, pin: str) -> str:
+        """p, then p2, p3, …: a scenario gives each name once."""
+        taken = self.given | (self.world.scope.pins.keys() - {pin})
+        name = next(name for n in count(1) if (name := pin if n == 1 else f"{pin}{n}") not in taken)
+        self.given.add(name)
+        return name
 
     # --- what there is to see ---
 
@@ -105,7 +138,7 @@ class Replay:
                 for page in range(size):
                     name = f"{proc} {region}" if size == 1 else f"{proc} {region}[{page}]"
                     seen[name] = self.entry(m, mm, start + page)
-        for name, pin in self.world.pins.items():
+        for pin, name in sorted(self.pins.items()):
             seen[f"pin {name}"] = self.pin(m, pin)
         return seen
 

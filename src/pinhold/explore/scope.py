@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -30,6 +30,9 @@ SIZES = ("small", "medium", "large")
 ALWAYS = ("SwapIn", "Require", "Drain", "LimitMemlock", "Capability", "Map")
 
 
+POOL_MAX = 8
+
+
 class BadScope(ValueError):
     """A scope that cannot be meant; the message names it and what is wrong."""
 
@@ -40,7 +43,9 @@ class Scope:
 
     setup: steps of the scenario language.  tasks: name -> the steps that the task may begin.  pages: base frames beside
     the zero page; thps: frames of a PMD's size; hugetlb: pages of the pool; swap: slots.  levels, bits: of the page
-    tables.  content: bytes are tokens, told apart; else nothing is stored.  lru_batch: length of the batch of fresh
+    tables.  pools: name of a pin -> how many of that name there may be at once, where more than one: a step that takes
+    one takes another, one that uses or lets go of one does that with any.  content: bytes are tokens, told apart; else
+    nothing is stored.  lru_batch: length of the batch of fresh
     pages on their way to the LRU (1: none waits).  config: what the kernel is configured with.  states, transitions,
     depth: of the whole space under `rules`, known from earlier runs; seconds: that a compiled search took.
 
@@ -62,6 +67,7 @@ class Scope:
     levels: int = 1
     bits: int = 1
     vmas: int = 0
+    pools: Mapping[str, int] = field(default_factory=dict)
     content: bool = False
     lru_batch: int = 1
     config: Mapping[str, int] = field(default_factory=dict)
@@ -119,8 +125,14 @@ class Scope:
         return processes(self.all_steps)
 
     @cached_property
-    def pins(self) -> tuple[str, ...]:
-        return pins(self.all_steps)
+    def pins(self) -> Mapping[str, range]:
+        """Their names, each with its pool of slots."""
+        found: dict[str, range] = {}
+        first = 0
+        for name in pins(self.all_steps):
+            found[name] = range(first, first + self.pools.get(name, 1))
+            first = found[name].stop
+        return found
 
     @cached_property
     def maps(self) -> tuple[s.Map, ...]:
@@ -128,7 +140,8 @@ class Scope:
 
     @cached_property
     def geometry(self) -> Geometry:
-        return small_geometry(self.small, self.all_steps, len(self.tasks))
+        geometry = small_geometry(self.small, self.all_steps, len(self.tasks))
+        return replace(geometry, pins=geometry.pins + sum(len(slots) - 1 for slots in self.pins.values()))
 
     @property
     def kinds(self) -> set[str]:
@@ -153,7 +166,12 @@ SHAPES: Mapping[str, Callable[[Any], bool]] = {
 WANTED = {
     **dict.fromkeys(("about", "size", "rules", "defect", "fixed", "shown"), "a text"),
     **{"setup": "a list of steps", "tasks": "tasks, each a list of steps", "content": "true or false"},
-    **{"config": "a table of numbers", "without": "a table of texts", "fix": "a table of texts"},
+    **{
+        "config": "a table of numbers",
+        "pools": "a table of numbers",
+        "without": "a table of texts",
+        "fix": "a table of texts",
+    },
 }
 """Field -> what it is; all others are numbers."""
 
@@ -193,6 +211,11 @@ def check(scope: Scope) -> None:
             raise BadScope(f"{scope.name}: a task's name is letters, digits and _, at most 16: not '{task}'")
     if sum(len(texts) for texts in scope.tasks.values()) > 200:
         raise BadScope(f"{scope.name}: a scope has at most 200 operations")
+    for pin, count in scope.pools.items():
+        if pin not in scope.pins or not 1 <= count <= POOL_MAX:
+            raise BadScope(
+                f"{scope.name}: pools says of a pin that some step takes how many there may be, 1 to {POOL_MAX}"
+            )
     if not scope.maps:
         raise BadScope(f"{scope.name}: the set-up maps nothing")
 

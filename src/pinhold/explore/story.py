@@ -118,8 +118,8 @@ def one_by_one(world: World, moments: Sequence[Moment], violation: Violation) ->
     steps: list[s.Step] = [*world.scope.scenario.steps]
     bytes_ = iter(range(0x11, 0x100))
     for moment in moments:
-        if moment.begins is not None:
-            step = world.actions[moment.begins].step
+        step = moment.step
+        if step is not None:
             if isinstance(step, (s.Write, s.Poke, s.DeviceWrite)):
                 step = replace(step, byte=next(bytes_))
             steps.append(step)

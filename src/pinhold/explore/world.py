@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pinhold.explore.moves import ACT_CALL, ACT_DEVICE_WRITE, ACT_PIN
+from pinhold.explore.renaming import rename_pins
 from pinhold.explore.scope import BadScope, Scope
 from pinhold.mm import flags as k
 from pinhold.mm import madvise
@@ -37,7 +38,7 @@ class Action:
 @dataclass(frozen=True)
 class World:
     """What a search needs.  machine: its bytes are the first state and all constants; actions: all tasks', in order;
-    menu: for each task the range of its actions; regions: first page and size; pins: their slots."""
+    menu: for each task the range of its actions; regions: first page and size."""
 
     scope: Scope
     row: Mapping[str, int]
@@ -45,7 +46,6 @@ class World:
     actions: tuple[Action, ...]
     menu: tuple[range, ...]
     regions: Mapping[str, tuple[int, int]]
-    pins: Mapping[str, int]
 
 
 def world(scope: Scope, row: Mapping[str, int]) -> World:
@@ -60,6 +60,7 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
             raise BadScope(f"{scope.name}: set-up: {format_step(step)}: {error}") from None
         if errno:
             raise BadScope(f"{scope.name}: set-up: {format_step(step)} fails with errno {errno}")
+    make_pools(m, scope.pins, session.pins)
     translator = _Translator(scope, session)
     actions: list[Action] = []
     menu = []
@@ -68,7 +69,19 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
         actions += (Action(number, step, translator.numbers(step)) for step in steps)
         menu.append(range(first, len(actions)))
     m.task_result[0] = 0
-    return World(scope, row, m, tuple(actions), tuple(menu), translator.regions, translator.pins)
+    return World(scope, row, m, tuple(actions), tuple(menu), translator.regions)
+
+
+def make_pools(m: Machine, pools: Mapping[str, range], held: Mapping[str, int]) -> None:
+    """Say which slots are one pool, and move each pin that the set-up holds to the first slot of its own."""
+    for slots in pools.values():
+        for slot in slots:
+            m.pool_rest[slot] = slots.stop - 1 - slot
+    places = {slot: pools[name].start for name, slot in held.items()}
+    free = (slot for slot in range(len(m.new_pin)) if slot not in places.values())
+    for slot in range(len(m.new_pin)):
+        m.new_pin[slot] = places[slot] if slot in places else next(free)
+    rename_pins(m)
 
 
 class _Translator:
@@ -79,11 +92,6 @@ class _Translator:
         self.session = session
         self.m = session.m
         self.regions = session.regions["P"]
-        self.pins = {name: session.pins.get(name, -1) for name in scope.pins}
-        free = [pin for pin in range(scope.geometry.pins) if pin not in self.pins.values()]
-        for name, pin in self.pins.items():
-            if pin < 0:
-                self.pins[name] = free.pop(0)
         self.m_of = {name: number for number, name in enumerate(scope.processes)}
 
     def numbers(self, step: s.Step) -> Numbers:
@@ -113,7 +121,13 @@ class _Translator:
         return (ACT_CALL, function, *span, flags, arg)
 
     def pin(self, name: str, span: tuple[int, int, int], flags: int, user: int) -> Numbers:
-        return (ACT_PIN, user, *span, flags, self.pins[name])
+        return (ACT_PIN, user, *span, flags, self.slot(name))
+
+    def slot(self, name: str) -> int:
+        """The first slot of the pin's pool."""
+        if name not in self.scope.pins:
+            raise BadScope(f"{self.scope.name}: no step takes a pin {name}")
+        return self.scope.pins[name].start
 
     def on_Fork(self, a: s.Fork) -> Numbers:
         return self.call(t.FN_FORK, (self.mm(a.proc), 0, 0), 0, self.mm(a.child))
@@ -139,7 +153,7 @@ class _Translator:
         return self.pin(a.pin, self.span(a.proc, a.range), io_uring_flags(self.m), k.USER_IO_URING)
 
     def on_Unpin(self, a: s.Unpin) -> Numbers:
-        return self.call(t.FN_UNPIN, (0, 0, 0), 0, self.pins[a.pin])
+        return self.call(t.FN_UNPIN, (0, 0, 0), 0, self.slot(a.pin))
 
     def on_DeviceWrite(self, a: s.DeviceWrite) -> Numbers:
-        return (ACT_DEVICE_WRITE, 0, 0, 0, 0, a.byte if self.scope.content else 0, self.pins[a.pin])
+        return (ACT_DEVICE_WRITE, 0, 0, 0, 0, a.byte if self.scope.content else 0, self.slot(a.pin))

@@ -30,7 +30,8 @@ class Ints(Protocol):
 class Field:
     """dim: the name of its dimension, "" for a scalar; bytes per element in the full and the tiny class; lowest
     value.  names: what a value is the number of, and is renamed with: "page", "table", "swap", an "entry" (which names
-    one of these), a "token" of content, or "", where numbers mean themselves."""
+    one of these), a "token" of content, an "arg" (which names what its function says, see task.py), or "", where
+    numbers mean themselves."""
 
     dim: str
     full: int
@@ -148,7 +149,7 @@ class State:
     act_addr: Ints = per("acts", 8, 1)
     act_end: Ints = per("acts", 8, 1)
     act_flags: Ints = per("acts", 4, 4)
-    act_arg: Ints = per("acts", 8, 2, -1)
+    act_arg: Ints = per("acts", 8, 2, -1, names="arg")
     act_entry: Ints = per("acts", 8, 4, names="entry")
     act_page: Ints = per("acts", 8, 2, -1, names="page")
     act_new: Ints = per("acts", 8, 2, -1, names="page")
@@ -180,14 +181,18 @@ class State:
     # constants: which of the outcomes that nobody decides (see chance.py)
     choice: Ints = constant_per("one", 8, 8)
     choices: Ints = constant_per("one", 8, 8)
-    # constants: new numbers for frames, tables, swap slots and tokens (see explore/canonical.py)
+    # constants: of each pin's slot, how many of its pool come behind it (see explore/scope.py)
+    pool_rest: Ints = constant_per("pins", 8, 8)
+    # constants: new numbers for frames, tables, slots and tokens (see explore/canonical.py)
     new_page: Ints = constant_per("pages", 8, 8)
     new_table: Ints = constant_per("tables", 8, 8)
     new_swap: Ints = constant_per("swap", 8, 8)
+    new_pin: Ints = constant_per("pins", 8, 8)
     new_token: Ints = constant_per("tokens", 8, 8)
     next_number: Ints = constant_per("kinds", 8, 8)
     table_order: Ints = constant_per("tables", 8, 8)
     table_level: Ints = constant_per("tables", 8, 8)
+    pin_order: Ints = constant_per("pins", 8, 8)
     spare: Ints = constant_per("spare", 8, 8)
     content_tokens: int = constant()
     # constants: whether something was entered that a linked image leaves out (see explore/specialise.py)
@@ -315,7 +320,7 @@ class Geometry:
             "sites": 256,
             "kinds": 5,
             "tokens": TOKENS,
-            "spare": max(2 * pages, self.tables << self.bits, self.swap + 1, self.lru_batch_size),
+            "spare": max(2 * pages, self.tables << self.bits, self.swap + 1, self.pins * self.runs_per_pin),
         }
 
 

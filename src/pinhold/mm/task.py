@@ -62,6 +62,18 @@ FUNCTION_NAMES = (
 
 
 @kernel
+def arg_is_pin(function: int) -> bool:
+    """Whether the function's act_arg is the slot of a pin; -1 where __get_user_pages() serves nobody's pin."""
+    return function in (FN_PIN, FN_GUP_FAST, FN_GUP_SLOW, FN_UNPIN)
+
+
+@kernel
+def arg_is_content(function: int) -> bool:
+    """Whether the function's act_arg is what it stores."""
+    return function in (FN_ACCESS, FN_ACCESS_REMOTE)
+
+
+@kernel
 def current(m: State, task: int) -> int:
     """The index of the task's topmost activation record."""
     return task * TASK_DEPTH + m.task_depth[task] - 1

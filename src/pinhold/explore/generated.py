@@ -1,0 +1,22 @@
+"""`@kernel` functions made from the table of fields (mm/state.py), so that a new field cannot be forgotten in them."""
+
+from __future__ import annotations
+
+import linecache
+from collections.abc import Iterable
+from typing import Any
+
+from pinhold.mm.kernel import kernel
+
+
+def made(lines: Iterable[str], module: dict[str, Any], returns: str = "None") -> Any:
+    """The function whose source text these lines are, of the module whose globals are given; inspect finds its source
+    as if it stood in a file."""
+    source = "\n".join(lines) + "\n"
+    name = source[len("def ") : source.index("(")]
+    file = f"<{module['__name__']}.{name}>"
+    linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
+    exec(compile(source, file, "exec"), module)
+    function = module[name]
+    function.__annotations__["return"] = returns
+    return kernel(function)
