@@ -1,9 +1,9 @@
 """An order of a pool's pins, and of what they hold, that looks at nothing but what symmetric states share.
 
 No slot's number decides, nor that of a frame which has no new number yet: it is what a pin is, who is taking it, and
-what the frames are that it holds.  Where nothing tells two pins apart they may be taken in either order; two that still
-differ (in which of their like frames another pool's pins hold, say) then leave a state two forms, which costs a state
-and never a verdict.
+what the frames are that it holds.  Where nothing tells two pins apart they may be taken in either order; if they differ
+all the same (in which of two like frames another pool's pins hold, say) a state has two forms, which costs states and
+never a verdict.
 
 Each function compares two things: negative if the first comes first, 0 if they are alike.
 """
@@ -19,8 +19,8 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.state import TASK_DEPTH, State, fields
 from pinhold.mm.task import arg_is_pin
 
-COMPARED = {"page": "page_order", "swap": "swap_order", "token": "content_order"}
-"""What a field names: the function that compares two such names."""
+COMPARED = {"page": "page_order", "token": "content_order"}
+"""What a field names: the function that compares two such names.  Fields that name something else are passed over."""
 
 
 @kernel
@@ -57,16 +57,7 @@ def page_order(m: State, page: int, other: int) -> int:
     order = frame_order(m, one, two)
     if order == 0:
         order = frame_order(m, page_folio(m, page), page_folio(m, other))
-    return order if order else waiting(m, other) - waiting(m, page)
-
-
-@kernel
-def waiting(m: State, page: int) -> int:
-    """Whether the page's folio is on its way to the LRU."""
-    for i in range(m.lru_batch[0]):
-        if page_folio(m, m.lru_batch_page[i]) == page_folio(m, page):
-            return 1
-    return 0
+    return order
 
 
 @kernel
@@ -88,24 +79,24 @@ def content_place(m: State, token: int) -> int:
     return place
 
 
-def order_lines(name: str, dim: str, left_out: tuple[str, ...] = ()) -> Iterator[str]:
+def order_lines(name: str, dim: str) -> Iterator[str]:
     yield f"def {name}(m, one, two):"
     yield f'    """By every field that there is per {dim}; greater ones first."""'
     for field, f in fields():
-        if f.dim == dim and not f.constant and f.names not in left_out:
-            if f.names:
-                yield f"    order = {COMPARED[f.names]}(m, m.{field}[one], m.{field}[two])"
-                yield "    if order:"
-                yield "        return order"
-            else:
-                yield f"    if m.{field}[one] != m.{field}[two]:"
-                yield f"        return m.{field}[two] - m.{field}[one]"
+        if f.dim != dim or f.constant:
+            continue
+        if not f.names:
+            yield f"    if m.{field}[one] != m.{field}[two]:"
+            yield f"        return m.{field}[two] - m.{field}[one]"
+        elif f.names in COMPARED:
+            yield f"    order = {COMPARED[f.names]}(m, m.{field}[one], m.{field}[two])"
+            yield "    if order:"
+            yield "        return order"
     yield "    return 0"
 
 
 Order = Callable[[State, int, int], int]
 
-swap_order: Order = made(order_lines("swap_order", "swap", left_out=("page",)), globals(), "int")
 frame_order: Order = made(order_lines("frame_order", "pages"), globals(), "int")
 run_order: Order = made(order_lines("run_order", "runs"), globals(), "int")
 slot_order: Order = made(order_lines("slot_order", "pins"), globals(), "int")
