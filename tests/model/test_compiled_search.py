@@ -17,8 +17,8 @@ from pinhold.mm import releases
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("compiled")]
 
-SCOPES = ("fork-pin", "huge-dirty-cow", "swap-races-pin", "seed-hugetlb")
-"""Together they have every kind of memory, and leave out each other's."""
+SCOPES = ("fork-pin", "huge-dirty-cow", "swap-races-pin", "seed-hugetlb", "two-buffers")
+"""Together they have every kind of memory, and leave out each other's; and one has a pool of pins."""
 
 
 def numbers(result: Result) -> tuple[object, ...]:

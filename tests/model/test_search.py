@@ -35,7 +35,7 @@ def test_a_pin_is_lost_to_fork_only_without_the_sequence_count() -> None:
     assert result.violation.properties == LONGTERM_PIN_RELIABLE
 
 
-@pytest.mark.parametrize("scope", SEED)
+@pytest.mark.parametrize("scope", [*SEED, "two-buffers"])
 def test_symmetry_loses_no_state(scope: str) -> None:
     """The canonical forms of all states are exactly the states of the symmetric search."""
     ready = world(library()[scope], releases.row("6.2"))
