@@ -15,7 +15,7 @@ from pinhold.explore.replay import Replay
 from pinhold.explore.scope import Scope, library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.story import scenario, story
-from pinhold.explore.world import World, rules_without, world
+from pinhold.explore.world import World, world
 from pinhold.mm import pinning, releases
 from pinhold.mm.flags import NO_MM, PIN_FREE
 from pinhold.mm.pinning import unpin
@@ -39,7 +39,7 @@ def good(scope: Scope) -> World:
 
 
 def bad(scope: Scope) -> World:
-    return world(scope, rules_without(releases.row(scope.rules), LOST_AT_FORK))
+    return world(scope, releases.switched(releases.row(scope.rules), LOST_AT_FORK))
 
 
 def both(ready: World) -> list[Result]:
@@ -120,7 +120,7 @@ def way(ready: World, *wanted: tuple[str, int]) -> Iterator[Via]:
 def told(scope: Scope, *wanted: tuple[str, int]) -> tuple[World, tuple[Via, ...], list[s.Step]]:
     ready = good(scope)
     path = tuple(way(ready, *wanted))
-    return ready, path, [m.step for m in Replay(ready, path).moments() if m.step is not None]
+    return ready, path, [m.begins for m in Replay(ready, path).moments() if m.begins is not None]
 
 
 def test_each_pin_has_a_name_of_its_own() -> None:

@@ -23,14 +23,12 @@ from pinhold.scenario.printer import format_step
 @dataclass(frozen=True)
 class Moment:
     """One move.  task: its name; does: the operation that it begins, or the kernel function that goes on; begins: the
-    number of the operation begun, or None; step: that operation, with a name of its own for each pin that was taken;
-    ends: the task is idle afterwards; chance: how what nobody decides falls; changes: in words; decided: by which
-    rules."""
+    operation begun, each pin under a name of its own, or None; ends: the task is idle afterwards; chance: how what
+    nobody decides falls; changes: in words; decided: by which rules."""
 
     task: str
     does: str
-    begins: int | None
-    step: s.Step | None
+    begins: s.Step | None
     ends: bool
     chance: int
     changes: tuple[str, ...]
@@ -56,16 +54,15 @@ class Replay:
         for via in self.path:
             form_after = self.successor(form, via)
             state_after, chance, sites = self.step(state, via, form_after)
-            step, chance = self.begun(state, via.action, chance)
-            does = format_step(step) if step else self.goes_on(state, via.task)
+            begins, chance = self.begun(state, via.action, chance)
+            does = format_step(begins) if begins else self.goes_on(state, via.task)
             before, after = self.view(state), self.view(state_after)
             state, form = state_after, form_after
             ends = self.concrete.m.task_depth[via.task] == 0
             yield Moment(
                 self.world.scope.operations[via.task][0],
                 does,
-                via.action if via.action >= 0 else None,
-                step,
+                begins,
                 ends,
                 chance,
                 tuple(f"{what}: {now}" for what, now in after.items() if before.get(what) != now),

@@ -118,7 +118,7 @@ def one_by_one(world: World, moments: Sequence[Moment], violation: Violation) ->
     steps: list[s.Step] = [*world.scope.scenario.steps]
     bytes_ = iter(range(0x11, 0x100))
     for moment in moments:
-        step = moment.step
+        step = moment.begins
         if step is not None:
             if isinstance(step, (s.Write, s.Poke, s.DeviceWrite)):
                 step = replace(step, byte=next(bytes_))
@@ -131,12 +131,12 @@ def one_by_one(world: World, moments: Sequence[Moment], violation: Violation) ->
 def schedule(world: World, moments: Sequence[Moment], violation: Violation) -> Iterator[s.Step]:
     """The operations with the order of their atomic steps, on the scope's own machine."""
     yield from world.scope.scenario.steps
-    begun = [world.actions[moment.begins].step for moment in moments if moment.begins is not None]
+    begun = [moment.begins for moment in moments if moment.begins is not None]
     yield from advice(step for step in begun if isinstance(step, s.Ksm))
     bytes_ = iter(range(0x11, 0x100))
     turn: s.Advance | None = None
     for moment in moments:
-        step = world.actions[moment.begins].step if moment.begins is not None else None
+        step = moment.begins
         if world.scope.content and isinstance(step, (s.Write, s.Poke, s.DeviceWrite)):
             step = replace(step, byte=next(bytes_))
         if turn is not None and (step is not None or moment.chance or turn.chance or turn.task != moment.task):
