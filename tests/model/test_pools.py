@@ -9,6 +9,7 @@ import pytest
 
 from naive import every_state
 from pinhold.explore import moves
+from pinhold.explore.history import bad_world
 from pinhold.explore.limits import Result, Via, Violation
 from pinhold.explore.moves import pin_slot
 from pinhold.explore.replay import Replay
@@ -130,6 +131,7 @@ def test_each_pin_has_a_name_of_its_own() -> None:
     gone = [step.pin for step in steps if isinstance(step, s.Unpin)]
     assert holds == ["p", "p2", "p3"]
     assert gone[0] != "p3"
+    assert not any(moment.chance for moment in Replay(ready, path).moments()), "chance chose the pin, which is named"
     assert gone[1] in {"p", "p2", "p3"} - {gone[0]}
     text = scenario(ready, path, Violation(LONGTERM_PIN_RELIABLE))
     assert [step.pin for step in parse(text).steps if isinstance(step, s.Unpin)] == gone
@@ -151,6 +153,30 @@ def test_a_name_that_is_another_pins_is_passed_over() -> None:
     three = replace(TWO, tasks={**TWO.tasks, "other": ("pin P x as p2", "unpin p2")})
     _, _, steps = told(three, (PIN, 0), ("pin P x as p2", 0), (PIN, 0))
     assert [step.pin for step in steps if isinstance(step, s.Pin)] == ["p", "p2", "p3"]
+
+
+def test_the_pin_that_is_wrong_is_the_one_that_is_shown() -> None:
+    """Not the last one taken, which came after the write and is right."""
+    tasks = {**TWO.tasks, "reader": ("read P x",)}
+    stale = replace(TWO, rules="6.1", setup=("map P x memfd private",), tasks=tasks)
+    ready, path, _ = told(stale, ("read P x", 0), (PIN, 0), ("write P x 0x01", 0), (PIN, 0))
+    assert list(Replay(ready, path).moments())[-1].wrong == ("p",)
+    text = scenario(ready, path, Violation(LONGTERM_PIN_RELIABLE))
+    assert "expect p sees P x" in text
+    assert run_scenario(ModelTarget("6.1"), parse(text)).verdict.kind == "violated"
+    assert run_scenario(ModelTarget("6.2"), parse(text)).verdict.kind == "held"
+
+
+def test_a_race_of_a_pool_is_a_schedule() -> None:
+    """As of one pin: models replay it, and it is sound without the switch."""
+    scope = replace(library()["fork-races-gup-fast"], pools={"p": 2})
+    ready = bad_world(scope)
+    result = search(Stepper(ready))
+    assert result.violation is not None
+    text = parse(scenario(ready, result.path, result.violation))
+    assert text.small is not None
+    assert run_scenario(ModelTarget(scope.rules, switches=scope.without), text).verdict.kind == "violated"
+    assert run_scenario(ModelTarget(scope.rules), text).verdict.kind == "held"
 
 
 def test_a_pin_of_the_set_up_is_one_of_its_pool() -> None:

@@ -14,6 +14,7 @@ from pinhold.mm import flags as k
 from pinhold.mm.folio import is_huge_zero_page, page_folio, page_index
 from pinhold.mm.machine import Machine
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present
+from pinhold.mm.properties import check_pins
 from pinhold.mm.sites import SITES, Site
 from pinhold.mm.task import FUNCTION_NAMES, current
 from pinhold.scenario import step as s
@@ -24,7 +25,7 @@ from pinhold.scenario.printer import format_step
 class Moment:
     """One move.  task: its name; does: the operation that it begins, or the kernel function that goes on; begins: the
     operation begun, each pin under a name of its own, or None; ends: the task is idle afterwards; chance: how what
-    nobody decides falls; changes: in words; decided: by which rules."""
+    nobody decides falls; changes: in words; decided: by which rules; wrong: pins that violate a property."""
 
     task: str
     does: str
@@ -33,6 +34,7 @@ class Moment:
     chance: int
     changes: tuple[str, ...]
     decided: tuple[Site, ...]
+    wrong: tuple[str, ...]
 
 
 class Replay:
@@ -67,6 +69,7 @@ class Replay:
                 chance,
                 tuple(f"{what}: {now}" for what, now in after.items() if before.get(what) != now),
                 tuple(SITES[site] for site in dict.fromkeys(sites)),
+                tuple(self.wrong(state)),
             )
 
     def form(self, state: bytes) -> bytes:
@@ -113,6 +116,17 @@ class Replay:
         if takes:
             self.pins[slot] = self.fresh(step.pin)
         return replace(step, pin=self.pins[slot]), m.choice[0]
+
+    def wrong(self, state: bytes) -> Iterator[str]:
+        """The pins that violate a property, each looked at as if it were the only one."""
+        m = self.concrete.m
+        for slot, name in self.pins.items():
+            self.concrete.put(state)
+            for other in range(len(m.pin_state)):
+                if other != slot:
+                    m.pin_state[other] = k.PIN_FREE
+            if check_pins(m):
+                yield name
 
     def fresh(self, pin: str) -> str:
         """p, then p2, p3, …: a scenario gives each name once."""

@@ -125,7 +125,7 @@ def one_by_one(world: World, moments: Sequence[Moment], violation: Violation) ->
             steps.append(step)
     if violation.properties & FILE_WRITES_TOLD:
         steps = refused(steps)
-    return [*steps, *ending(world, steps, violation)]
+    return [*steps, *ending(world, steps, violation, moments[-1].wrong)]
 
 
 def schedule(world: World, moments: Sequence[Moment], violation: Violation) -> Iterator[s.Step]:
@@ -175,11 +175,15 @@ def refused(steps: Sequence[s.Step]) -> list[s.Step]:
     return [*steps[: last + 1], s.ExpectErrno("EFAULT", "such a pin is refused")]
 
 
-def ending(world: World, steps: Sequence[s.Step], violation: Violation) -> Iterator[s.Step]:
-    """Steps that make visible what the frames show: a last write by the owner, and who sees it."""
+def ending(world: World, steps: Sequence[s.Step], violation: Violation, wrong: Sequence[str]) -> Iterator[s.Step]:
+    """Steps that make visible what the frames show: a last write by the owner, and who sees it.
+
+    wrong: pins that violate a property.
+    """
     pins = {step.pin: step for step in steps if isinstance(step, s.HOLDS)}
     unpinned = {step.pin for step in steps if isinstance(step, s.Unpin)}
     live = [step for name, step in pins.items() if name not in unpinned]
+    live.sort(key=lambda step: step.pin in wrong)
     if violation.properties & LONGTERM_PIN_RELIABLE and live:
         pin = live[-1]
         yield s.Write(pin.proc, pin.range, 0xFF)
