@@ -121,6 +121,12 @@ REFUSED = {
     "a step that cannot be parsed": ("write P x 1", "wrte P x 1", "did you mean"),
     "a set-up that does not fit": ("map P x anon", "map P x anon pages 4000", "address space"),
     "a task whose name is no word": ("tasks.t", 'tasks."t-1"', "a task's name is letters, digits and _"),
+    "a pool of a pin that no step takes": ("[mine]", "[mine]\npools = { p = 2 }", "mine: pools: no step takes a pin p"),
+    "a pool of too many": (
+        '"write P x 1"]',
+        '"pin P x as p"]\npools = { p = 9 }',
+        "mine: pools: of a pin there may be 1 to 8 at once, not 9 (p)",
+    ),
     "too many frames": ("[mine]", "[mine]\npages = 4000", "pages is a whole number from 0 to 60"),
 }
 

@@ -31,6 +31,7 @@ ALWAYS = ("SwapIn", "Require", "Drain", "LimitMemlock", "Capability", "Map")
 
 
 POOL_MAX = 8
+"""Pins of a name: more than anybody exhausts; which of them is let go of is one of a move's at most 64 outcomes."""
 
 
 class BadScope(ValueError):
@@ -212,10 +213,10 @@ def check(scope: Scope) -> None:
     if sum(len(texts) for texts in scope.tasks.values()) > 200:
         raise BadScope(f"{scope.name}: a scope has at most 200 operations")
     for pin, count in scope.pools.items():
-        if pin not in scope.pins or not 1 <= count <= POOL_MAX:
-            raise BadScope(
-                f"{scope.name}: pools says of a pin that some step takes how many there may be, 1 to {POOL_MAX}"
-            )
+        if pin not in scope.pins:
+            raise BadScope(f"{scope.name}: pools: no step takes a pin {pin}")
+        if not 1 <= count <= POOL_MAX:
+            raise BadScope(f"{scope.name}: pools: of a pin there may be 1 to {POOL_MAX} at once, not {count} ({pin})")
     if not scope.maps:
         raise BadScope(f"{scope.name}: the set-up maps nothing")
 
