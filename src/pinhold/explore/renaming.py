@@ -105,22 +105,25 @@ def renaming_lines() -> Iterator[str]:
     for name, f in fields():
         if f.constant or name in ("pte", "act_new"):
             continue
+        old = f"m.{name}[i]"
         new = {
-            "page": f"new_page_number(m, m.{name}[i])",
-            "swap": f"m.new_swap[m.{name}[i]]",
-            "table": f"m.new_table[m.{name}[i]]",
-            "entry": f"new_entry(m, m.{name}[i])",
-        }.get(f.names, f"m.{name}[i]")
+            "page": f"new_page_number(m, {old})",
+            "swap": f"m.new_swap[{old}]",
+            "table": f"m.new_table[{old}]",
+            "entry": f"new_entry(m, {old})",
+        }.get(f.names, old)
         if f.dim in PLACES:
             yield from moved(name, PLACES[f.dim], new)
-        elif f.dim == "acts" and f.names != "arg" and f.names:
+        elif new == old:
+            continue
+        elif f.dim == "acts":
             yield from (f"    for i in range(len(m.{name})):", "        if m.act_function[i]:")
-            yield f"            m.{name}[i] = {new}"
-        elif f.dim == "mms" and f.names:
+            yield f"            {old} = {new}"
+        elif f.dim == "mms":
             yield from (f"    for i in range(len(m.{name})):", "        if m.mm_alive[i]:")
-            yield f"            m.{name}[i] = {new}"
-        elif new != f"m.{name}[i]":
-            yield from (f"    for i in range(len(m.{name})):", f"        m.{name}[i] = {new}")
+            yield f"            {old} = {new}"
+        else:
+            yield from (f"    for i in range(len(m.{name})):", f"        {old} = {new}")
     yield "    rename_tables(m)"
     yield "    rename_new(m)"
 

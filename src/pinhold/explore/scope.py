@@ -46,9 +46,9 @@ class Scope:
     the zero page; thps: frames of a PMD's size; hugetlb: pages of the pool; swap: slots.  levels, bits: of the page
     tables.  pools: name of a pin -> how many of that name there may be at once, where more than one: a step that takes
     one takes another, one that uses or lets go of one does that with any.  content: bytes are tokens, told apart; else
-    nothing is stored.  lru_batch: length of the batch of fresh
-    pages on their way to the LRU (1: none waits).  config: what the kernel is configured with.  states, transitions,
-    depth: of the whole space under `rules`, known from earlier runs; seconds: that a compiled search took.
+    nothing is stored.  lru_batch: length of the batch of fresh pages on their way to the LRU (1: none waits).  config:
+    what the kernel is configured with.  states, transitions, depth: of the whole space under `rules`, known from
+    earlier runs; seconds: that a compiled search took.
 
     Of a scope of the history: defect: what is found and the commit that mended it; fixed: the release; without: the
     switches that bring it back, or fix: those that mend it in `rules`; steps: the shortest way to it; shown: the stock
