@@ -125,7 +125,7 @@ def one_by_one(world: World, moments: Sequence[Moment], violation: Violation) ->
             steps.append(step)
     if violation.properties & FILE_WRITES_TOLD:
         steps = refused(steps)
-    return [*steps, *ending(world, steps, violation, moments[-1].wrong)]
+    return [*steps, *ending(world, steps, violation, moments[-1].wrong if moments else ())]
 
 
 def schedule(world: World, moments: Sequence[Moment], violation: Violation) -> Iterator[s.Step]:
