@@ -90,6 +90,16 @@ def test_the_progress_line_estimates_what_is_left(
     assert capsys.readouterr().err.rstrip().endswith("frontier 100, 1 MiB")
 
 
+def test_a_scope_that_is_bad_at_once_is_told_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The set-up alone is the way to it, and the scenario."""
+    file, found = tmp_path / "mine.toml", tmp_path / "found.pin"
+    setup = '["map P x anon", "read P x", "pin P x as p longterm", "write P x 1"]'
+    file.write_text(GOOD.replace('["map P x anon"]', f'{setup}\nrules = "6.1"'))
+    assert main(["explore", "mine", "--file", str(file), "-o", str(found)]) == 1
+    assert "After the set-up, before any step of a task, a long-term pin" in capsys.readouterr().out
+    assert main(["run", str(found), "--on", "model:6.1"]) == 1
+
+
 def test_a_limit_gives_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     """What lies deeper is not spoken of."""
     assert main(["explore", "seed-shmem", "--depth", "5"]) == 2

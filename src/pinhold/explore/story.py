@@ -65,8 +65,11 @@ def paragraph(world: World, moments: Sequence[Moment], violation: Violation) -> 
     """In one paragraph: how many moves, of whom, what is wrong then, and what was switched."""
     tasks = list(dict.fromkeys(m.task for m in moments))
     begun = [m.does for m in moments if m.begins is not None]
-    text = f"After {len(moments)} steps of {' and '.join(tasks)} ({'; '.join(begun)}), {verdict(violation)}."
-    text += " One operation after the other does it." if sequential(moments) else " It takes a race."
+    if moments:
+        text = f"After {len(moments)} steps of {' and '.join(tasks)} ({'; '.join(begun)}), {verdict(violation)}."
+        text += " One operation after the other does it." if sequential(moments) else " It takes a race."
+    else:
+        text = f"After the set-up, before any step of a task, {verdict(violation)}."
     switched = differences(world)
     if switched:
         text += " Switched against the release: " + "; ".join(switched) + "."
