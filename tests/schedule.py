@@ -13,7 +13,7 @@ from pinhold.mm.machine import Machine, create
 from pinhold.mm.mmap import mmap_region
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.properties import check_properties
-from pinhold.mm.state import TASK_DEPTH, TINY, Geometry
+from pinhold.mm.state import TINY, Geometry
 from pinhold.mm.step import step
 from pinhold.mm.task import FN_ACCESS, call
 from pinhold.targets.model import CONFIG
@@ -94,7 +94,7 @@ class Schedule:
             assert self.step(task) == k.AGAIN, "the task ends, or waits, before it comes there"
 
     def at(self, task: int, function: int, pc: int) -> bool:
-        act = TASK_DEPTH * task + self.m.task_depth[task] - 1
+        act = self.m.task_stack[task] + self.m.task_depth[task] - 1
         return bool(self.m.task_depth[task]) and (self.m.act_function[act], self.m.act_pc[act]) == (function, pc)
 
     def finish(self, task: int) -> int:

@@ -15,7 +15,7 @@ from pinhold.mm.flags import ZERO_PFN
 from pinhold.mm.folio import folio_page, page_folio, page_index
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import pt_is_table, pte_pfn, pte_present
-from pinhold.mm.state import TASK_DEPTH, State
+from pinhold.mm.state import State
 from pinhold.mm.task import FN_GUP_FAST, arg_is_content
 
 UNNAMED = -1
@@ -154,7 +154,7 @@ def number_caches(m: State) -> None:
 def number_tasks(m: State) -> None:
     """What the tasks hold and what they have only seen: a frame that is free by now, but named, is not like others."""
     for task in range(len(m.task_depth)):
-        for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
+        for act in range(m.task_stack[task], m.task_stack[task] + m.task_depth[task]):
             number_page(m, m.act_page[act])
             if m.act_function[act] != FN_GUP_FAST:
                 number_page(m, m.act_new[act])
@@ -275,7 +275,7 @@ def number_tokens(m: State) -> None:
     for i in range(len(m.swap_content)):
         count = number_token(m, m.swap_content[i], count)
     for task in range(len(m.task_depth)):
-        for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
+        for act in range(m.task_stack[task], m.task_stack[task] + m.task_depth[task]):
             if arg_is_content(m.act_function[act]):
                 count = number_token(m, m.act_arg[act], count)
 

@@ -19,9 +19,10 @@ import numpy as np
 from pinhold.explore import engine
 from pinhold.explore.checkpoint import Checkpoint, read
 from pinhold.explore.facts import facts_of, load_specification
-from pinhold.explore.image import alone, image
+from pinhold.explore.image import SEARCHED, alone, image
 from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
 from pinhold.explore.search import ALL_PROPERTIES, Stepper
+from pinhold.explore.settled import settled_fields
 from pinhold.explore.world import World
 
 CHUNK = 1 << 14
@@ -93,12 +94,14 @@ class CompiledSearch:
         self.symmetric = symmetric
         self.properties = properties
         self.invariants = invariants
-        layout = world.machine.layout
+        facts = facts_of(world)
+        fields = settled_fields(SEARCHED, facts, world.machine.layout)
+        self.machine = world.machine.arranged(world.machine.geometry, fields)
+        layout = self.machine.layout
         self.words = layout.mutable_size // 8
-        self.record = layout.size
-        self.module: ModuleType = image(facts_of(world), layout)
+        self.module: ModuleType = image(facts, layout)
         self.branch = max(1, sum(len(menu) for menu in world.menu)) * max(world.scope.small.frames, 8)
-        constants = np.frombuffer(bytes(world.machine.data), dtype=np.uint8)
+        constants = np.frombuffer(bytes(self.machine.data), dtype=np.uint8)
         self.batch = np.tile(constants, (BATCH + self.branch, 1))
         self.notes = np.zeros(3 * len(self.batch), dtype=np.int64)
         self.actions = np.array([a.numbers for a in world.actions] or [(0,) * 7], dtype=np.int64)
@@ -115,8 +118,7 @@ class CompiledSearch:
     def set_registers(self) -> None:
         """What stays the same for the whole search."""
         r = self.registers
-        r[engine.BATCH], r[engine.BATCH_SIZE], r[engine.RECORD] = address(self.batch), BATCH, self.record
-        r[engine.NOTES], r[engine.WORDS] = address(self.notes), self.words
+        r[engine.BATCH], r[engine.BATCH_SIZE], r[engine.NOTES] = address(self.batch), BATCH, address(self.notes)
         r[engine.ACTIONS], r[engine.MENU], r[engine.TASKS] = address(self.actions), address(self.menu), len(self.menu)
         r[engine.SYMMETRIC], r[engine.PROPERTIES] = int(self.symmetric), self.properties
         r[engine.INVARIANTS], r[engine.USES], r[engine.BRANCH] = int(self.invariants), address(self.uses), self.branch
@@ -146,7 +148,7 @@ class CompiledSearch:
         start = time.monotonic()
         with alone(self.module):
             self.module.rehash(address(self.table), 0, address(self.table), len(self.table) - 1)
-            self.module.fingerprint_of(address(self.batch), self.words)
+            self.module.fingerprint_of(address(self.batch))
             self.module.expand(address(self.registers), 0, 0, 0)
         return time.monotonic() - start
 
@@ -187,14 +189,14 @@ class CompiledSearch:
         first = Stepper(self.world, symmetric=self.symmetric).first()
         stepper = Stepper(self.world, symmetric=False, properties=self.properties, invariants=self.invariants)
         result.violation = stepper.wrong(first)
-        source = np.frombuffer(first, dtype=np.int64).reshape(1, -1).copy()
+        stepper.put(first)
+        arranged = stepper.m.arranged(self.machine.geometry, self.machine.settled).saved()
+        source = np.frombuffer(arranged, dtype=np.int64).reshape(1, -1).copy()
         self.remember(self.fingerprints(source))
         return source
 
     def fingerprints(self, states: Array) -> Array:
-        found = [
-            self.module.fingerprint_of(address(states) + 8 * self.words * i, self.words) for i in range(len(states))
-        ]
+        found = [self.module.fingerprint_of(address(states) + 8 * self.words * i) for i in range(len(states))]
         return np.array(found, dtype=np.int64)
 
     def remember(self, fingerprints: Array) -> None:
@@ -276,7 +278,7 @@ class CompiledSearch:
         return room.states[:new], Level(room.parents[:new].copy(), room.vias[:new].copy())
 
     def trapped(self) -> bool:
-        slot = self.world.machine.layout.slots["trapped"]
+        slot = self.machine.layout.slots["trapped"]
         return bool(self.batch[:, slot.offset].any())
 
     def look_for_violation(self, result: Result) -> None:
@@ -307,6 +309,6 @@ class CompiledSearch:
 
     def sites(self) -> frozenset[int]:
         """The decision sites passed so far."""
-        slot = self.world.machine.layout.slots["coverage"]
+        slot = self.machine.layout.slots["coverage"]
         passed = self.batch[:, slot.offset : slot.offset + slot.count].any(axis=0)
         return self.sites_before | {int(site) for site in np.flatnonzero(passed)}

@@ -1,8 +1,8 @@
 """The inner loop of the compiled search: one level of breadth-first search, in batches.
 
 Nothing but 64-bit integers and addresses: numba compiles it together with a scope's specialised functions (image.py),
-which define `move`, `canonical`, `check_properties` and `check_invariants`.  A search is an array of words, its
-registers, whose address each function takes as `s`.
+which define `move`, `canonical`, `check_properties` and `check_invariants`, and with STATE_WORDS and RECORD_BYTES.  A
+search is an array of words, its registers, whose address each function takes as `s`.
 
 Successors are made in a batch of full records; when it is full their places in the table of fingerprints are touched
 first, so that the cache misses overlap, and then they are inserted; what is new goes to the next level's frontier.
@@ -17,8 +17,6 @@ from pinhold.explore.memory import fold, load1, load2, load4, load8, store1, sto
     BATCH,
     BATCH_SIZE,
     NOTES,
-    RECORD,
-    WORDS,
     SOURCE,
     TARGET,
     ROOM,
@@ -41,13 +39,13 @@ from pinhold.explore.memory import fold, load1, load2, load4, load8, store1, sto
     STUCK,
     REACHED,
     TOUCHED,
-) = range(27)
+) = range(25)
 """Registers of a search.
 
-BATCH: records of RECORD bytes, BATCH_SIZE of them before it is flushed; NOTES: of each its fingerprint, its parent's
-place and how it was reached.  SOURCE, TARGET: the two frontiers, states of WORDS words, with which a record begins;
-ROOM: how many the second has place for; BRANCH: the most successors that a state has.  TABLE: fingerprints, MASK + 1 of
-them.  PARENTS, VIAS: for each state of TARGET its parent's place in SOURCE, and (task, action, chance) that led there.
+BATCH: records, BATCH_SIZE of them before it is flushed; NOTES: of each its fingerprint, its parent's place and how it
+was reached.  SOURCE, TARGET: the two frontiers, states as the words with which a record begins; ROOM: how many the
+second has place for; BRANCH: the most successors that a state has.  TABLE: fingerprints, MASK + 1 of them.  PARENTS,
+VIAS: for each state of TARGET its parent's place in SOURCE, and (task, action, chance) that led there.
 ACTIONS: of each operation kind, function, mm, addr, end, flags, arg; MENU: for each of the TASKS the numbers of its
 first action and of the one behind its last; USES: per action, how often it was begun.
 
@@ -65,24 +63,24 @@ def register(s, number):  # type: ignore[no-untyped-def]
     return load8(s + 8 * number)
 
 
-def fingerprint(state, words):  # type: ignore[no-untyped-def]
+def fingerprint(state):  # type: ignore[no-untyped-def]
     """A 64-bit hash of the state's words, never 0: products of two words each, in three chains side by side."""
     a, b, c = KEY_B, KEY_C, KEY_A  # not each its own key: a product does not tell its factors apart
     place = state
-    for _ in range(words // 6):
+    for _ in range(STATE_WORDS // 6):
         a = fold(load8(place) ^ KEY_A, load8(place + 8) ^ a)
         b = fold(load8(place + 16) ^ KEY_B, load8(place + 24) ^ b)
         c = fold(load8(place + 32) ^ KEY_C, load8(place + 40) ^ c)
         place += 48
-    for _ in range(words % 6):
+    for _ in range(STATE_WORDS % 6):
         a = fold(load8(place) ^ KEY_B, a ^ KEY_C)
         place += 8
     h = fold(a ^ b ^ KEY_C, c ^ KEY_A)
     return h if h else 1
 
 
-def copy_words(source, target, words):  # type: ignore[no-untyped-def]
-    for i in range(words):
+def copy_state(source, target):  # type: ignore[no-untyped-def]
+    for i in range(STATE_WORDS):
         store8(target + 8 * i, load8(source + 8 * i))
 
 
@@ -115,11 +113,10 @@ def expand(s, first, last, new):  # type: ignore[no-untyped-def]
     room = register(s, ROOM) - register(s, BRANCH)
     batch_size = register(s, BATCH_SIZE)
     source = register(s, SOURCE)
-    words = register(s, WORDS)
     filled = 0
     reached = first
     while reached < last and new + filled <= room:
-        filled = successors(s, source + 8 * words * reached, reached, filled)
+        filled = successors(s, source + 8 * STATE_WORDS * reached, reached, filled)
         reached += 1
         if filled >= batch_size:
             new = flush(s, filled, new)
@@ -130,16 +127,14 @@ def expand(s, first, last, new):  # type: ignore[no-untyped-def]
 
 def successors(s, state, number, filled):  # type: ignore[no-untyped-def]
     """Put the successors of a state into the batch; gives how many it holds then.  number: of the state, in SOURCE."""
-    words = register(s, WORDS)
-    record = register(s, RECORD)
     symmetric = register(s, SYMMETRIC)
     notes = register(s, NOTES)
     batch = register(s, BATCH)
     before = filled
     busy = 0
     for task in range(register(s, TASKS)):
-        m = batch + record * filled
-        copy_words(state, m, words)
+        m = batch + RECORD_BYTES * filled
+        copy_state(state, m)
         begins = not in_operation(m, task)
         busy += 1 - begins
         action = load8(register(s, MENU) + 16 * task)
@@ -150,9 +145,9 @@ def successors(s, state, number, filled):  # type: ignore[no-untyped-def]
             chance = 0
             chances = 1
             while chance < chances:
-                m = batch + record * filled
+                m = batch + RECORD_BYTES * filled
                 if not fresh:
-                    copy_words(state, m, words)
+                    copy_state(state, m)
                 fresh = False
                 set_chance(m, chance)
                 if not move(
@@ -171,7 +166,7 @@ def successors(s, state, number, filled):  # type: ignore[no-untyped-def]
                 if symmetric:
                     canonical(m)
                 note = notes + 24 * filled
-                store8(note, fingerprint(m, words))
+                store8(note, fingerprint(m))
                 store8(note + 8, number)
                 store8(note + 16, (task << 14) | (((action + 1) if begins else 0) << 6) | chance)
                 filled += 1
@@ -188,7 +183,6 @@ def flush(s, filled, new):  # type: ignore[no-untyped-def]
     mask = register(s, MASK)
     notes = register(s, NOTES)
     target = register(s, TARGET)
-    words = register(s, WORDS)
     uses = register(s, USES)
     touched = 0
     for k in range(filled):
@@ -201,8 +195,8 @@ def flush(s, filled, new):  # type: ignore[no-untyped-def]
             store8(uses + 8 * (begun - 1), load8(uses + 8 * (begun - 1)) + 1)
         if not insert(table, mask, load8(notes + 24 * k)):
             continue
-        m = register(s, BATCH) + register(s, RECORD) * k
-        copy_words(m, target + 8 * words * new, words)
+        m = register(s, BATCH) + RECORD_BYTES * k
+        copy_state(m, target + 8 * STATE_WORDS * new)
         store4(register(s, PARENTS) + 4 * new, load8(notes + 24 * k + 8))
         store2(register(s, VIAS) + 2 * new, via)
         look(s, m, new)
@@ -222,6 +216,6 @@ def look(s, m, place):  # type: ignore[no-untyped-def]
         store8(s + 8 * BAD_INVARIANT, broken)
 
 
-def fingerprint_of(state, words):  # type: ignore[no-untyped-def]
+def fingerprint_of(state):  # type: ignore[no-untyped-def]
     """The fingerprint of one state."""
-    return fingerprint(state, words)
+    return fingerprint(state)

@@ -4,21 +4,16 @@ from __future__ import annotations
 
 import ast
 import importlib
-import inspect
 import pkgutil
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import cache
 
 import pinhold.mm
 from pinhold.explore.known import known
-from pinhold.explore.moves import ACT_CALL, ACT_PIN, move
+from pinhold.explore.moves import ACT_PIN, move
+from pinhold.explore.pushes import absent_functions
 from pinhold.explore.specialise import Facts, specialise
 from pinhold.explore.world import World
-from pinhold.mm import task
-from pinhold.mm.kernel import REGISTRY
-from pinhold.mm.step import step
+from pinhold.mm.state import fields
 
 
 @dataclass(frozen=True)
@@ -64,11 +59,13 @@ WITHOUT = {
     "swap": Without(
         results={"folio_test_swapcache": "False", "pte_swapped": "False", "free_swap_cache": "None"},
         everywhere=("folio_swap",),
-        absent=("swapin_lookup", "swapin_read", "do_swap_page", "free_swap_and_cache"),
+        absent=("swapin_lookup", "swapin_read", "do_swap_page", "free_swap_and_cache", "swap_duplicate"),
     ),
     "file": Without(results={"vma_is_anonymous": "True"}, absent=("do_fault",)),
     "lru_batch": Without(results={"folio_add_lru": "None", "lru_add_drain": "None"}),
     "pools": Without(results={"put_first": "None", "pins_in_order": "True"}, everywhere=("pool_rest",)),
+    "content": Without(results={"store": "None", "folio_copy": "None"}, everywhere=("page_content", "swap_content")),
+    "user": Without(results={"user_of": "0"}),
 }
 
 
@@ -78,18 +75,26 @@ def facts_of(world: World) -> Facts:
     slots = m.layout.slots
     constants = {n: getattr(m, n) for n, slot in slots.items() if not slot.count and not n.startswith("rule_")}
     sizes = {name: slot.count for name, slot in slots.items() if slot.count}
+    numbers = [action.numbers for action in world.actions]
+    absent = absent_functions(numbers)
+    first = {name: set(getattr(m, name)) for name, f in fields() if not f.constant}
+    alike = {name: values.pop() for name, values in first.items() if len(values) == 1}
     missing = {kind for kind in ("thp", "hugetlb", "swap", "file") if kind not in scope.kinds}
     missing |= {"large"} if {"thp", "hugetlb"} <= missing else set()
-    missing |= {"lru_batch"} if scope.lru_batch == 1 else set()
     missing |= {"pools"} if not scope.pools else set()
+    batched = scope.lru_batch > 1 or "madvise_free" not in absent
+    missing |= set() if batched else {"lru_batch"}
+    stored = scope.content or alike.get("page_content") != 0 or alike.get("swap_content") != 0
+    missing |= set() if stored else {"content"}
+    used = any(kind == ACT_PIN and user for kind, user, *_ in numbers)
+    missing |= set() if used else {"user"}
     results: dict[str, str] = {}
     everywhere: dict[str, int] = {}
-    absent = step_functions() - wanted_functions(world)
     for kind in missing:
         results |= WITHOUT[kind].results
         everywhere |= dict.fromkeys(WITHOUT[kind].everywhere, 0)
         absent |= set(WITHOUT[kind].absent)
-    return Facts(constants, sizes, everywhere, results, frozenset(absent))
+    return Facts(constants, sizes, everywhere, results, frozenset(absent), alike)
 
 
 def decisions_of(world: World) -> frozenset[int]:
@@ -121,64 +126,3 @@ def load_specification() -> None:
     """Import every file of mm/, so that every `@kernel` function is known."""
     for module in pkgutil.iter_modules(pinhold.mm.__path__):
         importlib.import_module(f"pinhold.mm.{module.name}")
-
-
-@cache
-def dispatch() -> dict[int, str]:
-    """FN_* number -> the step function that `step` calls for it."""
-    found = {}
-    for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(step)))):
-        if isinstance(node, ast.If) and isinstance(node.test, ast.Compare) and isinstance(node.body[0], ast.Return):
-            constant, call = node.test.comparators[0], node.body[0].value
-            if isinstance(constant, ast.Name) and isinstance(call, ast.Call) and isinstance(call.func, ast.Name):
-                found[getattr(task, constant.id)] = call.func.id
-    return found
-
-
-def step_functions() -> set[str]:
-    return set(dispatch().values())
-
-
-def wanted_functions(world: World) -> set[str]:
-    """The step functions of the scope's operations, and of what those call in their turn."""
-    wanted: set[int] = set()
-    for action in world.actions:
-        kind, function = action.numbers[:2]
-        if kind == ACT_CALL:
-            wanted.add(function)
-        elif kind == ACT_PIN:
-            wanted.add(task.FN_PIN)
-    known = {f.__name__: f for f in REGISTRY}
-    done: set[int] = set()
-    while wanted - done:
-        number = (wanted - done).pop()
-        done.add(number)
-        if number in dispatch():
-            wanted |= set(named_functions(reached(dispatch()[number], known), known))
-    return {dispatch()[number] for number in wanted if number in dispatch()}
-
-
-def reached(name: str, known: Mapping[str, object]) -> set[str]:
-    """The functions that a function calls, and those that they call."""
-    found: set[str] = set()
-    waiting = [name]
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        waiting += [n for n in code_names(known[name]) if n in known]
-    return found
-
-
-def named_functions(functions: Iterable[str], known: Mapping[str, object]) -> Iterator[int]:
-    """The FN_* numbers that these functions push."""
-    for name in functions:
-        names = code_names(known[name])
-        if "call" in names or name == "gup_locked":
-            yield from (getattr(task, n) for n in names if n.startswith("FN_") and n != "FN_NONE")
-
-
-def code_names(function: object) -> tuple[str, ...]:
-    names: tuple[str, ...] = function.__code__.co_names  # type: ignore[attr-defined]
-    return names

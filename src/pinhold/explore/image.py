@@ -24,6 +24,7 @@ from pinhold.explore.canonical import canonical
 from pinhold.explore.known import cache_directory, known, put
 from pinhold.explore.lower import lower
 from pinhold.explore.moves import get_chances, in_operation, move, set_chance
+from pinhold.explore.settled import settled
 from pinhold.explore.specialise import Facts, Kernel, specialise
 from pinhold.mm.invariants import check_invariants
 from pinhold.mm.properties import check_properties
@@ -48,7 +49,7 @@ FILE = "image.py"
 LOOP = (
     engine.register,
     engine.fingerprint,
-    engine.copy_words,
+    engine.copy_state,
     engine.insert,
     engine.successors,
     engine.look,
@@ -68,7 +69,8 @@ NUMBERS = "\n".join(f"{name} = {value}" for name, value in vars(engine).items() 
 
 def image_source(facts: Facts, layout: Layout, functions: Iterable[Kernel] = SEARCHED) -> str:
     """The module's text: specialised functions over addresses, the inner loop, and the entries."""
-    parts = [HEADER, NUMBERS, lower(specialise(functions, facts), layout, decorator=f"njit({INNER})")]
+    sizes = f"STATE_WORDS = {layout.mutable_size // 8}\nRECORD_BYTES = {layout.size}"
+    parts = [HEADER, NUMBERS, sizes, lower(specialise(functions, facts), layout, decorator=f"njit({INNER})")]
     parts += [f"@njit({INNER})\n{inspect.getsource(f)}" for f in LOOP]
     parts += [f"@njit({OUTER})\n{inspect.getsource(f)}" for f in ENTRIES]
     return "\n\n".join(parts)
@@ -76,8 +78,12 @@ def image_source(facts: Facts, layout: Layout, functions: Iterable[Kernel] = SEA
 
 def image(facts: Facts, layout: Layout) -> ModuleType:
     """The search's image of a scope."""
-    name = known(f"image for numba {numba.__version__}", facts, layout, lambda: store(image_source(facts, layout)))
-    return load(name if (cache_directory() / name / FILE).exists() else store(image_source(facts, layout)))
+
+    def made() -> str:
+        return store(image_source(settled(SEARCHED, facts), layout))
+
+    name = known(f"image for numba {numba.__version__}", facts, layout, made)
+    return load(name if (cache_directory() / name / FILE).exists() else made())
 
 
 def store(source: str) -> str:

@@ -40,7 +40,8 @@ def known(what: str, facts: Facts, layout: Layout, make: Callable[[], str]) -> s
 
     Where nothing can be kept it is made each time.
     """
-    given = [sorted(part.items()) for part in (facts.constants, facts.sizes, facts.everywhere, facts.results)]
+    numbers = (facts.constants, facts.sizes, facts.everywhere, facts.first, facts.parameters, facts.results)
+    given = [sorted(part.items()) for part in numbers]
     question = repr((what, given, sorted(facts.absent), sorted(layout.slots.items()), layout.mutable_size))
     name = hashlib.sha256(sources() + question.encode()).hexdigest()[:24]
     try:

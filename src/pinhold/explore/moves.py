@@ -7,7 +7,7 @@ from pinhold.mm.device import device_write
 from pinhold.mm.flags import BLOCKED, FAULT_FLAG_WRITE, PIN_FREE, PIN_LIVE
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pinning import pin_start
-from pinhold.mm.state import TASK_DEPTH, State
+from pinhold.mm.state import State
 from pinhold.mm.step import step
 from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_UNPIN, arg_is_content, call
 
@@ -35,7 +35,7 @@ def begin(m: State, task: int, kind: int, function: int, mm: int, addr: int, end
     if kind == ACT_PIN:
         pin = pin_slot(m, arg, PIN_FREE)
         if pin != NO_PIN:
-            pin_start(m, task, pin, mm, addr, end, flags, function)
+            pin_start(m, task, pin, mm, addr, end, flags, user_of(m, function))
         return pin != NO_PIN
     if function == FN_FORK and m.mm_alive[arg]:
         return False
@@ -68,6 +68,12 @@ def pin_slot(m: State, first: int, state: int) -> int:
 
 
 @kernel
+def user_of(m: State, function: int) -> int:
+    """Who takes a pin: what stands where other operations name their function."""
+    return function
+
+
+@kernel
 def stored(m: State, byte: int) -> int:
     """What a store stores: the byte, or, where content is tokens, one that nothing holds yet."""
     if not m.content_tokens:
@@ -87,7 +93,7 @@ def token_in_use(m: State, token: int) -> bool:
         if m.swap_content[slot] == token:
             return True
     for task in range(len(m.task_depth)):
-        for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
+        for act in range(m.task_stack[task], m.task_stack[task] + m.task_depth[task]):
             if arg_is_content(m.act_function[act]) and m.act_arg[act] == token:
                 return True
     return False
@@ -97,7 +103,7 @@ def token_in_use(m: State, token: int) -> bool:
 def being_forked(m: State, mm: int) -> bool:
     """Whether the process is a child that fork() has not finished."""
     for task in range(len(m.task_depth)):
-        if m.task_depth[task] and m.act_function[task * TASK_DEPTH] == FN_FORK and m.act_arg[task * TASK_DEPTH] == mm:
+        if m.task_depth[task] and m.act_function[m.task_stack[task]] == FN_FORK and m.act_arg[m.task_stack[task]] == mm:
             return True
     return False
 

@@ -16,7 +16,7 @@ from pinhold.explore.generated import made
 from pinhold.mm.flags import ZERO_PFN
 from pinhold.mm.folio import page_folio, page_index
 from pinhold.mm.kernel import kernel
-from pinhold.mm.state import TASK_DEPTH, State, fields
+from pinhold.mm.state import State, fields
 from pinhold.mm.task import arg_is_pin
 
 COMPARED = {"page": "page_order", "token": "content_order"}
@@ -39,7 +39,7 @@ def pin_order(m: State, pin: int, other: int) -> int:
 def taker(m: State, pin: int) -> int:
     """The task that is at the pin, or the number of tasks."""
     for task in range(len(m.task_depth)):
-        for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
+        for act in range(m.task_stack[task], m.task_stack[task] + m.task_depth[task]):
             if arg_is_pin(m.act_function[act]) and m.act_arg[act] == pin:
                 return task
     return len(m.task_depth)

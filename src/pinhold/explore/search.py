@@ -89,6 +89,8 @@ class Stepper:
         self.m.trace.sites.clear()
         if not self.move(self.m, task, *numbers):
             return False
+        if self.m.trapped[0]:
+            raise AssertionError("a task's stack is too small for its operations")
         self.sites.update(self.m.trace.sites)
         return True
 

@@ -1,10 +1,10 @@
 """The specification specialised for one scope: partial evaluation of the `@kernel` functions, as Python source.
 
 What a scope fixes (geometry, configuration, which operations and kinds of memory there are) is written into the
-functions, decided branches go, functions that are one expression are put where they are called, and what can no longer
-be reached is left out.  A function that the scope says cannot be entered becomes a trap, which raises a flag: leaving
-out too much is noticed and never a wrong answer.  What comes out are plain functions again, with the names, the
-arguments and the effect of those of `mm/`.
+functions, constants are followed through them, decided branches go, functions that are one expression are put where
+they are called, and what can no longer be reached is left out.  A function that the scope says cannot be entered
+becomes a trap, which raises a flag: leaving out too much is noticed and never a wrong answer.  What comes out are plain
+functions again, with the names, the arguments and the effect of those of `mm/`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import copy
 import inspect
 import operator
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -50,8 +50,9 @@ class Facts:
     """What a scope fixes.
 
     constants: scalar fields of the record -> value.  sizes: array fields -> number of elements.  everywhere: array
-    fields -> the value of each element.  results: function -> its value, as an expression over its arguments.  absent:
-    functions that are never entered.
+    fields -> the value that each element has and keeps.  results: function -> its value, as an expression over its
+    arguments.  absent: functions that are never entered.  first: array fields -> the value that each element has at
+    first.  parameters: (function, parameter) -> what every call passes.
     """
 
     constants: Mapping[str, int]
@@ -59,6 +60,8 @@ class Facts:
     everywhere: Mapping[str, int] = field(default_factory=dict)
     results: Mapping[str, str] = field(default_factory=dict)
     absent: frozenset[str] = frozenset()
+    first: Mapping[str, int] = field(default_factory=dict)
+    parameters: Mapping[tuple[str, str], Any] = field(default_factory=dict)
 
 
 class Specialiser:
@@ -79,9 +82,9 @@ class Specialiser:
 
     def transform(self, function: Kernel) -> ast.FunctionDef:
         definition = parsed(function)
-        scope = inspect.unwrap(function).__globals__
-        visitor = _Fold(self, scope)
-        definition.body = visitor.block(without_docstring(definition.body)) or [ast.Pass()]
+        passed = {p: v for (name, p), v in self.facts.parameters.items() if name == definition.name}
+        visitor = _Fold(self, inspect.unwrap(function).__globals__, passed)
+        definition.body = without_unread(visitor.block(without_docstring(definition.body))) or [ast.Pass()]
         return definition
 
     def trap(self, function: Kernel) -> ast.FunctionDef:
@@ -96,6 +99,8 @@ class Specialiser:
         if name in self.facts.results:
             return ast.parse(self.facts.results[name], mode="eval").body
         body = self.function(self.known[name]).body
+        if isinstance(body[0], ast.Pass):
+            return ast.Constant(None)
         if len(body) == 1 and isinstance(body[0], ast.Return) and body[0].value is not None:
             return body[0].value
         return None
@@ -111,7 +116,7 @@ class Specialiser:
             wanted.add(name)
             calls = (node.func for node in ast.walk(self.done[name]) if isinstance(node, ast.Call))
             waiting += [f.id for f in calls if isinstance(f, ast.Name) and f.id in self.done]
-        return (definition for name, definition in self.done.items() if name in wanted)
+        return (ast.fix_missing_locations(d) for name, d in self.done.items() if name in wanted)
 
 
 def specialise(entries: Iterable[Kernel], facts: Facts) -> str:
@@ -120,8 +125,7 @@ def specialise(entries: Iterable[Kernel], facts: Facts) -> str:
     entries = list(entries)
     for function in entries:
         specialiser.function(function)
-    reachable = specialiser.reachable(entries)
-    return "\n\n\n".join(ast.unparse(ast.fix_missing_locations(definition)) for definition in reachable) + "\n"
+    return "\n\n\n".join(map(ast.unparse, specialiser.reachable(entries))) + "\n"
 
 
 def parsed(function: Kernel) -> ast.FunctionDef:
@@ -162,14 +166,62 @@ def pure(node: ast.expr) -> bool:
     )
 
 
-class _Fold(ast.NodeTransformer):
-    """Writes constants in, folds expressions, and drops what is decided."""
+def assigned(statements: Iterable[ast.stmt]) -> set[str]:
+    """The local names that the statements give a value."""
+    nodes = (n for statement in statements for n in ast.walk(statement))
+    return {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
 
-    def __init__(self, specialiser: Specialiser, scope: Mapping[str, Any]) -> None:
+
+def without_unread(body: list[ast.stmt]) -> list[ast.stmt]:
+    """A function's statements without assignments to local names that nothing reads."""
+    while True:
+        nodes = [n for statement in body for n in ast.walk(statement)]
+        read = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        read |= {n.target.id for n in nodes if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)}
+        unread = assigned(body) - read
+        left = _Drop(unread).block(body) if unread else body
+        if assigned(left) - read == unread:
+            return left
+        body = left
+
+
+class _Drop(ast.NodeTransformer):
+    def __init__(self, names: Collection[str]) -> None:
+        self.names = names
+
+    def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        out = (self.visit(statement) for statement in body)
+        return [statement for statement in out if statement is not None]
+
+    def visit_Assign(self, node: ast.Assign) -> ast.stmt | None:
+        target = node.targets[0]
+        return None if isinstance(target, ast.Name) and target.id in self.names and pure(node.value) else node
+
+    def visit_If(self, node: ast.If) -> ast.stmt | None:
+        body, orelse = self.block(node.body), self.block(node.orelse)
+        if not body and not orelse and pure(node.test):
+            return None
+        return ast.If(node.test, body or [ast.Pass()], orelse)
+
+    def visit_While(self, node: ast.While) -> ast.stmt:
+        return ast.While(node.test, self.block(node.body) or [ast.Pass()], [])
+
+    def visit_For(self, node: ast.For) -> ast.stmt:
+        return ast.For(node.target, node.iter, self.block(node.body) or [ast.Pass()], [])
+
+
+class _Fold(ast.NodeTransformer):
+    """Writes constants in, follows them from statement to statement, folds expressions, and drops what is decided.
+
+    values: what the local names are known to be where the visit has come to.
+    """
+
+    def __init__(self, specialiser: Specialiser, scope: Mapping[str, Any], values: Mapping[str, Any]) -> None:
         self.specialiser = specialiser
         self.facts = specialiser.facts
         self.scope = scope
         self.aliases: dict[str, ast.expr] = {}
+        self.values = dict(values)
 
     # --- statements ---
 
@@ -183,34 +235,88 @@ class _Fold(ast.NodeTransformer):
                 break
         return out
 
+    def forget(self, names: Iterable[str]) -> None:
+        for name in names:
+            self.values.pop(name, None)
+
     def visit_If(self, node: ast.If) -> ast.stmt | list[ast.stmt]:
         test = self.visit(node.test)
         if constant(test):
             return self.block(node.body if value(test) else node.orelse)
-        body, orelse = self.block(node.body), self.block(node.orelse)
+        before = dict(self.values)
+        body, after = self.block(node.body), self.values
+        self.values = before
+        orelse = self.block(node.orelse)
+        if orelse and leaves(orelse[-1]):
+            self.values = after
+        elif not (body and leaves(body[-1])):
+            both = self.values.items() & after.items()
+            self.values = {name: known for name, known in self.values.items() if (name, known) in both}
         if not body and not orelse:
             return [] if pure(test) else [ast.Expr(test)]
         return ast.If(test, body or [ast.Pass()], orelse)
 
     def visit_While(self, node: ast.While) -> ast.stmt | list[ast.stmt]:
-        test = self.visit(node.test)
-        if constant(test) and not value(test):
+        first = self.visit(copy.deepcopy(node.test))
+        if constant(first) and not value(first):
             return []
-        return ast.While(test, self.block(node.body) or [ast.Pass()], [])
+        self.forget(assigned(node.body))
+        loop = ast.While(self.visit(node.test), self.block(node.body) or [ast.Pass()], [])
+        self.forget(assigned(node.body))
+        return loop
 
     def visit_For(self, node: ast.For) -> ast.stmt | list[ast.stmt]:
         over = self.visit(node.iter)
         if isinstance(over, ast.Call) and over.args and all(constant(a) for a in over.args):
-            if not range(*(value(a) for a in over.args)):
-                return []
-        return ast.For(node.target, over, self.block(node.body) or [ast.Pass()], [])
+            turns = range(*(value(a) for a in over.args))
+            jumps = any(isinstance(n, (ast.Break, ast.Continue)) for n in ast.walk(node))
+            if len(turns) == 0 or (len(turns) == 1 and not jumps):
+                first = [self.known(ast.Assign([node.target], ast.Constant(turn))) for turn in turns]
+                return [*first, *self.block(node.body)] if first else []
+        self.forget(assigned([node]))
+        body = self.block(node.body)
+        self.forget(assigned([node]))
+        return ast.For(node.target, over, body or [ast.Pass()], [])
 
     def visit_Assign(self, node: ast.Assign) -> ast.stmt | list[ast.stmt]:
-        value, target = self.visit(node.value), node.targets[0]
-        if isinstance(value, ast.Attribute) and value.attr in self.facts.sizes and isinstance(target, ast.Name):
-            self.aliases[target.id] = value  # a whole array of the record
+        new, target = self.visit(node.value), node.targets[0]
+        if isinstance(new, ast.Attribute) and new.attr in self.facts.sizes and isinstance(target, ast.Name):
+            self.aliases[target.id] = new  # a whole array of the record
             return []
-        return ast.Assign([self.visit(target)], value)
+        if isinstance(target, ast.Subscript):
+            return self.store(ast.Assign([self.visit(target)], new))
+        self.forget(assigned([node]))
+        if isinstance(target, ast.Tuple) and isinstance(new, ast.Tuple):
+            if sum(not constant(part) for part in new.elts) > 1:
+                return ast.Assign([target], new)
+            pairs = sorted(zip(target.elts, new.elts, strict=True), key=lambda pair: constant(pair[1]))
+            return [self.known(ast.Assign([name], part)) for name, part in pairs]
+        return self.known(ast.Assign([target], new))
+
+    def known(self, assign: ast.Assign) -> ast.Assign:
+        """Remembers what is assigned, if it is a constant."""
+        if constant(assign.value) and isinstance(assign.targets[0], ast.Name):
+            self.values[assign.targets[0].id] = value(assign.value)
+        return assign
+
+    def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt | list[ast.stmt]:
+        new = self.visit(node.value)
+        if not isinstance(node.target, ast.Name):
+            return self.store(ast.AugAssign(self.visit(node.target), node.op, new))
+        name = node.target.id
+        if name in self.values and constant(new):
+            result = OPERATORS[type(node.op)](self.values[name], value(new))
+            return self.known(ast.Assign([node.target], ast.Constant(result)))
+        if name in self.values:
+            before = ast.Constant(self.values.pop(name))
+            return ast.Assign([node.target], ast.BinOp(before, node.op, new))
+        return ast.AugAssign(node.target, node.op, new)
+
+    def store(self, statement: ast.Assign | ast.AugAssign) -> ast.stmt | list[ast.stmt]:
+        """A store to the record; what is the same everywhere and stays so needs none."""
+        target = statement.targets[0] if isinstance(statement, ast.Assign) else statement.target
+        needless = stored_field(target) in self.facts.everywhere and pure(target) and pure(statement.value)
+        return [] if needless else statement
 
     def visit_Expr(self, node: ast.Expr) -> ast.stmt | list[ast.stmt]:
         expression = self.visit(node.value)
@@ -237,6 +343,8 @@ class _Fold(ast.NodeTransformer):
 
     def visit_Name(self, node: ast.Name) -> ast.expr:
         known = self.scope.get(node.id)
+        if isinstance(node.ctx, ast.Load) and node.id in self.values:
+            return ast.Constant(self.values[node.id])
         if isinstance(node.ctx, ast.Load) and node.id in self.aliases:
             return self.aliases[node.id]
         if isinstance(node.ctx, ast.Load) and isinstance(known, int) and node.id not in ("True", "False"):
@@ -323,11 +431,18 @@ class _Fold(ast.NodeTransformer):
 
     def again(self, node: ast.expr) -> ast.expr:
         """An expression that was put in, folded with what is known here; its names are values, not this module's."""
-        folded: ast.expr = _Fold(self.specialiser, self.callables()).visit(node)
+        folded: ast.expr = _Fold(self.specialiser, self.callables(), {}).visit(node)
         return folded
 
     def callables(self) -> dict[str, Any]:
         return dict(self.specialiser.known)
+
+
+def stored_field(target: ast.expr) -> str | None:
+    """The array of the record that a store to `target` changes."""
+    if isinstance(target, ast.Subscript) and isinstance(target.value, ast.Attribute):
+        return target.value.attr
+    return None
 
 
 def leaves(statement: ast.stmt) -> bool:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from pinhold.explore.moves import ACT_CALL, ACT_DEVICE_WRITE, ACT_PIN
+from pinhold.explore.pushes import depth
 from pinhold.explore.renaming import rename_pins
 from pinhold.explore.scope import BadScope, Scope
 from pinhold.mm import flags as k
@@ -69,6 +70,8 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
         actions += (Action(number, step, translator.numbers(step)) for step in steps)
         menu.append(range(first, len(actions)))
     m.task_result[0] = 0
+    stacks = tuple(depth(actions[i].numbers for i in operations) for operations in menu)
+    m = m.arranged(replace(m.geometry, stacks=stacks))
     return World(scope, row, m, tuple(actions), tuple(menu), translator.regions)
 
 

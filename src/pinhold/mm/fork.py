@@ -65,6 +65,7 @@ from pinhold.mm.sites import (
     decided,
 )
 from pinhold.mm.state import State
+from pinhold.mm.swap import swap_duplicate
 from pinhold.mm.task import (
     current,
     finish,
@@ -257,7 +258,7 @@ def copy_pte(m: State, act: int, vma: int, dst_vma: int, slot: int) -> int:
         return -ENOMEM
     entry = m.pte[slot]
     if not pte_present(entry):
-        m.swap_count[pte_pfn(entry)] += 1
+        swap_duplicate(m, pte_pfn(entry))
         m.pte[slot] = entry & ~SWP_EXCLUSIVE
         m.pte[dst] = entry & ~SWP_EXCLUSIVE
         return copied(m, act, 1)

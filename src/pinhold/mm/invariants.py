@@ -29,7 +29,7 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.ksm import KSM_LOCKS_FOLIO_UP_TO, KSM_LOCKS_MMAP
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS, folio_has_pincount
-from pinhold.mm.state import TASK_DEPTH, State
+from pinhold.mm.state import State
 from pinhold.mm.task import (
     FN_ACCESS,
     FN_ACCESS_REMOTE,
@@ -201,7 +201,7 @@ def count_grab(m: State, page: int, count: int, flags: int) -> None:
 def count_in_flight(m: State) -> None:
     """What the activation records of running tasks hold."""
     for task in range(len(m.task_depth)):
-        for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
+        for act in range(m.task_stack[task], m.task_stack[task] + m.task_depth[task]):
             function = m.act_function[act]
             page = m.act_page[act]
             if function == FN_GUP_FAST and m.act_pc[act] == FAST_CHECK:
@@ -301,7 +301,7 @@ def check_locks(m: State) -> int:
         fast = m.task_depth[task] > 0 and m.act_function[current(m, task)] == FN_GUP_FAST
         if m.task_irqs_off[task] and not fast:
             return BAD_LOCKS
-        for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
+        for act in range(m.task_stack[task], m.task_stack[task] + m.task_depth[task]):
             function = m.act_function[act]
             pc = m.act_pc[act]
             if function == FN_PAGEOUT and pc in (PAGEOUT_UNMAP, PAGEOUT_WRITE):
@@ -326,7 +326,7 @@ def holders(m: State, mm: int, writer: int) -> int:
     read."""
     count = 0
     for task in range(len(m.task_depth)):
-        for act in range(task * TASK_DEPTH, task * TASK_DEPTH + m.task_depth[task]):
+        for act in range(m.task_stack[task], m.task_stack[task] + m.task_depth[task]):
             function = m.act_function[act]
             if m.act_mm[act] == mm and m.act_pc[act] != 0:
                 if writer:

@@ -51,12 +51,20 @@ class Trace:
 class Machine(State):
     """A record, interpreted: arrays are memoryviews over `data`, constant scalars plain attributes.
 
-    checked: trap stores outside their field's range.
+    checked: trap stores outside their field's range.  settled: see state.fields.
     """
 
-    def __init__(self, geometry: Geometry, data: bytearray | None = None, *, checked: bool = False) -> None:
+    def __init__(
+        self,
+        geometry: Geometry,
+        data: bytearray | None = None,
+        *,
+        checked: bool = False,
+        settled: frozenset[str] = frozenset(),
+    ) -> None:
         self.geometry = geometry
-        self.layout = layout(geometry)
+        self.settled = settled
+        self.layout = layout(geometry, settled)
         self.data = bytearray(self.layout.size) if data is None else data
         self.trace = Trace()
         raw = memoryview(self.data)
@@ -76,6 +84,20 @@ class Machine(State):
         self.data[slot.offset : slot.offset + slot.width] = value.to_bytes(slot.width, "little", signed=True)
         setattr(self, name, value)
 
+    def arranged(self, geometry: Geometry, settled: frozenset[str] = frozenset()) -> Machine:
+        """The same machine, its tasks idle, with other stacks, and these fields in the constant part of its record."""
+        other = Machine(geometry, settled=settled)
+        for name, slot in other.layout.slots.items():
+            start, length = self.layout.slots[name].offset, slot.width * max(slot.count, 1)
+            other.data[slot.offset : slot.offset + length] = self.data[start : start + length]
+        return Machine(geometry, other.data, settled=settled).with_stacks()
+
+    def with_stacks(self) -> Machine:
+        """Itself, the tasks' stacks in their places."""
+        for task, start in enumerate(self.geometry.stack_starts):
+            self.task_stack[task] = start
+        return self
+
     def saved(self) -> bytes:
         """The mutable bytes: what the explorer stores and compares."""
         return bytes(self.data[: self.layout.mutable_size])
@@ -87,7 +109,7 @@ def create(geometry: Geometry, row: Mapping[str, int], config: Mapping[str, int]
     row: rule name -> value (`releases.row`).  config: soft_dirty, thp, use_zero_page, swap, swap_sync, swap_clusters
     -> 0 or 1; and fork_skips_pud, how the chance of that rule turns out.
     """
-    m = Machine(geometry, checked=checked)
+    m = Machine(geometry, checked=checked).with_stacks()
     scope = {
         "levels": geometry.levels,
         "bits": geometry.bits,

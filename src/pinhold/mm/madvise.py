@@ -81,11 +81,9 @@ def madvise(m: State, task: int) -> int:
         mmap_read_unlock(m, mm)
         return finish(m, task, err if err else hole)
     if advice == MADV_PAGEOUT:
-        m.act_pc[act] = MADVISE_CALLED
-        return call(m, task, FN_PAGEOUT, mm, start, end, 0, 0)
+        return madvise_pageout(m, task, act)
     if advice == MADV_UNMERGEABLE:
-        m.act_pc[act] = MADVISE_CALLED
-        return call(m, task, FN_KSM_UNMERGE, mm, start, end, 0, 0)
+        return madvise_unmerge(m, task, act)
     if advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
         return madvise_populate(m, task, act)
     if mmap_write_lock(m, mm) == BLOCKED:
@@ -115,6 +113,20 @@ def madvise_dontneed(m: State, mm: int, start: int, end: int) -> int:
             return err
     pins_detach(m, mm, start, end)
     return 0
+
+
+@kernel
+def madvise_pageout(m: State, task: int, act: int) -> int:
+    """Linux: madvise_pageout()."""
+    m.act_pc[act] = MADVISE_CALLED
+    return call(m, task, FN_PAGEOUT, m.act_mm[act], m.act_addr[act], m.act_end[act], 0, 0)
+
+
+@kernel
+def madvise_unmerge(m: State, task: int, act: int) -> int:
+    """Linux: ksm_madvise()."""
+    m.act_pc[act] = MADVISE_CALLED
+    return call(m, task, FN_KSM_UNMERGE, m.act_mm[act], m.act_addr[act], m.act_end[act], 0, 0)
 
 
 @kernel
@@ -148,3 +160,14 @@ def madvise_vma_flags(m: State, mm: int, start: int, end: int, advice: int) -> i
             flags &= ~VM_DONTCOPY
         m.vma_flags[vma] = flags
     return err
+
+
+FOLLOWED_BY = dict.fromkeys(range(11), madvise_vma_flags.__name__) | {
+    MADV_DONTNEED: madvise_dontneed.__name__,
+    MADV_FREE: madvise_free.__name__,
+    MADV_PAGEOUT: madvise_pageout.__name__,
+    MADV_UNMERGEABLE: madvise_unmerge.__name__,
+    MADV_POPULATE_READ: madvise_populate.__name__,
+    MADV_POPULATE_WRITE: madvise_populate.__name__,
+}
+"""Advice -> the function that follows it."""

@@ -10,9 +10,10 @@ Interpreted, a record is a `Machine`: memoryviews over its bytes.  Compiled, the
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
+from itertools import accumulate
 from typing import Protocol, cast
 
 
@@ -139,7 +140,7 @@ class State:
     run_page: Ints = per("runs", 8, 2, names="page")
     run_count: Ints = per("runs", 4, 1)
 
-    # tasks: a stack of activation records each, at task * TASK_DEPTH …
+    # tasks: a stack of activation records each, at task_stack[task] …
     task_depth: Ints = per("tasks", 1, 1)
     task_result: Ints = per("tasks", 8, 2, -200)
     task_irqs_off: Ints = per("tasks", 1, 1)
@@ -170,6 +171,7 @@ class State:
     batch: int = constant()
     fault_around: int = constant()
     lru_batch_size: int = constant()
+    task_stack: Ints = constant_per("stacks", 8, 8)
     # constants: the configuration of the kernel that is specified
     config_soft_dirty: int = constant()
     config_thp: int = constant()
@@ -195,7 +197,8 @@ class State:
     pin_order: Ints = constant_per("pins", 8, 8)
     spare: Ints = constant_per("spare", 8, 8)
     content_tokens: int = constant()
-    # constants: whether something was entered that a linked image leaves out (see explore/specialise.py)
+    # constants: whether something was entered that a linked image leaves out (see explore/specialise.py), or pushed on
+    # a full stack
     trapped: Ints = constant_per("one", 8, 8)
     # constants: which decision sites were passed, and working space of the invariants
     coverage: Ints = constant_per("sites", 1, 1)
@@ -267,8 +270,9 @@ LRU_BATCH_MAX = 31
 class Geometry:
     """Dimensions and the widths' class.
 
-    pages: base pages; the last `huge_frames` PMDs' worth of them are for THPs alone, so that frames can be exchanged
-    for one another within each size; 0: pages serve both.  hugetlb: the pool sizes per hstate.
+    stacks: activation records of each task, where they are not TASK_DEPTH.  pages: base pages; the last `huge_frames`
+    PMDs' worth of them are for THPs alone, so that frames can be exchanged for one another within each size; 0: pages
+    serve both.  hugetlb: the pool sizes per hstate.
     """
 
     full: bool
@@ -289,6 +293,12 @@ class Geometry:
     fault_around: int
     lru_batch_size: int
     huge_frames: int = 0
+    stacks: tuple[int, ...] = ()
+
+    @property
+    def stack_starts(self) -> tuple[int, ...]:
+        """Of each task's stack the first record, and behind the last one their number."""
+        return tuple(accumulate(self.stacks or (TASK_DEPTH,) * self.tasks, initial=0))
 
     @property
     def pmd_pages(self) -> int:
@@ -316,7 +326,8 @@ class Geometry:
             "pins": self.pins,
             "runs": self.pins * self.runs_per_pin,
             "tasks": self.tasks,
-            "acts": self.tasks * TASK_DEPTH,
+            "stacks": self.tasks + 1,
+            "acts": self.stack_starts[-1],
             "sites": 256,
             "kinds": 5,
             "tokens": TOKENS,
@@ -368,9 +379,13 @@ TINY = replace(
 """Three levels of four entries: 64 pages of address space, a THP of 4 pages, a gigantic page of 16."""
 
 
-def fields() -> Iterator[tuple[str, Field]]:
-    """The table of fields in record order: mutable ones first, wide before narrow, then constants."""
+def fields(settled: Collection[str] = ()) -> Iterator[tuple[str, Field]]:
+    """The table of fields in record order: mutable ones first, wide before narrow, then constants.
+
+    settled: fields that keep their values, and are constant therefore.
+    """
     table = [(name, f) for name, f in vars(State).items() if isinstance(f, Field)]
+    table = [(name, replace(f, constant=f.constant or name in settled)) for name, f in table]
     return iter(sorted(table, key=lambda item: (item[1].constant, item[1].dim == "", -item[1].full)))
 
 
@@ -392,12 +407,12 @@ class Layout:
 
 
 @cache
-def layout(geometry: Geometry) -> Layout:
+def layout(geometry: Geometry, settled: frozenset[str] = frozenset()) -> Layout:
     """Offsets of all fields for a geometry; every field is aligned to its width."""
     dims = geometry.dimensions()
     slots: dict[str, Slot] = {}
     offset = mutable_size = 0
-    for name, f in fields():
+    for name, f in fields(settled):
         width = f.full if geometry.full else f.tiny
         count = dims[f.dim] if f.dim else 0
         if f.constant and not mutable_size:

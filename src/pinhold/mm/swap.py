@@ -158,6 +158,12 @@ def folio_unmapped(m: State, folio: int) -> bool:
 
 
 @kernel
+def swap_duplicate(m: State, slot: int) -> None:
+    """One swap entry more."""
+    m.swap_count[slot] += 1
+
+
+@kernel
 def swap_free(m: State, slot: int) -> None:
     """One swap entry less."""
     m.swap_count[slot] -= 1

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pinhold.mm.flags import AGAIN, BLOCKED, DONE, NO_PAGE
 from pinhold.mm.kernel import kernel
-from pinhold.mm.state import TASK_DEPTH, State
+from pinhold.mm.state import State
 
 (
     FN_NONE,
@@ -76,13 +76,16 @@ def arg_is_content(function: int) -> bool:
 @kernel
 def current(m: State, task: int) -> int:
     """The index of the task's topmost activation record."""
-    return task * TASK_DEPTH + m.task_depth[task] - 1
+    return m.task_stack[task] + m.task_depth[task] - 1
 
 
 @kernel
 def call(m: State, task: int, function: int, mm: int, addr: int, end: int, flags: int, arg: int) -> int:
-    """Push an activation record; the caller's step ends here."""
-    act = task * TASK_DEPTH + m.task_depth[task]
+    """Push an activation record; the caller's step ends here.  A stack that has no place for it is a trap."""
+    act = m.task_stack[task] + m.task_depth[task]
+    if act == m.task_stack[task + 1]:
+        m.trapped[0] = 1
+        return BLOCKED
     m.act_function[act] = function
     m.act_pc[act] = 0
     m.act_mm[act] = mm
@@ -183,7 +186,7 @@ def mm_in_use(m: State, task: int, mm: int) -> bool:
     """Whether another task is in the middle of something in `mm`.  Linux: mm_users."""
     for other in range(len(m.task_depth)):
         if other != task:
-            for act in range(other * TASK_DEPTH, other * TASK_DEPTH + m.task_depth[other]):
+            for act in range(m.task_stack[other], m.task_stack[other] + m.task_depth[other]):
                 if m.act_mm[act] == mm or (m.act_function[act] == FN_KSM_MERGE and m.act_arg[act] == mm):
                     return True
     return False

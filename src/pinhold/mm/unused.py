@@ -5,7 +5,7 @@ from __future__ import annotations
 from pinhold.mm.flags import NO_FILE, NO_PAGE, PIN_FREE
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import table_empty
-from pinhold.mm.state import TASK_DEPTH, State
+from pinhold.mm.state import State
 
 
 @kernel
@@ -92,7 +92,7 @@ def free_pins_clean(m: State) -> bool:
 @kernel
 def free_acts_clean(m: State) -> bool:
     for task in range(len(m.task_depth)):
-        for act in range(task * TASK_DEPTH + m.task_depth[task], (task + 1) * TASK_DEPTH):
+        for act in range(m.task_stack[task] + m.task_depth[task], m.task_stack[task + 1]):
             if m.act_function[act] or m.act_pc[act] or m.act_mm[act] or m.act_addr[act] or m.act_end[act]:
                 return False
             if m.act_flags[act] or m.act_arg[act] or m.act_entry[act] or m.act_seq[act]:
