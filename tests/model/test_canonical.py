@@ -137,7 +137,7 @@ def permute(m: Machine, scope: Scope, random: Random) -> None:
     for old, new in shuffled(list(range(len(m.new_table))), random).items():
         m.new_table[old] = new
     slots = list(range(1, len(m.new_swap)))
-    for old, new in ({s: s for s in slots} if scope.thps else shuffled(slots, random)).items():
+    for old, new in ({s: s for s in slots} if scope.small.thps else shuffled(slots, random)).items():
         m.new_swap[old] = new
     for slots in scope.pins.values():
         for old, new in shuffled(list(slots), random).items():

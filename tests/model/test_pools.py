@@ -31,7 +31,9 @@ PIN, WRITE_PIN = "pin P x as p longterm", "pin P x as p write longterm"
 
 TWO = library()["two-buffers"]
 ONE = replace(TWO, pools={})
-NARROW = replace(TWO, pages=2, tasks={"cpu": ("write P x 1", "fork P C"), "driver": (PIN, "unpin p")})
+NARROW = replace(
+    TWO, small=replace(TWO.small, pages=2), tasks={"cpu": ("write P x 1", "fork P C"), "driver": (PIN, "unpin p")}
+)
 LOST_AT_FORK = {"fork_copies_pinned": "none"}
 
 

@@ -82,7 +82,7 @@ def facts_of(world: World) -> Facts:
     missing = {kind for kind in ("thp", "hugetlb", "swap", "file") if kind not in scope.kinds}
     missing |= {"large"} if {"thp", "hugetlb"} <= missing else set()
     missing |= {"pools"} if not scope.pools else set()
-    batched = scope.lru_batch > 1 or "madvise_free" not in absent
+    batched = scope.small.lru_batch > 1 or "madvise_free" not in absent
     missing |= set() if batched else {"lru_batch"}
     stored = scope.content or alike.get("page_content") != 0 or alike.get("swap_content") != 0
     missing |= set() if stored else {"content"}

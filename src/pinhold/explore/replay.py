@@ -18,6 +18,7 @@ from pinhold.mm.properties import check_pins
 from pinhold.mm.sites import SITES, Site
 from pinhold.mm.task import FUNCTION_NAMES, current
 from pinhold.scenario import step as s
+from pinhold.scenario.bounds import MAX_NAME
 from pinhold.scenario.printer import format_step
 
 
@@ -131,7 +132,7 @@ class Replay:
     def fresh(self, pin: str) -> str:
         """p, then p2, p3, …: a scenario gives each name once."""
         taken = self.given | (self.world.scope.pins.keys() - {pin})
-        name = next(name for n in count(1) if (name := pin if n == 1 else f"{pin}{n}") not in taken)
+        name = next(name for n in count(1) if (name := pin if n == 1 else f"{pin[: MAX_NAME - 2]}{n}") not in taken)
         self.given.add(name)
         return name
 

@@ -8,7 +8,7 @@ of memory, operations.  Scopes are tables of a TOML file; the ones that come wit
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property
 from importlib.resources import files
@@ -25,10 +25,7 @@ from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS
 from pinhold.targets.room import pins, processes, small_geometry
 
 SIZES = ("small", "medium", "large")
-"""Seconds, minutes, hours."""
-
-ALWAYS = ("SwapIn", "Require", "Drain", "LimitMemlock", "Capability", "Map")
-
+"""What Python exhausts in seconds; what needs the compiler; what takes minutes, or gigabytes, then."""
 
 POOL_MAX = 8
 """Pins of a name: more than anybody exhausts; which of them is let go of is one of a move's at most 64 outcomes."""
@@ -42,13 +39,12 @@ class BadScope(ValueError):
 class Scope:
     """One scope.
 
-    setup: steps of the scenario language.  tasks: name -> the steps that the task may begin.  pages: base frames beside
-    the zero page; thps: frames of a PMD's size; hugetlb: pages of the pool; swap: slots.  levels, bits: of the page
-    tables.  pools: name of a pin -> how many of that name there may be at once, where more than one: a step that takes
-    one takes another, one that uses or lets go of one does that with any.  content: bytes are tokens, told apart; else
-    nothing is stored.  lru_batch: length of the batch of fresh pages on their way to the LRU (1: none waits).  config:
-    what the kernel is configured with.  states, transitions, depth: of the whole space under `rules`, known from
-    earlier runs; seconds: that a compiled search took.
+    setup: steps of the scenario language.  tasks: name -> the steps that the task may begin.  small: the machine; a
+    TOML table has its words beside the others, and in `config` those that configure the kernel.  pools: name of a
+    pin -> how many of that name there may be at once, where more than one: a step that takes one takes another, one
+    that uses or lets go of one does that with any.  content: bytes are tokens, told apart; else nothing is stored.
+    states, transitions, depth: of the whole space under `rules`, known from earlier runs; seconds: that a compiled
+    search took.
 
     Of a scope of the history: defect: what is found and the commit that mended it; fixed: the release; without: the
     switches that bring it back, or fix: those that mend it in `rules`; steps: the shortest way to it; shown: the stock
@@ -61,17 +57,9 @@ class Scope:
     setup: tuple[str, ...]
     tasks: Mapping[str, tuple[str, ...]]
     rules: str = "6.18"
-    pages: int = 3
-    thps: int = 0
-    hugetlb: int = 0
-    swap: int = 0
-    levels: int = 1
-    bits: int = 1
-    vmas: int = 0
+    small: Small = field(default_factory=Small)
     pools: Mapping[str, int] = field(default_factory=dict)
     content: bool = False
-    lru_batch: int = 1
-    config: Mapping[str, int] = field(default_factory=dict)
     states: int = 0
     transitions: int = 0
     depth: int = 0
@@ -87,7 +75,7 @@ class Scope:
     def scenario(self) -> s.Scenario:
         """The set-up, as a scenario."""
         try:
-            return parse("\n".join([f"scenario {self.name}", *self.setup]), self.pmd_pages, self.pmd_pages**2)
+            return parse("\n".join([f"scenario {self.name}", *self.setup]), self.small.pmd_pages, self.small.pud_pages)
         except ScenarioError as error:
             raise BadScope(f"{self.name}: set-up: {error}") from None
 
@@ -104,16 +92,6 @@ class Scope:
         if not isinstance(step, get_args(s.Action)):
             raise BadScope(f"{self.name}: task {task}: '{text}' is no operation")
         return cast(s.Step, step)
-
-    @cached_property
-    def small(self) -> Small:
-        """The machine's bounds."""
-        bounds = {name: getattr(self, name) for name in BOUNDS}
-        return Small(**bounds, **self.config)
-
-    @property
-    def pmd_pages(self) -> int:
-        return 1 << self.bits
 
     @cached_property
     def all_steps(self) -> tuple[s.Step, ...]:
@@ -147,8 +125,8 @@ class Scope:
     @property
     def kinds(self) -> set[str]:
         """What there is besides anonymous base pages: "thp", "hugetlb", "swap", "file"."""
-        found = {"thp"} if self.thps else set()
-        found |= {"swap"} if self.swap else set()
+        found = {"thp"} if self.small.thps else set()
+        found |= {"swap"} if self.small.swap else set()
         found |= {"hugetlb"} if any(m.kind in HUGETLB_KINDS for m in self.maps) else set()
         return found | ({"file"} if any(m.kind in FILE_KINDS for m in self.maps) else set())
 
@@ -179,7 +157,7 @@ WANTED = {
 
 def scope_of(name: str, table: Mapping[str, Any]) -> Scope:
     """The scope that a TOML table describes.  Raises BadScope."""
-    known = {f.name for f in fields(Scope)} - {"name"}
+    known = ({f.name for f in fields(Scope)} - {"name", "small"}) | BOUNDS.keys() | {"config"}
     for key, given in table.items():
         if key not in known:
             raise BadScope(f"{name}: no scope has '{key}'; known: {', '.join(sorted(known))}")
@@ -194,17 +172,21 @@ def scope_of(name: str, table: Mapping[str, Any]) -> Scope:
     for key in table.get("config", {}):
         if key not in SWITCHES:
             raise BadScope(f"{name}: no kernel is configured by '{key}'; known: {', '.join(SWITCHES)}")
+    bounds = {key: table[key] for key in BOUNDS if key in table}
+    for key, given in bounds.items():
+        least, most = BOUNDS[key]
+        if not isinstance(given, int) or not least <= given <= most:
+            raise BadScope(f"{name}: {key} is a whole number from {least} to {most}")
+    small = Small(**bounds, **table.get("config", {}))
     tasks = {task: tuple(texts) for task, texts in table["tasks"].items()}
-    scope = Scope(**{**table, "name": name, "setup": tuple(table["setup"]), "tasks": tasks})
+    rest = {key: given for key, given in table.items() if key not in BOUNDS and key != "config"}
+    scope = Scope(**{**rest, "name": name, "small": small, "setup": tuple(table["setup"]), "tasks": tasks})
     check(scope)
     return scope
 
 
 def check(scope: Scope) -> None:
-    """Raise BadScope for bounds that the smallest width of a field does not hold."""
-    for name, (least, most) in BOUNDS.items():
-        if not least <= getattr(scope, name) <= most or not isinstance(getattr(scope, name), int):
-            raise BadScope(f"{scope.name}: {name} is a whole number from {least} to {most}")
+    """Raise BadScope for more than the smallest width of a field holds, and for names that mean nothing."""
     if not 1 <= len(scope.tasks) <= 4 or len(scope.processes) > 4:
         raise BadScope(f"{scope.name}: a scope has 1 to 4 tasks and 1 to 4 processes")
     for task in scope.tasks:
@@ -249,7 +231,3 @@ def read_file(path: Path) -> Mapping[str, Scope]:
         return read_scopes(path.read_text(encoding="utf-8"), str(path))
     except UnicodeDecodeError:
         raise BadScope(f"{path}: not a text file") from None
-
-
-def names(steps: Iterable[s.Step]) -> set[str]:
-    return {type(step).__name__ for step in steps}

@@ -23,6 +23,7 @@ from pinhold.mm.properties import (
 from pinhold.scenario import step as s
 from pinhold.scenario.bounds import MAX_TITLE
 from pinhold.scenario.printer import format_scenario
+from pinhold.targets.room import processes
 
 WIDTH = 118
 
@@ -135,7 +136,7 @@ def schedule(world: World, moments: Sequence[Moment], violation: Violation) -> I
     """The operations with the order of their atomic steps, on the scope's own machine."""
     yield from world.scope.scenario.steps
     begun = [moment.begins for moment in moments if moment.begins is not None]
-    yield from advice(step for step in begun if isinstance(step, s.Ksm))
+    yield from advice(world, [step for step in begun if isinstance(step, s.Ksm)])
     bytes_ = iter(range(0x11, 0x100))
     turn: s.Advance | None = None
     for moment in moments:
@@ -158,10 +159,12 @@ def schedule(world: World, moments: Sequence[Moment], violation: Violation) -> I
     yield s.ExpectSound("no safety property is violated")
 
 
-def advice(merged: Iterable[s.Ksm]) -> Iterator[s.Step]:
-    """What KSM may merge, said before the first step, as the search does."""
+def advice(world: World, merged: Iterable[s.Ksm]) -> Iterator[s.Step]:
+    """What KSM may merge, said before the first step, as the search does; children forked later have it from their
+    parents."""
+    there = processes(world.scope.scenario.steps)
     pages = dict.fromkeys(page for a in merged for page in ((a.proc, a.range), (a.other_proc, a.other_range)))
-    return (s.Madvise(proc, r, "mergeable") for proc, r in pages)
+    return (s.Madvise(proc, r, "mergeable") for proc, r in pages if proc in there)
 
 
 def switches(world: World, before: str) -> str:
@@ -202,7 +205,7 @@ def ending(world: World, steps: Sequence[s.Step], violation: Violation, wrong: S
         yield s.Read("P", s.Range("again"))
         yield s.ExpectByte("P", s.Range("again"), 0, "the file is unchanged")
     elif violation.properties & ZERO_PAGE_STAYS_ZERO:
-        yield s.Map("P", "again", "hugezero" if world.scope.thps else "zeropage")
+        yield s.Map("P", "again", "hugezero" if world.scope.small.thps else "zeropage")
         yield s.Read("P", s.Range("again"))
         yield s.ExpectByte("P", s.Range("again"), 0, "fresh memory is zero")
 
