@@ -130,6 +130,7 @@ REFUSED = {
     "a process that nobody forks": ("write P x 1", "write Q x 1", "no Q x in this scope"),
     "a step that cannot be parsed": ("write P x 1", "wrte P x 1", "did you mean"),
     "a set-up that does not fit": ("map P x anon", "map P x anon pages 4000", "address space"),
+    "a mechanism of a kernel's": ("write P x 1", "pin P x as p via gup_test", "no pin mechanism gup_test"),
     "a task whose name is no word": ("tasks.t", 'tasks."t-1"', "a task's name is letters, digits and _"),
     "a pool of a pin that no step takes": ("[mine]", "[mine]\npools = { p = 2 }", "mine: pools: no step takes a pin p"),
     "a pool of too many": (

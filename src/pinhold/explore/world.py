@@ -9,15 +9,13 @@ from pinhold.explore.moves import ACT_CALL, ACT_DEVICE_WRITE, ACT_PIN
 from pinhold.explore.pushes import depth
 from pinhold.explore.renaming import rename_pins
 from pinhold.explore.scope import BadScope, Scope
-from pinhold.mm import flags as k
 from pinhold.mm import madvise
 from pinhold.mm import task as t
 from pinhold.mm.machine import Machine, create
-from pinhold.mm.users import io_uring_flags
 from pinhold.scenario import step as s
 from pinhold.scenario.printer import format_step
 from pinhold.targets.base import CannotDo
-from pinhold.targets.calls import USER, as_call
+from pinhold.targets.calls import as_call
 from pinhold.targets.model import ModelSession
 
 Numbers = tuple[int, ...]
@@ -100,7 +98,10 @@ class _Translator:
     def numbers(self, step: s.Step) -> Numbers:
         handler = getattr(self, f"on_{type(step).__name__}", None)
         if handler is not None:
-            numbers: Numbers = handler(step)
+            try:
+                numbers: Numbers = handler(step)
+            except CannotDo as refusal:
+                raise BadScope(f"{self.scope.name}: '{format_step(step)}': {refusal}") from None
             return numbers
         if isinstance(step, (s.Write, s.Poke)) and not self.scope.content:
             step = replace(step, byte=0)
@@ -123,9 +124,6 @@ class _Translator:
     def call(self, function: int, span: tuple[int, int, int], flags: int = 0, arg: int = 0) -> Numbers:
         return (ACT_CALL, function, *span, flags, arg)
 
-    def pin(self, name: str, span: tuple[int, int, int], flags: int, user: int) -> Numbers:
-        return (ACT_PIN, user, *span, flags, self.slot(name))
-
     def slot(self, name: str) -> int:
         """The first slot of the pin's pool."""
         if name not in self.scope.pins:
@@ -146,14 +144,11 @@ class _Translator:
                 raise BadScope(f"{self.scope.name}: '{format_step(a)}' splits its mapping: vmas = N makes room")
         return self.call(t.FN_KSM_MERGE, (mm, page, other_page), 0, other)
 
-    def on_Pin(self, a: s.Pin) -> Numbers:
-        return self.pin(a.pin, self.span(a.proc, a.range), self.session.pin_flags(a), USER[a.user])
+    def on_Pin(self, a: s.Hold) -> Numbers:
+        flags, user = self.session.held(a)
+        return (ACT_PIN, user, *self.span(a.proc, a.range), flags, self.slot(a.pin))
 
-    def on_Vmsplice(self, a: s.Vmsplice) -> Numbers:
-        return self.pin(a.pin, self.span(a.proc, a.range), k.FOLL_GET | k.WANT_FAST, k.USER_NONE)
-
-    def on_IoUring(self, a: s.IoUring) -> Numbers:
-        return self.pin(a.pin, self.span(a.proc, a.range), io_uring_flags(self.m), k.USER_IO_URING)
+    on_Vmsplice = on_IoUring = on_Pin
 
     def on_Unpin(self, a: s.Unpin) -> Numbers:
         return self.call(t.FN_UNPIN, (0, 0, 0), 0, self.slot(a.pin))

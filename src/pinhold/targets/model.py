@@ -42,7 +42,7 @@ from pinhold.scenario.observation import FrameNames, Observation, PageView, PinV
 from pinhold.scenario.printer import format_step
 from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, watched
 from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome, TargetInfo
-from pinhold.targets.calls import PROT, USER, Span, as_call
+from pinhold.targets.calls import PROT, USER, Call, Span, as_call
 from pinhold.targets.model_sight import compress, page_kind, page_states, pin_walk, walk
 from pinhold.targets.model_tasks import Tasks
 from pinhold.targets.model_users import free_pin, take, transfer
@@ -201,11 +201,18 @@ class ModelSession:
 
     def do_call(self, action: s.Action) -> int:
         """What is one call of the specification."""
+        call(self.m, TASK, *self.call_of(action))
+        return run(self.m, TASK)
+
+    def call_of(self, action: s.Action) -> Call:
+        """Raises CannotDo where the specification has no such call."""
         known = as_call(action, self)
         if known is None:
             raise CannotDo(f"the specification has no '{format_step(action)}'")
-        call(self.m, TASK, *known)
-        return run(self.m, TASK)
+        vma = find_vma(self.m, known.mm, known.start) if isinstance(action, s.UffdioContinue) else k.NO_VMA
+        if vma != k.NO_VMA and self.m.vma_flags[vma] & k.VM_HUGETLB:
+            raise CannotDo("the specification has UFFDIO_CONTINUE for shmem (memfd) alone, not for hugetlb")
+        return known
 
     def do_Start(self, a: s.Start) -> int:
         return self.tasks.start(a.task, a.step)
@@ -320,13 +327,6 @@ class ModelSession:
             self.operate(FN_KSM_MERGE, (mm, start + i, other_start + i), 0, other)
         return 0
 
-    def do_UffdioContinue(self, a: s.UffdioContinue) -> int:
-        span = self.span(a.proc, a.range)
-        vma = find_vma(self.m, span[0], span[1])
-        if vma != k.NO_VMA and self.m.vma_flags[vma] & k.VM_HUGETLB:
-            raise CannotDo("the specification has UFFDIO_CONTINUE for shmem (memfd) alone, not for hugetlb")
-        return self.do_call(a)
-
     def do_Drain(self, _: s.Drain) -> int:
         lru_add_drain(self.m)
         return 0
@@ -341,11 +341,21 @@ class ModelSession:
         return 0
 
     def do_Pin(self, a: s.Pin) -> int:
-        if a.via not in (None, "model"):
-            raise CannotDo(
-                f"the model has no pin mechanism {a.via}: it takes the pin as described (leave out 'via {a.via}')"
-            )
-        return self.take_pin(a.pin, self.span(a.proc, a.range), self.pin_flags(a), USER[a.user])
+        return self.take_pin(a.pin, self.span(a.proc, a.range), *self.held(a))
+
+    def held(self, a: s.Hold) -> tuple[int, int]:
+        """The FOLL_* flags and the user of a step that takes pages.  Raises CannotDo for a mechanism of its own."""
+        match a:
+            case s.Pin(via=None | "model"):
+                return self.pin_flags(a), USER[a.user]
+            case s.Pin(via=via):
+                raise CannotDo(
+                    f"the model has no pin mechanism {via}: it takes the pin as described (leave out 'via {via}')"
+                )
+            case s.Vmsplice():
+                return k.FOLL_GET | k.WANT_FAST, k.USER_NONE
+            case s.IoUring():
+                return io_uring_flags(self.m), k.USER_IO_URING
 
     def pin_flags(self, a: s.Pin) -> int:
         """The FOLL_* flags that the step asks for, and the entry point's."""
@@ -362,11 +372,11 @@ class ModelSession:
     def do_Vmsplice(self, a: s.Vmsplice) -> int:
         mm, start, end = self.span(a.proc, a.range)
         span = (mm, start, min(end, start + PIPE_BUFFERS))
-        return self.take_pin(a.pin, span, k.FOLL_GET | k.WANT_FAST, k.USER_NONE)
+        return self.take_pin(a.pin, span, *self.held(a))
 
     def do_IoUring(self, a: s.IoUring) -> int:
         mm, start, end = self.span(a.proc, a.range)
-        result = self.take_pin(a.pin, (mm, start, end), io_uring_flags(self.m), k.USER_IO_URING)
+        result = self.take_pin(a.pin, (mm, start, end), *self.held(a))
         if result > 0 and io_uring_refuses(self.m, mm, start, end):
             unpin(self.m, self.pins.pop(a.pin))
             return -k.EOPNOTSUPP

@@ -13,11 +13,9 @@ from pinhold.mm import flags as k
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.step import FUEL, OutOfFuel, step
 from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_UNPIN, FUNCTION_NAMES, call, current
-from pinhold.mm.users import io_uring_flags
 from pinhold.scenario import step as s
 from pinhold.scenario.printer import format_step
 from pinhold.targets.base import CannotDo
-from pinhold.targets.calls import USER, as_call
 from pinhold.targets.model_users import free_pin
 
 if TYPE_CHECKING:
@@ -30,7 +28,7 @@ class Task:
     that this makes."""
 
     slot: int
-    doing: s.Step | None = None
+    doing: s.Action | None = None
     place: int = -1
 
 
@@ -41,7 +39,7 @@ class Tasks:
     session: ModelSession
     known: dict[str, Task] = field(default_factory=dict)
 
-    def start(self, name: str, operation: s.Step) -> int:
+    def start(self, name: str, operation: s.Action) -> int:
         """Begin it; what the task is in comes to its end first.  0, or how that ended, if badly."""
         task = self.known.setdefault(name, Task(1 + len(self.known)))
         result = self.finish(task)
@@ -49,7 +47,7 @@ class Tasks:
         task.doing = operation
         return min(result, 0)
 
-    def begin(self, slot: int, operation: s.Step) -> int:
+    def begin(self, slot: int, operation: s.Action) -> int:
         """Push the call; gives the number of the process or the pin that it makes, or -1.  Raises CannotDo."""
         session = self.session
         m = session.m
@@ -60,12 +58,11 @@ class Tasks:
                     raise CannotDo(f"the small machine has no room for another process: '{format_step(operation)}'")
                 call(m, slot, FN_FORK, session.mm(proc), 0, 0, 0, child)
                 return child
-            case s.Pin(proc, r):
-                return self.begin_pin(slot, proc, r, session.pin_flags(operation), USER[operation.user])
-            case s.Vmsplice(proc, r):
-                return self.begin_pin(slot, proc, r, k.FOLL_GET | k.WANT_FAST, k.USER_NONE)
-            case s.IoUring(proc, r):
-                return self.begin_pin(slot, proc, r, io_uring_flags(m), k.USER_IO_URING)
+            case s.Pin(proc, r) | s.Vmsplice(proc, r) | s.IoUring(proc, r):
+                flags, user = session.held(operation)
+                pin = free_pin(m)
+                pin_start(m, slot, pin, *session.span(proc, r), flags, user)
+                return pin
             case s.Unpin(pin):
                 call(m, slot, FN_UNPIN, 0, 0, 0, 0, session.pin(pin))
             case s.Ksm(proc, r):
@@ -73,17 +70,8 @@ class Tasks:
                 other, other_start, _ = session.span(operation.other_proc, operation.other_range)
                 call(m, slot, FN_KSM_MERGE, mm, start, other_start, 0, other)
             case _:
-                known = as_call(operation, session)
-                if known is None:
-                    raise CannotDo(f"the specification has no '{format_step(operation)}' in atomic steps")
-                call(m, slot, *known)
+                call(m, slot, *session.call_of(operation))
         return -1
-
-    def begin_pin(self, slot: int, proc: str, r: s.Range, flags: int, user: int) -> int:
-        span = self.session.span(proc, r)
-        pin = free_pin(self.session.m)
-        pin_start(self.session.m, slot, pin, *span, flags, user)
-        return pin
 
     def advance(self, name: str, steps: int, chance: int) -> int:
         """So many atomic steps, as far as the task can take them.  0, or how its operation ended, if badly."""
