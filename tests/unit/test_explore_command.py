@@ -90,6 +90,17 @@ def test_the_progress_line_estimates_what_is_left(
     assert capsys.readouterr().err.rstrip().endswith("frontier 100, 1 MiB")
 
 
+def test_the_progress_line_is_gone_when_the_result_is_printed(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a terminal shows last is an empty line to write into."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    line = Line()
+    line(Progress(10, 10, 5, 100, 2.0, 1 << 20))
+    line.show("")
+    assert capsys.readouterr().err.split("\r")[-2:] == [" " * 100, ""]
+
+
 def test_a_scope_that_is_bad_at_once_is_told_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     """The set-up alone is the way to it, and the scenario."""
     file, found = tmp_path / "mine.toml", tmp_path / "found.pin"

@@ -55,14 +55,17 @@ def search_scope(options: argparse.Namespace) -> int:
     engine = engine_for(ready, how)
     if scope.size != "small" and not compiler_at_hand():
         print("pinhold: interpreted; with numba (pip install 'pinhold[explore]') it is far faster", file=sys.stderr)
-    if engine == "compiled" and sys.stderr.isatty():
-        print("\rcompiling the scope: half a minute, the first time ...", end="", file=sys.stderr, flush=True)
+    line = Line(expected(ready, how))
+    if engine == "compiled":
+        line.show("compiling the scope: half a minute, the first time ...")
     try:
-        result = explore(ready, how, Line(expected(ready, how)))
+        result = explore(ready, how, line)
     except ValueError as error:
         if how.checkpoint is None:
             raise
         raise UsageError(str(error)) from None
+    finally:
+        line.show("")
     print(summary(ready, result, engine, how))
     if result.violation is None:
         if not result.exhausted:
@@ -178,4 +181,9 @@ class Line:
         if self.states:
             left = max(self.states - p.states, 0) / max(rate, 1)
             text += f", {100 * p.states // self.states} %, {left:,.0f} s left"
-        print(f"\r{text:<100}", end="", file=sys.stderr, flush=True)
+        self.show(text)
+
+    def show(self, text: str) -> None:
+        """Only this, in place of what was there."""
+        if self.shown:
+            print(f"\r{text:<100}", end="" if text else "\r", file=sys.stderr, flush=True)
