@@ -1,0 +1,74 @@
+"""The known cases: scenario, target and the verdict that is right, from expected.toml."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+from pinhold.commands.select import Selected
+from pinhold.mm import releases
+from pinhold.scenario.parse import parse
+from pinhold.scenario.step import Scenario
+
+HERE = Path(__file__).parent
+EXPECTED: dict[str, dict[str, Any]] = tomllib.loads((HERE / "expected.toml").read_text())
+
+# Cases that are not right yet; each mended one leaves this list.
+PENDING = {
+    "11e-small-hugetlb-mremap",
+    "11h-vm-hugetlb-mremap",
+    "11l-vm-hugetlb-partial-mremap",
+    "15-mremap-ksm",
+    "20-detached-small",
+    "20d-detached",
+    "30-thp-split-zeropage",
+    "40-zeropin-6.1.13x",
+    "60-iou-rdma-pinnedvm",
+    "small-hugetlb-map-none",
+    "D02-mprotect-same-rights-splits",
+    "D03-madvise-same-advice-splits",
+    "D04-unmergeable-splits",
+    "D07-dontneed-frees-empty-tables",
+    "D08-split-maps-zero-page",
+    "D09-swapout-of-nothing",
+    "D19-uffd-prepares-anon-vma",
+    "D22-pageout-of-shared-large-folio",
+    "D23-mremap-keeps-offset-in-huge-page",
+    "D26-model-pin-runs",
+    "D27-model-frames-run-out",
+    "D28-model-vmas-run-out",
+    "D29-model-swap-runs-out",
+    "D31-pageout-of-held-large-folio",
+}
+
+# Cases on which real kernels are not observed rightly yet, or differ from the model.
+PENDING_LIVE = PENDING | {
+    "D10-uffdio-continue-unmapped",
+    "D25-huge-entry-of-prot-none",
+    "D36-live-mremap-fills-holes",
+}
+
+
+def scenario(case: str) -> Scenario:
+    """The case's scenario."""
+    return parse((HERE / "cases" / f"{case}.pin").read_text())
+
+
+def by_itself(case: str) -> Selected:
+    """The case as a test."""
+    found = scenario(case)
+    return Selected(1, case, found, found.title)
+
+
+def on_models() -> list[tuple[str, str, str]]:
+    """(case, release, verdict), for every release with a row and those that a case names."""
+    found = []
+    for case, expected in EXPECTED.items():
+        by_release = dict.fromkeys(releases.releases(), expected["model"]) if "model" in expected else {}
+        by_release |= {name[6:]: verdict for name, verdict in expected.items() if name.startswith("model:")}
+        found += [(case, release, verdict) for release, verdict in by_release.items()]
+    return found
+
+
+def on_guests(series: str) -> dict[str, str]:
+    """case -> verdict, of those that say what vm:SERIES is to give."""
+    return {case: expected[f"vm:{series}"] for case, expected in EXPECTED.items() if f"vm:{series}" in expected}
