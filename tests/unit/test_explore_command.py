@@ -60,7 +60,7 @@ def test_a_race_is_written_with_its_schedule(capsys: pytest.CaptureFixture[str],
 def test_a_rule_is_switched_back(capsys: pytest.CaptureFixture[str]) -> None:
     """--without RULE takes the value before the row's."""
     assert main(["explore", "seed-shmem", "--without", "gup_unshares"]) == 1
-    assert "gup_unshares=anon (gup_must_unshare, 84209e87c696)" in " ".join(capsys.readouterr().out.split())
+    assert "gup_unshares=anon (gup_must_unshare, without 84209e87c696)" in " ".join(capsys.readouterr().out.split())
 
 
 def test_the_list_says_what_each_scope_costs(capsys: pytest.CaptureFixture[str]) -> None:

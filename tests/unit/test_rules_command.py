@@ -1,5 +1,7 @@
 """`pinhold rules`: the switches, a release's row, and what differs between two."""
 
+import re
+
 import pytest
 
 from pinhold.cli import main
@@ -19,19 +21,21 @@ def test_the_list_has_every_switch_with_commit_and_first_release(capsys: pytest.
     for rule in RULES:
         assert f"{rule.name} {' '.join(rule.doc.split())} Values: " in text
         assert f"Decided in {rule.function}()." in text
-        assert rule.commit in text
-        assert all(f"{value} since {first}" in text for first, value in rule.since if first)
-    values = "none; anon since 5.19; cow_longterm since 6.2 (commit 84209e87c696)"
+        for first, value, commit in (*rule.since, *rule.stable):
+            words = f"since {first}" + (f" (commit {commit})" if commit else "")
+            assert not first or re.search(rf"{value}(?: in the stable series)? {re.escape(words)}[;.]", text)
+    values = "none; anon since 5.19 (commit a7f226604170); cow_longterm since 6.2 (commit 84209e87c696)"
     assert f"Values: {values}. Decided in gup_must_unshare()." in text
     assert printed(capsys) == text
 
 
 @pytest.mark.parametrize("release", releases())
 def test_a_release_is_shown_with_a_value_of_each_switch(capsys: pytest.CaptureFixture[str], release: str) -> None:
-    """The row is printed by the names of its values."""
+    """The row is printed by the names of its values, each with the commit that brought it."""
     text = printed(capsys, "show", release)
     values = row(release)
     assert all(f"{rule.name} {rule.values[values[rule.name]]}" in text for rule in RULES)
+    assert ("gup_unshares anon (commit a7f226604170)" in text) == (release == "6.1")
 
 
 def test_a_difference_has_the_changed_switches_alone(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,7 +16,7 @@ from pinhold.ask.target import SMALL, AskTarget
 from pinhold.mm import flags as k
 from pinhold.mm.gup import NO_PAGES, is_valid_gup_args
 from pinhold.mm.machine import create
-from pinhold.mm.releases import row
+from pinhold.mm.releases import commit, row
 from pinhold.mm.sites import GUP_ARGS_INVALID, SITES
 from pinhold.mm.state import Geometry
 from pinhold.scenario.errnos import errno_name
@@ -67,7 +67,8 @@ def refusal(request: Request, release: str, fast: bool = False, rules: Mapping[s
     if result == 0:
         return None
     site = SITES[GUP_ARGS_INVALID]
-    decision = Decision(site.name, site.function, site.rule, site.commit, site.sentence)
+    value = (row(release) | dict(rules or {}))[site.rule]
+    decision = Decision(site.name, site.function, site.rule, commit(site.rule, release, value), site.sentence)
     return Cell(NOTHING if result == NO_PAGES else errno_name(-result), decisions=(decision,))
 
 

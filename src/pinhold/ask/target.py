@@ -40,7 +40,7 @@ class AskTarget(ModelTarget):
     @contextmanager
     def open(self, scenario: Scenario) -> Iterator[ModelSession]:
         machine = create(roomy(self.geometry, scenario), self.row, self.config, checked=self.checked)
-        session = _AskSession(machine, scenario)
+        session = _AskSession(machine, scenario, self.release)
         session.flags = self.flags
         yield session
 

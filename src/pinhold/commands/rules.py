@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from pinhold.commands import UsageError
-from pinhold.mm.releases import UnknownRelease, releases, row
+from pinhold.mm.releases import UnknownRelease, commit, releases, row
 from pinhold.mm.rules import RULES, Rule
 
 _INDENT = "    "
@@ -37,10 +37,8 @@ def _row(release: str) -> dict[str, int]:
 
 def _about(rule: Rule) -> Iterator[str]:
     """What it decides, since when each value holds, and who decides."""
-    steps = [value if not first else f"{value} since {first}" for first, value in rule.since]
-    if rule.commit:
-        steps[-1] += f" (commit {rule.commit})"
-    steps += [f"{value} in the stable series since {first}" for first, value in rule.stable]
+    steps = [value if not first else f"{value} since {first}{_by(by)}" for first, value, by in rule.since]
+    steps += [f"{value} in the stable series since {first}{_by(by)}" for first, value, by in rule.stable]
     for text in (
         " ".join(rule.doc.split()),
         f"Values: {'; '.join(steps)}. Decided in {rule.function}().",
@@ -48,6 +46,10 @@ def _about(rule: Rule) -> Iterator[str]:
         yield from textwrap.wrap(
             text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
         )
+
+
+def _by(commit: str) -> str:
+    return f" (commit {commit})" if commit else ""
 
 
 def _list() -> Iterator[str]:
@@ -65,7 +67,8 @@ def _show(release: str) -> Iterator[str]:
     width = max(len(rule.name) for rule in RULES)
     yield f"rules of {release} (`pinhold rules list` says what each decides)"
     for rule in RULES:
-        yield f"  {rule.name:{width}}  {rule.values[values[rule.name]]}"
+        value = values[rule.name]
+        yield f"  {rule.name:{width}}  {rule.values[value]}{_by(commit(rule.name, release, value))}"
 
 
 def _diff(old: str, new: str) -> Iterator[str]:

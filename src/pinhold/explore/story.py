@@ -78,14 +78,16 @@ def paragraph(world: World, moments: Sequence[Moment], violation: Violation) -> 
 
 
 def differences(world: World) -> list[str]:
-    """The rules of the world that are not its release's, with their commits."""
-    row = releases.row(world.scope.rules)
-    changed = [rule for rule in rules.RULES if world.row[rule.name] != row[rule.name]]
-    return [
-        f"{rule.name}={rule.values[world.row[rule.name]]}"
-        + (f" ({rule.function}, {rule.commit})" if rule.commit else "")
-        for rule in changed
-    ]
+    """The rules of the world that are not its release's: an older value is without the commit of the release's, a newer
+    one with its own."""
+    found = []
+    for rule, value in releases.row(world.scope.rules).items():
+        switch, here = rules.BY_NAME[rule], world.row[rule]
+        commit = releases.commit(rule, world.scope.rules, max(value, here))
+        if here != value:
+            by = f", {'without' if here < value else 'with'} {commit}" if commit else ""
+            found.append(f"{rule}={switch.values[here]} ({switch.function}{by})")
+    return found
 
 
 def sequential(moments: Sequence[Moment]) -> bool:

@@ -51,7 +51,7 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
     """The scope under the rules of a row.  Raises BadScope where its set-up or an operation fails."""
     m = create(scope.geometry, row, scope.small.configuration)
     m.set_constant("content_tokens", int(scope.content))
-    session = ModelSession(m, scope.scenario)
+    session = ModelSession(m, scope.scenario, scope.rules)
     for step in scope.scenario.steps:
         try:
             errno = session.do(step).errno  # type: ignore[arg-type]

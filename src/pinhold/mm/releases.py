@@ -10,7 +10,7 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from pinhold.mm.rules import BY_NAME, RULES, Rule
+from pinhold.mm.rules import BY_NAME, RULES, Entry, Rule
 
 MAINLINE = ("5.10", "6.1", "6.2", "6.12", "6.18", "7.3")
 STABLE_SERIES = ("5.10", "6.1", "6.12", "6.18", "7.3")
@@ -36,16 +36,21 @@ def parts(release: str) -> tuple[int, ...]:
     return tuple(int(part) for part in release.split(".")) if release else ()
 
 
-def row(release: str) -> dict[str, int]:
-    """rule name -> value for "X.Y" or "X.Y.Z" (what follows, as in "6.18.44-fc", is ignored).  Raises
-    UnknownRelease."""
+def split(release: str) -> tuple[str, str | None]:
+    """ "6.18.44-fc" as ("6.18", "44"); "6.18" as ("6.18", None).  Raises UnknownRelease."""
     match = re.fullmatch(r"(\d{1,3}\.\d{1,3})(?:\.(\d{1,5}))?(?:[-+~].*)?", release)
     if match is None:
         raise UnknownRelease(f"'{release}' is not a kernel release; known: {', '.join(MAINLINE)}")
-    series, patch = match[1], match[2]
+    return match[1], match[2]
+
+
+def row(release: str) -> dict[str, int]:
+    """rule name -> value for "X.Y" or "X.Y.Z" (what follows, as in "6.18.44-fc", is ignored).  Raises
+    UnknownRelease."""
+    series, patch = split(release)
     if series not in MAINLINE or (patch is not None and series not in STABLE_SERIES):
         raise UnknownRelease(f"no rules for {release}: {unknown(series, patch)}")
-    return {rule.name: rule.values.index(value_of(rule, series, patch)) for rule in RULES}
+    return {rule.name: rule.values.index(entry(rule, release)[1]) for rule in RULES}
 
 
 def switched(row: Mapping[str, int], switches: Mapping[str, str]) -> dict[str, int]:
@@ -74,14 +79,26 @@ def unknown(series: str, patch: str | None) -> str:
     return f"its source has not been read; known: {', '.join(MAINLINE)}; nearest: {nearest}"
 
 
-def value_of(rule: Rule, series: str, patch: str | None) -> str:
-    """The rule's value in vX.Y, or in X.Y.Z with its backports."""
-    value = rule.since[0][1]
-    for first, later in rule.since[1:]:
-        if parts(first) <= parts(series):
-            value = later
-    for first, later in rule.stable:
-        stable = parts(first)
+def entry(rule: Rule, release: str) -> Entry:
+    """Which of the rule's values vX.Y has, or X.Y.Z with its backports, since when and by which commit."""
+    series, patch = split(release)
+    found = rule.since[0]
+    for later in rule.since[1:]:
+        if parts(later[0]) <= parts(series):
+            found = later
+    for later in rule.stable:
+        stable = parts(later[0])
         if patch is not None and stable[:2] == parts(series) and stable[2] <= int(patch):
-            value = later
-    return value
+            found = later
+    return found
+
+
+@cache
+def commit(name: str, release: str, value: int) -> str:
+    """The commit by which a rule has that value: in the release, or, where it is switched against it, in any.
+
+    "" where there is no single commit.
+    """
+    rule = BY_NAME[name]
+    _, here, brought = entry(rule, release)
+    return brought if here == rule.values[value] else rule.commit_of(rule.values[value])

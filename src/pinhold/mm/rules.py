@@ -2,31 +2,33 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+Entry = tuple[str, str, str]
+"""Since when a value holds: first release ("" for what holds before any change), value, commit ("" where there is no
+single one)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
     """One switch.
 
-    values: their names; a value is its index.  since: (first release, value) in order, the first entry being what
-    holds before any change.  stable: (X.Y.Z, value) from which stable release on a series has a later value.
-    function: the kernel function that decides.  commit: of the change to the newest value, "" where there is no
-    single one.
+    values: their names; a value is its index.  since: in mainline, in order, the first entry being what holds before
+    any change.  stable: from which X.Y.Z on a series has another value than X.Y, in order within a series; its commit
+    is mainline's where that was taken back.  function: the kernel function that decides.
     """
 
     name: str
     doc: str
     function: str
     values: tuple[str, ...]
-    since: tuple[tuple[str, str], ...]
-    commit: str = ""
-    stable: tuple[tuple[str, str], ...] = field(default=())
+    since: tuple[Entry, ...]
+    stable: tuple[Entry, ...] = ()
 
-    @property
-    def first(self) -> str:
-        """The first release with the newest value, or "" where all known releases have it."""
-        return self.since[-1][0] if len(self.since) > 1 else ""
+    def commit_of(self, value: str) -> str:
+        """The commit that brought a value, whatever the release: mainline's before a stable series' own; "" where none
+        is known."""
+        return next((commit for _, known, commit in (*self.since, *self.stable) if known == value), "")
 
 
 RULES: tuple[Rule, ...] = (
@@ -37,8 +39,7 @@ RULES: tuple[Rule, ...] = (
         " COW mapping.",
         "gup_must_unshare",
         ("none", "anon", "cow_longterm"),
-        (("", "none"), ("5.19", "anon"), ("6.2", "cow_longterm")),
-        "84209e87c696",
+        (("", "none", ""), ("5.19", "anon", "a7f226604170"), ("6.2", "cow_longterm", "84209e87c696")),
     ),
     Rule(
         "unshare_breaks",
@@ -47,8 +48,7 @@ RULES: tuple[Rule, ...] = (
         " mapped into a COW mapping.",
         "do_wp_page",
         ("none", "anon", "cow_mapping"),
-        (("", "none"), ("5.19", "anon"), ("6.2", "cow_mapping")),
-        "8d6a0ac09a16",
+        (("", "none", ""), ("5.19", "anon", "c89357e27f20"), ("6.2", "cow_mapping", "8d6a0ac09a16")),
     ),
     Rule(
         "anon_exclusive",
@@ -56,8 +56,7 @@ RULES: tuple[Rule, ...] = (
         " counts.",
         "do_wp_page",
         ("no", "yes"),
-        (("", "no"), ("5.19", "yes")),
-        "6c287605fd56",
+        (("", "no", ""), ("5.19", "yes", "6c287605fd56")),
     ),
     Rule(
         "wp_reuse",
@@ -66,8 +65,7 @@ RULES: tuple[Rule, ...] = (
         " (09854ba94c6a), where the LRU batch's or the swap cache's makes the owner copy; the same without those two.",
         "do_wp_page",
         ("mapcount", "references", "references_drained"),
-        (("", "mapcount"), ("5.9", "references"), ("5.18", "references_drained")),
-        "d4c470970d45",
+        (("", "mapcount", ""), ("5.9", "references", "09854ba94c6a"), ("5.18", "references_drained", "d4c470970d45")),
     ),
     Rule(
         "wp_reuse_large",
@@ -76,16 +74,14 @@ RULES: tuple[Rule, ...] = (
         " small one; never; when all mappings are this process's and nothing else holds the folio.",
         "wp_can_reuse_anon_folio",
         ("references", "never", "exclusive_mm"),
-        (("", "references"), ("6.9", "never"), ("6.15", "exclusive_mm")),
-        "1da190f4d0a6",
+        (("", "references", ""), ("6.9", "never", "cd197c3a2040"), ("6.15", "exclusive_mm", "1da190f4d0a6")),
     ),
     Rule(
         "huge_wp_reuse",
         "What a write to a read-only PMD-mapped THP judges reuse by: mappings alone, or references.",
         "do_huge_pmd_wp_page",
         ("mapcount", "references"),
-        (("", "mapcount"), ("5.18", "references")),
-        "3bff7e3f1f16",
+        (("", "mapcount", ""), ("5.18", "references", "3bff7e3f1f16")),
     ),
     Rule(
         "huge_zero_wp",
@@ -93,16 +89,14 @@ RULES: tuple[Rule, ...] = (
         " whole THP.",
         "do_huge_pmd_wp_page",
         ("split", "thp"),
-        (("", "split"), ("6.13", "thp")),
-        "1ced09e0331f",
+        (("", "split", ""), ("6.13", "thp", "1ced09e0331f")),
     ),
     Rule(
         "huge_zero_special",
         "Whether PMD mappings of the huge zero folio are special, so that GUP-fast leaves them to the slow path.",
         "gup_fast_pmd_leaf",
         ("no", "yes"),
-        (("", "no"), ("6.18", "yes")),
-        "d82d09e48219",
+        (("", "no", ""), ("6.18", "yes", "d82d09e48219")),
     ),
     Rule(
         "fork_copies_pinned",
@@ -110,9 +104,8 @@ RULES: tuple[Rule, ...] = (
         " anonymous ones.",
         "copy_present_page",
         ("none", "any", "anonymous", "exclusive"),
-        (("", "none"), ("5.9", "any"), ("5.19", "exclusive")),
-        "fb3d824d1a46",
-        (("5.10.154", "anonymous"),),
+        (("", "none", ""), ("5.9", "any", "70e806e4e645"), ("5.19", "exclusive", "fb3d824d1a46")),
+        (("5.10.154", "anonymous", ""),),
     ),
     Rule(
         "fork_copies_hugetlb_files",
@@ -120,16 +113,14 @@ RULES: tuple[Rule, ...] = (
         " faults.",
         "vma_needs_copy",
         ("yes", "no"),
-        (("", "yes"), ("6.0", "no")),
-        "bcd51a3c679d",
+        (("", "yes", ""), ("6.0", "no", "bcd51a3c679d")),
     ),
     Rule(
         "fork_copies_pinned_hugetlb",
         "Whether fork() copies pinned hugetlb pages at once, too.",
         "copy_hugetlb_page_range",
         ("no", "yes"),
-        (("", "no"), ("5.12", "yes")),
-        "4eae4efa2c29",
+        (("", "no", ""), ("5.12", "yes", "4eae4efa2c29")),
     ),
     Rule(
         "fork_hugetlb_copy_writable",
@@ -137,7 +128,7 @@ RULES: tuple[Rule, ...] = (
         " says.",
         "hugetlb_install_folio",
         ("always", "vma_writable"),
-        (("", "always"), ("6.14", "vma_writable")),
+        (("", "always", ""), ("6.14", "vma_writable", "")),
     ),
     Rule(
         "fork_skips_pud",
@@ -146,35 +137,35 @@ RULES: tuple[Rule, ...] = (
         " chance.",
         "copy_hugetlb_page_range",
         ("no", "by_chance"),
-        (("", "no"), ("6.17", "by_chance")),
-        "14967a9c7d24",
-        (("5.10.262", "by_chance"), ("6.1.192", "by_chance"), ("6.12.117", "by_chance")),
+        (("", "no", ""), ("6.17", "by_chance", "14967a9c7d24")),
+        (
+            ("5.10.262", "by_chance", "14967a9c7d24"),
+            ("6.1.192", "by_chance", "14967a9c7d24"),
+            ("6.12.117", "by_chance", "14967a9c7d24"),
+        ),
     ),
     Rule(
         "write_protect_seq",
         "Whether GUP-fast lets its pins go again when fork() write-protected meanwhile.",
         "gup_fast",
         ("no", "yes"),
-        (("", "no"), ("5.11", "yes")),
-        "57efa1fe5957",
-        (("5.10.4", "yes"),),
+        (("", "no", ""), ("5.11", "yes", "57efa1fe5957")),
+        (("5.10.4", "yes", "57efa1fe5957"),),
     ),
     Rule(
         "zero_page_pin_exempt",
         "Whether FOLL_PIN leaves the 4 KiB zero page uncounted.",
         "try_grab_folio",
         ("no", "yes"),
-        (("", "no"), ("6.5", "yes")),
-        "c8070b787519",
-        (("6.1.130", "yes"),),
+        (("", "no", ""), ("6.5", "yes", "c8070b787519")),
+        (("6.1.130", "yes", "c8070b787519"),),
     ),
     Rule(
         "pincount_large",
         "Which folios count pins exactly: those of more than two pages, or all large ones.",
         "folio_has_pincount",
         ("more_than_two_pages", "large"),
-        (("", "more_than_two_pages"), ("5.18", "large")),
-        "5232c63f46fd",
+        (("", "more_than_two_pages", ""), ("5.18", "large", "5232c63f46fd")),
     ),
     Rule(
         "foll_force",
@@ -183,8 +174,7 @@ RULES: tuple[Rule, ...] = (
         " exclusive mark.",
         "can_follow_write_pte",
         ("drops_write", "foll_cow", "exclusive"),
-        (("", "drops_write"), ("4.9", "foll_cow"), ("6.0", "exclusive")),
-        "5535be309971",
+        (("", "drops_write", ""), ("4.9", "foll_cow", "19be0eaffa3a"), ("6.0", "exclusive", "5535be309971")),
     ),
     Rule(
         "hugetlb_force_write",
@@ -193,7 +183,7 @@ RULES: tuple[Rule, ...] = (
         " goes through and leaves it read-only.",
         "check_vma_flags",
         ("unchecked", "refused", "supported"),
-        (("", "unchecked"), ("6.0", "refused"), ("6.14", "supported")),
+        (("", "unchecked", ""), ("6.0", "refused", ""), ("6.14", "supported", "")),
     ),
     Rule(
         "swapin_exclusive",
@@ -202,8 +192,7 @@ RULES: tuple[Rule, ...] = (
         " the swap cache (read in 7.3; in which release it began is not known).",
         "do_swap_page",
         ("counts_on_write", "mark_or_references", "mark"),
-        (("", "counts_on_write"), ("5.19", "mark_or_references"), ("7.3", "mark")),
-        "1493a1913e34",
+        (("", "counts_on_write", ""), ("5.19", "mark_or_references", "1493a1913e34"), ("7.3", "mark", "")),
     ),
     Rule(
         "swapin_maps_writable",
@@ -211,17 +200,15 @@ RULES: tuple[Rule, ...] = (
         " writable.",
         "do_swap_page",
         ("write_fault", "vma_writable"),
-        (("", "write_fault"), ("6.11", "vma_writable")),
-        "c18160dba5ff",
+        (("", "write_fault", ""), ("6.11", "vma_writable", "c18160dba5ff")),
     ),
     Rule(
         "swapout_skips_pinned",
         "Whether reclaim leaves pages alone that may be pinned.",
         "shrink_folio_list",
         ("no", "yes"),
-        (("", "no"), ("5.11", "yes")),
-        "feb889fb40fa",
-        (("5.10.9", "yes"),),
+        (("", "no", ""), ("5.11", "yes", "feb889fb40fa")),
+        (("5.10.9", "yes", "feb889fb40fa"),),
     ),
     Rule(
         "swap_large",
@@ -230,7 +217,7 @@ RULES: tuple[Rule, ...] = (
         " clusters, which one that rotates is not; or for every device.",
         "do_swap_page",
         ("split", "whole_in_clusters", "whole"),
-        (("", "split"), ("6.11", "whole_in_clusters"), ("6.14", "whole")),
+        (("", "split", ""), ("6.11", "whole_in_clusters", ""), ("6.14", "whole", "")),
     ),
     Rule(
         "pageout_shared_large",
@@ -238,8 +225,7 @@ RULES: tuple[Rule, ...] = (
         " goes on.",
         "madvise_cold_or_pageout_pte_range",
         ("gives_up", "goes_on"),
-        (("", "gives_up"), ("6.10", "goes_on")),
-        "3931b871c494",
+        (("", "gives_up", ""), ("6.10", "goes_on", "3931b871c494")),
     ),
     Rule(
         "mprotect_upgrade",
@@ -248,17 +234,15 @@ RULES: tuple[Rule, ...] = (
         " ones, THPs too.",
         "can_change_pte_writable",
         ("none", "exclusive_dirty", "exclusive"),
-        (("", "none"), ("6.0", "exclusive_dirty"), ("6.2", "exclusive")),
-        "7ea7e333842e",
+        (("", "none", ""), ("6.0", "exclusive_dirty", "64fe24a3e05e"), ("6.2", "exclusive", "7ea7e333842e")),
     ),
     Rule(
         "soft_dirty_skips_pinned",
         "Whether clearing soft-dirty leaves pages writable that may be pinned.",
         "clear_soft_dirty",
         ("no", "yes"),
-        (("", "no"), ("5.11", "yes")),
-        "9348b73c2e1b",
-        (("5.10.9", "yes"),),
+        (("", "no", ""), ("5.11", "yes", "9348b73c2e1b")),
+        (("5.10.9", "yes", "9348b73c2e1b"),),
     ),
     Rule(
         "fault_flag_sanity",
@@ -267,8 +251,7 @@ RULES: tuple[Rule, ...] = (
         " outside COW mappings becomes a read.",
         "sanitize_fault_flags",
         ("no", "yes"),
-        (("", "no"), ("6.2", "yes")),
-        "cdc5021cda19",
+        (("", "no", ""), ("6.2", "yes", "cdc5021cda19")),
     ),
     Rule(
         "gup_args",
@@ -276,88 +259,82 @@ RULES: tuple[Rule, ...] = (
         " all by is_valid_gup_args (internal flags, LONGTERM without PIN).",
         "is_valid_gup_args",
         ("per_entry_point", "per_entry_point_nofault", "is_valid_gup_args"),
-        (("", "per_entry_point"), ("5.16", "per_entry_point_nofault"), ("6.3", "is_valid_gup_args")),
-        "d64e2dbc33a1",
+        (
+            ("", "per_entry_point", ""),
+            ("5.16", "per_entry_point_nofault", "55b8fe703bc5"),
+            ("6.3", "is_valid_gup_args", "d64e2dbc33a1"),
+        ),
     ),
     Rule(
         "longterm_dirty_tracked",
         "A writable long-term pin of a shared mapping of a file system that tracks dirtying: allowed, or EFAULT.",
         "check_vma_flags",
         ("allowed", "refused"),
-        (("", "allowed"), ("6.5", "refused")),
-        "8ac268436e6d",
+        (("", "allowed", ""), ("6.5", "refused", "8ac268436e6d")),
     ),
     Rule(
         "direct_io",
         "How direct I/O (O_DIRECT) takes the pages of user memory: by references (FOLL_GET), or by pins.",
         "bio_iov_iter_get_pages",
         ("foll_get", "foll_pin"),
-        (("", "foll_get"), ("6.5", "foll_pin")),
-        "a7e689dd1c06",
+        (("", "foll_get", ""), ("6.5", "foll_pin", "a7e689dd1c06")),
     ),
     Rule(
         "io_uring_gup",
         "How io_uring pins its fixed buffers: under mmap_lock, or by GUP-fast.",
         "io_pin_pages",
         ("slow", "fast"),
-        (("", "slow"), ("6.10", "fast")),
-        "1943f96b3816",
+        (("", "slow", ""), ("6.10", "fast", "1943f96b3816")),
     ),
     Rule(
         "io_uring_files",
         "Of which files io_uring takes pages as fixed buffers: hugetlbfs; shmem too; whatever GUP gives.",
         "io_pin_pages",
         ("hugetlb", "hugetlb_shmem", "any"),
-        (("", "hugetlb"), ("6.1", "hugetlb_shmem"), ("6.5", "any")),
-        "",
-        (("5.10.262", "hugetlb_shmem"),),
+        (("", "hugetlb", ""), ("6.1", "hugetlb_shmem", ""), ("6.5", "any", "")),
+        (("5.10.262", "hugetlb_shmem", ""),),
     ),
     Rule(
         "lru_batch",
         "How many fresh pages wait, each with one more reference, in the CPU's batch for the LRU.",
         "folio_add_lru",
         ("15", "31"),
-        (("", "15"), ("6.9", "31")),
-        "9cecde80aae0",
+        (("", "15", ""), ("6.9", "31", "9cecde80aae0")),
     ),
     Rule(
         "mremap_hugetlb",
         "Whether mremap() moves hugetlb mappings, or refuses (EINVAL).",
         "vma_to_resize",
         ("no", "yes"),
-        (("", "no"), ("5.16", "yes")),
-        "550a7d60bd5e",
+        (("", "no", ""), ("5.16", "yes", "550a7d60bd5e")),
     ),
     Rule(
         "mremap_several_vmas",
         "Whether mremap() moves a range of several VMAs in one go, or refuses (EFAULT).",
         "remap_move",
         ("no", "yes"),
-        (("", "no"), ("6.17", "yes")),
+        (("", "no", ""), ("6.17", "yes", "")),
     ),
     Rule(
         "hugetlb_restores_reserve",
         "Whether an owner that gives up its private huge page gets the page's reserve back.",
         "__unmap_hugepage_range",
         ("no", "yes"),
-        (("", "no"), ("6.9", "yes")),
-        "df7a6d1f6405",
+        (("", "no", ""), ("6.9", "yes", "df7a6d1f6405")),
     ),
     Rule(
         "madv_dontneed_hugetlb",
         "Whether MADV_DONTNEED discards hugetlb pages, or refuses (EINVAL).",
         "madvise_dontneed_free",
         ("no", "yes"),
-        (("", "no"), ("5.18", "yes")),
-        "90e7e7f5ef3f",
+        (("", "no", ""), ("5.18", "yes", "90e7e7f5ef3f")),
     ),
     Rule(
         "madv_populate",
         "Whether MADV_POPULATE_READ and MADV_POPULATE_WRITE exist.",
         "madvise_populate",
         ("no", "yes"),
-        (("", "no"), ("5.14", "yes")),
-        "4ca9b3859dac",
+        (("", "no", ""), ("5.14", "yes", "4ca9b3859dac")),
     ),
     Rule(
         "touch_pmd",
@@ -365,8 +342,7 @@ RULES: tuple[Rule, ...] = (
         " for writes alone.",
         "touch_pmd",
         ("any", "writes"),
-        (("", "any"), ("4.15", "writes")),
-        "a8f97366452e",
+        (("", "any", ""), ("4.15", "writes", "a8f97366452e")),
     ),
     Rule(
         "hugetlb_wp_reuse",
@@ -375,7 +351,7 @@ RULES: tuple[Rule, ...] = (
         " release does: an owner could run out of huge pages.",
         "hugetlb_wp",
         ("mapcount", "references"),
-        (("", "mapcount"),),
+        (("", "mapcount", ""),),
     ),
     Rule(
         "uffd_continue",
@@ -383,8 +359,7 @@ RULES: tuple[Rule, ...] = (
         " always dirty, so that a forced write that goes by FOLL_COW takes it for a private copy (CVE-2022-2590).",
         "mfill_atomic_install_pte",
         ("absent", "dirty_if_writable", "dirty"),
-        (("", "absent"), ("5.14", "dirty_if_writable"), ("5.16", "dirty")),
-        "9ae0f87d009c",
+        (("", "absent", ""), ("5.14", "dirty_if_writable", "153132571f02"), ("5.16", "dirty", "9ae0f87d009c")),
     ),
     Rule(
         "numa_skips",
@@ -393,9 +368,13 @@ RULES: tuple[Rule, ...] = (
         " (d2136d749d76); pinned ones of any mapping, and THPs, too.",
         "folio_can_map_prot_numa",
         ("mapped_twice", "referenced", "shared_or_pinned", "any_pinned"),
-        (("", "mapped_twice"), ("5.17", "referenced"), ("6.10", "shared_or_pinned"), ("6.19", "any_pinned")),
-        "",
-        (("5.10.102", "referenced"),),
+        (
+            ("", "mapped_twice", ""),
+            ("5.17", "referenced", "80d47f5de5e3"),
+            ("6.10", "shared_or_pinned", "d2136d749d76"),
+            ("6.19", "any_pinned", ""),
+        ),
+        (("5.10.102", "referenced", "80d47f5de5e3"),),
     ),
     Rule(
         "numa_write",
@@ -403,8 +382,7 @@ RULES: tuple[Rule, ...] = (
         " judged as mprotect() judges.",
         "do_numa_page",
         ("saved", "judged"),
-        (("", "saved"), ("6.2", "judged")),
-        "6a56ccbcf6c6",
+        (("", "saved", ""), ("6.2", "judged", "6a56ccbcf6c6")),
     ),
     Rule(
         "numa_huge_fails",
@@ -412,8 +390,7 @@ RULES: tuple[Rule, ...] = (
         " holds it: read-only, so that, once the mapping is split, a write copies; or what it was.",
         "do_huge_pmd_numa_page",
         ("read_only", "as_it_was"),
-        (("", "read_only"), ("5.14", "as_it_was")),
-        "c5b5a3dd2c1f",
+        (("", "read_only", ""), ("5.14", "as_it_was", "c5b5a3dd2c1f")),
     ),
     Rule(
         "gup_protnone",
@@ -421,8 +398,7 @@ RULES: tuple[Rule, ...] = (
         " follows, if not asked to honor hinting faults.",
         "gup_can_follow_protnone",
         ("faults", "follows"),
-        (("", "faults"), ("6.6", "follows")),
-        "d74943a2f3cd",
+        (("", "faults", ""), ("6.6", "follows", "d74943a2f3cd")),
     ),
     Rule(
         "ksm_protects_exclusive",
@@ -430,8 +406,7 @@ RULES: tuple[Rule, ...] = (
         " only where there is something to write-protect, and leaves a read-only pin of such a page behind.",
         "write_protect_page",
         ("no", "yes"),
-        (("", "no"), ("5.19", "yes")),
-        "6c287605fd56",
+        (("", "no", ""), ("5.19", "yes", "6c287605fd56")),
     ),
     Rule(
         "break_ksm",
@@ -439,8 +414,7 @@ RULES: tuple[Rule, ...] = (
         " dirty and writable, or by unsharing.",
         "break_ksm",
         ("write", "unshare"),
-        (("", "write"), ("6.2", "unshare")),
-        "6cce3314b928",
+        (("", "write", ""), ("6.2", "unshare", "6cce3314b928")),
     ),
     Rule(
         "thp_split_locks",
@@ -449,8 +423,7 @@ RULES: tuple[Rule, ...] = (
         " mapping from the one to the other between the two, and is counted in neither (CVE-2020-29368).",
         "__split_huge_pmd",
         ("no", "yes"),
-        (("", "no"), ("5.8", "yes")),
-        "c444eb564fb1",
+        (("", "no", ""), ("5.8", "yes", "c444eb564fb1")),
     ),
     Rule(
         "madv_free_large",
@@ -458,8 +431,7 @@ RULES: tuple[Rule, ...] = (
         " where it cannot; or takes it whole where all of it is meant, and goes on.",
         "madvise_free_pte_range",
         ("splits", "whole"),
-        (("", "splits"), ("6.10", "whole")),
-        "dce7d10be4bb",
+        (("", "splits", ""), ("6.10", "whole", "dce7d10be4bb")),
     ),
     Rule(
         "lazyfree_held",
@@ -468,9 +440,8 @@ RULES: tuple[Rule, ...] = (
         " nobody holds it.",
         "try_to_unmap_one",
         ("discarded", "swap_backed", "kept"),
-        (("", "discarded"), ("5.18", "swap_backed"), ("6.15", "kept")),
-        "faeb2831b517",
-        (("5.10.111", "swap_backed"),),
+        (("", "discarded", ""), ("5.18", "swap_backed", "6c8e2a256915"), ("6.15", "kept", "faeb2831b517")),
+        (("5.10.111", "swap_backed", "6c8e2a256915"),),
     ),
     Rule(
         "lazyfree_batch",
@@ -479,9 +450,8 @@ RULES: tuple[Rule, ...] = (
         " (CVE-2026-31398); those of equal rights.",
         "folio_unmap_pte_batch",
         ("single", "any_rights", "same_rights"),
-        (("", "single"), ("6.15", "any_rights"), ("7.0", "same_rights")),
-        "29f40594a281",
-        (("6.18.20", "same_rights"),),
+        (("", "single", ""), ("6.15", "any_rights", "354dffd29575"), ("7.0", "same_rights", "29f40594a281")),
+        (("6.18.20", "same_rights", "29f40594a281"),),
     ),
     Rule(
         "lazyfree_thp",
@@ -490,9 +460,8 @@ RULES: tuple[Rule, ...] = (
         ' level" (in 6.18 seen in 6.18.44 and not in 6.18.15).',
         "try_to_unmap_one",
         ("split", "whole"),
-        (("", "split"), ("6.11", "whole")),
-        "735ecdfaf4e8",
-        (("6.12.117", "split"), ("6.18.44", "split"), ("7.3.2", "split")),
+        (("", "split", ""), ("6.11", "whole", "735ecdfaf4e8")),
+        (("6.12.117", "split", ""), ("6.18.44", "split", ""), ("7.3.2", "split", "")),
     ),
 )
 

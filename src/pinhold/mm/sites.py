@@ -8,24 +8,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from pinhold.mm import rules
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import State
 
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """What a decision means.  rule: the switch that it uses, or ""."""
+    """What a decision means.  rule: the switch that it uses, or ""; releases.commit() knows by which commit."""
 
     name: str
     function: str
     rule: str
     sentence: str
-
-    @property
-    def commit(self) -> str:
-        """The commit of the rule, or ""."""
-        return rules.BY_NAME[self.rule].commit if self.rule else ""
 
 
 (

@@ -12,6 +12,7 @@ from pinhold.ask.cell import ABSENT, FAILING, LEAKS, NOTHING, RELIABLE, SNAPSHOT
 from pinhold.ask.changes import Cause, Change
 from pinhold.ask.memlock import PAGES
 from pinhold.ask.memory import MEMORY, Memory
+from pinhold.mm.releases import entry
 
 WIDTH = 100
 _NAME = 32
@@ -205,7 +206,7 @@ def _changes(answer: Answer) -> Iterator[str]:
         for cause, its in sorted(causes.items(), key=lambda item: -len(item[1])):
             alone = sum(len(change.causes) == 1 for change in its)
             share = _count(len(its)) if alone else f"{_count(len(its))}, with another"
-            yield from _wrap(f"{_cause(cause)}: {share}", "    ")
+            yield from _wrap(f"{_cause(cause, new)}: {share}", "    ")
         unexplained = sum(not change.causes for change in alike)
         if unexplained:
             yield f"    no switch of the specification explains it: {_count(unexplained)}"
@@ -218,12 +219,11 @@ def _count(rows: int) -> str:
     return "1 row" if rows == 1 else f"{rows} rows"
 
 
-def _cause(cause: Cause) -> str:
-    rule = cause.rule
-    first = next((release for release, value in rule.since if value == cause.after), "")
-    commit = rule.commit if cause.after == rule.values[-1] else ""
+def _cause(cause: Cause, new: str) -> str:
+    """A switch, and since when and by which commit the newer release has its value."""
+    first, _, commit = entry(cause.rule, new)
     known = ", ".join(word for word in (first, commit) if word)
-    return f"{rule.name}: {cause.before} to {cause.after}{f' ({known})' if known else ''}"
+    return f"{cause.rule.name}: {cause.before} to {cause.after}{f' ({known})' if known else ''}"
 
 
 def _charges(answer: Answer) -> Iterator[str]:

@@ -117,14 +117,15 @@ class ModelTarget:
             tasks = {step.task for step in scenario.steps if isinstance(step, s.Start)}
             shape, config = small_geometry(scenario.small, scenario.steps, 1 + len(tasks)), scenario.small.configuration
         machine = create(shape, self.row, config, checked=self.checked)
-        yield ModelSession(machine, scenario, properties=self.properties)
+        yield ModelSession(machine, scenario, self.release, properties=self.properties)
 
 
 class ModelSession:
-    """One scenario on one machine."""
+    """One scenario on one machine, whose rules are those of the release or switched against them."""
 
-    def __init__(self, machine: Machine, scenario: s.Scenario, *, properties: bool = False) -> None:
+    def __init__(self, machine: Machine, scenario: s.Scenario, release: str, *, properties: bool = False) -> None:
         self.m = machine
+        self.release = release
         self.properties = properties
         geometry = machine.geometry
         self.pmd_pages, self.pud_pages = geometry.pmd_pages, geometry.pud_pages
@@ -193,7 +194,11 @@ class ModelSession:
     def decisions(self) -> tuple[Decision, ...]:
         """What was decided, each decision once, in order of first appearance."""
         sites = (SITES[number] for number in dict.fromkeys(self.m.trace.sites))
-        return tuple(Decision(x.name, x.function, x.rule, x.commit, x.sentence) for x in sites)
+        return tuple(Decision(x.name, x.function, x.rule, self.commit(x.rule), x.sentence) for x in sites)
+
+    def commit(self, rule: str) -> str:
+        """Of the value that the rule has here; "" for no rule."""
+        return releases.commit(rule, self.release, getattr(self.m, f"rule_{rule}")) if rule else ""
 
     def operate(self, function: int, span: Span, flags: int = 0, arg: int = 0) -> int:
         call(self.m, TASK, function, *span, flags, arg)
