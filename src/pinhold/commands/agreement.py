@@ -15,19 +15,24 @@ from pinhold.targets.runner import Result, run_scenario
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """verdicts, values: how many both sides had; differences: one sentence each."""
+    """verdicts, values: how many both sides had; tests: how many both did to the end, or to a verdict on the memory;
+    different: how many tests differ; differences: one sentence each, of a test its verdict and its first value."""
 
     verdicts: int
     values: int
+    tests: int
+    different: int
     differences: tuple[str, ...]
 
 
 def agreement(real: Sequence[CaseResult], model: Sequence[CaseResult]) -> Agreement:
     """Compare test by test what both sides saw; what one of them could not see or do is passed over."""
-    verdicts = values = 0
-    differences = []
+    verdicts = values = tests = different = 0
+    differences: list[str] = []
     for ours, theirs in zip(real, model, strict=True):
         left, right = ours.verdict.kind, theirs.verdict.kind
+        told = len(differences)
+        tests += {left, right} <= CONCLUSIVE | {"unknown"}
         if {left, right} <= CONCLUSIVE:
             verdicts += 1
             if left != right:
@@ -36,7 +41,8 @@ def agreement(real: Sequence[CaseResult], model: Sequence[CaseResult]) -> Agreem
         values += compared
         if sentence:
             differences.append(f"{ours.name}: {sentence}")
-    return Agreement(verdicts, values, tuple(differences))
+        different += len(differences) > told
+    return Agreement(verdicts, values, tests, different, tuple(differences))
 
 
 def agrees(ours: CaseResult, theirs: CaseResult) -> bool:

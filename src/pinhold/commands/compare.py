@@ -11,7 +11,7 @@ from pinhold.commands.matrix import run_matrix
 from pinhold.commands.pins import external, luggage
 from pinhold.commands.registry import configured_as, make_target
 from pinhold.commands.select import Selected, select
-from pinhold.report.results import TargetRun
+from pinhold.report.results import TargetRun, counted
 from pinhold.targets.base import Target
 
 EXIT_SAME = 0
@@ -27,7 +27,7 @@ def main(options: Namespace) -> int:
 
     With --bisect 125 where nothing could be compared: a commit that gave no image is passed over.
     """
-    tests = select([options.tests])
+    tests = select(options.tests or ["seed"])
     names = (options.left, options.right)
     pins, bags = external(options.pin, names), luggage(options, names)
     try:
@@ -70,11 +70,12 @@ def _tell(left: TargetRun, right: TargetRun, bisect: bool) -> int:
     for result in broken:
         print(f"{result.name}: {result.result.target} {result.verdict.kind}: {result.verdict.reason}")
     names = f"{left.info.name} and {right.info.name}"
-    seen = f"{found.verdicts} verdicts and {found.values} observed values that both have"
+    verdicts = f"{counted(found.verdicts, 'verdict')} and " if found.verdicts else ""  # there may be none to expect
+    seen = f"{verdicts}{counted(found.values, 'observed value')} that both have"
     if found.differences:
-        print(f"{names} differ in {len(found.differences)} tests; compared were {seen}.")
+        print(f"{names} differ in {counted(found.different, 'test')}; compared were {seen}.")
         return EXIT_DIFFERENT
-    if not found.verdicts:
+    if not found.tests or not found.verdicts + found.values:
         if bisect:
             print(f"cannot be tested: no verdict of {names} could be compared")
             return EXIT_UNTESTABLE

@@ -41,7 +41,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     compare = command("compare", "what differs between two targets, and nothing else")
     compare.add_argument("left", metavar="TARGET", help=target)
     compare.add_argument("right", metavar="TARGET")
-    compare.add_argument("tests", nargs="?", default="seed", metavar="TEST", help="a suite, a part of one or a file")
+    compare.add_argument("tests", nargs="*", metavar="TEST", help="a suite, a part of one or a file; default: seed")
     add_pin(compare)
     add_luggage(compare)
     compare.add_argument("--bisect", action="store_true", help="status 125 where it cannot be told: for git bisect run")

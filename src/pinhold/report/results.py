@@ -82,6 +82,11 @@ def tally(results: Sequence[CaseResult]) -> str:
     return ", ".join(f"{counts[kind]} {kind}" for kind in KINDS if counts[kind]) or "nothing ran"
 
 
+def counted(number: int, noun: str) -> str:
+    """ "1 test", "2 tests"."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def number_ranges(numbers: Sequence[int]) -> str:
     """Ascending numbers, runs joined: "1-3, 7"."""
     runs: list[list[int]] = []
