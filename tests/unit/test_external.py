@@ -60,7 +60,7 @@ def test_what_it_declares_is_what_it_gives(program) -> None:
     """Each word of the first line is one property, and a pin that is asked for has to have exactly these."""
     gives = program("''").gives
     assert gives.takes == FOLL_PIN and gives.write == {False, True}
-    assert gives.meets(Need(longterm=True, fast=True, readable=True, writable=True))
+    assert gives.meets(Need(longterm=True, fast=True))
     assert not gives.meets(Need(longterm=True, fast=False))
     assert not gives.meets(Need(longterm=False, fast=True))
     plain = program("''", "pinhold 1 read get").gives

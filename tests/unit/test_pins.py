@@ -7,6 +7,7 @@ import errno
 import itertools
 import os
 import struct
+from types import SimpleNamespace
 
 import pytest
 
@@ -16,17 +17,17 @@ from pinhold.targets.base import CannotDo
 from pinhold.targets.live_pins import LivePins
 from pinhold.targets.nursery import Nursery
 from pinhold.targets.pins import HOLDERS, MECHANISMS
-from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN, Gives, Need, choose
+from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN, Access, Gives, Need, choose
 from pinhold.targets.pins.gup_test import GupTest
 from pinhold.targets.pins.vmsplice import Vmsplice
 from pinhold.targets.tree import Tree
 
 PAGE = 4096
 NEEDS = [
-    Need(takes, longterm, write, fast, force, readable, writable, user)
+    Need(takes, longterm, write, fast, force, user)
     for takes in (FOLL_PIN, FOLL_GET)
     for user in ("none", "vfio")
-    for longterm, write, fast, force, readable, writable in itertools.product((False, True), repeat=6)
+    for longterm, write, fast, force in itertools.product((False, True), repeat=4)
 ]
 
 
@@ -136,8 +137,6 @@ def test_a_mechanism_meets_what_it_gives_and_nothing_else(mechanism):
             and {need.force} <= gives.force
             and {need.user} <= gives.users
             and gives.held
-            and not (need.readable and not gives.readable)
-            and not (need.writable and not gives.writable)
         )
         assert gives.meets(need) == exact
 
@@ -147,7 +146,7 @@ def test_a_mechanism_meets_what_it_gives_and_nothing_else(mechanism):
 )
 def test_who_answers_a_read_only_long_term_pin(fast, names):
     """No built-in mechanism but gup_test, pinprobe and, slow only, vfio gives a verdict to the R/O long-term tests."""
-    need = Need(longterm=True, fast=fast, readable=True)
+    need = Need(longterm=True, fast=fast)
     assert {name for name, each in MECHANISMS.items() if each.gives.meets(need)} == names
 
 
@@ -178,7 +177,7 @@ def test_choose_names_need_and_reasons(tmp_path):
     """The refusal says what is needed, and of each mechanism that would fit why it is not here."""
     one, other = GupTest(str(tmp_path / "a")), GupTest(str(tmp_path / "b"))
     with pytest.raises(CannotDo) as caught:
-        choose(Need(longterm=True, readable=True), None, {"one": one, "other": other})
+        choose(Need(longterm=True), None, {"one": one, "other": other})
     assert str(caught.value) == (f"needs a read-only long-term pin: no {tmp_path}/a here; no {tmp_path}/b here")
 
 
@@ -188,7 +187,6 @@ def test_choose_names_need_and_reasons(tmp_path):
         (Need(write=True), "needs a writable short-term but held pin: gup_test gives long-term pins only"),
         (Need(longterm=True, force=True), "needs a read-only long-term forced pin:"),
         (Need(longterm=True, fast=True, user="vfio"), "needs a read-only long-term GUP-fast pin accounted as vfio:"),
-        (Need(longterm=True, writable=True), "needs a read-only long-term pin that can be written through:"),
     ],
 )
 def test_a_need_that_nothing_gives_is_refused(need, words):
@@ -196,6 +194,23 @@ def test_a_need_that_nothing_gives_is_refused(need, words):
     with pytest.raises(CannotDo) as caught:
         choose(need, None, {"gup_test": GupTest(), "vmsplice": Vmsplice()})
     assert str(caught.value).startswith(words)
+
+
+def test_what_later_steps_do_chooses_no_mechanism(device):
+    """The first that fits is taken whatever comes later; where it lacks the access, one that has it is named."""
+    able = Gives(FOLL_PIN, frozenset({True}), frozenset({False}), frozenset({False}), readable=True, writable=True)
+    other = SimpleNamespace(name="other", summary="", gives=able, unavailable=lambda: None)
+    mechanisms = {"gup_test": GupTest(device), "other": other}
+    need = Need(longterm=True)
+    for access in (Access(), Access(read=True)):
+        assert choose(need, None, mechanisms, access) is mechanisms["gup_test"]
+    with pytest.raises(CannotDo) as caught:
+        choose(need, None, mechanisms, Access(read=True, write=True))
+    assert str(caught.value) == (
+        "needs a read-only long-term pin that can be written through, which gup_test cannot do; "
+        "'via other' in the step takes one that can"
+    )
+    assert choose(need, "other", mechanisms, Access(write=True)) is other
 
 
 def test_via_forces_one_mechanism(device):

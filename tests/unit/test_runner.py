@@ -25,6 +25,7 @@ from pinhold.targets.base import (
     TargetInfo,
     Unavailable,
 )
+from pinhold.targets.model import ModelTarget
 from pinhold.targets.runner import Result, StepRecord, recorded_step, recorded_target, run_scenario
 
 
@@ -122,6 +123,17 @@ def test_an_expectation_that_does_not_hold_ends_the_run() -> None:
 def test_what_cannot_be_read_is_never_held(memory: Any, verdict: Verdict) -> None:
     """Unread pages make it unknown, unless another page shows that it is violated."""
     assert _verdict(MAP, EXPECT, memory=memory) == verdict
+
+
+@pytest.mark.parametrize(("target", "byte"), [("model:6.12", "0x11"), ("model:6.1", "0x22")])
+def test_memory_that_a_process_has_not_touched_is_unknown_with_advice(target: str, byte: str) -> None:
+    """Looking changes nothing, so a page that is not mapped has no byte; the sentence names the step that helps."""
+    steps = ("map P x memfd shared", "write P x 0x11", "fork P C", f"expect C x {byte}")
+    verdict = run_scenario(ModelTarget(target.removeprefix("model:")), parse("\n".join(("scenario t", *steps)))).verdict
+    assert verdict.kind == "unknown"
+    assert verdict.reason is not None and "put a step 'read C x' before this one" in verdict.reason
+    steps = (*steps[:3], "read C x", "expect C x 0x11")
+    assert run_scenario(ModelTarget("6.12"), parse("\n".join(("scenario t", *steps)))).verdict.kind == "held"
 
 
 def test_an_unknown_expectation_does_not_end_the_run() -> None:

@@ -104,3 +104,14 @@ def test_an_unreadable_file_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(os, "open", denied)
     assert "Permission denied" in refusal(str(tmp_path / "secret.pin"))
+
+
+def test_a_file_in_a_folder_named_like_a_suite_is_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`pins/mine.pin` is a file: no part of a suite ends in .pin."""
+    (tmp_path / "pins").mkdir()
+    (tmp_path / "pins/mine.pin").write_text("scenario mine\nmap P x anon\nread P x\nexpect P x 0x00\n")
+    monkeypatch.chdir(tmp_path)
+    assert [t.scenario.title for t in select(["pins/mine.pin"])] == ["mine"]
+    assert [t.name for t in select(["pins/3"])] == ["pins/3"]
+    with pytest.raises(UsageError, match=r"cannot read 'pins/yours\.pin'"):
+        select(["pins/yours.pin"])

@@ -36,9 +36,10 @@ def select(arguments: Iterable[str]) -> list[Selected]:
 
 
 def is_file(argument: str) -> bool:
-    """Whether the argument names a file and no part of a suite."""
-    head = argument.partition("/")[0]
-    return head not in SUITES and (argument.endswith(".pin") or "/" in argument or os.path.lexists(argument))
+    """Whether the argument names a file and no part of a suite: no part of a suite ends in .pin."""
+    if argument.endswith(".pin"):
+        return True
+    return argument.partition("/")[0] not in SUITES and ("/" in argument or os.path.lexists(argument))
 
 
 def _select_one(argument: str) -> list[Selected]:

@@ -51,11 +51,13 @@ def check(session: Session, step: Expectation) -> Check:
     try:
         match step:
             case ExpectByte():
-                return _all_are(step.byte, session.contents(step.proc, step.range), f"{step.proc} {step.range.region}")
+                found = _all_are(step.byte, session.contents(step.proc, step.range), f"{step.proc} {step.range.region}")
+                return _with_advice(session, step.proc, step.range, found)
             case ExpectPinByte():
                 return _all_are(step.byte, session.pin_contents(step.pin), f"pin {step.pin}")
             case ExpectPinSees():
-                return _sees(step, session.pin_contents(step.pin), session.contents(step.proc, step.range))
+                found = _sees(step, session.pin_contents(step.pin), session.contents(step.proc, step.range))
+                return _with_advice(session, step.proc, step.range, found)
             case ExpectFrame():
                 return _frames(step, session.observe())
             case ExpectSound():
@@ -65,6 +67,22 @@ def check(session: Session, step: Expectation) -> Check:
                 raise TypeError("an errno is no content of a session")
     except CannotDo as refusal:
         return Check("unknown", str(refusal))
+
+
+def _with_advice(session: Session, proc: str, range: Range, found: Check) -> Check:
+    """What could not be read, with the step that makes it readable where the process maps no page there.
+
+    Looking must change nothing, so that a page which the process has not touched has no byte to tell.
+    """
+    if found.kind != "unknown":
+        return found
+    for first, _, state in session.page_state(proc, range):
+        if state in ("none", "swapped"):
+            is_absent = "maps no page" if state == "none" else "has swapped out its page"
+            region = range.region
+            advice = f"put a step 'read {proc} {region}' before this one"
+            return Check("unknown", f"{proc} {is_absent} at {region}[{first}], so there is nothing to see: {advice}")
+    return found
 
 
 def _all_are(byte: int, runs: Sequence[Run], whose: str) -> Check:

@@ -6,10 +6,11 @@ import errno
 import os
 import resource
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pinhold.scenario.observation import FrameNames, PinView, Run
+from pinhold.scenario.printer import format_step
 from pinhold.scenario.step import (
     DeviceRead,
     DeviceWrite,
@@ -30,7 +31,7 @@ from pinhold.targets import pagemap
 from pinhold.targets.base import CannotDo, Outcome
 from pinhold.targets.channel import Message
 from pinhold.targets.pins import COPIERS, HOLDERS, MECHANISMS, PROC_MEM, PTRACE
-from pinhold.targets.pins.base import FOLL_GET, Holder, Need, Taken, choose
+from pinhold.targets.pins.base import FOLL_GET, Access, Holder, Need, Taken, choose
 from pinhold.targets.pins.external import External
 from pinhold.targets.syscalls import pidfd_getfd
 from pinhold.targets.tree import Tree
@@ -83,24 +84,12 @@ class LivePins:
 
     # Taking
 
-    def _need(self, step: Hold) -> Need:
-        readable = any(
-            isinstance(later, ExpectPinByte | ExpectPinSees | DeviceRead) and later.pin == step.pin
-            for later in self._scenario.steps
-        )
-        writable = any(isinstance(later, DeviceWrite) and later.pin == step.pin for later in self._scenario.steps)
-        if isinstance(step, Vmsplice):
-            return Need(FOLL_GET, fast=True, readable=readable, writable=writable)
-        if isinstance(step, IoUring):
-            return Need(longterm=True, write=True, fast=None, readable=readable, writable=writable, user=None)
-        return Need(
-            longterm=step.longterm,
-            write=step.write,
-            fast=step.fast,
-            force=step.force,
-            readable=readable,
-            writable=writable,
-            user=step.user,
+    def _access(self, step: Hold) -> Access:
+        """What the scenario does through the pin, later."""
+        through = [later for later in self._scenario.steps if getattr(later, "pin", None) == step.pin]
+        return Access(
+            read=any(isinstance(later, ExpectPinByte | ExpectPinSees | DeviceRead) for later in through),
+            write=any(isinstance(later, DeviceWrite) for later in through),
         )
 
     def _choose(self, step: Hold, need: Need) -> Holder | External:
@@ -114,11 +103,14 @@ class LivePins:
         else:
             name = "vmsplice" if isinstance(step, Vmsplice) else "io_uring"
             candidates[name] = HOLDERS[name]
-        return choose(need, via, candidates)
+        try:
+            return choose(need, via, candidates, self._access(step))
+        except CannotDo as refusal:
+            raise CannotDo(f"{refusal}{_another_step(step, need)}") from None
 
     def take(self, step: Hold, span: Message) -> Outcome:
         """Raises CannotDo where nothing here takes the pages exactly as asked."""
-        need = self._need(step)
+        need = _need(step)
         mechanism = self._choose(step, need)
         try:
             taken = self._acquire(step.proc, need, mechanism, span)
@@ -239,6 +231,26 @@ class LivePins:
         _refuse(reason)
         reply, _ = self._tree.ask(step.proc, {"op": "force", "byte": step.byte, **span})
         return Outcome(int(reply.get("errno", 0)), PROC_MEM.name)
+
+
+def _need(step: Hold) -> Need:
+    """What the step asks for, from the step alone."""
+    if isinstance(step, Vmsplice):
+        return Need(FOLL_GET, fast=True)
+    if isinstance(step, IoUring):
+        return Need(longterm=True, write=True, fast=None, user=None)
+    return Need(longterm=step.longterm, write=step.write, fast=step.fast, force=step.force, user=step.user)
+
+
+def _another_step(step: Hold, need: Need) -> str:
+    """The step that takes nearly such a pin on every kernel that has io_uring, as the end of a refusal."""
+    io_uring = HOLDERS["io_uring"]
+    if not isinstance(step, Pin) or not io_uring.gives.meets(replace(need, fast=None, user=None)) or step.via:
+        return ""
+    if io_uring.unavailable() is not None:
+        return ""
+    r = format_step(IoUring(step.proc, step.range, step.pin))
+    return f"; the step '{r}' takes a writable long-term pin here"
 
 
 class Owner:

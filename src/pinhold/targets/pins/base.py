@@ -19,9 +19,8 @@ FOLL_PIN = "pin"
 class Need:
     """One pin that a scenario asks for.
 
-    takes: FOLL_PIN or FOLL_GET; fast: None leaves it to the mechanism; readable, writable: whether a later step reads
-    or writes through it; user: whose memlock accounting it is under, None: anybody's.  Every one is held until it is
-    released.
+    takes: FOLL_PIN or FOLL_GET; fast: None leaves it to the mechanism; user: whose memlock accounting it is under,
+    None: anybody's.  Every one is held until it is released.
     """
 
     takes: str = FOLL_PIN
@@ -29,8 +28,6 @@ class Need:
     write: bool = False
     fast: bool | None = False
     force: bool = False
-    readable: bool = False
-    writable: bool = False
     user: str | None = "none"
 
     def __str__(self) -> str:
@@ -46,11 +43,20 @@ class Need:
         ]
         return " ".join(words)
 
-    @property
-    def access(self) -> str:
-        """What the scenario does with the pages, in words, or nothing."""
-        wants = [name for name, on in (("read back", self.readable), ("written through", self.writable)) if on]
-        return f" that can be {' and '.join(wants)}" if wants else ""
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What later steps do through a pin.  It chooses no mechanism: a pin is the same whatever comes later."""
+
+    read: bool = False
+    write: bool = False
+
+    def lacking(self, gives: Gives) -> str:
+        """What a mechanism cannot do of it, in words, or ""."""
+        reading, writing = self.read and not gives.readable, self.write and not gives.writable
+        return " and ".join(
+            words for words, missing in (("read back", reading), ("written through", writing)) if missing
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,8 +86,6 @@ class Gives:
             and need.force in self.force
             and (need.user is None or need.user in self.users)
             and self.held
-            and self.readable >= need.readable
-            and self.writable >= need.writable
         )
 
 
@@ -137,21 +141,27 @@ class Copier(Mechanism, Protocol):
         """Fill the pages.  Raises OSError: EFAULT where not all could be had."""
 
 
-def choose(need: Need, via: str | None, mechanisms: Mapping[str, M]) -> M:
-    """The first mechanism that gives exactly `need` here, or `via` if it does.  Raises CannotDo with every reason."""
+def choose(need: Need, via: str | None, mechanisms: Mapping[str, M], access: Access = Access()) -> M:
+    """The first mechanism that gives exactly `need` here, or `via` if it does.
+
+    Raises CannotDo with every reason, or, where later steps want an access that it lacks, the `via` of one that has it.
+    """
     if via is not None and via not in mechanisms:
         raise CannotDo(f"no pin mechanism is called {via!r}: there are {', '.join(mechanisms)}")
     candidates = [mechanisms[via]] if via is not None else list(mechanisms.values())
     fitting = [mechanism for mechanism in candidates if mechanism.gives.meets(need)]
     if not fitting:
-        raise CannotDo(f"needs a {need}{need.access}: {_misfits(candidates)}")
-    reasons = []
-    for mechanism in fitting:
-        reason = mechanism.unavailable()
-        if reason is None:
-            return mechanism
-        reasons.append(reason)
-    raise CannotDo(f"needs a {need}: {'; '.join(reasons)}")
+        raise CannotDo(f"needs a {need}: {_misfits(candidates)}")
+    reasons = [(mechanism, mechanism.unavailable()) for mechanism in fitting]
+    chosen = next((mechanism for mechanism, reason in reasons if reason is None), None)
+    if chosen is None:
+        raise CannotDo(f"needs a {need}: {'; '.join(str(reason) for _, reason in reasons)}")
+    lacking = access.lacking(chosen.gives)
+    if lacking:
+        other = next((m for m, reason in reasons if reason is None and not access.lacking(m.gives)), None)
+        advice = "" if other is None else f"; 'via {other.name}' in the step takes one that can"
+        raise CannotDo(f"needs a {need} that can be {lacking}, which {chosen.name} cannot do{advice}")
+    return chosen
 
 
 def _misfits(candidates: Iterable[Mechanism]) -> str:
