@@ -32,19 +32,11 @@ PENDING = {
     "D09-swapout-of-nothing",
     "D19-uffd-prepares-anon-vma",
     "D22-pageout-of-shared-large-folio",
-    "D23-mremap-keeps-offset-in-huge-page",
     "D26-model-pin-runs",
     "D27-model-frames-run-out",
     "D28-model-vmas-run-out",
     "D29-model-swap-runs-out",
     "D31-pageout-of-held-large-folio",
-}
-
-# Cases on which real kernels are not observed rightly yet, or differ from the model.
-PENDING_LIVE = PENDING | {
-    "D10-uffdio-continue-unmapped",
-    "D25-huge-entry-of-prot-none",
-    "D36-live-mremap-fills-holes",
 }
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from known import EXPECTED, PENDING_LIVE, by_itself, scenario
+from known import EXPECTED, PENDING, by_itself, scenario
 from pinhold.commands.agreement import agreement
 from pinhold.commands.registry import describe, model_of
 from pinhold.commands.runs import run_tests
@@ -31,7 +31,7 @@ def test_the_running_kernel_agrees_with_its_model(live: LiveTarget, case: str, r
     if ours[0].verdict.kind in ("skipped", "unknown"):
         assert ours[0].verdict.reason
         pytest.skip(ours[0].verdict.reason)
-    if case in PENDING_LIVE:
+    if case in PENDING:
         request.applymarker(pytest.mark.xfail(reason="a known wrong answer"))
     theirs = list(run_tests(model_of(describe(live)), [test]))
     assert agreement(ours, theirs).differences == ()

@@ -301,6 +301,21 @@ def test_more_memory_than_there_is_is_refused(live):
     assert Machine().missing_memory(4096) is None
 
 
+def test_uffdio_continue_where_nothing_is_mapped_is_the_calls_own_errno(play, frames_visible):
+    """There is nothing to register there, and UFFDIO_CONTINUE says ENOENT; memory without minor faults is EINVAL."""
+    assert play("map P x memfd private pages 3\nunmap P x[0]\nuffdio_continue P x").last.errno == errno.ENOENT
+    assert play("map P x memfd private\nunmap P x\nuffdio_continue P x").last.errno == errno.ENOENT
+    assert play("map P x anon\nuffdio_continue P x").last.errno == errno.EINVAL
+
+
+def test_what_moves_keeps_its_holes_and_its_place_within_a_huge_page(play, thp):
+    """mremap() leaves a hole a hole, and a part of a THP region lies in its new 2 MiB as it lay in the old."""
+    session = play("map P b anon pages 3\nwrite P b 0x01\nunmap P b[1]\nmremap P b to c\nmprotect P c rw")
+    assert session.last.errno in (errno.ENOMEM, errno.EFAULT)  # EFAULT by mremap(), up to 6.16, and no c
+    session = play("map P b thp pages 1024\nmremap P b[256:1024] to c\nwrite P c 0x01")
+    assert session.page_state("P", Range("c"))[1:] == [(256, 512, "huge")]
+
+
 def test_uffdio_continue_maps_what_is_in_the_page_cache(play, frames_visible):
     """The file's page, in a private and in a shared mapping; where something is mapped it says so."""
     session = play("map P x memfd private pages 2\nmap P y of x shared\nread P y\nuffdio_continue P x[0]")

@@ -146,6 +146,23 @@ def test_huge_entries_from_smaps(tmp_path, huge, words, found):
     assert spans == expected
 
 
+def test_smaps_says_nothing_of_huge_entries_without_rights(tmp_path):
+    """Up to 6.6 smaps follows entries as GUP does, so that of a PROT_NONE mapping it counts none: it is left open."""
+    first = 1 << 44
+    path = tmp_path / "smaps"
+    path.write_text(f"{first:x}-{first + (2 << 20):x} ---p 00000000 00:00 0 \nAnonHugePages:         0 kB\n")
+    assert vmas.anon_huge(first, first + (2 << 20), array("Q", [1 << 63] * 512), str(path)) is None
+    assert vmas.anon_huge(first, first + (2 << 20), array("Q", [0] * 512), str(path)) == []
+
+
+def test_where_something_is_mapped(tmp_path):
+    """A place within a mapping, whatever its rights; neither the hole before it nor the end behind it."""
+    path = tmp_path / "maps"
+    path.write_text("1000-3000 r--p 00000000 00:00 0\n5000-6000 ---p 00000000 00:00 0\n")
+    answers = [vmas.mapped(address, str(path)) for address in (0, 0x1000, 0x2000, 0x3000, 0x5000, 0x6000)]
+    assert answers == [False, True, True, False, True, False]
+
+
 def test_accessible_parts_of_maps(tmp_path):
     """Neighbouring mappings join, permissions count, and parts outside are cut off."""
     path = tmp_path / "maps"

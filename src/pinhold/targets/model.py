@@ -161,6 +161,15 @@ class ModelSession:
             raise CannotDo(f"the scenario maps more than the model's address space holds{more}")
         return start
 
+    def place_like(self, mm: int, first: int, end: int) -> int:
+        """A fresh range for pages [first, end), which lies within a huge page as they do: see targets.regions."""
+        if self.m.levels == 1:
+            return self.place(end - first)
+        vma = find_vma(self.m, mm, first)
+        unit = 1 if vma == k.NO_VMA else 1 << self.m.vma_order[vma]
+        offset = first % max(self.pmd_pages, unit)
+        return self.place(offset + end - first) + offset
+
     def mm(self, proc: str) -> int:
         """Raises CannotDo for a process that a schedule has not made yet, or has ended."""
         if proc not in self.mms:
@@ -308,7 +317,7 @@ class ModelSession:
 
     def do_Mremap(self, a: s.Mremap) -> int:
         span = self.span(a.proc, a.range)
-        start = self.place(span[2] - span[1])
+        start = self.place_like(*span)
         result = self.operate(FN_MREMAP, span, 0, start)
         if result == 0:
             self.regions[a.proc][a.to] = (start, span[2] - span[1])

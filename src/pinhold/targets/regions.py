@@ -17,7 +17,6 @@ from pinhold.targets.syscalls import (
     MAP_FIXED_NOREPLACE,
     MAP_HUGE_SHIFT,
     MAP_HUGETLB,
-    MAP_NORESERVE,
     MAP_PRIVATE,
     MAP_SHARED,
     PAGE,
@@ -88,14 +87,12 @@ class Arena:
         return Region(address, pages, kind, shared, 1 << HUGE_SHIFTS[size] if size else PAGE)
 
     def move(self, region: Region, first: int, end: int) -> Region:
-        """mremap() pages [first, end) to a fresh place, as far from a huge-page boundary as they were."""
+        """mremap() pages [first, end) to a fresh place, as far from a huge-page boundary as they were.
+
+        Nothing is mapped there, so that a hole which is moved along stays one.
+        """
         source, length = region.address + first * PAGE, (end - first) * PAGE
         boundary = max(PMD, region.unit)
         target = self._place(length + boundary) + source % boundary
-        mmap(target, length, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE)
-        try:
-            mremap_to(source, length, target)
-        except OSError:
-            munmap(target, length)
-            raise
+        mremap_to(source, length, target)
         return Region(target, end - first, region.kind, region.shared, region.unit)

@@ -7,7 +7,7 @@ import fcntl
 import os
 import struct
 
-from pinhold.targets import syscalls
+from pinhold.targets import syscalls, vmas
 from pinhold.targets.base import CannotDo
 
 NR_USERFAULTFD = 323
@@ -24,19 +24,32 @@ def continue_range(address: int, length: int) -> None:
     """Map the page cache's pages in [address, address + length), which lies in one mapping of shmem.
 
     Closing the descriptor ends the registration.  Raises OSError with the kernel's errno (EINVAL also where the kernel
-    or the memory has no minor faults), CannotDo where userfaultfd() is not to be had.
+    or the memory has no minor faults), CannotDo where userfaultfd() is not to be had.  Where nothing is mapped there is
+    nothing to register, and the call itself answers.
     """
+    fd = _userfaultfd()
     try:
-        fd = syscalls.raw(NR_USERFAULTFD, os.O_CLOEXEC | UFFD_USER_MODE_ONLY)
+        _ioctl(fd, UFFDIO_API, UFFD_API, UFFD_FEATURE_MINOR_SHMEM, 0)
+        if vmas.mapped(address):
+            _ioctl(fd, UFFDIO_REGISTER, address, length, UFFDIO_REGISTER_MODE_MINOR, 0)
+        _ioctl(fd, UFFDIO_CONTINUE, address, length, 0, 0)
+    finally:
+        os.close(fd)
+
+
+def _userfaultfd() -> int:
+    """A descriptor for faults of user mode alone, which everybody may have; up to 5.10 there is no such flag."""
+    try:
+        try:
+            return syscalls.raw(NR_USERFAULTFD, os.O_CLOEXEC | UFFD_USER_MODE_ONLY)
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            return syscalls.raw(NR_USERFAULTFD, os.O_CLOEXEC)
     except OSError as error:
         reason = os.strerror(error.errno or errno.EIO)
         raise CannotDo(f"needs userfaultfd(), which this kernel refuses: {reason}") from None
-    try:
-        for request, words in (
-            (UFFDIO_API, (UFFD_API, UFFD_FEATURE_MINOR_SHMEM, 0)),
-            (UFFDIO_REGISTER, (address, length, UFFDIO_REGISTER_MODE_MINOR, 0)),
-            (UFFDIO_CONTINUE, (address, length, 0, 0)),
-        ):
-            fcntl.ioctl(fd, request, struct.pack(f"={len(words)}Q", *words))
-    finally:
-        os.close(fd)
+
+
+def _ioctl(fd: int, request: int, *words: int) -> None:
+    fcntl.ioctl(fd, request, struct.pack(f"={len(words)}Q", *words))

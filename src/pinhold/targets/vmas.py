@@ -32,6 +32,7 @@ _VECTOR = 256
 _PIECE = 1024
 """Bytes.  The kernel makes as many lines as it is asked for, and a few are enough."""
 
+_NO_RIGHTS = b"---"
 _MAPS = re.compile(rb"([0-9a-f]+)-([0-9a-f]+) (....) ")
 
 
@@ -53,6 +54,15 @@ def accessible(start: int, end: int, write: bool, path: str = "/proc/self/maps")
         else:
             found.append((first, last))
     return found
+
+
+def mapped(address: int, path: str = "/proc/self/maps") -> bool:
+    """Whether the process has a mapping there."""
+    for line in _lines(path):
+        match = _MAPS.match(line)
+        if match is not None and address < int(match[2], 16):
+            return int(match[1], 16) <= address
+    return False
 
 
 def _lines(path: str) -> Iterator[bytes]:
@@ -100,10 +110,11 @@ def anon_huge(start: int, end: int, words: array[int], path: str = "/proc/self/s
     """Where huge entries map private anonymous memory, from smaps: for kernels without PAGEMAP_SCAN.
 
     smaps counts huge entries per mapping and leaves the huge zero page out, which pagemap (`words`, one a page from
-    `start`) shows as not anonymous.  None where the count leaves open which parts are huge.
+    `start`) shows as not anonymous.  It looks at them as GUP does, which follows no entry that is inaccessible: of a
+    mapping without rights it counts none.  None where the count leaves open which parts are huge.
     """
     found: list[Span] = []
-    for first, last, size in _anon_huge_sizes(start, end, path):
+    for first, last, size, rights in _anon_huge_sizes(start, end, path):
         blocks = []
         for block in range(-(-first // HUGE) * HUGE, last - HUGE + 1, HUGE):
             first_page = (block - start) // PAGE
@@ -112,6 +123,8 @@ def anon_huge(start: int, end: int, words: array[int], path: str = "/proc/self/s
                 found.append((block, block + HUGE))
             elif all(top & _PRESENT for top in kinds):
                 blocks.append((block, block + HUGE))
+        if blocks and rights == _NO_RIGHTS:
+            return None
         if size == len(blocks) * HUGE:
             found += blocks
         elif size:
@@ -119,9 +132,9 @@ def anon_huge(start: int, end: int, words: array[int], path: str = "/proc/self/s
     return sorted(found)
 
 
-def _anon_huge_sizes(start: int, end: int, path: str) -> list[tuple[int, int, int]]:
-    """(first, last, bytes mapped by huge entries) of each mapping that lies within [start, end)."""
-    found: list[tuple[int, int, int]] = []
+def _anon_huge_sizes(start: int, end: int, path: str) -> list[tuple[int, int, int, bytes]]:
+    """(first, last, bytes mapped by huge entries, rights) of each mapping that lies within [start, end)."""
+    found: list[tuple[int, int, int, bytes]] = []
     inside = False
     for line in _lines(path):
         match = _MAPS.match(line)
@@ -131,10 +144,10 @@ def _anon_huge_sizes(start: int, end: int, path: str) -> list[tuple[int, int, in
                 break
             inside = start <= first and last <= end
             if inside:
-                found.append((first, last, 0))
+                found.append((first, last, 0, match[3][:3]))
         elif inside and line.startswith(b"AnonHugePages:"):
-            first, last, _ = found[-1]
-            found[-1] = (first, last, int(line.split()[1]) * 1024)
+            first, last, _, rights = found[-1]
+            found[-1] = (first, last, int(line.split()[1]) * 1024, rights)
     return found
 
 
