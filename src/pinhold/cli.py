@@ -86,7 +86,10 @@ def parser() -> argparse.ArgumentParser:
 
     ask = command("ask", "for authors of drivers: what a pin with these FOLL_* flags promises, on every kind of memory")
     ask.add_argument(
-        "flags", nargs="+", metavar="FLAGS", help="for example FOLL_LONGTERM, 'FOLL_LONGTERM|FOLL_WRITE', 0"
+        "flags",
+        nargs="+",
+        metavar="FLAGS|INTERFACE",
+        help="for example FOLL_LONGTERM, 'FOLL_LONGTERM|FOLL_WRITE', 0; or ibv_reg_mr, vfio, O_DIRECT ...",
     )
     ask.add_argument("--on", action="append", metavar="model:REL", help="a release; repeat it; default: all")
     ask.add_argument("--format", choices=("table", "json"), default="table", help="default: table")

@@ -7,7 +7,7 @@ import pytest
 from pinhold.ask.answer import Answer, answer
 from pinhold.ask.cell import EVENTS, FAILING, RELIABLE, SNAPSHOT, STALE, UNTIL, cell, refusal, scenario
 from pinhold.ask.flags import FLAGS, Request, UnknownFlag, parse_flags
-from pinhold.ask.memlock import PAGES
+from pinhold.ask.memlock import PAGES, UNTOUCHED
 from pinhold.ask.memory import MEMORY, Memory
 from pinhold.mm import flags as k
 from pinhold.mm.releases import releases
@@ -184,7 +184,7 @@ def test_a_writable_long_term_pin_of_a_file_is_refused_since_6_5() -> None:
 
 def test_the_memlock_cost_of_the_zero_page() -> None:
     """The seed's note 3: VFIO is charged nothing for untouched pages up to 6.1, and for each since 6.2."""
-    charges = answered("FOLL_LONGTERM").charges
+    charges = answered("FOLL_LONGTERM").charges[UNTOUCHED.name]
     assert {r: charges["vfio"][r].pages for r in ("6.1", "6.2")} == {"6.1": 0, "6.2": PAGES}
     assert {r: charges["vfio"][r].fresh for r in ("6.1", "6.2")} == {"6.1": 0, "6.2": PAGES}
     assert {charges[user][r].pages for user in ("io_uring", "rdma") for r in releases()} == {PAGES}
@@ -301,3 +301,15 @@ def test_every_flag_can_be_asked_about() -> None:
             words = {cell(request, memory, "6.18").word for memory in MEMORY[::6]}
             assert words <= {RELIABLE, *FAILING, "EFAULT", "EINVAL", "EOPNOTSUPP", "0 pages"}, (flag.name, words)
             assert (refusal(request, "6.18") is None) == (words.isdisjoint({"EINVAL", "0 pages"}))
+
+
+def test_a_part_of_a_huge_page_may_cost_the_whole() -> None:
+    """io_uring charges a folio once and whole, VFIO and RDMA what they are asked for: one page of a THP is 512 or 1."""
+    charges = answered("FOLL_LONGTERM").charges
+    thp, hugetlb = charges["one 4 KiB page of a THP"], charges["one hugetlb page of 2 MiB"]
+    assert {user: {thp[user][r].pages for r in releases()} for user in thp} == {
+        "vfio": {1},
+        "io_uring": {512},
+        "rdma": {1},
+    }
+    assert {charge.pages for by_release in hugetlb.values() for charge in by_release.values()} == {512}

@@ -40,6 +40,13 @@ def test_the_answer_in_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
     assert "pin_user_pages_fast() gives the same in every cell." in words
 
 
+def test_a_short_pin_is_told_what_holding_for_long_takes(capsys: pytest.CaptureFixture[str]) -> None:
+    """FOLL_WRITE alone: pages that are held for long have to be pinned with FOLL_LONGTERM; a long-term pin says nothing."""
+    on = ("--on", "model:6.12")
+    assert "have to be pinned with FOLL_LONGTERM" in " ".join(printed(capsys, "FOLL_WRITE", *on).split())
+    assert "held for long" not in printed(capsys, "FOLL_LONGTERM|FOLL_WRITE", *on)
+
+
 def test_flags_that_are_refused_have_no_table(capsys: pytest.CaptureFixture[str]) -> None:
     """Where no release accepts the flags, the errno and the reason are all there is to say."""
     text = printed(capsys, "FOLL_GET|FOLL_LONGTERM")

@@ -11,7 +11,7 @@ from pinhold.ask.advice import Advice, advice
 from pinhold.ask.cell import Cell, cell
 from pinhold.ask.changes import Change, changes
 from pinhold.ask.flags import Request
-from pinhold.ask.memlock import USERS, Charge, charge
+from pinhold.ask.memlock import CHARGED, USERS, Charge, charge
 from pinhold.ask.memory import MEMORY, Memory
 from pinhold.ask.refused import Refusal, why_invalid, why_refused
 
@@ -35,7 +35,7 @@ class Answer:
     columns: per release the cell of each memory, of the slow entry point; fast: the cells of the fast one that differ.
     invalid, fast_invalid: per release why the flags are not accepted, where they are not.  refused: per release and
     memory why there is no pin.  advice: one per release on which a cell fails or none does, of flags that are accepted.
-    charges: per user and release; empty for a call that no such user makes.
+    charges: per memory of CHARGED, by its name, per user and release; empty for a call that no such user makes.
     """
 
     request: Request
@@ -47,7 +47,7 @@ class Answer:
     refused: Mapping[str, Mapping[Memory, Refusal]]
     changes: tuple[Change, ...]
     advice: tuple[Advice, ...]
-    charges: Mapping[str, Mapping[str, Charge]]
+    charges: Mapping[str, Mapping[str, Mapping[str, Charge]]]
 
 
 def answer(request: Request, releases: Sequence[str], run: Runner = in_turn) -> Answer:
@@ -69,8 +69,9 @@ def answer(request: Request, releases: Sequence[str], run: Runner = in_turn) -> 
     ]
     gone = [(r, m) for r in valid for m in MEMORY if columns[r][m].refused]
     tasks += [(why_refused, (request, m, r, columns[r][m])) for r, m in gone]
-    costs = [(user, r) for user in USERS for r in valid] if request.pin and request.longterm else []
-    tasks += [(charge, (request, user, r)) for user, r in costs]
+    costs = [(what, user, r) for what in CHARGED for user in USERS for r in valid]
+    costs = costs if request.pin and request.longterm else []
+    tasks += [(charge, (request, user, what, r)) for what, user, r in costs]
     results = list(run(tasks))
 
     told = [c for x in results if isinstance(x, tuple) for c in x]
@@ -86,7 +87,7 @@ def answer(request: Request, releases: Sequence[str], run: Runner = in_turn) -> 
         {r: {m: refusals[r, m] for m in MEMORY if (r, m) in refusals} for r in valid},
         tuple(sorted(told, key=lambda c: (releases.index(c.new), MEMORY.index(c.memory)))),
         tuple(x for x in results if isinstance(x, Advice)),
-        {user: {r: charges[user, r] for r in valid} for user in USERS} if costs else {},
+        {w.name: {u: {r: charges[w, u, r] for r in valid} for u in USERS} for w in CHARGED} if charges else {},
     )
 
 

@@ -78,7 +78,7 @@ def _gup_args(api: int, passed: int, release: str, rules: tuple[tuple[str, int],
     return is_valid_gup_args(create(SMALL, row(release) | dict(rules), CONFIG), api, passed)
 
 
-def cell(
+def cell(  # noqa: PLR0913
     request: Request,
     memory: Memory,
     release: str,
@@ -88,13 +88,14 @@ def cell(
     rules: Mapping[str, int] | None = None,
     only: str = "",
     geometry: Geometry = SMALL,
+    user: str = "",
 ) -> Cell:
     """Compute one cell, by running.  dontfork: the process advises MADV_DONTFORK first; rules: switches other than the
-    release's; only: look at no other event than this."""
+    release's; only: look at no other event than this; user: the interface that pins, where it refuses some memory."""
     refused = refusal(request, release, fast, rules)
     if refused is not None:
         return refused
-    target = AskTarget(release, request.walk_flags, rules, geometry)
+    target = AskTarget(release, request.walk_flags, rules, geometry, user)
     decisions: dict[Decision, None] = {}
     # Where the process may not write yet, its write begins with mprotect() anyway.
     events = tuple(event for event in EVENTS if memory.writable or event != "mprotect")

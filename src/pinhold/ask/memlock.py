@@ -1,4 +1,4 @@
-"""What each user of a pin is charged in locked memory for pages that nobody has touched yet, by running."""
+"""What each user of a pin is charged in locked memory, by running: for base pages, and for parts of huge ones."""
 
 from __future__ import annotations
 
@@ -8,11 +8,30 @@ from functools import cache
 from pinhold.ask.cell import refusal
 from pinhold.ask.flags import Request
 from pinhold.ask.target import AskTarget
+from pinhold.mm.state import X86_64
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import PIN_USERS, Map, Pin, Scenario
+from pinhold.scenario.step import PIN_USERS, Map, Pin, Scenario, Write
+from pinhold.targets.model import ModelSession
 
 PAGES = 16
 USERS = tuple(user for user in PIN_USERS if user != "none")
+
+
+@dataclass(frozen=True, slots=True)
+class Charged:
+    """Memory whose charge is asked for.  lines: make it; pages: what of it is pinned."""
+
+    name: str
+    lines: str
+    pages: str = "x"
+
+
+UNTOUCHED = Charged(f"{PAGES} pages that nobody has touched yet", f"map P x anon pages {PAGES}\nwatch x\n")
+CHARGED = (
+    UNTOUCHED,
+    Charged("one 4 KiB page of a THP", "map P x thp\nwrite P x 0x11\n", "x[0]"),
+    Charged("one hugetlb page of 2 MiB", "map P x hugetlb 2M\nwrite P x 0x11\n"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,19 +43,26 @@ class Charge:
     fresh: int = 0
 
 
-def charge(request: Request, user: str, release: str) -> Charge:
-    """What pinning PAGES untouched anonymous pages costs that user."""
+def charge(request: Request, user: str, memory: Charged, release: str) -> Charge:
+    """What pinning that memory costs that user; huge pages have their real size."""
     if refusal(request, release):
         return Charge(None)
-    made = _scenario(user)
-    with AskTarget(release, request.walk_flags).open(made) as session:
+    made = _scenario(memory, user)
+    with AskTarget(release, request.walk_flags, geometry=X86_64).open(made) as session:
+        before = 0
         for step in made.steps:
-            if isinstance(step, Map | Pin) and session.do(step).errno:
+            if isinstance(step, Pin):
+                before = _anonymous(session)
+            if isinstance(step, Map | Write | Pin) and session.do(step).errno:
                 return Charge(None)
-        fresh = sum(view.kind == "anon" for view in session.observe().pages)
-        return Charge(session.m.pin_charge[session.pins["p"]], fresh)
+        return Charge(session.m.pin_charge[session.pins["p"]], _anonymous(session) - before)
+
+
+def _anonymous(session: ModelSession) -> int:
+    """Watched pages that are anonymous."""
+    return sum(view.kind == "anon" for view in session.observe().pages)
 
 
 @cache
-def _scenario(user: str) -> Scenario:
-    return parse(f"scenario untouched pages\nmap P x anon pages {PAGES}\nwatch x\npin P x as p user {user}\n")
+def _scenario(memory: Charged, user: str) -> Scenario:
+    return parse(f"scenario {memory.name}\n{memory.lines}pin P {memory.pages} as p user {user}\n")

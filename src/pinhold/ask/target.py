@@ -8,9 +8,10 @@ from dataclasses import replace
 
 from pinhold.mm import flags as k
 from pinhold.mm.machine import create
-from pinhold.mm.pinning import pin_start
+from pinhold.mm.pinning import pin_start, unpin
 from pinhold.mm.state import X86_64, Geometry
 from pinhold.mm.step import run
+from pinhold.mm.users import io_uring_refuses
 from pinhold.scenario.step import Pin, Scenario
 from pinhold.targets.model import TASK, ModelSession, ModelTarget
 from pinhold.targets.model_users import free_pin
@@ -27,26 +28,33 @@ for each other for ever."""
 class AskTarget(ModelTarget):
     """`model:REL` where every `pin` step asks GUP for exactly `flags`.
 
-    rules: switches that differ from the release's row, by value.
+    rules: switches that differ from the release's row, by value.  user: "io_uring" gives pins of some files back.
     """
 
     def __init__(
-        self, release: str, flags: int, rules: Mapping[str, int] | None = None, geometry: Geometry = SMALL
+        self,
+        release: str,
+        flags: int,
+        rules: Mapping[str, int] | None = None,
+        geometry: Geometry = SMALL,
+        user: str = "",
     ) -> None:
         super().__init__(release, geometry=geometry)
         self.flags = flags
+        self.user = user
         self.row = self.row | dict(rules or {})
 
     @contextmanager
     def open(self, scenario: Scenario) -> Iterator[ModelSession]:
         machine = create(roomy(self.geometry, scenario), self.row, self.config, checked=self.checked)
         session = _AskSession(machine, scenario, self.release)
-        session.flags = self.flags
+        session.flags, session.user = self.flags, self.user
         yield session
 
 
 class _AskSession(ModelSession):
     flags: int
+    user: str
 
     def pin_flags(self, a: Pin) -> int:
         return self.flags | (k.WANT_FAST if a.fast else 0)
@@ -55,6 +63,9 @@ class _AskSession(ModelSession):
         pin = free_pin(self.m)
         pin_start(self.m, TASK, pin, *span, flags, user)
         result = run(self.m, TASK, _FUEL) or -k.EFAULT
+        if result > 0 and self.user == "io_uring" and io_uring_refuses(self.m, *span):
+            unpin(self.m, pin)
+            return -k.EOPNOTSUPP
         if result > 0:
             self.pins[name] = pin
         return result

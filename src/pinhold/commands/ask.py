@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NoReturn
 
+from pinhold.ask import interfaces
 from pinhold.ask.answer import Task, answer, in_turn
+from pinhold.ask.cell import Cell
 from pinhold.ask.flags import UnknownFlag, parse_flags
+from pinhold.ask.memory import Memory
 from pinhold.commands import Stop, UsageError, nearest
 from pinhold.commands.output import output
 from pinhold.commands.registry import make_target, target_names
@@ -26,10 +29,17 @@ class WorkerDied(Stop):
 
 def main(options: Namespace) -> int:
     """Compute and print the answer; whatever it says, asking for it succeeds."""
+    text = " ".join(options.flags)
+    named = interfaces.find(text)
+    if named is not None:
+        return _interface(named, options)
     try:
-        request = parse_flags(" ".join(options.flags))
+        request = parse_flags(text)
     except UnknownFlag as error:
-        raise UsageError(str(error)) from None
+        close = interfaces.nearest(text)
+        if close is not None:
+            raise UsageError(f"no flag and no interface {text!r}: did you mean {close!r}?") from None
+        raise UsageError(f"{error}; or name an interface: {', '.join(interfaces.names())}") from None
     releases = _releases(options.on)
     with output(options.output) as stream:
         found = answer(request, releases, _compute)
@@ -43,8 +53,25 @@ def main(options: Namespace) -> int:
             lines = asktable(found)
         for line in lines:
             stream.write(line + "\n")
-    broken = any(cell.word == "error" for column in found.columns.values() for cell in column.values())
-    return EXIT_BROKEN if broken else EXIT_HELD
+    return _status([found.columns])
+
+
+def _interface(named: interfaces.Interface, options: Namespace) -> int:
+    """The same for an interface by its name."""
+    from pinhold.ask.promise import promise
+    from pinhold.report.askinterface import interface_json, interface_table
+
+    releases = _releases(options.on)
+    with output(options.output) as stream:
+        found = promise(named, releases, _compute)
+        for line in (interface_json if options.format == "json" else interface_table)(found):
+            stream.write(line + "\n")
+    return _status([use.columns for use in found.uses])
+
+
+def _status(answers: Sequence[Mapping[str, Mapping[Memory, Cell]]]) -> int:
+    words = {cell.word for columns in answers for column in columns.values() for cell in column.values()}
+    return EXIT_BROKEN if "error" in words else EXIT_HELD
 
 
 def _releases(names: Sequence[str] | None) -> tuple[str, ...]:

@@ -9,7 +9,7 @@ from typing import Any
 from pinhold import __version__
 from pinhold.ask.answer import Answer
 from pinhold.ask.cell import SAYABLE, Cell
-from pinhold.ask.memlock import PAGES
+from pinhold.ask.memlock import PAGES, UNTOUCHED
 from pinhold.ask.memory import MEMORY, Memory
 from pinhold.ask.refused import Refusal
 from pinhold.scenario.printer import format_scenario
@@ -21,6 +21,7 @@ def askjson(answer: Answer) -> Iterator[str]:
     """The lines of the document."""
     request = answer.request
     sayable = request.pin and not request.passed & ~SAYABLE
+    untouched = answer.charges.get(UNTOUCHED.name, {})
     document = {
         "schema": SCHEMA,
         "pinhold": __version__,
@@ -61,8 +62,12 @@ def askjson(answer: Answer) -> Iterator[str]:
         ],
         "memlock": {
             "pages": PAGES,
-            "charged": {u: {r: x.pages for r, x in by.items()} for u, by in answer.charges.items()},
-            "allocated": {r: x.fresh for by in list(answer.charges.values())[:1] for r, x in by.items()},
+            "charged": {u: {r: x.pages for r, x in by.items()} for u, by in untouched.items()},
+            "allocated": {r: x.fresh for by in list(untouched.values())[:1] for r, x in by.items()},
+            "charged_by_memory": {
+                what: {u: {r: x.pages for r, x in by.items()} for u, by in users.items()}
+                for what, users in answer.charges.items()
+            },
         },
     }
     yield from json.dumps(document, indent=1).splitlines()

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import groupby
 
 from pinhold.ask.advice import Advice
 from pinhold.ask.answer import Answer
-from pinhold.ask.cell import ABSENT, FAILING, LEAKS, NOTHING, RELIABLE, SNAPSHOT, STALE, UNTIL
+from pinhold.ask.cell import ABSENT, FAILING, LEAKS, NOTHING, RELIABLE, SNAPSHOT, STALE, UNTIL, Cell
 from pinhold.ask.changes import Cause, Change
-from pinhold.ask.memlock import PAGES
+from pinhold.ask.memlock import UNTOUCHED, Charge
 from pinhold.ask.memory import MEMORY, Memory
 from pinhold.mm.releases import entry
 
@@ -18,6 +18,11 @@ WIDTH = 100
 _NAME = 32
 _LOUD = frozenset({STALE, LEAKS})
 REFUSED = "Why it is refused"
+LONG_HELD = (
+    "Pages that are held for long, until user space says so rather than until one I/O is done, have to be pinned with "
+    "FOLL_LONGTERM: a short pin is also had of memory that must not stay pinned (CMA, ZONE_MOVABLE, DAX)."
+)
+"""What include/linux/mm_types.h says of FOLL_LONGTERM, and pin_user_pages.rst of its cases 1 and 2, in short."""
 _MEANING = {
     RELIABLE: "the device sees what the process writes later, also after fork() and mprotect()",
     STALE: "the next write goes to another page: the device keeps the old data, silently",
@@ -33,18 +38,15 @@ def asktable(answer: Answer) -> Iterator[str]:
     """The lines."""
     yield from _head(answer)
     accepted = len(answer.invalid) < len(answer.releases)
-    for releases in _fitting(answer) if accepted else ():
-        yield ""
-        yield from _table(answer, releases)
-    words = {cell.word for column in answer.columns.values() for cell in column.values()}
-    meanings = [(_loud(word), text) for word, text in _MEANING.items() if word in words]
+    if accepted:
+        yield from cells_table(answer.columns)
     for title, lines in (
-        ("", list(_pairs(meanings))),
+        ("", list(meanings(answer.columns))),
         ("", list(_fast(answer))),
         (REFUSED, list(_refused(answer))),
         ("What to pass instead (each was run)", list(_advice(answer))),
         ("What made the difference (found by turning switches back)", list(_changes(answer))),
-        (f"Locked memory for {PAGES} pages that nobody has touched yet", list(_charges(answer))),
+        ("Locked memory, in pages of 4 KiB", list(_charges(answer))),
     ):
         if lines and (accepted or title == REFUSED):
             yield ""
@@ -57,11 +59,13 @@ def _head(answer: Answer) -> Iterator[str]:
     promise = "is a long-term pin" if request.longterm else "is a short pin" if request.pin else "takes references"
     access = "to write to the memory" if request.write else "only to read"
     head = f"{request.call}, which adds {'FOLL_PIN' if request.pin else 'FOLL_GET'}, {promise}, {access}."
-    yield from _wrap(head, "")
-    yield from _wrap(" ".join(_summary(answer)), "")
+    yield from wrap(head, "")
+    yield from wrap(" ".join(_summary(answer)), "")
+    if not request.longterm:
+        yield from wrap(LONG_HELD, "")
     left_out = [f"{flag.name} ({flag.left_out})" for flag in request.flags if flag.left_out]
     if left_out:
-        yield from _wrap(f"What the specification leaves out: {', '.join(left_out)}.", "")
+        yield from wrap(f"What the specification leaves out: {', '.join(left_out)}.", "")
 
 
 def _summary(answer: Answer) -> Iterator[str]:
@@ -69,20 +73,25 @@ def _summary(answer: Answer) -> Iterator[str]:
     if len(answer.invalid) == len(answer.releases):
         yield "Refused before any memory is looked at."
         return
+    yield from verdicts(answer.columns, answer.request.longterm)
+
+
+def verdicts(columns: Columns, longterm: bool) -> Iterator[str]:
+    """On which releases the pin is reliable, and in how many rows not, a sentence each."""
     good: list[str] = []
     none: list[str] = []
     bad: dict[int, list[str]] = {}
-    for release in answer.releases:
-        words = [cell.word for cell in answer.columns[release].values()]
+    for release, column in columns.items():
+        words = [cell.word for cell in column.values()]
         failing = sum(word in FAILING for word in words)
         if failing:
             bad.setdefault(failing, []).append(release)
         else:
             (good if RELIABLE in words else none).append(release)
     if good:
-        yield f"Reliable wherever it pins on {_listed(good)}."
+        yield f"Reliable wherever it pins on {', '.join(good)}."
     if bad:
-        what = "Not reliable" if answer.request.longterm else "Does not follow later writes"
+        what = "Not reliable" if longterm else "Does not follow later writes"
         counts = [f"{rows} on {_listed(on)}" for rows, on in bad.items()]
         counts[0] = counts[0].replace(" on ", f" of {len(MEMORY)} rows on ", 1)
         yield f"{what} in {', in '.join(counts)}."
@@ -90,23 +99,34 @@ def _summary(answer: Answer) -> Iterator[str]:
         yield f"Never pins anything on {_listed(none)}."
 
 
-def _fitting(answer: Answer) -> Iterator[Sequence[str]]:
-    """The releases, in as many tables as the width takes."""
-    rest = list(answer.releases)
+Columns = Mapping[str, Mapping[Memory, Cell]]
+"""Per release the cell of each memory."""
+
+
+def cells_table(columns: Columns) -> Iterator[str]:
+    """Kinds of memory down, releases across, in as many tables as the width takes."""
+    rest = list(columns)
     while rest:
         count = len(rest)
-        while count > 1 and _NAME + 3 + sum(_width(answer, r) + 2 for r in rest[:count]) - 2 > WIDTH:
+        while count > 1 and _NAME + 3 + sum(_width(columns[r], r) + 2 for r in rest[:count]) - 2 > WIDTH:
             count -= 1
-        yield rest[:count]
+        yield ""
+        yield from _table(columns, rest[:count])
         del rest[:count]
 
 
-def _width(answer: Answer, release: str) -> int:
-    return max(len(release), *(len(cell.word) for cell in answer.columns[release].values()))
+def meanings(columns: Columns) -> Iterator[str]:
+    """What the words of a table mean, those that are in it."""
+    words = {cell.word for column in columns.values() for cell in column.values()}
+    yield from _pairs([(_loud(word), text) for word, text in _MEANING.items() if word in words])
 
 
-def _table(answer: Answer, releases: Sequence[str]) -> Iterator[str]:
-    widths = [_width(answer, release) for release in releases]
+def _width(column: Mapping[Memory, Cell], release: str) -> int:
+    return max(len(release), *(len(cell.word) for cell in column.values()))
+
+
+def _table(columns: Columns, releases: Sequence[str]) -> Iterator[str]:
+    widths = [_width(columns[release], release) for release in releases]
 
     def line(name: str, cells: Iterable[str]) -> str:
         return "  ".join([f"{name:{_NAME}} ", *(f"{c:{w}}" for c, w in zip(cells, widths, strict=True))]).rstrip()
@@ -115,7 +135,7 @@ def _table(answer: Answer, releases: Sequence[str]) -> Iterator[str]:
     for group, members in groupby(MEMORY, key=lambda memory: memory.group):
         yield group
         for memory in members:
-            yield line(f"  {memory.name}", (_loud(answer.columns[r][memory].word) for r in releases))
+            yield line(f"  {memory.name}", (_loud(columns[r][memory].word) for r in releases))
 
 
 def _loud(word: str) -> str:
@@ -126,7 +146,7 @@ def _fast(answer: Answer) -> Iterator[str]:
     """What pin_user_pages_fast() does differently."""
     name = f"{answer.request.entry}_fast()"
     if not any(answer.fast.values()):
-        yield from _wrap(f"{name} gives the same in every cell.", "")
+        yield from wrap(f"{name} gives the same in every cell.", "")
         return
     differing: dict[tuple[str, str, str], list[str]] = {}
     for release, cells in answer.fast.items():
@@ -134,7 +154,7 @@ def _fast(answer: Answer) -> Iterator[str]:
             key = answer.columns[release][memory].word, cell.word, release
             differing.setdefault(key, []).append(_full(memory))
     for (slow, fast, release), names in differing.items():
-        yield from _wrap(f"{name} on {release}: {_loud(fast)}, not {_loud(slow)}: {_rows(names)}.", "")
+        yield from wrap(f"{name} on {release}: {_loud(fast)}, not {_loud(slow)}: {_rows(names)}.", "")
     if not differing:
         yield f"{name} accepts fewer flags: see below."
 
@@ -148,21 +168,21 @@ def _refused(answer: Answer) -> Iterator[str]:
             continue
         for (word, sentence), group in _grouped((why.word, why.sentence, r) for r, why in reasons.items()):
             head = f"{word} on" if word != ABSENT else "on"
-            yield from _wrap(f"{kind}(): {head} {_listed(group)}: {sentence}.")
+            yield from wrap(f"{kind}(): {head} {_listed(group)}: {sentence}.")
     found: dict[tuple[str, str], dict[str, list[str]]] = {}
     for release, column in answer.refused.items():
         for memory, why in column.items():
             found.setdefault((why.word, why.sentence), {}).setdefault(release, []).append(_full(memory))
     for (word, sentence), by_release in found.items():
         releases = "" if list(by_release) == list(answer.releases) else f" on {_listed(by_release)}"
-        yield from _wrap(f"{word}{releases}: {sentence}.")
+        yield from wrap(f"{word}{releases}: {sentence}.")
 
 
 def _advice(answer: Answer) -> Iterator[str]:
     if not any(advice.failing for advice in answer.advice):
         return
     if not answer.request.longterm:
-        yield from _wrap("Only where the device is to see later writes, or holds the pages for long.")
+        yield from wrap("Only where the device is to see later writes, or holds the pages for long.")
     pairs = []
     for words, group in _grouped((_advised(answer, advice), advice.release) for advice in answer.advice):
         pairs.append((_listed(group), words[0]))
@@ -206,7 +226,7 @@ def _changes(answer: Answer) -> Iterator[str]:
         for cause, its in sorted(causes.items(), key=lambda item: -len(item[1])):
             alone = sum(len(change.causes) == 1 for change in its)
             share = _count(len(its)) if alone else f"{_count(len(its))}, with another"
-            yield from _wrap(f"{_cause(cause, new)}: {share}", "    ")
+            yield from wrap(f"{_cause(cause, new)}: {share}", "    ")
         unexplained = sum(not change.causes for change in alike)
         if unexplained:
             yield f"    no switch of the specification explains it: {_count(unexplained)}"
@@ -230,18 +250,29 @@ def _charges(answer: Answer) -> Iterator[str]:
     releases = [release for release in answer.releases if release not in answer.invalid]
     if not answer.charges or not releases:
         return
-    name = len("allocated")
+    rows: list[tuple[str, Mapping[str, Charge] | None]] = []
+    for what, by_user in answer.charges.items():
+        rows += [(what, None), *((f"  {user}", charges) for user, charges in by_user.items())]
+    fresh = next(iter(answer.charges[UNTOUCHED.name].values()))
+    yield from charges_table(rows, releases)
+    allocated = ", ".join(f"{fresh[r].fresh} on {r}" for r in releases)
+    yield from wrap(
+        "Pages charged against RLIMIT_MEMLOCK, by who pins, if it pins with these flags (io_uring itself always pins"
+        f" FOLL_LONGTERM|FOLL_WRITE). Of {UNTOUCHED.name}, the pin makes the kernel allocate {allocated}."
+    )
+
+
+def charges_table(rows: Sequence[tuple[str, Mapping[str, Charge] | None]], releases: Sequence[str]) -> Iterator[str]:
+    """A line a row: its name, and per release what is charged; "-" where there is no pin; None: a heading."""
+    name = max(len(title) for title, _ in rows)
     widths = [max(len(release), 4) for release in releases]
     yield "  ".join(["  " + " " * name, *(f"{r:>{w}}" for r, w in zip(releases, widths, strict=True))])
-    for user, by_release in answer.charges.items():
+    for title, by_release in rows:
+        if by_release is None:
+            yield f"  {title}"
+            continue
         cells = ["-" if by_release[r].pages is None else str(by_release[r].pages) for r in releases]
-        yield "  ".join([f"  {user:{name}}", *(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))])
-    fresh = [str(next(iter(answer.charges.values()))[r].fresh) for r in releases]
-    yield "  ".join([f"  {'allocated':{name}}", *(f"{c:>{w}}" for c, w in zip(fresh, widths, strict=True))])
-    yield from _wrap(
-        "Pages charged against RLIMIT_MEMLOCK, by who pins, if it pins with these flags (io_uring itself always pins"
-        " FOLL_LONGTERM|FOLL_WRITE); allocated: pages that the pin makes the kernel allocate."
-    )
+        yield "  ".join([f"  {title:{name}}", *(f"{c:>{w}}" for c, w in zip(cells, widths, strict=True))])
 
 
 def _full(memory: Memory) -> str:
@@ -276,7 +307,8 @@ def _pairs(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
         )  # fmt: skip
 
 
-def _wrap(text: str, indent: str = "  ") -> Iterator[str]:
+def wrap(text: str, indent: str = "  ") -> Iterator[str]:
+    """A paragraph within the width."""
     yield from textwrap.wrap(
         text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ",
         break_on_hyphens=False, break_long_words=False,
