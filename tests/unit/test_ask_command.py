@@ -41,7 +41,7 @@ def test_the_answer_in_ten_seconds(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_short_pin_is_told_what_holding_for_long_takes(capsys: pytest.CaptureFixture[str]) -> None:
-    """FOLL_WRITE alone: pages that are held for long have to be pinned with FOLL_LONGTERM; a long-term pin says nothing."""
+    """FOLL_WRITE alone: what is held for long has to be pinned with FOLL_LONGTERM; with it, nothing is said."""
     on = ("--on", "model:6.12")
     assert "have to be pinned with FOLL_LONGTERM" in " ".join(printed(capsys, "FOLL_WRITE", *on).split())
     assert "held for long" not in printed(capsys, "FOLL_LONGTERM|FOLL_WRITE", *on)
