@@ -1,6 +1,6 @@
 # make check   the table: kernels before and after the patch, and the kernel that runs here
-# make test    everything that guards the project: style, types, imports, all tests
-#              (PYTEST='-m "not slow"': without comparing interpreter and compiler, which compiles for minutes)
+# make test    what guards the project within minutes: style, types, imports, and all tests but the slow ones
+# make test-slow   the rest: what compiles for minutes, boots kernels, or runs SPIN and Rumur
 # make lint    style, types and imports alone
 # make bench   pinhold beside SPIN and Rumur (by apt, as root), GUP-fast beside this kernel's: some 20 minutes
 #              (BENCH="--brief --runs 1": less)
@@ -15,15 +15,22 @@ PY := $(VENV)/bin/python
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
-.PHONY: check test lint bench lab clean
+.PHONY: check test test-slow lint bench lab clean
 .DELETE_ON_ERROR:
 
 check: $(RUN_READY)
 	@$(VENV)/bin/pinhold check
 
 test: lint
-	$(PY) -m pytest -q -n 2 --dist loadgroup --ignore tests/live $(PYTEST)
-	$(PY) -m pytest -q -rs tests/live
+	@echo "tests of the specification and the tool:"
+	@$(PY) -m pytest -q -n 2 --dist loadgroup -m "not slow" --ignore tests/live $(PYTEST)
+	@echo "tests of the kernel that runs here:"
+	@$(PY) -m pytest -q -rs -m "not slow" tests/live
+
+# What compiles comes first (tests/conftest.py).  No time limit: on a busy machine it takes as long as it takes.
+test-slow: $(DEV_READY)
+	@echo "slow tests, some ten minutes on an idle machine:"
+	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m slow --timeout 0 $(PYTEST)
 
 lint: $(DEV_READY)
 	$(PY) -m ruff check src tests benchmarks

@@ -2,6 +2,8 @@
 
 import signal
 
+import pytest
+
 
 def pytest_configure() -> None:
     """Signals have the meaning that a shell's user gives them, also under nohup and in a script's background.
@@ -13,3 +15,8 @@ def pytest_configure() -> None:
             signal.signal(number, signal.SIG_DFL)
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """What compiles, one after the other in one worker, begins first: it takes longest."""
+    items.sort(key=lambda item: not any(m.args == ("compiled",) for m in item.iter_markers("xdist_group")))

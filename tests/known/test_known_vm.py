@@ -11,7 +11,7 @@ from pinhold.lab.qemu import missing
 from pinhold.lab.store import Store
 from pinhold.lab.target import VmTarget
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("series", ["5.10", "6.1", "6.12", "6.18", "7.3"])

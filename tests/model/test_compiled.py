@@ -21,7 +21,7 @@ from pinhold.targets.model import ModelTarget
 from pinhold.targets.runner import run_scenario
 from random_machine import Livelock, RandomMachine
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("compiled")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compiled")]
 
 RANDOM_STEPS = 10_000
 STEPS_OF_A_MACHINE = 500

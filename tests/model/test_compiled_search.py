@@ -15,7 +15,7 @@ from pinhold.explore.search import Stepper, search
 from pinhold.explore.world import World, world
 from pinhold.mm import releases
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600), pytest.mark.xdist_group("compiled")]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compiled")]
 
 SCOPES = ("fork-pin", "huge-dirty-cow", "swap-races-pin", "seed-hugetlb", "two-buffers")
 """Together they have every kind of memory, and leave out each other's; and one has a pool of pins."""

@@ -75,7 +75,6 @@ def test_in_one_loop_as_in_pieces() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.xdist_group("compiled")
 def test_compiled_in_one_loop_as_in_pieces() -> None:
     """The same of the compiled loop, which benchmarks/gup_fast.py measures."""

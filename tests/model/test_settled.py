@@ -16,6 +16,8 @@ from pinhold.explore.specialise import specialise
 from pinhold.explore.world import world
 from pinhold.mm import releases
 
+pytestmark = pytest.mark.slow
+
 SCOPES = ("bench-tiny", "huge-dirty-cow", "seed-hugetlb", "ksm-loses-pin", "numa-loses-pin", "lazyfree-batch")
 STATES, COMPARED = 1000, 80
 

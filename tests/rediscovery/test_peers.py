@@ -59,7 +59,6 @@ def test_pinhold_counts_the_small_scope(symmetric: bool) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 @pytest.mark.xdist_group("compiled")
 def test_pinhold_counts_the_scope_with_a_fork() -> None:
     """The specification itself, compiled."""

@@ -20,7 +20,7 @@ from pinhold.targets.base import Unavailable
 from pinhold.targets.model import ModelTarget
 from pinhold.targets.runner import run_scenario
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 TWELVE = [test for test in select(["seed"]) if is_twelve(test) and not gigantic(test.scenario)]
 """The tests that the patch quotes, those with 1 GiB pages apart."""

@@ -15,7 +15,7 @@ from pinhold.lab.target import VmTarget
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import Scenario
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 SHOWN = {scope.name: scope.shown.split(", ") for scope in defects() if scope.shown}
 KERNELS = sorted({release for releases in SHOWN.values() for release in releases})

@@ -9,7 +9,7 @@ from pinhold.lab.target import VmTarget
 from pinhold.scenario.parse import parse
 from pinhold.targets.runner import run_scenario
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = pytest.mark.slow
 
 MERGES = parse("""scenario KSM merges equal pages, and the next write copies
 map    P x anon pages 2
