@@ -149,8 +149,9 @@ def write_protect_seq(chosen: Row) -> Any:
 
 
 def zero_page_pin_exempt(chosen: Row) -> Any:
-    """References on the zero page while one pin holds it."""
-    return Play(chosen, "map P x zeropage\nread P x\npin P x as p\n").m.folio_refcount[k.ZERO_PFN]
+    """References on the zero page while one pin of it is asked for, and what the pin returns."""
+    played = Play(chosen, "map P x zeropage\nread P x\npin P x as p\n")
+    return played.m.folio_refcount[k.ZERO_PFN], played.errnos[-1]
 
 
 ORDER_ONE = replace(TINY, levels=6, bits=1)
@@ -452,7 +453,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     fork_hugetlb_copy_writable: {"always": 0, "vma_writable": k.EFAULT},
     fork_skips_pud: {"no": (0x11, False), "by_chance": (0, True)},
     write_protect_seq: {"no": ("pinned", 1, k.DONE), "yes": ("waits", 0, k.DONE)},
-    zero_page_pin_exempt: {"no": 1 + GUP_PIN_COUNTING_BIAS, "yes": 1},
+    zero_page_pin_exempt: {"no": (1 + GUP_PIN_COUNTING_BIAS, 0), "yes": (1, 0), "slow_fails": (1, k.ENOMEM)},
     pincount_large: {"more_than_two_pages": (1 + 2 * GUP_PIN_COUNTING_BIAS, 0), "large": (3, 2)},
     foll_force: {
         "drops_write": (0, ["foll_write_dropped", "wp_reuse_exclusive"], False),

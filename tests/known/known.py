@@ -21,7 +21,6 @@ PENDING = {
     "20-detached-small",
     "20d-detached",
     "30-thp-split-zeropage",
-    "40-zeropin-6.1.13x",
     "60-iou-rdma-pinnedvm",
     "small-hugetlb-map-none",
     "D02-mprotect-same-rights-splits",

@@ -62,11 +62,11 @@ def test_a_swapped_page_is_exclusive_for_neither_after_fork() -> None:
 
 
 def test_5_10_copies_a_pinned_page_cache_page_only_before_the_backport() -> None:
-    """Mainline 5.10 gives the child an anonymous copy, 5.10.154 shares the page."""
+    """Mainline 5.10 gives the child an anonymous copy, 5.10.153 shares the page."""
     text = "map P x memfd private pages 2\nwrite P x[0] 0x11\nread P x[1]\npin P x[1] as p\nfork P C\n"
     assert Play(row("5.10"), text).view(page=1, process="C").kind == "anon"
-    assert Play(row("5.10.153"), text).view(page=1, process="C").kind == "anon"
-    assert Play(row("5.10.154"), text).view(page=1, process="C").kind == "file"
+    assert Play(row("5.10.152"), text).view(page=1, process="C").kind == "anon"
+    assert Play(row("5.10.153"), text).view(page=1, process="C").kind == "file"
 
 
 def test_without_the_sequence_count_gup_fast_pins_behind_forks_back() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pinhold.mm.releases import commit, row
+from pinhold.mm.releases import STABLE, UnknownRelease, commit, row, stand_in
 from pinhold.mm.rules import RULES
 from pinhold.scenario.parse import parse
 from pinhold.targets.model import ModelTarget
@@ -43,3 +43,49 @@ def test_every_value_is_one_of_the_rules() -> None:
         releases = [tuple(map(int, first.split("."))) for first, _, _ in rule.since[1:]]
         assert releases == sorted(set(releases))
         assert rule.since[0][0] == ""
+
+
+@pytest.mark.parametrize(
+    ("release", "told"),
+    [
+        ("5.10.400", "of this stable series 5.10.0 to 5.10.262 are known; nearest: 5.10.262"),
+        ("6.1.193", "of this stable series 6.1.0 to 6.1.192 are known; nearest: 6.1.192"),
+        ("6.18.30", "of this stable series 6.18.0 to 6.18.15 and 6.18.44 are known; nearest: 6.18.15"),
+        ("6.18.90", "of this stable series 6.18.0 to 6.18.15 and 6.18.44 are known; nearest: 6.18.44"),
+        ("6.2.1", "the stable series 6.2.1 has not been read; nearest: 6.2"),
+        ("6.6.30", "its source has not been read; known: 5.10, 6.1, 6.2, 6.12, 6.18, 7.3; nearest: 6.2"),
+        ("7.9", "its source has not been read; known: 5.10, 6.1, 6.2, 6.12, 6.18, 7.3; nearest: 7.3.4"),
+    ],
+)
+def test_a_release_that_was_not_read_says_how_far_was_read(release: str, told: str) -> None:
+    """No row beyond the evidence, and none between two ends that differ."""
+    with pytest.raises(UnknownRelease) as refused:
+        row(release)
+    assert str(refused.value) == f"no rules for {release}: {told}"
+
+
+def test_the_releases_that_are_known_are_those_with_a_row() -> None:
+    """The last one that was read is in, the next is not."""
+    for series, read in STABLE.items():
+        assert row(f"{series}.{read[-1][-1]}")
+        with pytest.raises(UnknownRelease):
+            row(f"{series}.{read[-1][-1] + 1}")
+
+
+@pytest.mark.parametrize(
+    ("release", "nearest"),
+    [("6.1.192", "6.1.192"), ("6.1.250-1-amd64", "6.1.192"), ("6.18.30", "6.18.15"), ("6.18.90", "6.18.44"),
+     ("6.2.9", "6.2"), ("7.3.77", "7.3.4"), ("7.4.2", "7.3.4")],
+)  # fmt: skip
+def test_the_nearest_rules_stand_in_for_a_kernel_that_is_newer_than_what_was_read(release: str, nearest: str) -> None:
+    """The row before it in its series, or the newest of all; and it is said where it is another one."""
+    found, why = stand_in(release)
+    assert found == nearest
+    assert bool(why) == (release != nearest)
+    assert nearest in why or not why
+
+
+def test_nothing_stands_in_for_a_kernel_between_two_releases() -> None:
+    """Which of the changes between 6.2 and 6.12 a 6.6 has is not known."""
+    with pytest.raises(UnknownRelease):
+        stand_in("6.6.30")

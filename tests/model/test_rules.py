@@ -119,7 +119,9 @@ def test_the_stable_rows_add_what_was_taken_back() -> None:
         "lazyfree_held": "swap_backed",
     }
     assert added("6.1.192", "6.1") == {"zero_page_pin_exempt": "yes", "fork_skips_pud": "by_chance"}
+    assert added("6.1.166", "6.1") == {"zero_page_pin_exempt": "yes"}
+    assert added("6.1.134", "6.1") == {"zero_page_pin_exempt": "slow_fails"}
     assert added("6.1.129", "6.1") == {}
     assert added("6.12.117", "6.12") == {"fork_skips_pud": "by_chance", "lazyfree_thp": "split"}
     assert added("6.18.44", "6.18") == {"lazyfree_batch": "same_rights", "lazyfree_thp": "split"}
-    assert added("6.18.19", "6.18") == {}
+    assert added("6.18.15", "6.18") == {}

@@ -144,3 +144,13 @@ def test_the_model_of_a_kernel_has_its_configuration() -> None:
     assert model_of(TargetInfo("live", "6.2", "6.2", {}, {})).info().config["soft_dirty"] == "1"
     with pytest.raises(UsageError, match="nearest"):
         model_of(TargetInfo("live", "6.3", "6.3", {}, {}))
+
+
+def test_a_kernel_newer_than_what_was_read_has_the_nearest_rules_and_it_is_said(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """It is compared with the last release that was read, by name, and stderr has the sentence."""
+    assert model_of(TargetInfo("live", "6.18.90-x", "6.18.90", {}, {})).info().name == "model:6.18.44"
+    err = capsys.readouterr().err
+    assert err.startswith("pinhold: no rules for 6.18.90: of this stable series")
+    assert "nearest: 6.18.44, whose rules stand in" in err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
@@ -95,15 +96,19 @@ def make_target(
 def model_of(info: TargetInfo) -> Target:
     """The model of a real kernel: its release's rules, its configuration.  Raises UsageError for an unknown release.
 
-    What the kernel does not tell keeps the model's default.
+    What the kernel does not tell keeps the model's default.  A kernel newer than what was read has the nearest rules,
+    and a line on stderr says so.
     """
-    from pinhold.mm.releases import UnknownRelease
+    from pinhold.mm.releases import UnknownRelease, stand_in
     from pinhold.targets.model import ModelTarget
 
     try:
-        return ModelTarget(info.rules, _configuration(info))
+        release, why = stand_in(info.rules)
     except UnknownRelease as error:
         raise UsageError(str(error)) from None
+    if why:
+        print(f"pinhold: {why}", file=sys.stderr)
+    return ModelTarget(release, _configuration(info))
 
 
 def configured_as(model: Target, info: TargetInfo) -> Target:

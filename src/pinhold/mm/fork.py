@@ -212,7 +212,7 @@ def vma_needs_copy(m: State, vma: int) -> bool:
 def must_copy_pinned(m: State, vma: int, page: int) -> bool:
     """Whether fork must not share this page because it may be pinned.
 
-    70e806e4e645 (5.9): any page of a COW mapping; 5.10.154: anonymous ones only; fb3d824d1a46 (5.19): exclusive ones,
+    70e806e4e645 (5.9): any page of a COW mapping; 5.10.153: anonymous ones only; fb3d824d1a46 (5.19): exclusive ones,
     since no other can be reliably pinned.  Linux: folio_needs_cow_for_dma().
     """
     mm = vma // m.vmas_per_mm

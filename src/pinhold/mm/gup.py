@@ -57,7 +57,7 @@ from pinhold.mm.folio import folio_test_anon, is_huge_zero_page, page_folio
 from pinhold.mm.hugetlb import hugetlb_file_index, hugetlb_level
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pt_walk, pte_mkdirty, pte_pfn, pte_present
-from pinhold.mm.pin import pin_record, try_grab_folio
+from pinhold.mm.pin import grab_page_fails, pin_record, try_grab_folio
 from pinhold.mm.rmap import page_anon_exclusive
 from pinhold.mm.sites import (
     FOLL_FORCE_FOLLOWS,
@@ -289,8 +289,8 @@ def follow_entry(m: State, vma: int, addr: int, flags: int) -> int:
 def gup_can_follow_protnone(m: State, vma: int, flags: int) -> bool:
     """Whether an inaccessible entry is followed, or faulted on first, as an access would be.
 
-    Linux: gup_can_follow_protnone(); up to 6.5 forced requests alone follow (FOLL_NUMA up to 6.0), since d74943a2f3cd
-    (6.6) all but those that ask for hinting faults (FOLL_HONOR_NUMA_FAULT).
+    Linux: gup_can_follow_protnone(); up to 6.4 forced requests alone follow (FOLL_NUMA up to 6.0), since d74943a2f3cd
+    (6.5) all but those that ask for hinting faults (FOLL_HONOR_NUMA_FAULT).
     """
     if not m.rule_gup_protnone:
         return flags & FOLL_FORCE != 0
@@ -417,7 +417,8 @@ def faultin_result(m: State, act: int, result: int) -> int:
 
 @kernel
 def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
-    """Take what the entry maps, up to its or the range's end, for the pin or the caller; False: the pin has no room.
+    """Take what the entry maps, up to its or the range's end, for the pin or the caller; False: the page cannot be
+    grabbed, or the pin has no room.
 
     For a write the page is marked dirty where its entry is not (FOLL_TOUCH, see touch_pmd()).
     """
@@ -438,7 +439,7 @@ def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
             m.act_page[act - 1] = page
             return try_grab_folio(m, page, 1, FOLL_GET)
         return True
-    if not pin_record(m, m.act_arg[act], page, count):
+    if grab_page_fails(m, page, m.act_flags[act]) or not pin_record(m, m.act_arg[act], page, count):
         m.act_addr[act] = addr
         return False
     return try_grab_folio(m, page, count, m.act_flags[act])

@@ -110,7 +110,7 @@ def wants_write_upgrade(m: State, vma: int) -> bool:
 def can_change_writable(m: State, vma: int, entry: int, level: int) -> bool:
     """Whether the entry may be made writable without a fault.
 
-    Private: an exclusive anonymous page, since 64fe24a3e05e (6.0) if dirty and mapped by a PTE, since 7ea7e333842e
+    Private: an exclusive anonymous page, since 64fe24a3e05e (6.0) if dirty and mapped by a PTE, since d84887739d5c
     (6.2) any.  Shared: where the write has been noticed before (dirty).
     Linux: can_change_pte_writable(), can_change_pmd_writable().
     """

@@ -25,11 +25,15 @@ from pinhold.mm.sites import (
     MEMLOCK_REFUSED,
     MEMLOCK_ZERO_PAGE_FREE,
     PIN_ZERO_PAGE_EXEMPT,
+    PIN_ZERO_PAGE_FAILS,
     decided,
 )
 from pinhold.mm.state import State
 
 GUP_PIN_COUNTING_BIAS = 1024
+
+ZERO_PAGE_SLOW_FAILS = 2
+"""zero_page_pin_exempt."""
 
 
 @kernel
@@ -71,6 +75,19 @@ def try_grab_folio(m: State, page: int, refs: int, flags: int) -> bool:
         else:
             m.folio_refcount[folio] += refs * GUP_PIN_COUNTING_BIAS
     return True
+
+
+@kernel
+def grab_page_fails(m: State, page: int, flags: int) -> bool:
+    """Whether the slow path cannot pin the page: the 4 KiB zero page in 6.1.130 to 6.1.134, where c8070b787519 was
+    taken back with mainline's "return 0" for success into a function that returns true for it.
+
+    Linux: try_grab_page() (mm/gup.c).
+    """
+    if page == ZERO_PFN and flags & FOLL_PIN and m.rule_zero_page_pin_exempt == ZERO_PAGE_SLOW_FAILS:
+        decided(m, PIN_ZERO_PAGE_FAILS)
+        return True
+    return False
 
 
 @kernel

@@ -13,12 +13,20 @@ from functools import cache
 from pinhold.mm.rules import BY_NAME, RULES, Entry, Rule
 
 MAINLINE = ("5.10", "6.1", "6.2", "6.12", "6.18", "7.3")
-STABLE_SERIES = ("5.10", "6.1", "6.12", "6.18", "7.3")
-"""Series of which X.Y.Z rows are known, each read from a late member of the series."""
+STABLE = {
+    "5.10": (range(263),),
+    "6.1": (range(193),),
+    "6.12": (range(118),),
+    "6.18": (range(16), range(44, 45)),
+    "7.3": (range(5),),
+}
+"""Which Z of X.Y.Z are known.  5.10, 6.1, 6.12 and 7.3: from the source of the last one and from Debian's changelogs,
+which name each change of each release before.  6.18: no source or changelog after 6.18.3 was at hand; 6.18.15 and
+6.18.44 were compared as running kernels, and between these two some rules changed."""
 
 
 class UnknownRelease(ValueError):
-    """No row for this release; the message names the nearest one."""
+    """No row for this release; the message says how far was read and names the nearest one."""
 
 
 class UnknownRule(ValueError):
@@ -48,7 +56,7 @@ def row(release: str) -> dict[str, int]:
     """rule name -> value for "X.Y" or "X.Y.Z" (what follows, as in "6.18.44-fc", is ignored).  Raises
     UnknownRelease."""
     series, patch = split(release)
-    if series not in MAINLINE or (patch is not None and series not in STABLE_SERIES):
+    if not known(series, patch):
         raise UnknownRelease(f"no rules for {release}: {unknown(series, patch)}")
     return {rule.name: rule.values.index(entry(rule, release)[1]) for rule in RULES}
 
@@ -70,13 +78,47 @@ def switched(row: Mapping[str, int], switches: Mapping[str, str]) -> dict[str, i
     return changed
 
 
+def known(series: str, patch: str | None) -> bool:
+    """Whether X.Y or X.Y.Z has a row."""
+    return series in MAINLINE and (patch is None or any(int(patch) in read for read in STABLE.get(series, ())))
+
+
 def unknown(series: str, patch: str | None) -> str:
-    """Why a release has no row, and the nearest that has."""
+    """Why a release has no row, how far was read, and the nearest that has one."""
+    nearest = nearest_row(series, patch)
+    if series not in MAINLINE:
+        return f"its source has not been read; known: {', '.join(MAINLINE)}; nearest: {nearest}"
+    if series not in STABLE:
+        return f"the stable series {series}.{patch} has not been read; nearest: {nearest}"
+    ends = ((f"{series}.{read[0]}", f"{series}.{read[-1]}") for read in STABLE[series])
+    spans = (first if first == last else f"{first} to {last}" for first, last in ends)
+    return f"of this stable series {' and '.join(spans)} are known; nearest: {nearest}"
+
+
+def nearest_row(series: str, patch: str | None) -> str:
+    """The release with a row that is nearest to one without: the last known one before it in its series, the last known
+    one of the newest series for a later one, and else mainline's nearest."""
     if series in MAINLINE:
-        return f"the stable series {series}.{patch} has not been read; nearest: {series}"
-    wanted = parts(series)
-    nearest = min(MAINLINE, key=lambda known: (abs(parts(known)[0] - wanted[0]), abs(parts(known)[1] - wanted[1])))
-    return f"its source has not been read; known: {', '.join(MAINLINE)}; nearest: {nearest}"
+        found = [z for read in STABLE.get(series, ()) for z in read if z <= int(patch or 0)]
+        return f"{series}.{found[-1]}" if found else series
+    wanted, newest = parts(series), MAINLINE[-1]
+    if wanted > parts(newest):
+        return f"{newest}.{STABLE[newest][-1][-1]}"
+    return min(MAINLINE, key=lambda known: (abs(parts(known)[0] - wanted[0]), abs(parts(known)[1] - wanted[1])))
+
+
+def stand_in(release: str) -> tuple[str, str]:
+    """For a real kernel: the release whose row it is compared with, and where that is another one, why, as a sentence.
+
+    A kernel of a series that was read, or one newer than all, has the nearest row.  Raises UnknownRelease for others.
+    """
+    series, patch = split(release)
+    if known(series, patch):
+        return release, ""
+    if series in MAINLINE or parts(series) > parts(MAINLINE[-1]):
+        nearest = nearest_row(series, patch)
+        return nearest, f"no rules for {release}: {unknown(series, patch)}, whose rules stand in"
+    raise UnknownRelease(f"no rules for {release}: {unknown(series, patch)}")
 
 
 def entry(rule: Rule, release: str) -> Entry:

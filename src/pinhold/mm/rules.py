@@ -105,7 +105,7 @@ RULES: tuple[Rule, ...] = (
         "copy_present_page",
         ("none", "any", "anonymous", "exclusive"),
         (("", "none", ""), ("5.9", "any", "70e806e4e645"), ("5.19", "exclusive", "fb3d824d1a46")),
-        (("5.10.154", "anonymous", ""),),
+        (("5.10.153", "anonymous", "935a8b620210"),),
     ),
     Rule(
         "fork_copies_hugetlb_files",
@@ -139,9 +139,9 @@ RULES: tuple[Rule, ...] = (
         ("no", "by_chance"),
         (("", "no", ""), ("6.17", "by_chance", "14967a9c7d24")),
         (
-            ("5.10.262", "by_chance", "14967a9c7d24"),
-            ("6.1.192", "by_chance", "14967a9c7d24"),
-            ("6.12.117", "by_chance", "14967a9c7d24"),
+            ("5.10.253", "by_chance", "14967a9c7d24"),
+            ("6.1.167", "by_chance", "14967a9c7d24"),
+            ("6.12.74", "by_chance", "14967a9c7d24"),
         ),
     ),
     Rule(
@@ -154,11 +154,12 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "zero_page_pin_exempt",
-        "Whether FOLL_PIN leaves the 4 KiB zero page uncounted.",
+        "Whether FOLL_PIN leaves the 4 KiB zero page uncounted: no; yes; in GUP-fast, while the slow path fails"
+        ' (ENOMEM), as the backport to 6.1 did until "mm: Fix is_zero_page() usage in try_grab_page()".',
         "try_grab_folio",
-        ("no", "yes"),
+        ("no", "yes", "slow_fails"),
         (("", "no", ""), ("6.5", "yes", "c8070b787519")),
-        (("6.1.130", "yes", "c8070b787519"),),
+        (("6.1.130", "slow_fails", "c8070b787519"), ("6.1.135", "yes", "")),
     ),
     Rule(
         "pincount_large",
@@ -183,13 +184,13 @@ RULES: tuple[Rule, ...] = (
         " goes through and leaves it read-only.",
         "check_vma_flags",
         ("unchecked", "refused", "supported"),
-        (("", "unchecked", ""), ("6.0", "refused", ""), ("6.14", "supported", "")),
+        (("", "unchecked", ""), ("6.0", "refused", "1d8d14641fd9"), ("6.14", "supported", "")),
     ),
     Rule(
         "swapin_exclusive",
         "When a page from swap is its process's alone: by map and swap counts and only for a write; by the mark in"
         " the swap entry, a fresh page, or a reference count of one; by the mark alone, every page now coming through"
-        " the swap cache (read in 7.3; in which release it began is not known).",
+        " the swap cache (read in 7.3, and not yet in 7.2.12).",
         "do_swap_page",
         ("counts_on_write", "mark_or_references", "mark"),
         (("", "counts_on_write", ""), ("5.19", "mark_or_references", "1493a1913e34"), ("7.3", "mark", "")),
@@ -217,7 +218,7 @@ RULES: tuple[Rule, ...] = (
         " clusters, which one that rotates is not; or for every device.",
         "do_swap_page",
         ("split", "whole_in_clusters", "whole"),
-        (("", "split", ""), ("6.11", "whole_in_clusters", ""), ("6.14", "whole", "")),
+        (("", "split", ""), ("6.11", "whole_in_clusters", "508758960b8d"), ("6.14", "whole", "7277433096f6")),
     ),
     Rule(
         "pageout_shared_large",
@@ -230,11 +231,10 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "mprotect_upgrade",
         "Which private pages mprotect() maps writable without a fault: none; exclusive, dirty ones mapped by PTEs;"
-        " exclusive"
-        " ones, THPs too.",
+        " exclusive ones, THPs (c27f479ef542) too.",
         "can_change_pte_writable",
         ("none", "exclusive_dirty", "exclusive"),
-        (("", "none", ""), ("6.0", "exclusive_dirty", "64fe24a3e05e"), ("6.2", "exclusive", "7ea7e333842e")),
+        (("", "none", ""), ("6.0", "exclusive_dirty", "64fe24a3e05e"), ("6.2", "exclusive", "d84887739d5c")),
     ),
     Rule(
         "soft_dirty_skips_pinned",
@@ -291,8 +291,8 @@ RULES: tuple[Rule, ...] = (
         "Of which files io_uring takes pages as fixed buffers: hugetlbfs; shmem too; whatever GUP gives.",
         "io_pin_pages",
         ("hugetlb", "hugetlb_shmem", "any"),
-        (("", "hugetlb", ""), ("6.1", "hugetlb_shmem", ""), ("6.5", "any", "")),
-        (("5.10.262", "hugetlb_shmem", ""),),
+        (("", "hugetlb", ""), ("5.14", "hugetlb_shmem", "40dad765c045"), ("6.5", "any", "34ed8d0dcd69")),
+        (("5.10.162", "hugetlb_shmem", "788d0824269b"),),
     ),
     Rule(
         "lru_batch",
@@ -313,7 +313,7 @@ RULES: tuple[Rule, ...] = (
         "Whether mremap() moves a range of several VMAs in one go, or refuses (EFAULT).",
         "remap_move",
         ("no", "yes"),
-        (("", "no", ""), ("6.17", "yes", "")),
+        (("", "no", ""), ("6.17", "yes", "d23cb648e365")),
     ),
     Rule(
         "hugetlb_restores_reserve",
@@ -372,7 +372,7 @@ RULES: tuple[Rule, ...] = (
             ("", "mapped_twice", ""),
             ("5.17", "referenced", "80d47f5de5e3"),
             ("6.10", "shared_or_pinned", "d2136d749d76"),
-            ("6.19", "any_pinned", ""),
+            ("6.19", "any_pinned", "f66e2727ddfc"),
         ),
         (("5.10.102", "referenced", "80d47f5de5e3"),),
     ),
@@ -398,7 +398,7 @@ RULES: tuple[Rule, ...] = (
         " follows, if not asked to honor hinting faults.",
         "gup_can_follow_protnone",
         ("faults", "follows"),
-        (("", "faults", ""), ("6.6", "follows", "d74943a2f3cd")),
+        (("", "faults", ""), ("6.5", "follows", "d74943a2f3cd")),
     ),
     Rule(
         "ksm_protects_exclusive",

@@ -103,7 +103,8 @@ class Site:
     LAZYFREE_WRITTEN_KEPT,
     LAZYFREE_HELD_KEPT,
     LAZYFREE_BATCHED,
-) = range(80)
+    PIN_ZERO_PAGE_FAILS,
+) = range(81)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -440,6 +441,12 @@ SITES: tuple[Site, ...] = (
         "folio_unmap_pte_batch",
         "lazyfree_batch",
         "several entries are unmapped together; if they are put back, then with the rights of the first",
+    ),
+    Site(
+        "pin_zero_page_fails",
+        "try_grab_page",
+        "zero_page_pin_exempt",
+        "the slow path takes its success with the zero page for a failure",
     ),
 )
 

@@ -40,7 +40,7 @@ def examine(host: Host) -> list[Finding]:
     sight = probe_sight()
     machine = Machine()
     return [
-        Finding("live", True, f"Linux {os.uname().release} on x86-64, compared with the rules of {machine.release()}"),
+        Finding("live", True, f"Linux {os.uname().release} on x86-64, stable release {machine.release()}"),
         *_rights(host),
         *_seeing(sight),
         *_pins(host),
