@@ -27,7 +27,7 @@ class CannotDo(Exception):
 
 
 class Livelock(Exception):
-    """The specification ran out of fuel in the function that the message names."""
+    """A step has no end: the specification ran out of fuel, or a kernel loops; the message says where."""
 
 
 class Broken(Exception):

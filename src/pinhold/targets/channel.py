@@ -6,10 +6,11 @@ import json
 import os
 import socket
 import struct
-import time
 from array import array
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+
+from pinhold.targets.progress import POLL_SECONDS
 
 Message = dict[str, Any]
 
@@ -20,10 +21,6 @@ _MOST_BYTES = 64 << 20
 
 class Closed(Exception):
     """The other end is gone."""
-
-
-class Late(Exception):
-    """No complete message came within the time given."""
 
 
 class Channel:
@@ -50,31 +47,32 @@ class Channel:
         except (BrokenPipeError, ConnectionResetError) as error:
             raise Closed(str(error)) from None
 
-    def receive(self, seconds: float | None = None) -> tuple[Message, list[int]]:
-        """The next message and its descriptors; waits for ever where `seconds` is None.  Raises Closed, Late."""
-        deadline = None if seconds is None else time.monotonic() + seconds
+    def receive(self, patience: Callable[[], None] | None = None) -> tuple[Message, list[int]]:
+        """The next message and its descriptors.  Waits for ever, or until `patience`, which is called now and then
+        while nothing comes, ends that by raising.  Raises Closed."""
         fds: list[int] = []
+        self._sock.settimeout(None if patience is None else POLL_SECONDS)
         try:
-            header = self._read(_LENGTH.size, deadline, fds)
-            (length,) = _LENGTH.unpack(header)
+            (length,) = _LENGTH.unpack(self._read(_LENGTH.size, patience, fds))
             if length > _MOST_BYTES:
                 raise Closed(f"a message of {length} bytes")
-            message = json.loads(self._read(length, deadline, fds))
+            message = json.loads(self._read(length, patience, fds))
         except BaseException:
             for fd in fds:
                 os.close(fd)
             raise
         return message, fds
 
-    def _read(self, count: int, deadline: float | None, fds: list[int]) -> bytes:
+    def _read(self, count: int, patience: Callable[[], None] | None, fds: list[int]) -> bytes:
         parts = []
         while count:
-            self._set_timeout(deadline)
             try:
                 # Not socket.recv_fds(): it drops its flags.
                 data, ancillary, _, _ = self._sock.recvmsg(min(count, 1 << 20), _SPACE, socket.MSG_CMSG_CLOEXEC)
             except TimeoutError:
-                raise Late from None
+                if patience is not None:
+                    patience()
+                continue
             except ConnectionResetError as error:
                 raise Closed(str(error)) from None
             for level, kind, content in ancillary:
@@ -85,15 +83,6 @@ class Channel:
             parts.append(data)
             count -= len(data)
         return b"".join(parts)
-
-    def _set_timeout(self, deadline: float | None) -> None:
-        if deadline is None:
-            self._sock.settimeout(None)
-            return
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise Late
-        self._sock.settimeout(left)
 
     def close(self) -> None:
         self._sock.close()

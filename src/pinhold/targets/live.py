@@ -9,7 +9,7 @@ from functools import cached_property
 
 from pinhold.scenario.step import Scenario
 from pinhold.targets import hygiene
-from pinhold.targets.base import SCHEDULED, CannotDo, TargetInfo
+from pinhold.targets.base import SCHEDULED, Broken, CannotDo, Livelock, TargetInfo
 from pinhold.targets.live_session import LiveSession
 from pinhold.targets.machine import Machine, check_supported, probe_sight
 from pinhold.targets.nursery import Nursery
@@ -17,15 +17,13 @@ from pinhold.targets.pagemap import Sight
 from pinhold.targets.pins import MECHANISMS
 from pinhold.targets.pins.base import Mechanism
 from pinhold.targets.pins.external import External
-
-STEP_SECONDS = 30.0
-WHOLE_SECONDS = 180.0
+from pinhold.targets.progress import Deadline
 
 
 class LiveTarget:
     """The kernel that this program runs on.
 
-    step_seconds, whole_seconds: deadlines of one step and of a scenario; what misses one is killed and is `Broken`.
+    deadline: of one step.  What runs in the kernel for longer is `Livelock`, anything else that does not end `Broken`.
     external: programs of the user's that pin memory.
     disposable: this kernel runs in a virtual machine of pinhold's own, and may crash; nursery: starts the processes.
     """
@@ -34,13 +32,12 @@ class LiveTarget:
 
     def __init__(
         self,
-        step_seconds: float = STEP_SECONDS,
-        whole_seconds: float = WHOLE_SECONDS,
+        deadline: Deadline = Deadline(),  # noqa: B008
         disposable: bool = False,
         nursery: Nursery | None = None,
         external: Sequence[External] = (),
     ) -> None:
-        self._deadlines = step_seconds, whole_seconds
+        self._deadline = deadline
         self._disposable = disposable
         self._external = {program.name: program for program in external}
         self._machine = Machine(disposable=disposable)
@@ -67,17 +64,30 @@ class LiveTarget:
     def open(self, scenario: Scenario) -> Iterator[LiveSession]:
         """A first process `P` in a session of its own; nothing is left of it afterwards.
 
-        Raises Unavailable, CannotDo for a scenario that may harm the kernel, Broken, Crashed.
+        Raises Unavailable, CannotDo for a scenario that may harm the kernel, Livelock, Broken, Crashed.
         """
         if scenario.small is not None:
             raise CannotDo(SCHEDULED)
         if scenario.vm_only is not None and not self._disposable:
             raise CannotDo(f"runs in a virtual machine only: {scenario.vm_only}")
         self._nursery.ready()
-        session = LiveSession(scenario, self._machine, self._sight, self._nursery, *self._deadlines, self._external)
+        session = LiveSession(scenario, self._machine, self._sight, self._nursery, self._deadline, self._external)
         with hygiene.nothing_left():
             try:
                 session.start()
                 yield session
-            finally:
+            except Livelock as livelock:
+                _close_after(livelock, session)
+                raise
+            except BaseException:
                 session.close()
+                raise
+            session.close()
+
+
+def _close_after(livelock: Livelock, session: LiveSession) -> None:
+    """What cannot be closed, as the kernel does not come back from it, is part of what happened."""
+    try:
+        session.close()
+    except Broken as left:
+        raise Livelock(f"{livelock}; {left}") from None

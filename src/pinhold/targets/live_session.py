@@ -61,6 +61,7 @@ from pinhold.targets.machine import Machine
 from pinhold.targets.nursery import Nursery
 from pinhold.targets.pagemap import FrameWords, Sight
 from pinhold.targets.pins.external import External
+from pinhold.targets.progress import Deadline
 from pinhold.targets.syscalls import PAGE
 from pinhold.targets.tree import Died, Tree
 
@@ -68,7 +69,8 @@ HUGE_KINDS = ("thp", "hugezero")
 HUGETLB_KINDS = ("hugetlb", "memfd_hugetlb")
 ON_DISK = ("tmpfile", "file")
 _AWAITED = 512
-_WRITEBACK_SECONDS = 2.0
+_WRITEBACK_SECONDS = 60.0
+"""A device that has not written by then, whoever else it serves, will not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,15 +91,14 @@ class LiveSession:
         machine: Machine,
         sight: Sight,
         nursery: Nursery,
-        step_seconds: float,
-        whole_seconds: float,
+        deadline: Deadline,
         external: Mapping[str, External] | None = None,
     ) -> None:
         self._scenario = scenario
         self._machine = machine
         self._sight = sight
         self._watched = watched(scenario)
-        self._tree = Tree(nursery, step_seconds, whole_seconds)
+        self._tree = Tree(nursery, deadline)
         self._files = Files()
         self._frame_words = FrameWords()
         self._names = FrameNames()
@@ -305,7 +306,7 @@ class LiveSession:
         for frame in frames:
             while pagemap.bit(self._frame_words.flags(frame) or 0, pagemap.KPF_WRITEBACK):
                 if time.monotonic() > deadline:
-                    return
+                    raise CannotDo(f"needs a faster swap device: it has not written in {_WRITEBACK_SECONDS:g} s")
                 time.sleep(0.001)
 
     def _swap_out(self, proc: str, range: Range) -> Outcome:

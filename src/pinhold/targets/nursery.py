@@ -14,7 +14,6 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 import weakref
 from pathlib import Path
 from typing import NoReturn
@@ -22,12 +21,20 @@ from typing import NoReturn
 from pinhold.targets import process, stuck, syscalls
 from pinhold.targets.base import Broken, Unavailable
 from pinhold.targets.cgroup import Leaf
-from pinhold.targets.channel import Channel, Closed, Late, Message
+from pinhold.targets.channel import Channel, Closed, Message
+from pinhold.targets.progress import POLL_SECONDS, Deadline, Overdue, Patience
 
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from pinhold.targets.nursery import main; main(int(sys.argv[2]))"
-_TERM_SECONDS = 2.0
-_KILL_SECONDS = 10.0
-_ANSWER_SECONDS = 30.0
+_TERM = Deadline(2.0, 2.0)
+_KILL = Deadline(60.0, 20.0)
+_LOOPS = Deadline(1.0, 1.0)
+"""What a process may spend on its end: asked to, killed, and killed while it loops in the kernel, which it notices at
+once or never."""
+
+_ANSWER = Deadline(120.0, 120.0)
+
+_FINISH_SECONDS = 12.0
+"""At the end of the program nobody waits longer for the helper: the processes that it starts die with it."""
 
 
 class Nursery:
@@ -40,6 +47,7 @@ class Nursery:
         self._program = start
         self._lock = threading.Lock()
         self._channel: Channel | None = None
+        self._helper = 0
 
     def _start(self) -> Channel:
         if not sys.executable:
@@ -56,6 +64,7 @@ class Nursery:
                 start_new_session=True,
             )
         weakref.finalize(self, _finish, channel, helper)
+        self._helper = helper.pid
         return channel
 
     def ready(self) -> None:
@@ -65,31 +74,44 @@ class Nursery:
                 self._channel = self._start()
 
     def _ask(self, message: Message, fds: tuple[int, ...] = ()) -> Message:
+        """A process that the message names is waited for by the helper: neither is late while one of them gets on."""
         with self._lock:
             if self._channel is None:
                 self._channel = self._start()
+            waiting = _ANSWER.patience([self._helper, message["pid"]] if "pid" in message else [self._helper])
             try:
                 self._channel.send(message, fds)
-                reply = self._channel.receive(_ANSWER_SECONDS)[0]
-            except (Closed, Late):
+                reply = self._channel.receive(waiting)[0]
+            except Closed:
                 self._channel = None
                 raise Broken("the helper that starts processes has died") from None
+            except Overdue as late:
+                self._channel.close()
+                self._channel = None
+                raise Broken(f"the helper that starts processes did not {message['op']}: {late}") from None
         if "failed" in reply:
             raise Broken(f"the helper that starts processes failed to {message['op']}: {reply['failed']}")
         return reply
 
-    def spawn(self, far: socket.socket, cpu: int, seconds: int) -> int:
-        """Start the first process of a scenario on `cpu`, at the other end of `far`; its pid."""
+    def spawn(self, far: socket.socket, cpu: int, seconds: int | None) -> int:
+        """Start the first process of a scenario on `cpu`, at the other end of `far`; its pid.
+
+        seconds: of processor time that it and each of its children may use.
+        """
         return int(self._ask({"op": "spawn", "cpu": cpu, "seconds": seconds}, (far.fileno(),))["pid"])
 
-    def wait(self, pid: int, seconds: float) -> int | None:
-        """The exit status (negative: the signal) of a process without a parent of its own; None: it still runs."""
-        status: int | None = self._ask({"op": "wait", "pid": pid, "seconds": seconds})["status"]
+    def wait(self, pid: int) -> int | None:
+        """The exit status (negative: the signal) of a process without a parent of its own that is about to end; None:
+        it still runs."""
+        status: int | None = self._ask({"op": "wait", "pid": pid})["status"]
         return status
 
-    def end(self, pid: int) -> str | None:
-        """Terminate, then kill, the whole group of a scenario and reap it; what cannot be killed, in words, or None."""
-        stuck: str | None = self._ask({"op": "end", "pid": pid})["stuck"]
+    def end(self, pid: int, loops: bool = False) -> str | None:
+        """Terminate, then kill, the whole group of a scenario and reap it; what cannot be killed, in words, or None.
+
+        loops: a process of it loops in the kernel.
+        """
+        stuck: str | None = self._ask({"op": "end", "pid": pid, "loops": loops})["stuck"]
         return stuck
 
 
@@ -98,7 +120,7 @@ def _finish(channel: Channel, helper: subprocess.Popen[bytes]) -> None:
     channel.close()
     with contextlib.suppress(KeyboardInterrupt):
         try:
-            helper.wait(_TERM_SECONDS + _KILL_SECONDS)
+            helper.wait(_FINISH_SECONDS)
         except subprocess.TimeoutExpired:
             helper.kill()
             helper.wait()
@@ -138,14 +160,14 @@ def _serve(message: Message, fds: list[int], groups: set[int], channel: Channel,
         groups.add(pid)
         return {"pid": pid}
     if message["op"] == "wait":
-        return {"status": _wait(message["pid"], message["seconds"])}
-    if not _end(message["pid"]):
+        return {"status": _wait(message["pid"])}
+    if not _end(message["pid"], message["loops"]):
         return {"stuck": stuck.describe(message["pid"])}
     groups.discard(message["pid"])
     return {"stuck": None}
 
 
-def _spawn(sock: socket.socket, cpu: int, seconds: int, channel: Channel, leaf: Leaf | None) -> int:
+def _spawn(sock: socket.socket, cpu: int, seconds: int | None, channel: Channel, leaf: Leaf | None) -> int:
     helper = os.getpid()
     pid = os.fork()
     if pid:
@@ -160,33 +182,28 @@ def _spawn(sock: socket.socket, cpu: int, seconds: int, channel: Channel, leaf: 
         os._exit(1)
 
 
-def _next_exit(target: int, deadline: float) -> tuple[int, int] | None:
-    """waitpid() with a deadline: None where it passed.  Raises ChildProcessError."""
+def _next_exit(target: int, patience: Patience) -> tuple[int, int]:
+    """waitpid() that can end without one.  Raises ChildProcessError, Overdue."""
     while True:
         pid, status = os.waitpid(target, os.WNOHANG)
         if pid:
             return pid, status
-        left = deadline - time.monotonic()
-        if left <= 0:
-            return None
-        signal.sigtimedwait({signal.SIGCHLD}, left)
+        if signal.sigtimedwait({signal.SIGCHLD}, POLL_SECONDS) is None:
+            patience()
 
 
-def _wait(pid: int, seconds: float) -> int | None:
+def _wait(pid: int) -> int | None:
     try:
-        found = _next_exit(pid, time.monotonic() + seconds)
-    except ChildProcessError:
+        return os.waitstatus_to_exitcode(_next_exit(pid, Deadline().patience([pid]))[1])
+    except (ChildProcessError, Overdue):
         return None
-    return None if found is None else os.waitstatus_to_exitcode(found[1])
 
 
-def _reap(target: int, deadline: float) -> bool:
-    """Reap until nothing of `target` is left; False where the deadline passed."""
+def _reap(target: int, patience: Patience) -> None:
+    """Reap until nothing of `target` is left.  Raises Overdue."""
     with contextlib.suppress(ChildProcessError):
         while True:
-            if _next_exit(target, deadline) is None:
-                return False
-    return True
+            _next_exit(target, patience)
 
 
 def _ours(kind: int, number: int) -> bool:
@@ -198,16 +215,20 @@ def _ours(kind: int, number: int) -> bool:
     return True
 
 
-def _end(leader: int) -> bool:
+def _end(leader: int, loops: bool = False) -> bool:
     """End the group of `leader`, which may not have become a group yet, or have lost its leader."""
-    for number, seconds in ((signal.SIGTERM, _TERM_SECONDS), (signal.SIGKILL, _KILL_SECONDS)):
-        deadline = time.monotonic() + seconds
+    for number, deadline in ((signal.SIGTERM, _TERM), (signal.SIGKILL, _LOOPS if loops else _KILL)):
+        if loops and number != signal.SIGKILL:
+            continue
         with contextlib.suppress(ProcessLookupError):
             if _ours(os.P_PID, leader):
                 os.kill(leader, number)
         with contextlib.suppress(ProcessLookupError):
             if _ours(os.P_PGID, leader):
                 os.killpg(leader, number)
-        if _reap(leader, deadline) and _reap(-leader, deadline):
+        patience = deadline.patience(stuck.members(leader))
+        with contextlib.suppress(Overdue):
+            _reap(leader, patience)
+            _reap(-leader, patience)
             return True
     return False

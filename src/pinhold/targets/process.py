@@ -396,15 +396,16 @@ def _within(address: int, spans: list[vmas.Span] | None) -> bool | None:
     return any(first <= address < end for first, end in spans)
 
 
-def enter(sock: socket.socket, parent: int, cpu: int, seconds: int) -> NoReturn:
-    """Become the first process of a scenario: a session of its own, one CPU, no core file, bounded CPU time,
+def enter(sock: socket.socket, parent: int, cpu: int, seconds: int | None) -> NoReturn:
+    """Become the first process of a scenario: a session of its own, one CPU, no core file, bounded CPU time where it is given,
     and the first that goes when memory runs out."""
     os.setsid()
     die_with_parent(parent)
     os.sched_setaffinity(0, {cpu})
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
-    resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard == -1 else min(hard, seconds), hard))
+    if seconds is not None:
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard == -1 else min(hard, seconds), hard))
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as first_to_go:
         first_to_go.write("1000")
     gc.disable()

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import os
 import signal as signals
-import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import NoReturn
 
-from pinhold.targets.base import Broken, CannotDo
-from pinhold.targets.channel import Channel, Closed, Late, Message
+from pinhold.targets.base import Broken, CannotDo, Livelock
+from pinhold.targets.channel import Channel, Closed, Message
 from pinhold.targets.nursery import Nursery
-
-_REAP_SECONDS = 5.0
+from pinhold.targets.progress import Deadline, Overdue
 
 
 class Died(Exception):
@@ -21,6 +19,8 @@ class Died(Exception):
 
     def __init__(self, name: str, signal: int) -> None:
         how = f"was killed by {signals.Signals(signal).name}" if signal else "ended by itself"
+        if signal == signals.SIGXCPU:
+            how = "used up the processor time that a scenario has"
         super().__init__(f"process {name} {how}")
         self.signal = signal
 
@@ -35,13 +35,12 @@ class Member:
 
 
 class Tree:
-    """step_seconds: how long one message may take; whole_seconds: all of them together."""
+    """deadline: what one message may take."""
 
-    def __init__(self, nursery: Nursery, step_seconds: float, whole_seconds: float) -> None:
+    def __init__(self, nursery: Nursery, deadline: Deadline) -> None:
         self._nursery = nursery
-        self._step_seconds = step_seconds
-        self._whole_seconds = whole_seconds
-        self._deadline = time.monotonic() + whole_seconds
+        self._deadline = deadline
+        self._loops = False
         self._members: dict[str, Member] = {}
         self._ended: dict[str, str] = {}
         self.leader = 0
@@ -57,21 +56,26 @@ class Tree:
         cpu = allowed[os.getpid() % len(allowed)]
         try:
             with far:
-                self.leader = self._nursery.spawn(far, cpu, int(self._whole_seconds) + 1)
+                self.leader = self._nursery.spawn(far, cpu, self._deadline.whole)
         except BaseException:
             channel.close()
             raise
         self._members[name] = Member(channel, self.leader, None)
         self._receive(name, "start")
 
-    def ask(self, name: str, message: Message, fds: Sequence[int] = ()) -> tuple[Message, list[int]]:
-        """The reply to a message, and the descriptors that came with it.  Raises CannotDo, Broken, Died."""
+    def ask(
+        self, name: str, message: Message, fds: Sequence[int] = (), also: Sequence[int] = ()
+    ) -> tuple[Message, list[int]]:
+        """The reply to a message, and the descriptors that came with it.
+
+        Raises CannotDo, Broken, Died, Livelock where the process runs in the kernel for ever.
+        """
         member = self._member(name)
         try:
             member.channel.send(message, fds)
         except Closed:
             self._bury(name)
-        reply, received = self._receive(name, message["op"])
+        reply, received = self._receive(name, message["op"], also)
         if "cannot" in reply:
             raise CannotDo(reply["cannot"])
         if "broken" in reply:
@@ -79,7 +83,7 @@ class Tree:
         return reply, received
 
     def look(self, name: str, message: Message) -> Message:
-        """The reply to a message that only looks.  Raises CannotDo, Broken, Died."""
+        """The reply to a message that only looks.  Raises CannotDo, Broken, Died, Livelock."""
         reply, _ = self.ask(name, message)
         if "errno" in reply:
             raise Broken(f"process {name} failed to {message['op']}: {os.strerror(reply['errno'])}")
@@ -90,15 +94,19 @@ class Tree:
             raise Broken(f"process {name} is gone: {self._ended.get(name, 'it was never started')}")
         return self._members[name]
 
-    def _receive(self, name: str, op: str) -> tuple[Message, list[int]]:
-        left = self._deadline - time.monotonic()
+    def _receive(self, name: str, op: str, also: Sequence[int] = ()) -> tuple[Message, list[int]]:
+        """also: other processes that it waits for."""
+        member = self._members[name]
         try:
-            return self._members[name].channel.receive(min(left, self._step_seconds))
+            return member.channel.receive(self._deadline.patience([member.pid, *also]))
         except Closed:
             self._bury(name)
-        except Late:
-            limit = self._step_seconds if left > self._step_seconds else self._whole_seconds
-            raise Broken(f"process {name} did not finish {op} within {limit:g} s and was killed") from None
+        except Overdue as late:
+            member.channel.close()
+            del self._members[name]
+            self._ended[name] = f"it did not finish {op}"
+            self._loops |= late.in_kernel
+            raise (Livelock if late.in_kernel else Broken)(f"process {name} did not finish {op}: {late}") from None
 
     def _bury(self, name: str) -> NoReturn:
         """A process is gone without having been told to: find out how, and raise Died."""
@@ -112,9 +120,9 @@ class Tree:
         member = self._members.pop(name)
         member.channel.close()
         if member.parent in self._members:
-            reply, _ = self.ask(member.parent, {"op": "wait", "pid": member.pid})
+            reply, _ = self.ask(member.parent, {"op": "wait", "pid": member.pid}, also=[member.pid])
             return int(reply["status"])
-        status = self._nursery.wait(member.pid, _REAP_SECONDS)
+        status = self._nursery.wait(member.pid)
         if status is None:
             raise Broken(f"process {name} (pid {member.pid}) closed its channel and still runs")
         return status
@@ -159,6 +167,6 @@ class Tree:
         for member in self._members.values():
             member.channel.close()
         self._members.clear()
-        stuck = self._nursery.end(self.leader) if self.leader else None
+        stuck = self._nursery.end(self.leader, self._loops) if self.leader else None
         if stuck is not None:
             raise Broken(f"a process of the scenario (session {self.leader}) cannot be killed: {stuck}")
