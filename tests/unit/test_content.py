@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from pinhold.scenario.observation import MIXED, Run
 from pinhold.targets import content
-from pinhold.targets.channel import Channel, Closed, Late
+from pinhold.targets.channel import Channel, Closed
 
 PAGE = 4096
 

@@ -1,8 +1,8 @@
 """Process 1 of a guest: runs the scenarios that the host sends on the live target, and streams what happens back.
 
-The second serial port carries frames (protocol.py) both ways.  From the host: {"run": text}, {"device": ...} or
-{"end": true}.  To the host: "hello" once with the target's description, then for each scenario "step" records and one
-"verdict".
+The second serial port carries frames (protocol.py) both ways.  From the host: {"run": text} or {"end": true}, and
+while a scenario runs {"clock": seconds}, what this machine has had of its host's time.  To the host: "hello" once with
+the target's description, then for each scenario "step" records, beats, and one "verdict".
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import termios
 import threading
 import traceback
 from dataclasses import asdict
+from queue import SimpleQueue
 from typing import Any, NoReturn
 
 from pinhold.lab import guest
@@ -24,11 +25,10 @@ from pinhold.scenario.parse import parse
 from pinhold.targets.base import Unavailable
 from pinhold.targets.live import LiveTarget
 from pinhold.targets.pins.external import PREFIX, External
+from pinhold.targets.progress import Deadline
 from pinhold.targets.runner import StepRecord, run_scenario
 
 PORT = "/dev/ttyS1"
-STEP_SECONDS = 120.0
-WHOLE_SECONDS = 600.0
 BEAT_SECONDS = 2.0
 
 
@@ -63,6 +63,27 @@ class Line:
         termios.tcdrain(self._descriptor)
 
 
+class Ear:
+    """What the host says, as it comes.  clock: the last that it said of the time."""
+
+    def __init__(self, line: Line) -> None:
+        self.clock = 0.0
+        self._orders: SimpleQueue[Message] = SimpleQueue()
+        threading.Thread(target=self._listen, args=(line,), daemon=True).start()
+
+    def _listen(self, line: Line) -> None:
+        while True:
+            message = line.receive()
+            if "clock" in message:
+                self.clock = float(message["clock"])
+            else:
+                self._orders.put(message)
+
+    def order(self) -> Message:
+        """The next thing to do; waits for it."""
+        return self._orders.get()
+
+
 def main() -> NoReturn:
     """Never returns: a guest without its process 1 panics, with its last words on the console."""
     line = None
@@ -91,11 +112,13 @@ def serve(line: Line) -> None:
             programs.append(External(command))
         except Unavailable as reason:
             missing[f"{PREFIX}{command}"] = str(reason)
-    target = LiveTarget(STEP_SECONDS, WHOLE_SECONDS, disposable=True, external=programs)
+    ear = Ear(line)
+    deadline = Deadline(settings["deadline"], clock=lambda: ear.clock)
+    target = LiveTarget(deadline, disposable=True, external=programs)
     line.send({"hello": asdict(target.info()), "missing": missing})
     gc.freeze()
     while True:
-        message = line.receive()
+        message = ear.order()
         if "run" in message:
             _run(line, target, message["run"])
         else:

@@ -1,4 +1,8 @@
-"""Talking to one guest: hello, scenarios one after another, deadlines, and what became of a guest that went silent."""
+"""Talking to one guest: hello, scenarios one after another, deadlines, and what became of a guest that went silent.
+
+A deadline counts what QEMU's process has had: processor time, and time in which it wanted none.  A guest that its host
+keeps waiting is slow.
+"""
 
 from __future__ import annotations
 
@@ -6,21 +10,41 @@ import re
 import select
 import threading
 import time
+from contextlib import suppress
+from dataclasses import dataclass, replace
 
-from pinhold.lab.protocol import Damaged, Decoder, Message, encode
+from pinhold.lab.protocol import Damaged, Decoder, Garbled, Message, encode
 from pinhold.lab.qemu import Qemu, Setup
 from pinhold.lab.records import result, step_record
 from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.step import Scenario
 from pinhold.targets.base import TargetInfo
+from pinhold.targets.progress import DEADLINE, POLL_SECONDS, Watch
 from pinhold.targets.runner import Result, StepRecord
 
-BOOT_SECONDS = 180.0
-SILENT_SECONDS = 120.0
-"""A guest sends something every few seconds while a scenario runs.  Generous: the machine may be busy."""
 
-WHOLE_SECONDS = 900.0
-_POLL_SECONDS = 0.5
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """What a guest may spend, in seconds.  processor: of QEMU's processor time; asleep: without wanting any."""
+
+    processor: float
+    asleep: float
+
+
+BOOT = Limit(90.0, 60.0)
+"""Until the agent says hello: some 5 seconds of processor time by emulation."""
+
+SILENT = Limit(DEADLINE, 60.0)
+"""Without a word of a guest that runs a scenario: it has a beat of its own every two seconds."""
+
+STEPS = 6
+"""The agent ends a step that does not end.  Where the guest goes on for so many times the deadline without having ended
+one, it is the agent that does not end."""
+
+_CLOCK_SECONDS = 1.0
+_PANIC = Limit(20.0, 10.0)
+_MORE_SECONDS = 2.0
+_MOST_TEXT = 1 << 14
 _LAST_LINES = 12
 _LAST_WORDS = 1500
 _LAST_REASONS = 3
@@ -31,8 +55,8 @@ _REASON = re.compile(r"Kernel panic|\bBUG\b|Oops|general protection fault")
 class GuestLost(Exception):
     """The guest cannot go on; the message says how it ended, with the end of its console.
 
-    kind: "crashed" where its kernel ended or hung, "error" where what it sent was damaged, where it told of a defect,
-    and where QEMU was killed.
+    kind: "crashed" where its kernel ended or hung, "livelock" where it ran and let nothing else run, "error" where what
+    it sent was damaged, where it told of a defect, and where QEMU was killed.
     """
 
     def __init__(self, kind: str, words: str, steps: tuple[StepRecord, ...] = ()) -> None:
@@ -41,18 +65,43 @@ class GuestLost(Exception):
         self.steps = steps
 
 
+class _Budget:
+    """What is left of a limit from now on.
+
+    words: what the guest did not do when it is spent; kind: the verdict then.
+    """
+
+    def __init__(self, watch: Watch, limit: Limit, words: str, kind: str = "crashed") -> None:
+        watch.look()
+        self._watch, self.limit, self.words, self.kind = watch, limit, words, kind
+        self._begun = watch.processor, watch.asleep
+
+    @property
+    def processor(self) -> float:
+        return self.limit.processor - (self._watch.processor - self._begun[0])
+
+    @property
+    def asleep(self) -> float:
+        return self.limit.asleep - (self._watch.asleep - self._begun[1])
+
+
 class Conversation:
     """A guest that has booted.  target: the name that results carry."""
 
-    def __init__(self, setup: Setup, target: str, stopped: threading.Event | None = None) -> None:
-        """Boot it.  stopped: to be set from another thread.  Raises GuestLost, LabError."""
+    def __init__(
+        self, setup: Setup, target: str, stopped: threading.Event | None = None, deadline: float = DEADLINE
+    ) -> None:
+        """Boot it.  stopped: to be set from another thread; deadline: of a step.  Raises GuestLost, LabError."""
         self._stopped = stopped or threading.Event()
         self._target = target
+        self._deadline = deadline
         self._qemu = Qemu(setup)
+        self._watch = Watch(self._qemu.pid)
+        self._told = 0.0
         self._decoder = Decoder()
         self._waiting: list[Message] = []
         try:
-            hello = self._receive(BOOT_SECONDS, f"did not come up within {BOOT_SECONDS:g} s")
+            hello = self._receive(_Budget(self._watch, BOOT, "did not come up"))
             if "hello" not in hello:
                 raise GuestLost("error", f"the agent failed: {_tail(str(hello.get('broken', hello)))}")
             self.info = TargetInfo(**hello["hello"])
@@ -64,15 +113,16 @@ class Conversation:
     def run(self, scenario: Scenario) -> Result:
         """One scenario to its verdict.  Raises GuestLost, with the steps that were done before."""
         steps: list[StepRecord] = []
+        silent = replace(SILENT, processor=max(SILENT.processor, self._deadline))
+        whole = Limit(STEPS * silent.processor, STEPS * silent.asleep)
         try:
             self._send({"run": format_scenario(scenario)})
-            whole = time.monotonic() + WHOLE_SECONDS
+            step = _Budget(self._watch, whole, "did not end a step", "error")
             while True:
-                if time.monotonic() > whole:
-                    raise self._lost(f"did not end a scenario within {WHOLE_SECONDS:g} s")
-                message = self._receive(SILENT_SECONDS, f"said nothing for {SILENT_SECONDS:g} s")
+                message = self._receive(_Budget(self._watch, silent, "said nothing", "livelock"), step)
                 if "step" in message:
                     steps.append(step_record(message["step"], scenario))
+                    step = _Budget(self._watch, whole, "did not end a step", "error")
                 elif "verdict" in message:
                     return result(message["verdict"], self._target, scenario, tuple(steps))
                 elif "broken" in message:
@@ -102,40 +152,99 @@ class Conversation:
         except OSError:
             raise self._lost("ended") from None
 
-    def _receive(self, seconds: float, late: str) -> Message:
-        """The next message.  A machine that stood still, guest and all, has not waited."""
+    def _receive(self, *budgets: _Budget) -> Message:
+        """The next message, as long as none of the budgets is spent."""
         while not self._waiting:
             if self._stopped.is_set():
                 raise GuestLost("error", "it was stopped")
-            if seconds <= 0:
-                raise self._lost(late)
-            begun = time.monotonic()
-            readable, _, _ = select.select([self._qemu.port], [], [], min(seconds, _POLL_SECONDS))
-            seconds -= min(time.monotonic() - begun, _POLL_SECONDS)
-            data = b""
-            if readable:
-                try:
-                    data = self._qemu.port.recv(1 << 16)
-                except OSError:
-                    data = b""
-                if not data:
-                    self._qemu.wait(2.0)
-                    raise self._lost("ended")
-            elif self._qemu.ended():
-                raise self._lost("ended")
+            data = self._read(POLL_SECONDS)
             try:
                 self._waiting += self._decoder.feed(data)
+            except Garbled as garbled:
+                raise GuestLost(
+                    "error", f"the guest said, where a result belongs: {_tail(self._all(garbled.text))}"
+                ) from None
             except Damaged as damage:
                 raise GuestLost("error", f"what the guest sent was damaged: {damage}") from None
+            if not data:
+                self._look(budgets)
         return self._waiting.pop(0)
 
+    def _read(self, seconds: float) -> bytes:
+        """What the guest has sent, nothing where that is nothing yet."""
+        readable, _, _ = select.select([self._qemu.port], [], [], seconds)
+        if not readable:
+            if self._qemu.ended():
+                raise self._lost("ended")
+            return b""
+        try:
+            data = self._qemu.port.recv(1 << 16)
+        except OSError:
+            data = b""
+        if not data:
+            self._qemu.wait(2.0)
+            raise self._lost("ended")
+        return data
+
+    def _all(self, text: str) -> str:
+        """The text with what follows it, until the guest is quiet or gone."""
+        with suppress(GuestLost):
+            while len(text) < _MOST_TEXT and (more := self._read(_MORE_SECONDS)):
+                text += more.decode("utf-8", "replace")
+        return text
+
+    def _look(self, budgets: tuple[_Budget, ...]) -> None:
+        """See what the guest spends, and tell it.  Raises GuestLost where a budget is spent."""
+        self._watch.look()
+        for budget in budgets:
+            if budget.processor <= 0:
+                raise self._looping(budget)
+            if budget.asleep <= 0:
+                raise self._lost(f"{budget.words} for {budget.limit.asleep:g} s, in which it wanted no processor")
+        if hasattr(self, "info") and time.monotonic() - self._told >= _CLOCK_SECONDS:
+            self._told = time.monotonic()
+            self._send({"clock": round(self._watch.had, 2)})
+
+    def _looping(self, budget: _Budget) -> GuestLost:
+        """A guest that runs and does not come to its end: interrupted, its kernel tells where it was."""
+        self._qemu.interrupt()
+        panic = _Budget(self._watch, _PANIC, "")
+        while not self._qemu.ended() and panic.processor > 0 and panic.asleep > 0:
+            self._qemu.wait(POLL_SECONDS)
+            self._watch.look()
+        stack = interrupted(self._qemu.console())
+        where = f": kernel stack {' < '.join(stack)}" if stack else self._said()
+        spent = f"{budget.words} in {budget.limit.processor:g} s of processor time"
+        return GuestLost(budget.kind, f"the guest {spent}{where}")
+
     def _lost(self, how: str) -> GuestLost:
-        console = _tail(self._qemu.console())
         killed = self._qemu.killed_by()
         if killed is not None:
             return GuestLost("error", f"QEMU was killed by {killed}; is there enough memory here?")
-        said = f"; the end of its console: {console}" if console else ", and its console is empty"
-        return GuestLost("crashed", f"the guest {how}{said}")
+        return GuestLost("crashed", f"the guest {how}{self._said()}")
+
+    def _said(self) -> str:
+        console = _tail(self._qemu.console())
+        return f"; the end of its console: {console}" if console else ", and its console is empty"
+
+
+_FRAME = re.compile(r"^(?:\[[^\]]*\])?\s*(?:RIP: \w+:)?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+")
+_DEEP = 12
+
+
+def interrupted(console: str) -> list[str]:
+    """The functions that a non-maskable interrupt found the kernel in, the innermost first; none where it tells none.
+
+    The trace has the interrupt's own functions first, between <NMI> and </NMI>; below that a line "RIP:" tells where
+    the processor was.
+    """
+    _, nmi, trace = console.replace("\r", "").rpartition("<NMI>")
+    _, end, below = trace.partition("</NMI>")
+    if not nmi or not end:
+        return []
+    frames = [found[1] for line in below.splitlines() if (found := _FRAME.match(line))]
+    at = [found[1] for line in trace.splitlines() if "RIP:" in line and (found := _FRAME.match(line))]
+    return list(dict.fromkeys([*at[:1], *frames]))[:_DEEP]
 
 
 def _tail(text: str) -> str:

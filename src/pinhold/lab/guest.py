@@ -32,8 +32,13 @@ QUIET = (
     ("/proc/sys/vm/compaction_proactiveness", "0"),
     ("/proc/sys/kernel/numa_balancing", "0"),
     ("/proc/sys/kernel/hung_task_timeout_secs", "0"),
+    ("/proc/sys/kernel/watchdog", "0"),
 )
-"""What moves pages at times of its own: a scenario has the machine to itself."""
+"""What moves pages at times of its own: a scenario has the machine to itself.  And the kernel's watch for tasks that
+take long, by clocks that run on while the host keeps this machine waiting: the host watches (conversation.py)."""
+
+LOUD = (("/proc/sys/kernel/unknown_nmi_panic", "1"),)
+"""What the kernel tells of itself when the host interrupts it."""
 
 
 def _check(result: int) -> None:
@@ -51,7 +56,7 @@ def mount() -> None:
 
 def quieten() -> None:
     """Keep the kernel's own threads from the pages of scenarios, as far as this kernel has them."""
-    for path, value in QUIET:
+    for path, value in (*QUIET, *LOUD):
         with suppress(OSError):
             Path(path).write_text(value)
 

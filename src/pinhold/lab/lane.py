@@ -1,7 +1,7 @@
 """One guest at a time of a kernel: booted when it is needed, and afresh after a crash.
 
 A guest that crashes takes one scenario with it: that one is `crashed`, with the end of the console, and the rest goes
-on in a fresh boot.
+on in a fresh boot; and so it does after one whose kernel loops.
 """
 
 from __future__ import annotations
@@ -50,17 +50,22 @@ class Lane:
             self._failures.append(lost)
             return self.without(scenario, lost.kind, str(lost))
         try:
-            return guest.run(scenario)
+            result = guest.run(scenario)
         except GuestLost as lost:
             self.close(gently=False)
-            return self.without(scenario, lost.kind, str(lost), lost.steps)
+            at = lost.steps[-1].index + 1 if lost.steps else 0
+            return self.without(scenario, lost.kind, str(lost), lost.steps, min(at, len(scenario.steps) - 1))
         except BaseException:
             self.close(gently=False)
             raise
+        if result.verdict.kind == "livelock":
+            self.close(gently=False)  # the task may loop on, and nothing ends it
+        return result
 
-    def without(self, scenario: Scenario, kind: str, reason: str, steps: tuple[StepRecord, ...] = ()) -> Result:
-        """The result of a scenario that did not come to its end."""
-        at = steps[-1].index if steps else None
+    def without(
+        self, scenario: Scenario, kind: str, reason: str, steps: tuple[StepRecord, ...] = (), at: int | None = None
+    ) -> Result:
+        """The result of a scenario that did not come to its end.  at: the step that it did not end, if it began."""
         return Result(self._target, scenario, Verdict(kind, None, reason, at), steps)
 
     def close(self, gently: bool = True) -> None:

@@ -26,6 +26,9 @@ _USUAL = (
 """What most messages are made of: a preset dictionary, as they are short and many, and go byte by byte."""
 
 
+_TEXT = frozenset(b"\t\n\r") | frozenset(range(0x20, 0x7F))
+
+
 class Damaged(Exception):
     """What came is no frame, or not the frame that was sent."""
 
@@ -37,6 +40,14 @@ def encode(message: Message) -> bytes:
     return _HEAD.pack(MAGIC, len(body), zlib.crc32(body)) + body
 
 
+class Garbled(Damaged):
+    """Where a frame should begin is text: what somebody said who knows nothing of frames."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(f"no frame, but text: {text}")
+        self.text = text
+
+
 class Decoder:
     """Takes bytes as they come and gives whole messages."""
 
@@ -44,7 +55,7 @@ class Decoder:
         self._bytes = bytearray()
 
     def feed(self, data: bytes) -> list[Message]:
-        """The messages that are complete now.  Raises Damaged."""
+        """The messages that are complete now.  Raises Damaged, Garbled."""
         self._bytes += data
         messages = []
         while (message := self._next()) is not None:
@@ -53,7 +64,10 @@ class Decoder:
 
     def _next(self) -> Message | None:
         if not MAGIC.startswith(bytes(self._bytes[:4])[:4]):
-            raise Damaged(f"no frame begins with {bytes(self._bytes[:8]).hex()}")
+            head = bytes(self._bytes[:8])
+            if _TEXT.issuperset(head):
+                raise Garbled(self._bytes.decode("utf-8", "replace"))
+            raise Damaged(f"no frame begins with {head.hex()}")
         if len(self._bytes) < _HEAD.size:
             return None
         _, length, crc = _HEAD.unpack_from(self._bytes)

@@ -111,7 +111,9 @@ class Qemu:
             self._console: IO[bytes] = opened.enter_context(tempfile.TemporaryFile(prefix="pinhold-"))
             self.port, far = socket.socketpair()
             opened.callback(self.port.close)
-            with far, _memory_file("initramfs", setup.initramfs) as initramfs, _disk(setup.swap) as swap:
+            self._monitor, monitor = socket.socketpair()
+            opened.callback(self._monitor.close)
+            with far, monitor, _memory_file("initramfs", setup.initramfs) as initramfs, _disk(setup.swap) as swap:
                 line = command(
                     setup,
                     f"/proc/self/fd/{initramfs.fileno()}",
@@ -119,8 +121,8 @@ class Qemu:
                     f"/proc/self/fd/{swap.fileno()}" if setup.swap else None,
                 )
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), *line],
-                    pass_fds=[far.fileno(), initramfs.fileno(), swap.fileno()],
+                    [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), *line, *_monitored(monitor)],
+                    pass_fds=[far.fileno(), monitor.fileno(), initramfs.fileno(), swap.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=self._console,
                     stderr=subprocess.STDOUT,
@@ -143,6 +145,15 @@ class Qemu:
         status = self._process.poll()
         return signal.Signals(-status).name if status is not None and status < 0 else None
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    def interrupt(self) -> None:
+        """Give the guest a non-maskable interrupt: it panics, and its console tells where it was (guest.LOUD)."""
+        with suppress(OSError):
+            self._monitor.sendall(b"nmi\n")
+
     def wait(self, seconds: float) -> None:
         """Let a guest that powers itself off end."""
         with suppress(subprocess.TimeoutExpired):
@@ -157,6 +168,10 @@ class Qemu:
             if self._process.poll() is None:
                 self._process.kill()
             self._process.wait()
+
+
+def _monitored(monitor: socket.socket) -> list[str]:
+    return ["-chardev", f"socket,id=monitor,fd={monitor.fileno()}", "-mon", "chardev=monitor,mode=readline"]
 
 
 def _memory_file(name: str, data: bytes = b"") -> IO[bytes]:

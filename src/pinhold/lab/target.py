@@ -27,6 +27,7 @@ from pinhold.lab.qemu import Setup, missing
 from pinhold.lab.store import Kernel, Store
 from pinhold.scenario.step import Scenario
 from pinhold.targets.base import SCHEDULED, CannotDo, Session, TargetInfo, Unavailable
+from pinhold.targets.progress import DEADLINE
 from pinhold.targets.runner import Result
 
 MEMORY = 640
@@ -57,7 +58,7 @@ class VmTarget:
     """One kernel.
 
     luggage: what the user gives its guests.  big: whether scenarios with 1 GiB pages are run: they take gigabytes and
-    most of the time.  device: pins are read by the edu device.
+    most of the time.  device: pins are read by the edu device.  deadline: seconds of processor time of one step.
     """
 
     def __init__(
@@ -67,10 +68,12 @@ class VmTarget:
         luggage: Luggage = Luggage(),  # noqa: B008
         big: bool = True,
         device: bool = False,
+        deadline: float = DEADLINE,
     ) -> None:
         """Raises LabError where there is no such kernel."""
         self.big = big
         self._device = device
+        self._deadline = deadline
         self._stopped = threading.Event()
         self.name = f"vm:{wanted}"
         self.kernel = kernel or kernel_of(wanted)
@@ -172,7 +175,7 @@ class VmTarget:
         return guest
 
     def _conversation(self, setup: Setup, accelerator: str) -> Conversation:
-        return Conversation(replace(setup, accelerator=accelerator), self.name, self._stopped)
+        return Conversation(replace(setup, accelerator=accelerator), self.name, self._stopped, self._deadline)
 
     def _setup(self, gigantic: bool) -> Setup:
         kernel = self.kernel
@@ -183,7 +186,7 @@ class VmTarget:
         if kernel.pinprobe is not None:
             modules[PINPROBE] = kernel.pinprobe.read_bytes()
         modules |= own
-        settings = {"zram" if zram else "swap": SWAP, "programs": self._luggage.commands()}
+        settings = {"zram" if zram else "swap": SWAP, "programs": self._luggage.commands(), "deadline": self._deadline}
         unpacked = _unpacked(kernel)
         return Setup(
             kernel=unpacked or kernel.image,

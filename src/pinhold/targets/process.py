@@ -397,8 +397,8 @@ def _within(address: int, spans: list[vmas.Span] | None) -> bool | None:
 
 
 def enter(sock: socket.socket, parent: int, cpu: int, seconds: int | None) -> NoReturn:
-    """Become the first process of a scenario: a session of its own, one CPU, no core file, bounded CPU time where it is given,
-    and the first that goes when memory runs out."""
+    """Become the first process of a scenario: a session of its own, one CPU, no core file, and the first that goes when
+    memory runs out.  seconds: of CPU time that it may use."""
     os.setsid()
     die_with_parent(parent)
     os.sched_setaffinity(0, {cpu})
