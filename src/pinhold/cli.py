@@ -21,6 +21,9 @@ from pinhold.commands import Stop, UsageError, grammar_explore, grammar_lab, nea
 EXIT_HELD = 0
 EXIT_BROKEN = 5
 EXIT_INTERRUPTED = 130
+_NOT_OF_COMMIT = (3, 4, EXIT_BROKEN)
+"""Usage, nothing could be run, broken."""
+
 EXIT_BROKEN_PIPE = 141
 
 _TEST = "SUITE, SUITE/N, SUITE/N-M (for example seed/151-162) or FILE.pin"
@@ -62,6 +65,7 @@ def parser() -> argparse.ArgumentParser:
     check.add_argument("--on", action="append", metavar="TARGET", help=f"{_TARGET}; default: {_CHECKED}")
     grammar_lab.add_jobs(check)
     grammar_lab.add_luggage(check)
+    grammar_lab.add_deadline(check)
 
     _allow_change(check)
 
@@ -73,6 +77,7 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
     grammar_lab.add_jobs(run)
     grammar_lab.add_luggage(run)
+    grammar_lab.add_deadline(run)
     _allow_change(run)
 
     show = command("show", "print the text of a test, or the tests of a suite")
@@ -83,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     step.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
     grammar_lab.add_pin(step)
     grammar_lab.add_luggage(step)
+    grammar_lab.add_deadline(step)
 
     ask = command("ask", "for authors of drivers: what a pin with these FOLL_* flags promises, on every kind of memory")
     ask.add_argument(
@@ -146,8 +152,26 @@ def _stop(message: object, status: int) -> int:
     return status
 
 
+_BISECT = "--bisect"
+_STOPS_BISECT = 128
+"""`git bisect run` takes a status up to 127 for one about the commit, and stops at any other."""
+
+
 def main(arguments: Sequence[str]) -> int:
-    """Run one command; gives its exit status."""
+    """Run one command; gives its exit status.  With --bisect, one that says nothing about the commit has 128 added."""
+    try:
+        status = _main(arguments)
+    except Exception:
+        if _BISECT not in arguments:
+            raise
+        import traceback
+
+        traceback.print_exc()  # a defect of pinhold's own; Python's status for it would be that of a bad commit
+        status = EXIT_BROKEN
+    return status + _STOPS_BISECT if _BISECT in arguments and status in _NOT_OF_COMMIT else status
+
+
+def _main(arguments: Sequence[str]) -> int:
     status = EXIT_HELD
     try:
         with suppress(SystemExit):  # by --help and --version, which have said everything

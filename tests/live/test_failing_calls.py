@@ -17,6 +17,7 @@ from pinhold.scenario.parse import parse
 from pinhold.targets import syscalls
 from pinhold.targets.live import LiveTarget
 from pinhold.targets.nursery import Nursery
+from pinhold.targets.progress import Deadline
 from pinhold.targets.runner import run_scenario
 
 SCENARIO = parse(
@@ -139,7 +140,7 @@ def test_nothing_fails_without_injection() -> None:
 @pytest.mark.parametrize("name", IN_PROCESSES)
 def test_a_call_that_fails_in_a_process(name: str, nth: int, number: int) -> None:
     """Each call of the helper and of the scenario's processes, failing at its first or third use."""
-    verdict_of(LiveTarget(step_seconds=5, nursery=Nursery(HELPER.format(name=name, number=number, nth=nth))))
+    verdict_of(LiveTarget(Deadline(5.0, 5.0), nursery=Nursery(HELPER.format(name=name, number=number, nth=nth))))
 
 
 @pytest.mark.usefixtures("live", "marked", "thp")

@@ -7,6 +7,7 @@ import gc
 import os
 import select
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -16,9 +17,14 @@ import pytest
 import pinhold
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import Exit, Range, Read
-from pinhold.targets.base import Broken
+from pinhold.targets.base import Broken, Livelock
 from pinhold.targets.live import LiveTarget
+from pinhold.targets.progress import Deadline
 from pinhold.targets.runner import run_scenario
+from pinhold.targets.tree import Died
+
+PREADV = 295
+"""The number of preadv(2) on x86-64."""
 
 FORKED = parse("scenario test\nmap P x anon\nwrite P x 0x01\nfork P C\nexpect C x 0x01\n")
 
@@ -88,22 +94,73 @@ def test_nothing_is_left_behind(live):
     assert len(os.listdir("/proc/self/fd")) <= before
 
 
-def test_a_stuck_process_is_killed_at_the_deadline():
-    """A step that does not finish is an error that names process, step and deadline; its tree is killed."""
-    manager, session = opened(LiveTarget())
+def test_a_process_that_sleeps_for_ever_is_given_up():
+    """A step that does not finish is an error that names process, step, deadline and state; its tree is killed."""
+    manager, session = opened(LiveTarget(Deadline(asleep=1.0)))
     os.kill(member(session, "C"), signal.SIGSTOP)
-    session._tree._step_seconds = 0.5
-    with pytest.raises(Broken, match=r"process C did not finish read within 0\.5 s and was killed"):
+    with pytest.raises(
+        Broken, match=r"process C did not finish read: no end after 1 s of sleep: process \d+, state T \(stopped\)"
+    ):
         session.do(Read("C", Range("x")))
     leader = session.leader
     manager.__exit__(None, None, None)
     assert in_session(leader) == []
 
 
-def test_the_whole_scenario_has_a_deadline():
-    """A scenario that lasts too long is an error too, although each step is quick."""
-    verdict = run_scenario(LiveTarget(whole_seconds=0.0), FORKED).verdict
-    assert verdict.kind == "error" and "within 0 s" in verdict.reason
+def in_kernel(live: LiveTarget):
+    """A session whose process P can compute in the kernel, and how it does: reads of so many KiB, 1024 times, by one
+    system call from the generator of random numbers."""
+    manager = live.open(FORKED)
+    session = manager.__enter__()
+    session.do(parse("scenario room\nmap P x anon pages 512\nexpect P x 0x00\n").steps[0])
+
+    def compute(kib: int) -> None:
+        where, _ = session._tree.ask("P", {"op": "where", "region": "x", "first": 0, "end": 512})
+        buffers = struct.pack("QQ", where["address"], kib << 10) * 1024
+        message = {"op": "call", "number": PREADV, "arguments": [{"fd": 0}, {"buffer": buffers.hex()}, 1024, 0, 0]}
+        with open("/dev/urandom", "rb") as random:
+            session._tree.ask("P", message, [random.fileno()])
+
+    return manager, session, compute
+
+
+def test_a_step_that_runs_in_the_kernel_for_ever_is_a_livelock():
+    """The message says how long, and where in the kernel the task is; nothing is left of it."""
+    manager, session, compute = in_kernel(LiveTarget(Deadline(processor=0.5)))
+    with pytest.raises(Livelock, match=r"no end after 0\.5 s of processor time in the kernel: process \d+") as caught:
+        compute(2048)
+    if os.geteuid() == 0 and os.path.exists("/proc/self/stack"):
+        assert "kernel stack" in str(caught.value) and "vfs_readv" in str(caught.value)
+    leader = session.leader
+    assert not manager.__exit__(Livelock, caught.value, None)
+    assert in_session(leader) == []
+
+
+def test_a_process_that_cannot_be_killed_belongs_to_the_livelock(monkeypatch):
+    """What looped and is still there is told in one message, which stays a livelock."""
+    manager, session, compute = in_kernel(LiveTarget(Deadline(processor=0.5)))
+    end = session._tree._nursery.end
+
+    def survives(pid: int, loops: bool) -> str:
+        assert loops
+        assert end(pid, loops) is None
+        return "process 1, state R (running)"
+
+    monkeypatch.setattr(session._tree._nursery, "end", survives)
+    with pytest.raises(Livelock, match=r"in the kernel: .*; a process of the scenario .* cannot be killed: process 1,"):
+        try:
+            compute(2048)
+        except Livelock as livelock:
+            manager.__exit__(Livelock, livelock, None)
+
+
+def test_all_steps_together_have_a_limit_of_processor_time():
+    """Steps that each end in time do not go on for ever: the kernel ends the process, and the reason is said."""
+    manager, _, compute = in_kernel(LiveTarget(Deadline(processor=0.1)))
+    with pytest.raises(Died, match="process P used up the processor time that a scenario has"):
+        for _ in range(10_000):
+            compute(8)
+    manager.__exit__(None, None, None)
 
 
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGBUS])

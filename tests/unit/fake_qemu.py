@@ -1,8 +1,8 @@
 """Stands in for QEMU: speaks the agent's side of the protocol over the descriptor of the second serial port.
 
-What it does with a scenario is in the scenario's title: "panic", "killed", "hang", "corrupt", "nonsense"; anything else
-is held.
-FAKE_BOOT in the environment says how it comes up: "panic", "silent" or well.
+What it does with a scenario is in the scenario's title: "panic", "killed", "hang", "spin", "livelock", "corrupt",
+"nonsense", "traceback"; anything else is held.
+FAKE_BOOT in the environment says how it comes up: "panic", "silent", "traceback" or well.
 """
 
 import os
@@ -14,6 +14,22 @@ import time
 from pinhold.lab.protocol import Decoder, encode
 
 INFO = {"name": "live", "release": "6.1.0-fake", "rules": "6.1.192", "config": {}, "mechanisms": {}}
+TRACEBACK = b'Traceback (most recent call last):\r\n  File "agent.py"\r\nMemoryError\r\n'
+NMI = """
+Kernel panic - not syncing: NMI: Not continuing
+Call Trace:
+ <NMI>
+ dump_stack_lvl+0x45/0x5b
+ unknown_nmi_error.cold+0x1c/0x1c
+ exc_nmi+0x10d/0x140
+RIP: 0010:hugetlb_wp+0x1fe/0xb40
+RSP: 0018:ffffa2c9402ffd68 EFLAGS: 00000246
+ </NMI>
+ <TASK>
+ hugetlb_fault+0x6c1/0x9c0
+ ? __pfx_lock_mm_and_find_vma+0x10/0x10
+ handle_mm_fault+0x251/0x290
+"""
 VERDICT = {"kind": "held", "text": None, "reason": None, "step": None}
 
 
@@ -26,6 +42,9 @@ def main() -> None:
         return
     if os.environ.get("FAKE_BOOT") == "silent":
         time.sleep(600)
+    if os.environ.get("FAKE_BOOT") == "traceback":
+        port.sendall(TRACEBACK)
+        return
     port.sendall(encode({"hello": INFO, "missing": {}}))
     decoder = Decoder()
     while data := port.recv(65536):
@@ -34,6 +53,20 @@ def main() -> None:
                 return
             if not answer(port, message["run"]):
                 return
+
+
+def spin() -> None:
+    """Compute, like a kernel that lets nothing else run, until the monitor is told to interrupt it."""
+    monitor = socket.socket(fileno=int(re.search(r"socket,id=monitor,fd=(\d+)", " ".join(sys.argv))[1]))
+    monitor.setblocking(False)
+    while True:
+        sum(range(100_000))
+        try:
+            if monitor.recv(64) == b"nmi\n":
+                break
+        except BlockingIOError:
+            continue
+    print(NMI, flush=True)
 
 
 def answer(port: socket.socket, text: str) -> bool:
@@ -48,6 +81,18 @@ def answer(port: socket.socket, text: str) -> bool:
         os.kill(os.getpid(), 9)
     if "hang" in text:
         time.sleep(600)
+    if "spin" in text:
+        spin()
+        return False
+    if "livelock" in text:
+        verdict = {**VERDICT, "kind": "livelock", "reason": "kernel stack hugetlb_wp < hugetlb_fault", "step": 1}
+        port.sendall(encode({"verdict": {"verdict": verdict, "mechanisms": {}, "seconds": 0.5}}))
+        return True
+    if "traceback" in text:
+        for part in (TRACEBACK[:2], TRACEBACK[2:]):
+            port.sendall(part)
+            time.sleep(0.3)
+        return True
     if "corrupt" in text:
         port.sendall(step[:-1] + b"?")
     if "nonsense" in text:

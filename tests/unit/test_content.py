@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from pinhold.scenario.observation import MIXED, Run
 from pinhold.targets import content
 from pinhold.targets.channel import Channel, Closed
+from pinhold.targets.progress import Overdue
 
 PAGE = 4096
 
@@ -72,7 +73,7 @@ def test_a_message_and_its_descriptors_arrive():
     reader, writer = os.pipe()
     sender = threading.Thread(target=near.send, args=({"words": list(range(100_000))}, [writer]))
     sender.start()
-    message, fds = other.receive(20)
+    message, fds = other.receive()
     sender.join()
     assert message == {"words": list(range(100_000))}
     assert len(fds) == 1 and not os.get_inheritable(fds[0])
@@ -84,14 +85,21 @@ def test_a_message_and_its_descriptors_arrive():
     other.close()
 
 
-def test_silence_is_late_and_an_end_is_closed():
-    """A deadline without a message is Late; the other end's end is Closed, for reading and writing."""
+def test_patience_ends_a_silence_and_an_end_is_closed():
+    """Who waits is asked while no message comes, in the middle of one too; the other end's end is Closed, for reading
+    and writing."""
     near, far = Channel.pair()
-    with pytest.raises(Late):
-        near.receive(0.01)
+
+    def impatient() -> None:
+        raise Overdue("no end", in_kernel=False)
+
+    for sent in (b"", b"\x05\x00\x00\x00ab"):
+        far.sendall(sent)
+        with pytest.raises(Overdue):
+            near.receive(impatient)
     far.close()
     with pytest.raises(Closed):
-        near.receive(1)
+        near.receive()
     with pytest.raises(Closed):
         near.send({"op": "read"})
     near.close()
@@ -103,6 +111,6 @@ def test_a_message_of_absurd_length_is_refused():
     ours.sendall(b"\xff\xff\xff\xff")
     channel = Channel(theirs)
     with pytest.raises(Closed, match="4294967295 bytes"):
-        channel.receive(1)
+        channel.receive()
     channel.close()
     ours.close()

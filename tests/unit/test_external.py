@@ -14,6 +14,7 @@ from pinhold.targets.base import Broken, CannotDo, Unavailable
 from pinhold.targets.pins import external
 from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN, Need
 from pinhold.targets.pins.external import External
+from pinhold.targets.progress import Deadline
 
 PAGE = 4096
 HELLO = "pinhold 1 read write longterm fast held readable writable"
@@ -154,26 +155,9 @@ def test_what_it_cannot_do_skips_the_step(program) -> None:
 def test_a_silent_program_is_given_up(program, monkeypatch) -> None:
     """No reply within the limit is an error of the tool, and the program is killed."""
     mechanism = program("__import__('time').sleep(60)")
-    monkeypatch.setattr(external, "SECONDS", 0.2)
-    monkeypatch.setattr(external._Program, "line", _line_after_hello(external._Program.line))
-    with pytest.raises(Broken, match=r"said nothing for 0\.2 s"):
+    monkeypatch.setattr(external, "REPLY", Deadline(60.0, 0.5))
+    with pytest.raises(Broken, match=r"said nothing: no end after 0\.5 s of sleep: process \d+, state S"):
         mechanism.take(Owner(), 0x10000, 1, False)
-
-
-def _line_after_hello(line):
-    """The first line may take as long as the interpreter takes to start."""
-
-    def wait(self):
-        if not hasattr(self, "begun"):
-            self.begun = True
-            external.SECONDS = 10
-            try:
-                return line(self)
-            finally:
-                external.SECONDS = 0.2
-        return line(self)
-
-    return wait
 
 
 def test_a_read_of_the_wrong_length_is_told(program) -> None:

@@ -1,7 +1,7 @@
 """What becomes of a run when its guest panics, hangs, sends damaged results or does not come up: by a stand-in."""
 
-import itertools
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from pinhold.lab import conversation, kvm, qemu, target
+from pinhold.lab.conversation import Limit
 from pinhold.lab.errors import LabError
 from pinhold.lab.qemu import Setup, command
 from pinhold.lab.store import Kernel
@@ -21,6 +22,7 @@ from pinhold.lab.target import VmTarget
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import Scenario
 from pinhold.targets.base import Unavailable
+from pinhold.targets.progress import DEADLINE, Watch
 
 FAKE = Path(__file__).with_name("fake_qemu.py")
 SOURCES = Path(__file__).parents[2] / "src"
@@ -58,9 +60,9 @@ def stand_ins(directory: Path) -> list[int]:
     return found
 
 
-def vm() -> VmTarget:
+def vm(deadline: float = DEADLINE) -> VmTarget:
     """A target whose kernel does not matter."""
-    return VmTarget("fake", Kernel("fake", Path("/dev/null"), "6.1.192", own=True))
+    return VmTarget("fake", Kernel("fake", Path("/dev/null"), "6.1.192", own=True), deadline=deadline)
 
 
 def verdicts(*titles: str) -> list[tuple[str, str]]:
@@ -82,32 +84,76 @@ def test_a_panic_takes_one_scenario_with_it() -> None:
 
 @pytest.mark.usefixtures("fake")
 def test_the_steps_before_a_panic_are_kept() -> None:
-    """What the guest had sent of the scenario is in its result."""
+    """What the guest had sent of the scenario is in its result; the step that it did not end is the verdict's."""
     machine = vm()
     try:
         (result,) = machine.run_all([scenario("panic")])
     finally:
         machine.close()
     assert [record.index for record in result.steps] == [0]
-    assert result.verdict.step == 0
+    assert result.verdict.step == 1
 
 
 @pytest.mark.usefixtures("fake")
 def test_a_guest_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hang is `crashed` after the deadline, and the rest goes on in a fresh boot."""
-    monkeypatch.setattr(conversation, "SILENT_SECONDS", 5.0)
+    """One that wants no processor any more is `crashed`, and the rest goes on in a fresh boot."""
+    monkeypatch.setattr(conversation, "SILENT", Limit(60.0, 3.0))
     found = verdicts("hang", "second")
     assert [kind for kind, _ in found] == ["crashed", "held"]
-    assert "said nothing for 5 s" in found[0][1]
+    assert "said nothing for 3 s, in which it wanted no processor" in found[0][1]
 
 
 @pytest.mark.usefixtures("fake")
-def test_a_machine_that_stood_still_has_not_waited(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the whole machine was paused, an hour on the clock is no hour of a guest's silence."""
-    clock = itertools.count(0.0, 3600.0)
-    monkeypatch.setattr(conversation.time, "monotonic", lambda: next(clock))
-    monkeypatch.setattr(conversation, "WHOLE_SECONDS", float("inf"))
+def test_a_kernel_that_lets_nothing_else_run_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a word, and with the processor: a livelock, with the stack that an interrupt shows; the rest goes on."""
+    monkeypatch.setattr(conversation, "SILENT", Limit(1.0, 60.0))
+    machine = vm(deadline=1.0)
+    try:
+        first, second = machine.run_all([scenario("spin"), scenario("second")])
+    finally:
+        machine.close()
+    assert first.verdict.kind == "livelock"
+    assert first.verdict.reason == (
+        "the guest said nothing in 1 s of processor time: kernel stack hugetlb_wp < hugetlb_fault < handle_mm_fault"
+    )
+    assert (first.verdict.step, second.verdict.kind) == (1, "held")
+
+
+@pytest.mark.usefixtures("fake")
+def test_after_a_livelock_the_guest_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What loops in it may loop on: eight such scenarios cost eight boots, and nobody waits for their ends."""
+    boots = []
+    real = conversation.Qemu
+
+    def booting(setup: Setup) -> qemu.Qemu:
+        boots.append(setup)
+        return real(setup)
+
+    monkeypatch.setattr(conversation, "Qemu", booting)
+    assert [kind for kind, _ in verdicts("first", "livelock", "livelock", "fourth", "fifth")] == [
+        *("held", "livelock", "livelock", "held", "held")
+    ]
+    assert len(boots) == 3
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_guest_that_is_kept_waiting_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As long as QEMU could run and does not get the processor, silence is nobody's fault, whatever the limit."""
+    monkeypatch.setattr(conversation, "SILENT", Limit(20.0, 0.0))
+    monkeypatch.setattr(Watch, "_read", lambda watch: (0.0, 0.0, True))
     assert [kind for kind, _ in verdicts("first", "second")] == ["held", "held"]
+
+
+@pytest.mark.usefixtures("fake")
+def test_text_in_the_place_of_a_frame_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The agent's last words, to their end, in a scenario and at boot; that is the tool's error."""
+    found = verdicts("traceback", "second")
+    assert [kind for kind, _ in found] == ["error", "held"]
+    said = 'the guest said, where a result belongs: Traceback (most recent call last): | File "agent.py" | MemoryError'
+    assert found[0][1] == said
+    monkeypatch.setenv("FAKE_BOOT", "traceback")
+    with pytest.raises(Unavailable, match=re.escape(said)):
+        vm().info()
 
 
 @pytest.mark.usefixtures("fake")
@@ -166,8 +212,8 @@ def test_a_kernel_that_does_not_come_up_is_tried_twice_and_no_more(monkeypatch: 
 def test_a_kernel_that_never_speaks_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
     """The boot has a deadline."""
     monkeypatch.setenv("FAKE_BOOT", "silent")
-    monkeypatch.setattr(conversation, "BOOT_SECONDS", 1.0)
-    with pytest.raises(Unavailable, match="did not come up within 1 s"):
+    monkeypatch.setattr(conversation, "BOOT", Limit(60.0, 1.0))
+    with pytest.raises(Unavailable, match="did not come up for 1 s"):
         vm().info()
 
 

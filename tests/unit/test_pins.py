@@ -20,6 +20,7 @@ from pinhold.targets.pins import HOLDERS, MECHANISMS
 from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN, Access, Gives, Need, choose
 from pinhold.targets.pins.gup_test import GupTest
 from pinhold.targets.pins.vmsplice import Vmsplice
+from pinhold.targets.progress import Deadline
 from pinhold.targets.tree import Tree
 
 PAGE = 4096
@@ -163,7 +164,7 @@ def test_those_that_let_go_answer_no_pin(live_pins):
 @pytest.fixture
 def live_pins():
     """The pins of a scenario of no steps, which nothing takes."""
-    return LivePins(Scenario("test", ()), Tree(Nursery(), 1.0, 1.0), {})
+    return LivePins(Scenario("test", ()), Tree(Nursery(), Deadline()), {})
 
 
 def test_a_pin_that_does_not_last_never_meets():

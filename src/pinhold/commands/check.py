@@ -17,7 +17,7 @@ from pinhold.commands.allow import allowed
 from pinhold.commands.expected import is_twelve, predicted
 from pinhold.commands.lab import columns, quick_target
 from pinhold.commands.matrix import run_matrix
-from pinhold.commands.pins import luggage
+from pinhold.commands.pins import deadline, luggage
 from pinhold.commands.registry import by_chance, describe, make_target, model_of
 from pinhold.commands.runs import run_target
 from pinhold.commands.select import Selected, select
@@ -40,7 +40,8 @@ def main(options: Namespace) -> int:
     names = tuple(dict.fromkeys(options.on or (*TARGETS, *guests)))
     bags = luggage(options, names)
     make = make_target if options.on else quick_target
-    targets = [make(name, luggage=bags) for name in names]
+    limit = deadline(options, names)
+    targets = [make(name, luggage=bags, deadline=limit) for name in names]
     with allowed(options.allow_change, names, [*seed, *stock]):
         return _check(targets, seed, stock, without, options.jobs)
 

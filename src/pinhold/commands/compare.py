@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import os
 from argparse import Namespace
 from collections.abc import Sequence
 
-from pinhold.commands import NothingToRun, UsageError
+from pinhold.commands import NothingToRun
 from pinhold.commands.agreement import agreement
 from pinhold.commands.matrix import run_matrix
-from pinhold.commands.pins import external, luggage
-from pinhold.commands.registry import configured_as, make_target
+from pinhold.commands.pins import deadline, external, luggage
+from pinhold.commands.registry import configured_as, make_target, ready
 from pinhold.commands.select import Selected, select
-from pinhold.report.results import TargetRun, counted
+from pinhold.report.results import CaseResult, TargetRun, counted
 from pinhold.targets.base import Target
 
 EXIT_SAME = 0
 EXIT_DIFFERENT = 1
 EXIT_UNTESTABLE = 125
-"""`git bisect run` passes over a commit with this status."""
+"""`git bisect run` takes 1 to 124 for bad, passes over a commit with 125, and stops at what is 128 or more: cli.main()
+makes that of every other status."""
 
 _BROKEN = ("error", "crashed")
 
@@ -25,21 +27,34 @@ _BROKEN = ("error", "crashed")
 def main(options: Namespace) -> int:
     """0: alike in all that both could do and see; 1: not.
 
-    With --bisect 125 where nothing could be compared: a commit that gave no image is passed over.
+    With --bisect also 1 where a kernel crashed in a test, and 125 where nothing can be told of this commit: it gave no
+    image, did not come up, or nothing could be compared.
     """
     tests = select(options.tests or ["seed"])
     names = (options.left, options.right)
     pins, bags = external(options.pin, names), luggage(options, names)
+    limit = deadline(options, names)
+    for name in names:
+        if options.bisect and (image := unbuilt(name)) is not None:
+            print(f"cannot be tested: there is no {image}")
+            return EXIT_UNTESTABLE
+    targets = [make_target(name, pins=pins, luggage=bags, deadline=limit) for name in names]
+    for target in targets:
+        ready(target)
     try:
-        targets = [make_target(name, pins=pins, luggage=bags) for name in names]
         runs = _both(targets, tests, options.jobs)
-    except (NothingToRun, UsageError) as reason:
-        unbuilt = any("/" in name for name in names)
-        if not options.bisect or (isinstance(reason, UsageError) and not unbuilt):
+    except NothingToRun as reason:
+        if not options.bisect:
             raise
         print(f"cannot be tested: {reason}")
         return EXIT_UNTESTABLE
     return _tell(runs[0], runs[1], options.bisect)
+
+
+def unbuilt(name: str) -> str | None:
+    """The image that vm:PATH names, where it is not there."""
+    kind, _, path = name.partition(":")
+    return path if kind == "vm" and "/" in path and not os.path.exists(path) else None
 
 
 def _both(targets: Sequence[Target], tests: Sequence[Selected], jobs: int | None) -> list[TargetRun]:
@@ -75,12 +90,17 @@ def _tell(left: TargetRun, right: TargetRun, bisect: bool) -> int:
     if found.differences:
         print(f"{names} differ in {counted(found.different, 'test')}; compared were {seen}.")
         return EXIT_DIFFERENT
+    if broken and bisect:
+        return EXIT_DIFFERENT if any(_crashed_in_test(r) for r in broken) else EXIT_UNTESTABLE
     if not found.tests or not found.verdicts + found.values:
         if bisect:
             print(f"cannot be tested: no verdict of {names} could be compared")
             return EXIT_UNTESTABLE
         raise NothingToRun(f"no verdict of {names} could be compared: see pinhold run with both")
-    if broken and bisect:
-        return EXIT_UNTESTABLE
     print(f"{names} are alike in all {seen}.")
     return EXIT_SAME
+
+
+def _crashed_in_test(result: CaseResult) -> bool:
+    """Not before its first step: a kernel that does not come up says nothing about the test."""
+    return result.verdict.kind == "crashed" and result.verdict.step is not None

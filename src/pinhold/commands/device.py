@@ -8,10 +8,11 @@ from dataclasses import dataclass
 
 from pinhold.commands import NothingToRun
 from pinhold.commands.matrix import run_matrix
+from pinhold.commands.pins import deadline
 from pinhold.commands.select import Selected
 from pinhold.report.results import CaseResult, TargetRun
 from pinhold.scenario.parse import parse
-from pinhold.scenario.verdict import EXIT_BROKEN, EXIT_HELD
+from pinhold.scenario.verdict import EXIT_BROKEN, EXIT_HELD, EXIT_VIOLATED
 
 DEFAULT = ("vm:6.1", "vm:6.12")
 
@@ -47,7 +48,7 @@ class Seen:
 
 
 def main(options: Namespace) -> int:
-    """Show the table; what differs is what it is for, so 0 unless a guest or the tool broke."""
+    """Show the table; what differs is what it is for, so 0 unless a guest or the tool broke, or a kernel loops."""
     from pinhold.lab.errors import LabError
     from pinhold.lab.target import VmTarget
 
@@ -55,8 +56,9 @@ def main(options: Namespace) -> int:
     for name in names:
         if not name.startswith("vm:") or name == "vm:":
             raise NothingToRun(f"the device is QEMU's: {name} has none; give --on vm:REL")
+    limit = deadline(options, names)
     try:
-        targets = [VmTarget(name.removeprefix("vm:"), device=True) for name in names]
+        targets = [VmTarget(name.removeprefix("vm:"), device=True, deadline=limit) for name in names]
     except LabError as reason:
         raise NothingToRun(str(reason)) from None
     runs = []
@@ -67,7 +69,9 @@ def main(options: Namespace) -> int:
     for line in lines(runs):
         print(line)
     kinds = {result.verdict.kind for run in runs for result in run.results}
-    return EXIT_BROKEN if kinds & {"error", "crashed"} else EXIT_HELD
+    if kinds & {"error", "crashed"}:
+        return EXIT_BROKEN
+    return EXIT_VIOLATED if "livelock" in kinds else EXIT_HELD
 
 
 def tests() -> list[Selected]:

@@ -29,6 +29,22 @@ def add_luggage(command: argparse.ArgumentParser) -> None:
     command.add_argument("--swap", choices=("disk", "zram"), help="what guests swap to; default: disk")
 
 
+def add_deadline(command: argparse.ArgumentParser) -> None:
+    """--deadline, for a command that runs scenarios on real kernels."""
+    command.add_argument(
+        "--deadline",
+        type=_seconds,
+        metavar="SECONDS",
+        help="of processor time, after which a step that has not ended on a real kernel never will; default: 20",
+    )
+
+
+def _seconds(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 6 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of seconds: give 1 or more")
+    return int(text)
+
+
 def _jobs(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 5 and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of guests: give 1 or more")
@@ -44,11 +60,13 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     compare.add_argument("tests", nargs="*", metavar="TEST", help="a suite, a part of one or a file; default: seed")
     add_pin(compare)
     add_luggage(compare)
-    compare.add_argument("--bisect", action="store_true", help="status 125 where it cannot be told: for git bisect run")
+    add_deadline(compare)
+    compare.add_argument("--bisect", action="store_true", help="the exit statuses that git bisect run takes")
     add_jobs(compare)
     device = command("device", "what a device reads of memory that its owner has written, on real kernels")
     device.add_argument("--on", action="append", metavar="vm:REL", help="default: vm:6.1 vm:6.12; repeat it")
     add_jobs(device)
+    add_deadline(device)
 
 
 def _kernels(kernels: argparse.ArgumentParser) -> None:

@@ -37,11 +37,11 @@ def columns() -> tuple[tuple[str, ...], str | None]:
     ), f"{without}, stock kernels in QEMU, are left out for want of {', '.join(absent)}: make lab gets them"
 
 
-def quick_target(name: str, luggage: Luggage | None = None) -> Target:
+def quick_target(name: str, luggage: Luggage | None = None, deadline: float | None = None) -> Target:
     """The target of that name; a guest leaves out the 1 GiB pages, which take most of the time.  Raises UsageError."""
     from pinhold.lab.target import VmTarget
 
-    target = make_target(name, luggage=luggage)
+    target = make_target(name, luggage=luggage, deadline=deadline)
     if isinstance(target, VmTarget):
         target.big = False
     return target

@@ -1,4 +1,5 @@
-"""--pin, --module, --swap: what the user gives real kernels: programs that pin memory, modules, a kind of swap."""
+"""--pin, --module, --swap, --deadline: what the user gives real kernels: programs that pin memory, modules, a kind of
+swap, time."""
 
 from __future__ import annotations
 
@@ -35,6 +36,17 @@ def external(texts: Sequence[str] | None, targets: Sequence[str]) -> list[Extern
         except Unavailable as reason:
             raise UsageError(str(reason)) from None
     return programs
+
+
+def deadline(options: Namespace, targets: Sequence[str]) -> float:
+    """Seconds of processor time of one step.  Raises UsageError."""
+    from pinhold.targets.progress import DEADLINE
+
+    if options.deadline is None:
+        return DEADLINE
+    if not any(name == "live" or name.startswith("vm:") for name in targets):
+        raise UsageError("--deadline is for real kernels, and none is among the targets: add --on live")
+    return float(options.deadline)
 
 
 def luggage(options: Namespace, targets: Sequence[str]) -> Luggage:

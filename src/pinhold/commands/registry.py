@@ -42,23 +42,25 @@ def switches(texts: Sequence[str] | None) -> dict[str, str]:
     return found
 
 
-def _live(rest: str, _properties: bool, pins: Sequence[External] = ()) -> Target:
+def _live(rest: str, _properties: bool, pins: Sequence[External] = (), deadline: float | None = None) -> Target:
     from pinhold.targets.live import LiveTarget
+    from pinhold.targets.progress import DEADLINE, Deadline
 
     if rest:
         raise UsageError(f"unknown target live:{rest}: did you mean live?")
-    return LiveTarget(external=pins)
+    return LiveTarget(Deadline(deadline or DEADLINE), external=pins)
 
 
-def _vm(rest: str, luggage: Luggage | None = None) -> Target:
+def _vm(rest: str, luggage: Luggage | None = None, deadline: float | None = None) -> Target:
     from pinhold.lab.errors import LabError
     from pinhold.lab.luggage import Luggage
     from pinhold.lab.target import VmTarget
+    from pinhold.targets.progress import DEADLINE
 
     if not rest:
         raise UsageError("vm: names no kernel: write vm:6.1, vm:newest or vm:PATH of a bzImage")
     try:
-        return VmTarget(rest, luggage=luggage or Luggage())
+        return VmTarget(rest, luggage=luggage or Luggage(), deadline=deadline or DEADLINE)
     except LabError as reason:
         raise (UsageError if "/" in rest else NothingToRun)(str(reason)) from None
 
@@ -75,18 +77,24 @@ def target_names() -> list[str]:
 
 
 def make_target(
-    name: str, *, properties: bool = False, pins: Sequence[External] = (), luggage: Luggage | None = None
+    name: str,
+    *,
+    properties: bool = False,
+    pins: Sequence[External] = (),
+    luggage: Luggage | None = None,
+    deadline: float | None = None,
 ) -> Target:
     """The target of that name.  Raises UsageError.
 
     properties: a model looks at the safety properties after every step: for scenarios of one's own, which may expect
     nothing; suites say what they expect.  pins: programs that pin memory, for live.  luggage: what guests take along.
+    deadline: seconds of processor time that one step on a real kernel may take; None: the usual ones.
     """
     if name == "live":
-        return _live("", False, pins)
+        return _live("", False, pins, deadline)
     prefix, _, rest = name.partition(":")
     if prefix == "vm":
-        return _vm(rest, luggage)
+        return _vm(rest, luggage, deadline)
     factory = _FACTORIES.get(prefix)
     if factory is None:
         raise UsageError(f"unknown target {name!r}: {nearest(name, target_names())}")

@@ -9,7 +9,7 @@ from pinhold.commands import NothingToRun
 from pinhold.commands.allow import allowed
 from pinhold.commands.matrix import Outcome, run_matrix, spread
 from pinhold.commands.output import output
-from pinhold.commands.pins import external, luggage
+from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import close, describe, make_target, ready
 from pinhold.commands.runs import run_tests
 from pinhold.commands.select import Selected, is_file, select
@@ -30,7 +30,8 @@ def _run(options: Namespace, tests: Sequence[Selected]) -> int:
     own = any(is_file(argument) for argument in options.tests)
     pins = external(options.pin, options.on)
     bags = luggage(options, options.on)
-    targets = [make_target(name, properties=own, pins=pins, luggage=bags) for name in options.on]
+    limit = deadline(options, options.on)
+    targets = [make_target(name, properties=own, pins=pins, luggage=bags, deadline=limit) for name in options.on]
     for target in targets:
         ready(target)
     with output(options.output) as stream:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from pinhold.commands import UsageError
 from pinhold.commands.agreement import compare_results
-from pinhold.commands.pins import external, luggage
+from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import describe, make_target
 from pinhold.commands.select import select
 from pinhold.report.narrate import outcome_lines, view_lines
@@ -29,7 +29,8 @@ def main(options: Namespace) -> int:
         raise UsageError("step takes one target, or two to compare; --on was given more often")
     pins = external(options.pin, options.on)
     bags = luggage(options, options.on)
-    targets = [make_target(name, properties=True, pins=pins, luggage=bags) for name in options.on]
+    limit = deadline(options, options.on)
+    targets = [make_target(name, properties=True, pins=pins, luggage=bags, deadline=limit) for name in options.on]
     for target in targets:
         describe(target)
     results = [run_on(target, tests[0].scenario) for target in targets]

@@ -24,6 +24,8 @@ PROGRAM = "qemu-system-x86_64"
 HOW_TO_GET = "apt-get install qemu-system-x86, or make lab"
 _TAIL = 65536
 _TERM_SECONDS = 5.0
+"""Then it is killed: nothing of a guest is kept."""
+
 
 APPEND = (
     "console=ttyS0 panic=-1 oops=panic quiet loglevel=4 mitigations=off rdinit=/init PYTHONHASHSEED=0 "

@@ -15,6 +15,7 @@ from pathlib import Path
 _PREFIX = "pinhold-"
 _PROCESSES = 256
 _REMOVE_SECONDS = 2.0
+"""What is not empty by then stays, until the next helper comes (_remove_orphans())."""
 
 
 def own(root: Path = Path("/")) -> Path | None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pinhold.targets.base import CannotDo
 from pinhold.targets.machine import Machine
+from pinhold.targets.progress import Watch
 
 _SECONDS = 20.0
+"""What ksmd may have had, asleep or running, without having scanned so often: waiting for a processor is none of it."""
+
 _POLL_SECONDS = 0.02
 _SCANS = 4
 """One that is under way, one that takes checksums, one that finds equal pages, one in reserve."""
@@ -43,11 +47,21 @@ def _command(machine: Machine, run: str) -> None:
 def wait(machine: Machine, done: Callable[[], bool]) -> bool:
     """Until it is done or ksmd has given up; whether it is done.  Raises CannotDo where ksmd is too slow to tell."""
     scans = machine.ksm_scans() + _SCANS
-    deadline = time.monotonic() + _SECONDS
+    watch = Watch(_pid(machine.root) or os.getpid())
     while not done():
         if machine.ksm_scans() >= scans:
             return done()
-        if time.monotonic() > deadline:
+        watch.look()
+        if watch.had >= _SECONDS:
             raise CannotDo(f"needs KSM to scan faster: not {_SCANS} times in {_SECONDS:.0f} s here")
         time.sleep(_POLL_SECONDS)
     return True
+
+
+def _pid(root: Path) -> int | None:
+    """ksmd's; None where it is not shown."""
+    for comm in (root / "proc").glob("[0-9]*/comm"):
+        with suppress(OSError):
+            if comm.read_text() == "ksmd\n":
+                return int(comm.parent.name)
+    return None

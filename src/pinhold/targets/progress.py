@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pinhold.targets import stuck
+from pinhold.targets.stuck import PROC
 
 POLL_SECONDS = 0.25
 """How often one looks.  A look that comes later, as the whole machine stood still, counts as twice that much."""
@@ -38,7 +39,7 @@ class Watch:
     user, system: processor time; asleep: without wanting any, as far as the looks tell.
     """
 
-    def __init__(self, pid: int, proc: Path = Path("/proc")) -> None:
+    def __init__(self, pid: int, proc: Path = PROC) -> None:
         self._folder = proc / str(pid)
         self._at = time.monotonic()
         self._last = self._read()
@@ -103,17 +104,18 @@ class Deadline:
         """Seconds of processor time for all steps of a process together; None in a virtual machine, which bounds it."""
         return None if self.clock is not None else max(1, int(_STEPS * self.processor))
 
-    def patience(self, pids: Iterable[int]) -> Patience:
+    def patience(self, pids: Iterable[int], proc: Path = PROC) -> Patience:
         """For one step that these processes do."""
-        return Patience(self, pids)
+        return Patience(self, pids, proc)
 
 
 class Patience:
     """The wait for some processes: to be called now and then, raises Overdue when it is in vain."""
 
-    def __init__(self, deadline: Deadline, pids: Iterable[int]) -> None:
+    def __init__(self, deadline: Deadline, pids: Iterable[int], proc: Path = PROC) -> None:
         """The pids are asked for when the wait begins to last."""
         self._deadline = deadline
+        self._proc = proc
         self._pids = pids
         self._watches: dict[int, Watch] | None = None
         self._begun = 0.0
@@ -123,7 +125,7 @@ class Patience:
         clock = self._deadline.clock
         now = clock() if clock is not None else math.inf
         if self._watches is None:
-            self._watches = {pid: Watch(pid) for pid in self._pids}
+            self._watches = {pid: Watch(pid, self._proc) for pid in self._pids}
             self._begun = 0.0 if math.isinf(now) else now
             return
         had = now - self._begun
@@ -133,7 +135,7 @@ class Patience:
                 in_kernel = watch.system >= watch.processor / 2
                 where = " in the kernel" if in_kernel else ""
                 spent = f"no end after {self._deadline.processor:g} s of processor time{where}"
-                raise Overdue(f"{spent}: {stuck.process(pid)}", in_kernel)
+                raise Overdue(f"{spent}: {stuck.process(pid, self._proc)}", in_kernel)
         if min([had, *(watch.asleep for watch in self._watches.values())]) >= self._deadline.asleep:
-            sleepers = "; ".join(map(stuck.process, self._watches))
+            sleepers = "; ".join(stuck.process(pid, self._proc) for pid in self._watches)
             raise Overdue(f"no end after {self._deadline.asleep:g} s of sleep: {sleepers}", in_kernel=False)

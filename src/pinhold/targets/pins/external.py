@@ -16,7 +16,6 @@ import shlex
 import signal
 import subprocess
 import tempfile
-import time
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -24,16 +23,17 @@ from typing import Any, Protocol
 from pinhold.scenario.errnos import ERRNO
 from pinhold.scenario.observation import Run
 from pinhold.targets import content, syscalls
-from pinhold.targets.base import Broken, CannotDo, Unavailable
+from pinhold.targets.base import Broken, CannotDo, Livelock, Unavailable
 from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN, Gives, Taken
+from pinhold.targets.progress import POLL_SECONDS, Deadline, Overdue, Patience
 from pinhold.targets.syscalls import MAP_SHARED, PAGE, PROT_READ
 
 PREFIX = "exec:"
 WORDS = ("read", "write", "longterm", "fast", "get", "held", "readable", "writable")
 """What the first line may declare."""
 
-SECONDS = 20.0
-"""How long a reply may take."""
+REPLY = Deadline(20.0, 20.0)
+"""What the program may spend on a reply."""
 
 _HELLO = re.compile(r"pinhold 1((?: [a-z]+)+)")
 _MOST_CALLS = 64
@@ -211,14 +211,15 @@ class _Program:
         return self._process.pid
 
     def line(self) -> str:
-        """The next line that it says.  Raises Broken."""
+        """The next line that it says.  Raises Broken, Livelock."""
         assert self._process.stdout is not None
-        deadline = time.monotonic() + SECONDS
+        patience = REPLY.patience([self.pid])
         fd = self._process.stdout.fileno()
         while b"\n" not in self._rest:
-            ready, _, _ = select.select([fd], [], [], max(0.0, deadline - time.monotonic()))
+            ready, _, _ = select.select([fd], [], [], POLL_SECONDS)
             if not ready:
-                raise Broken(f"{self._name} said nothing for {SECONDS:g} s")
+                self._wait(patience)
+                continue
             data = os.read(fd, _MOST_LINE)
             if not data:
                 raise Broken(f"{self._name} ended: {self._ending()}")
@@ -227,6 +228,13 @@ class _Program:
                 raise Broken(f"{self._name} said a line of more than {_MOST_LINE} bytes")
         line, _, self._rest = self._rest.partition(b"\n")
         return line.decode("utf-8", "backslashreplace").strip()
+
+    def _wait(self, patience: Patience) -> None:
+        """Raises Livelock where the kernel loops on behalf of the program, else Broken, when it will not answer."""
+        try:
+            patience()
+        except Overdue as late:
+            raise (Livelock if late.in_kernel else Broken)(f"{self._name} said nothing: {late}") from None
 
     def _ending(self) -> str:
         try:
