@@ -1,6 +1,6 @@
 """Stands in for QEMU: speaks the agent's side of the protocol over the descriptor of the second serial port.
 
-What it does with a scenario is in the scenario's title: "panic", "killed", "hang", "spin", "livelock", "corrupt",
+What it does with a scenario is in the scenario's title: "panic", "killed", "hang", "slow", "spin", "livelock", "corrupt",
 "nonsense", "traceback"; anything else is held.
 FAKE_BOOT in the environment says how it comes up: "panic", "silent", "traceback" or well.
 """
@@ -49,6 +49,8 @@ def main() -> None:
     decoder = Decoder()
     while data := port.recv(65536):
         for message in decoder.feed(data):
+            if "clock" in message:
+                continue
             if "run" not in message:
                 return
             if not answer(port, message["run"]):
@@ -81,6 +83,8 @@ def answer(port: socket.socket, text: str) -> bool:
         os.kill(os.getpid(), 9)
     if "hang" in text:
         time.sleep(600)
+    if "slow" in text:
+        time.sleep(2)
     if "spin" in text:
         spin()
         return False

@@ -139,9 +139,10 @@ def test_after_a_livelock_the_guest_is_another_one(monkeypatch: pytest.MonkeyPat
 @pytest.mark.usefixtures("fake")
 def test_a_guest_that_is_kept_waiting_is_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     """As long as QEMU could run and does not get the processor, silence is nobody's fault, whatever the limit."""
-    monkeypatch.setattr(conversation, "SILENT", Limit(20.0, 0.0))
+    monkeypatch.setattr(conversation, "SILENT", Limit(20.0, 0.5))
+    assert [kind for kind, _ in verdicts("slow", "second")] == ["crashed", "held"]
     monkeypatch.setattr(Watch, "_read", lambda watch: (0.0, 0.0, True))
-    assert [kind for kind, _ in verdicts("first", "second")] == ["held", "held"]
+    assert verdicts("slow", "second") == [("held", ""), ("held", "")]
 
 
 @pytest.mark.usefixtures("fake")

@@ -36,13 +36,14 @@ def test_a_flipped_byte_is_never_a_message(place: int, change: int) -> None:
 @pytest.mark.parametrize(
     ("data", "words"),
     [
-        (b"[    1.0] printk\n", "no frame begins"),
+        (b"\xff\0junk", "no frame begins with ff006a756e6b"),
+        (b"[    1.0] printk\n", "no frame, but text: .* printk"),
         (MAGIC + b"\xff\xff\xff\xff\0\0\0\0", "a frame of 4294967295 bytes"),
         (encode(MESSAGES[0])[:-1] + b"\0", "wrong checksum"),
     ],
 )
 def test_damage_is_named(data: bytes, words: str) -> None:
-    """Text in between, an impossible length, a wrong checksum."""
+    """Junk or text in between, an impossible length, a wrong checksum."""
     with pytest.raises(Damaged, match=words):
         Decoder().feed(data)
 

@@ -215,7 +215,9 @@ class Conversation:
         stack = interrupted(self._qemu.console())
         where = f": kernel stack {' < '.join(stack)}" if stack else self._said()
         spent = f"{budget.words} in {budget.limit.processor:g} s of processor time"
-        return GuestLost(budget.kind, f"the guest {spent}{where}")
+        # What used the processor was then no kernel that loops, but a device of QEMU's.
+        kind = "crashed" if _IDLE in stack else budget.kind
+        return GuestLost(kind, f"the guest {spent}{where}")
 
     def _lost(self, how: str) -> GuestLost:
         killed = self._qemu.killed_by()
@@ -230,6 +232,7 @@ class Conversation:
 
 _FRAME = re.compile(r"^(?:\[[^\]]*\])?\s*(?:RIP: \w+:)?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+")
 _DEEP = 12
+_IDLE = "do_idle"
 
 
 def interrupted(console: str) -> list[str]:
