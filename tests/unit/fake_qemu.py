@@ -1,7 +1,7 @@
 """Stands in for QEMU: speaks the agent's side of the protocol over the descriptor of the second serial port.
 
-What it does with a scenario is in the scenario's title: "panic", "killed", "hang", "slow", "spin", "livelock", "corrupt",
-"nonsense", "traceback"; anything else is held.
+What it does with a scenario is in the scenario's title: "panic", "killed", "hang", "slow", "spin", "livelock",
+"corrupt", "nonsense", "traceback"; anything else is held.
 FAKE_BOOT in the environment says how it comes up: "panic", "silent", "traceback" or well.
 """
 

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
 
 from pinhold.cli import main
+from pinhold.commands import compare
 from pinhold.commands.registry import configured_as
-from pinhold.targets.base import TargetInfo
+from pinhold.scenario.step import Scenario
+from pinhold.scenario.verdict import Verdict
+from pinhold.targets.base import TargetInfo, Unavailable
 from pinhold.targets.model import ModelTarget
+from pinhold.targets.runner import Result
 
 
 def test_only_what_differs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -48,17 +53,105 @@ def test_what_neither_could_do_is_not_alike(capsys: pytest.CaptureFixture[str], 
     assert "could be compared" in capsys.readouterr().err
 
 
-def test_a_commit_without_an_image_is_passed_over(capsys: pytest.CaptureFixture[str]) -> None:
-    """With --bisect a bzImage that was not built is status 125, else a usage error."""
+class Guest:
+    """A kernel in QEMU that comes to the same verdict in every test, or does not come up."""
+
+    name = "vm:./bzImage"
+
+    def __init__(self, verdict: Verdict, absent: str | None = None, unbootable: str | None = None) -> None:
+        self.verdict, self.absent, self.unbootable = verdict, absent, unbootable
+
+    def unavailable(self) -> str | None:
+        """Why there is no QEMU."""
+        return self.absent
+
+    def info(self) -> TargetInfo:
+        """Raises Unavailable where it does not come up."""
+        if self.unbootable:
+            raise Unavailable(self.unbootable)
+        return TargetInfo(self.name, "6.2", "6.2", {}, {})
+
+    def run_all(self, scenarios: Sequence[Scenario]) -> Iterator[Result]:
+        """Nothing but the verdict."""
+        return (Result(self.name, scenario, self.verdict) for scenario in scenarios)
+
+    def share(self, guests: int) -> None:
+        """One is enough."""
+
+    def close(self) -> None:
+        """Nothing runs."""
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
+def bisected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, guest: Guest, reference: str = "model:6.2") -> int:
+    """The exit status for a commit whose kernel is that guest."""
+    image = tmp_path / "bzImage"
+    image.touch()
+    real = compare.make_target
+    monkeypatch.setattr(
+        compare, "make_target", lambda name, **named: guest if name.startswith("vm:") else real(name, **named)
+    )
+    return main(["compare", "--bisect", f"vm:{image}", reference, "seed/151"])
+
+
+STUCK = "kernel stack hugetlb_wp < hugetlb_fault"
+HALF = "model:6.1,gup_unshares=cow_longterm"
+"""Seed/151 loops with it: the pin asks for what no fault does."""
+
+
+@pytest.mark.parametrize(
+    ("verdict", "reference", "status"),
+    [
+        (Verdict("held"), "model:6.2", 0),
+        (Verdict("livelock", reason=STUCK, step=2), HALF, 0),
+        (Verdict("violated", reason="stale", step=2), "model:6.2", 1),
+        (Verdict("livelock", reason=STUCK, step=2), "model:6.2", 1),
+        (Verdict("held"), HALF, 1),
+        (Verdict("crashed", reason="panic", step=2), "model:6.2", 1),
+        (Verdict("crashed", reason="it did not come up again"), "model:6.2", 125),
+        (Verdict("error", reason="the tool"), "model:6.2", 125),
+        (Verdict("skipped", reason="no pins"), "model:6.2", 125),
+    ],
+    ids=lambda value: value.kind if isinstance(value, Verdict) else str(value),
+)
+def test_the_status_says_good_bad_or_skip(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, verdict: Verdict, reference: str, status: int
+) -> None:
+    """A kernel that loops or crashes in a test is bad; one that loops as the model does is good."""
+    assert bisected(monkeypatch, tmp_path, Guest(verdict), reference) == status
+
+
+def test_a_commit_whose_kernel_does_not_come_up_is_passed_over(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the reason; so is one that gave no image."""
+    assert bisected(monkeypatch, tmp_path, Guest(Verdict("held"), unbootable="the guest ended: No init")) == 125
+    assert "No init" in capsys.readouterr().out
+    monkeypatch.undo()
     arguments = ["compare", "vm:/nonexistent/bzImage", "model:6.2", "seed/151"]
     assert main([*arguments, "--bisect"]) == 125
-    assert "cannot be tested" in capsys.readouterr().out
+    assert "there is no /nonexistent/bzImage" in capsys.readouterr().out
     assert main(arguments) == 3
 
 
-def test_a_mistake_is_not_a_commit_to_pass_over() -> None:
-    """A target that there is not is a usage error with --bisect, too."""
-    assert main(["compare", "model:6.3", "model:6.2", "seed/151", "--bisect"]) == 3
+def test_a_mistake_stops_a_bisection(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """What says nothing about the commit has a status that git takes for none: from 128 on."""
+    assert main(["compare", "model:6.3", "model:6.2", "seed/151", "--bisect"]) == 128 + 3
+    assert main(["compare", "--bisect", "--unknown", "model:6.2", "model:6.2"]) == 128 + 3
+    assert main(["compare", "--bisect", "model:6.2", "model:6.2", "no-suite"]) == 128 + 3
+    assert main(["compare", "--bisect", "vm:6.999", "model:6.2", "seed/151"]) == 128 + 4
+    assert bisected(monkeypatch, tmp_path, Guest(Verdict("held"), absent="there is no QEMU")) == 128 + 4
+
+
+def test_a_defect_of_pinhold_is_no_bad_commit(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Python ends with 1 for what nobody catches, which git would take for bad."""
+    monkeypatch.setattr(compare, "_tell", lambda *arguments: 1 // 0)
+    assert bisected(monkeypatch, tmp_path, Guest(Verdict("held"))) == 128 + 5
+    assert "ZeroDivisionError" in capsys.readouterr().err
 
 
 def test_a_model_beside_a_real_kernel_is_configured_as_that_is() -> None:
