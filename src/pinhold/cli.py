@@ -51,8 +51,8 @@ def parser() -> argparse.ArgumentParser:
     top = _Parser(
         prog="pinhold",
         description="Is the memory that I handed to a device still the memory that my process sees?",
-        epilog="Exit status: 0 all held; 1 violated, livelock or mismatch; 2 unknown; 3 usage; 4 nothing could be run here; "
-        "5 the tool or a guest broke.",
+        epilog="Exit status: 0 all held; 1 violated, livelock or mismatch; 2 unknown; 3 usage; 4 nothing could be run "
+        "here; 5 the tool or a guest broke.",
         allow_abbrev=False,
     )
     top.add_argument("--version", action="version", version=f"pinhold {__version__}")

@@ -9,6 +9,7 @@ import pytest
 from pinhold.targets import ksmd
 from pinhold.targets.base import CannotDo
 from pinhold.targets.machine import Machine
+from pinhold.targets.progress import Deadline
 
 RUN, SCANS = "sys/kernel/mm/ksm/run", "sys/kernel/mm/ksm/full_scans"
 
@@ -59,6 +60,6 @@ def test_it_waits_for_whole_scans(machine: Machine) -> None:
 
 def test_a_ksmd_that_does_not_scan_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the deadline nobody knows what it would have merged."""
-    monkeypatch.setattr(ksmd, "_SECONDS", 0.0)
+    monkeypatch.setattr(ksmd, "_DEADLINE", Deadline(20.0, 0.0))
     with pytest.raises(CannotDo, match="needs KSM to scan faster"):
         ksmd.wait(machine, lambda: False)

@@ -99,10 +99,12 @@ def test_a_machine_that_stood_still_has_not_waited(machine: Machine) -> None:
     assert watch.asleep == 2 * progress.POLL_SECONDS
 
 
-def test_in_a_guest_nothing_has_spent_more_than_the_guest(machine: Machine) -> None:
+def test_in_a_guest_nothing_has_spent_more_than_the_guest(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its own clocks run on while the host keeps it waiting: what the host says that it had is the limit."""
     had = 50.0
-    patience = Deadline(clock=lambda: had).patience([7], machine.root)
+    monkeypatch.setattr(progress, "_machine", lambda: had)
+    assert Deadline().whole is None
+    patience = Deadline().patience([7], machine.root)
     machine.put(7, "R")
     patience()
     machine.put(7, "R", system=400.0)

@@ -22,6 +22,7 @@ from pinhold.lab.layout import MODULES
 from pinhold.lab.protocol import Decoder, Message, encode
 from pinhold.lab.records import plain_result, plain_step
 from pinhold.scenario.parse import parse
+from pinhold.targets import progress
 from pinhold.targets.base import Unavailable
 from pinhold.targets.live import LiveTarget
 from pinhold.targets.pins.external import PREFIX, External
@@ -113,8 +114,8 @@ def serve(line: Line) -> None:
         except Unavailable as reason:
             missing[f"{PREFIX}{command}"] = str(reason)
     ear = Ear(line)
-    deadline = Deadline(settings["deadline"], clock=lambda: ear.clock)
-    target = LiveTarget(deadline, disposable=True, external=programs)
+    progress.in_machine(lambda: ear.clock)
+    target = LiveTarget(Deadline(settings["deadline"]), disposable=True, external=programs)
     line.send({"hello": asdict(target.info()), "missing": missing})
     gc.freeze()
     while True:

@@ -34,10 +34,10 @@ class Limit:
 BOOT = Limit(90.0, 60.0)
 """Until the agent says hello: some 5 seconds of processor time by emulation."""
 
-SILENT = Limit(DEADLINE, 60.0)
-"""Without a word of a guest that runs a scenario: it has a beat of its own every two seconds."""
+SILENT = Limit(2 * DEADLINE, 60.0)
+"""Without a word of a guest that runs a scenario: it has a beat of its own every two seconds, by its own clock."""
 
-STEPS = 6
+STEPS = 3
 """The agent ends a step that does not end.  Where the guest goes on for so many times the deadline without having ended
 one, it is the agent that does not end."""
 
@@ -113,7 +113,7 @@ class Conversation:
     def run(self, scenario: Scenario) -> Result:
         """One scenario to its verdict.  Raises GuestLost, with the steps that were done before."""
         steps: list[StepRecord] = []
-        silent = replace(SILENT, processor=max(SILENT.processor, self._deadline))
+        silent = replace(SILENT, processor=max(SILENT.processor, 2 * self._deadline))
         whole = Limit(STEPS * silent.processor, STEPS * silent.asleep)
         try:
             self._send({"run": format_scenario(scenario)})

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from pinhold.targets.base import CannotDo
 from pinhold.targets.machine import Machine
-from pinhold.targets.progress import Watch
+from pinhold.targets.progress import Deadline, Overdue
 
-_SECONDS = 20.0
-"""What ksmd may have had, asleep or running, without having scanned so often: waiting for a processor is none of it."""
+_DEADLINE = Deadline(20.0, 20.0)
+"""What ksmd may spend, running or asleep, without having scanned so often."""
 
 _POLL_SECONDS = 0.02
 _SCANS = 4
@@ -47,13 +47,14 @@ def _command(machine: Machine, run: str) -> None:
 def wait(machine: Machine, done: Callable[[], bool]) -> bool:
     """Until it is done or ksmd has given up; whether it is done.  Raises CannotDo where ksmd is too slow to tell."""
     scans = machine.ksm_scans() + _SCANS
-    watch = Watch(_pid(machine.root) or os.getpid())
+    patience = _DEADLINE.patience([_pid(machine.root) or os.getpid()])
     while not done():
         if machine.ksm_scans() >= scans:
             return done()
-        watch.look()
-        if watch.had >= _SECONDS:
-            raise CannotDo(f"needs KSM to scan faster: not {_SCANS} times in {_SECONDS:.0f} s here")
+        try:
+            patience()
+        except Overdue as late:
+            raise CannotDo(f"needs KSM to scan faster, not {_SCANS} times here: {late}") from None
         time.sleep(_POLL_SECONDS)
     return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import errno
+import os
 import signal
 import time
 from collections.abc import Mapping, Sequence
@@ -61,7 +62,7 @@ from pinhold.targets.machine import Machine
 from pinhold.targets.nursery import Nursery
 from pinhold.targets.pagemap import FrameWords, Sight
 from pinhold.targets.pins.external import External
-from pinhold.targets.progress import Deadline
+from pinhold.targets.progress import Deadline, Overdue
 from pinhold.targets.syscalls import PAGE
 from pinhold.targets.tree import Died, Tree
 
@@ -69,7 +70,7 @@ HUGE_KINDS = ("thp", "hugezero")
 HUGETLB_KINDS = ("hugetlb", "memfd_hugetlb")
 ON_DISK = ("tmpfile", "file")
 _AWAITED = 512
-_WRITEBACK_SECONDS = 60.0
+_WRITEBACK = Deadline(60.0, 60.0)
 """A device that has not written by then, whoever else it serves, will not."""
 
 
@@ -302,11 +303,13 @@ class LiveSession:
     def _await_writeback(self, frames: Sequence[int]) -> None:
         """Let the device finish: until then nobody can take the pages out of the swap cache, and a write copies them.
         Without privilege the frames are not known, and nobody waits."""
-        deadline = time.monotonic() + _WRITEBACK_SECONDS
+        patience = _WRITEBACK.patience([os.getpid()])
         for frame in frames:
             while pagemap.bit(self._frame_words.flags(frame) or 0, pagemap.KPF_WRITEBACK):
-                if time.monotonic() > deadline:
-                    raise CannotDo(f"needs a faster swap device: it has not written in {_WRITEBACK_SECONDS:g} s")
+                try:
+                    patience()
+                except Overdue:
+                    raise CannotDo(f"needs a faster swap device: not written in {_WRITEBACK.asleep:g} s") from None
                 time.sleep(0.001)
 
     def _swap_out(self, proc: str, range: Range) -> Outcome:

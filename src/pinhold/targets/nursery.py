@@ -22,7 +22,7 @@ from pinhold.targets import process, stuck, syscalls
 from pinhold.targets.base import Broken, Unavailable
 from pinhold.targets.cgroup import Leaf
 from pinhold.targets.channel import Channel, Closed, Message
-from pinhold.targets.progress import POLL_SECONDS, Deadline, Overdue, Patience
+from pinhold.targets.progress import POLL_SECONDS, Deadline, Overdue
 
 _START = "import sys; sys.path.insert(0, sys.argv[1]); from pinhold.targets.nursery import main; main(int(sys.argv[2]))"
 _TERM = Deadline(2.0, 2.0)
@@ -33,6 +33,7 @@ once or never."""
 
 _ANSWER = Deadline(120.0, 120.0)
 
+_POLLS = 8
 _FINISH_SECONDS = 12.0
 """At the end of the program nobody waits longer for the helper: the processes that it starts die with it."""
 
@@ -74,14 +75,13 @@ class Nursery:
                 self._channel = self._start()
 
     def _ask(self, message: Message, fds: tuple[int, ...] = ()) -> Message:
-        """A process that the message names is waited for by the helper: neither is late while one of them gets on."""
+        """The helper's answer, which never has to wait long for anything but a processor."""
         with self._lock:
             if self._channel is None:
                 self._channel = self._start()
-            waiting = _ANSWER.patience([self._helper, message["pid"]] if "pid" in message else [self._helper])
             try:
                 self._channel.send(message, fds)
-                reply = self._channel.receive(waiting)[0]
+                reply = self._channel.receive(_ANSWER.patience([self._helper]))[0]
             except Closed:
                 self._channel = None
                 raise Broken("the helper that starts processes has died") from None
@@ -103,16 +103,29 @@ class Nursery:
     def wait(self, pid: int) -> int | None:
         """The exit status (negative: the signal) of a process without a parent of its own that is about to end; None:
         it still runs."""
-        status: int | None = self._ask({"op": "wait", "pid": pid})["status"]
-        return status
+        patience = Deadline().patience([pid])
+        with contextlib.suppress(Overdue):
+            while not (reply := self._ask({"op": "wait", "pid": pid}))["over"]:
+                patience()
+            status: int | None = reply["status"]
+            return status
+        return None
 
-    def end(self, pid: int, loops: bool = False) -> str | None:
+    def end(self, leader: int, loops: bool = False) -> str | None:
         """Terminate, then kill, the whole group of a scenario and reap it; what cannot be killed, in words, or None.
 
         loops: a process of it loops in the kernel.
         """
-        stuck: str | None = self._ask({"op": "end", "pid": pid, "loops": loops})["stuck"]
-        return stuck
+        ways = ((signal.SIGKILL, _LOOPS),) if loops else ((signal.SIGTERM, _TERM), (signal.SIGKILL, _KILL))
+        for number, deadline in ways:
+            patience = deadline.patience(stuck.members(leader))
+            gone = self._ask({"op": "end", "pid": leader, "signal": number})["gone"]
+            with contextlib.suppress(Overdue):
+                while not gone:
+                    patience()
+                    gone = self._ask({"op": "reap", "pid": leader})["gone"]
+                return None
+        return stuck.describe(leader)
 
 
 def _finish(channel: Channel, helper: subprocess.Popen[bytes]) -> None:
@@ -146,8 +159,15 @@ def main(fd: int) -> NoReturn:
             except OSError as error:
                 reply = {"failed": error.strerror or str(error)}
             channel.send(reply)
-    for group in list(groups):
-        _end(group)
+    for group in groups:
+        _signal(group, signal.SIGTERM)
+    for group in groups:
+        for _ in range(_POLLS):
+            if _gone(group):
+                break
+        else:
+            _signal(group, signal.SIGKILL)
+            _gone(group)
     if leaf is not None:
         leaf.remove()
     os._exit(0)
@@ -160,11 +180,13 @@ def _serve(message: Message, fds: list[int], groups: set[int], channel: Channel,
         groups.add(pid)
         return {"pid": pid}
     if message["op"] == "wait":
-        return {"status": _wait(message["pid"])}
-    if not _end(message["pid"], message["loops"]):
-        return {"stuck": stuck.describe(message["pid"])}
-    groups.discard(message["pid"])
-    return {"stuck": None}
+        return _wait(message["pid"])
+    if message["op"] == "end":
+        _signal(message["pid"], message["signal"])
+    gone = _gone(message["pid"])
+    if gone:
+        groups.discard(message["pid"])
+    return {"gone": gone}
 
 
 def _spawn(sock: socket.socket, cpu: int, seconds: int | None, channel: Channel, leaf: Leaf | None) -> int:
@@ -182,28 +204,38 @@ def _spawn(sock: socket.socket, cpu: int, seconds: int | None, channel: Channel,
         os._exit(1)
 
 
-def _next_exit(target: int, patience: Patience) -> tuple[int, int]:
-    """waitpid() that can end without one.  Raises ChildProcessError, Overdue."""
-    while True:
+def _next_exit(target: int) -> tuple[int, int] | None:
+    """waitpid() that waits a moment: None where nothing of `target` ends meanwhile.  Raises ChildProcessError."""
+    for last in (False, True):
         pid, status = os.waitpid(target, os.WNOHANG)
         if pid:
             return pid, status
-        if signal.sigtimedwait({signal.SIGCHLD}, POLL_SECONDS) is None:
-            patience()
+        if not last:
+            signal.sigtimedwait({signal.SIGCHLD}, POLL_SECONDS)
+    return None
 
 
-def _wait(pid: int) -> int | None:
+def _wait(pid: int) -> Message:
+    """over: whether it need not be asked again."""
     try:
-        return os.waitstatus_to_exitcode(_next_exit(pid, Deadline().patience([pid]))[1])
-    except (ChildProcessError, Overdue):
-        return None
+        found = _next_exit(pid)
+    except ChildProcessError:
+        return {"status": None, "over": True}
+    return (
+        {"status": None, "over": False}
+        if found is None
+        else {"status": os.waitstatus_to_exitcode(found[1]), "over": True}
+    )
 
 
-def _reap(target: int, patience: Patience) -> None:
-    """Reap until nothing of `target` is left.  Raises Overdue."""
-    with contextlib.suppress(ChildProcessError):
-        while True:
-            _next_exit(target, patience)
+def _gone(leader: int) -> bool:
+    """Reap what has ended of a group, waiting a moment for it; whether nothing of it is left."""
+    for target in (leader, -leader):
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                if _next_exit(target) is None:
+                    return False
+    return True
 
 
 def _ours(kind: int, number: int) -> bool:
@@ -215,20 +247,11 @@ def _ours(kind: int, number: int) -> bool:
     return True
 
 
-def _end(leader: int, loops: bool = False) -> bool:
-    """End the group of `leader`, which may not have become a group yet, or have lost its leader."""
-    for number, deadline in ((signal.SIGTERM, _TERM), (signal.SIGKILL, _LOOPS if loops else _KILL)):
-        if loops and number != signal.SIGKILL:
-            continue
-        with contextlib.suppress(ProcessLookupError):
-            if _ours(os.P_PID, leader):
-                os.kill(leader, number)
-        with contextlib.suppress(ProcessLookupError):
-            if _ours(os.P_PGID, leader):
-                os.killpg(leader, number)
-        patience = deadline.patience(stuck.members(leader))
-        with contextlib.suppress(Overdue):
-            _reap(leader, patience)
-            _reap(-leader, patience)
-            return True
-    return False
+def _signal(leader: int, number: int) -> None:
+    """To the group of `leader`, which may not have become a group yet, or have lost its leader."""
+    with contextlib.suppress(ProcessLookupError):
+        if _ours(os.P_PID, leader):
+            os.kill(leader, number)
+    with contextlib.suppress(ProcessLookupError):
+        if _ours(os.P_PGID, leader):
+            os.killpg(leader, number)

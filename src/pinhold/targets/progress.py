@@ -33,6 +33,19 @@ _RUNNABLE = "R"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
+_machine: Callable[[], float] | None = None
+
+
+def in_machine(had: Callable[[], float] | None) -> None:
+    """Say that this is a virtual machine, which has had so many seconds of its host's so far.
+
+    Its own clocks run on while the host keeps it waiting, and some run many times too fast; nothing in it can have
+    spent more than it had.
+    """
+    global _machine  # noqa: PLW0603 (the machine is one)
+    _machine = had
+
+
 class Watch:
     """What a process and its threads have spent since the first look, in seconds; one that is gone spends nothing.
 
@@ -89,20 +102,16 @@ class Overdue(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Deadline:
-    """How much one step may spend: seconds of processor time of one process, and of sleep of all that it waits for.
-
-    clock: in a virtual machine, the seconds that the machine itself has had so far.  Its own clocks run on while its
-    host keeps it waiting; nothing in it can have spent more than the machine had.
-    """
+    """How much one step may spend: seconds of processor time of one process, and of sleep of all that it waits for."""
 
     processor: float = DEADLINE
     asleep: float = ASLEEP
-    clock: Callable[[], float] | None = None
 
     @property
     def whole(self) -> int | None:
-        """Seconds of processor time for all steps of a process together; None in a virtual machine, which bounds it."""
-        return None if self.clock is not None else max(1, int(_STEPS * self.processor))
+        """Seconds of processor time for all steps of a process together; None in a virtual machine, which counts it
+        wrongly."""
+        return max(1, int(_STEPS * self.processor)) if _machine is None else None
 
     def patience(self, pids: Iterable[int], proc: Path = PROC) -> Patience:
         """For one step that these processes do."""
@@ -122,13 +131,11 @@ class Patience:
 
     def __call__(self) -> None:
         """The first look begins: most steps are done before, and cost none."""
-        clock = self._deadline.clock
-        now = clock() if clock is not None else math.inf
         if self._watches is None:
             self._watches = {pid: Watch(pid, self._proc) for pid in self._pids}
-            self._begun = 0.0 if math.isinf(now) else now
+            self._begun = _machine() if _machine is not None else 0.0
             return
-        had = now - self._begun
+        had = _machine() - self._begun if _machine is not None else math.inf
         for pid, watch in self._watches.items():
             watch.look()
             if min(watch.processor, had) >= self._deadline.processor:

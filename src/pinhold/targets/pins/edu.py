@@ -43,7 +43,7 @@ ADDRESS_BITS = 28
 
 VENDOR, DEVICE = "0x1234", "0x11e8"
 _POLL_SECONDS = 0.01
-_LOOKS = 2000
+_LOOKS = 5000
 """A transfer takes 100 ms of the device's time.  Each look has QEMU do something, so that its clock goes on."""
 
 _REGION = struct.Struct("=IIIIQQ")

@@ -1,0 +1,47 @@
+"""A real kernel that loops."""
+
+from pathlib import Path
+
+import pytest
+
+from pinhold.lab import conversation
+from pinhold.lab.conversation import Limit
+from pinhold.lab.store import Kernel
+from pinhold.lab.target import VmTarget
+from pinhold.scenario.parse import parse
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1800)]
+
+LOOPS = Path(__file__).parents[1] / "known/cases/11h-vm-hugetlb-mremap.pin"
+HOLDS = parse("scenario after it\nmap P x anon\nwrite P x 0x01\nexpect P x 0x01\n")
+
+
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"], indirect=True)
+def test_a_kernel_that_loops_is_a_livelock_with_its_stack(kernel: Kernel) -> None:
+    """The step that does not end, where in the kernel the task is, and a fresh guest for what comes after it."""
+    target = VmTarget(kernel.name, kernel, deadline=5.0)
+    try:
+        looping, after = target.run_all([parse(LOOPS.read_text()), HOLDS])
+    finally:
+        target.close()
+    assert looping.verdict.kind == "livelock"
+    assert looping.verdict.step == 5
+    assert looping.verdict.reason is not None
+    assert "process P did not finish write: no end after 5 s of processor time in the kernel" in looping.verdict.reason
+    assert "hugetlb_wp < hugetlb_fault < handle_mm_fault" in looping.verdict.reason
+    assert after.verdict.kind == "held"
+
+
+@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18"], indirect=True)
+def test_a_kernel_that_is_interrupted_tells_where_it_was(kernel: Kernel) -> None:
+    """Each release panics at the interrupt, and its console shows the stack below the interrupt's own functions."""
+    target = VmTarget(kernel.name, kernel)
+    try:
+        guest = target._lanes[0].booted(gigantic=False)
+        guest._looping(conversation._Budget(guest._watch, Limit(1.0, 1.0), "said nothing", "livelock"))
+        assert guest._qemu.ended()
+        stack = conversation.interrupted(guest._qemu.console())
+    finally:
+        target.close()
+    assert "do_idle" in stack, stack
+    assert not any("nmi" in function for function in stack)
