@@ -17,7 +17,9 @@ _FINIT_MODULE = 313
 _SWAPON = 167
 _REBOOT = 169
 _POWER_OFF = (0xFEE1DEAD, 672274793, 0x4321FEDC, 0)
-_SECONDS = 5.0
+_LOOKS = 1000
+_POLL_SECONDS = 0.01
+"""By the guest's clock, which may be wrong: what counts is how often the kernel could do something in between."""
 
 MOUNTED = (
     ("proc", "/proc", "proc"),
@@ -77,12 +79,11 @@ def load(modules: list[str], folder: str) -> dict[str, str]:
 
 def wait_for(path: str) -> bool:
     """Whether it appears: devices do a little after their driver."""
-    deadline = time.monotonic() + _SECONDS
-    while not os.path.exists(path):
-        if time.monotonic() > deadline:
-            return False
-        time.sleep(0.01)
-    return True
+    for _ in range(_LOOKS):
+        if os.path.exists(path):
+            return True
+        time.sleep(_POLL_SECONDS)
+    return False
 
 
 def swap_on(device: str) -> None:
