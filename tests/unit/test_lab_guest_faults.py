@@ -107,7 +107,7 @@ def test_a_guest_that_falls_silent_is_given_up(monkeypatch: pytest.MonkeyPatch) 
 def test_a_kernel_that_lets_nothing_else_run_is_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a word, and with the processor: a livelock, with the stack that an interrupt shows; the rest goes on."""
     monkeypatch.setattr(conversation, "SILENT", Limit(1.0, 60.0))
-    machine = vm(deadline=1.0)
+    machine = vm(deadline=0.5)
     try:
         first, second = machine.run_all([scenario("spin"), scenario("second")])
     finally:

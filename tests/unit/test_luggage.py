@@ -47,7 +47,7 @@ def test_a_module_is_a_usage_error_before_anything_boots(capsys: pytest.CaptureF
 
 @pytest.mark.parametrize(("swap", "setting"), [("disk", "swap"), ("zram", "zram")])
 def test_the_guest_is_told(swap: str, setting: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Its settings have the kind of swap and the programs; its modules end with the user's own."""
+    """Its settings have the kind of swap, the programs and the deadline; its modules end with the user's own."""
     module = tmp_path / "mine.ko"
     module.write_bytes(ELF)
     packed: list[tuple[dict[str, bytes], dict[str, object]]] = []
@@ -61,7 +61,7 @@ def test_the_guest_is_told(swap: str, setting: str, tmp_path: Path, monkeypatch:
     vm.VmTarget("fake", kernel, Luggage((module,), (), swap))._setup(gigantic=False)
     ((modules, settings),) = packed
     assert list(modules)[-1] == "mine"
-    assert settings == {setting: vm.SWAP, "programs": []}
+    assert settings == {setting: vm.SWAP, "programs": [], "deadline": vm.DEADLINE}
 
 
 @pytest.mark.parametrize("option", [["--module", "mine.ko"], ["--swap", "zram"], ["--pin", "exec:true"]])
