@@ -15,6 +15,28 @@ PY := $(VENV)/bin/python
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
+# One at a time: a second make waits until the shell that goes on from here has ended, and says for whom.
+ALONE = exec 9>>.lock; $(PYTHON) -I -c "$$ALONE_PY" $$$$;
+export define ALONE_PY
+import fcntl, sys
+lock = open(".lock", "r+")
+try:
+    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
+except BlockingIOError:
+    print(f"waiting for process {lock.read().strip() or 'unknown'}, another make in this directory ...", flush=True)
+    fcntl.flock(9, fcntl.LOCK_EX)
+    lock.seek(0)
+lock.truncate()
+lock.write(sys.argv[1])
+endef
+
+# Isolated Python takes nothing from the current directory, from PYTHONPATH or from the user's own packages.  Links to
+# the command are followed, and nothing names the place of this tree: it may be moved.
+export define LAUNCHER
+#!/bin/sh
+pinhold=$$(command -p readlink -f -- "$$0") && exec "$${pinhold%/*}/python" -I -m pinhold "$$@"
+endef
+
 .PHONY: check test test-slow lint bench lab clean
 .DELETE_ON_ERROR:
 
@@ -36,7 +58,7 @@ lint: $(DEV_READY)
 	$(PY) -m ruff check src tests benchmarks
 	$(PY) -m ruff format --check src tests benchmarks
 	$(PY) -m mypy
-	$(VENV)/bin/lint-imports --no-logo
+	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
 bench: $(DEV_READY)
 	@{ command -v spin && command -v rumur && command -v gcc; } >/dev/null || \
@@ -46,23 +68,27 @@ bench: $(DEV_READY)
 	@$(PY) benchmarks/gup_fast.py
 
 lab: $(RUN_READY)
-	@command -v qemu-system-x86_64 >/dev/null || \
+	@$(ALONE) command -v qemu-system-x86_64 >/dev/null || \
 	    { [ "$$(id -u)" -eq 0 ] || { echo "QEMU is missing; as root: apt-get install qemu-system-x86"; exit 4; } >&2; \
-	      apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends qemu-system-x86; } >/dev/null
-	@$(VENV)/bin/pinhold kernels fetch $(KERNELS)
+	      apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 \
+	      install -y --no-install-recommends qemu-system-x86; } >/dev/null; \
+	$(VENV)/bin/pinhold kernels fetch $(KERNELS)
 
 clean:
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # A virtual environment without pip, which every python3 of Debian can make, and the command in it.
 $(RUN_READY): Makefile
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	@$(PYTHON) -I -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	    { echo "pinhold needs Python 3.11 or newer; this is $$($(PYTHON) --version). Try: make PYTHON=python3.11 check"; exit 3; }
-	@$(PYTHON) -m venv --clear --without-pip $(VENV)
-	@echo "$(CURDIR)/src" > "$$($(PY) -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/pinhold.pth"
-	@printf '#!/bin/sh\nexec "$$(dirname "$$0")/python" -m pinhold "$$@"\n' > $(VENV)/bin/pinhold
-	@chmod +x $(VENV)/bin/pinhold
-	@touch $@
+	@$(ALONE) if [ ! $@ -nt Makefile ]; then set -e; \
+	    $(PYTHON) -I -m venv --clear --without-pip $(VENV); \
+	    packages="$$($(PY) -I -c 'import sysconfig; print(sysconfig.get_path("purelib"))')"; \
+	    $(PY) -I -c 'import os, sys; print(os.path.relpath("src", sys.argv[1]))' "$$packages" > "$$packages/pinhold.pth"; \
+	    printf '%s\n' "$$LAUNCHER" > $(VENV)/bin/pinhold; \
+	    chmod +x $(VENV)/bin/pinhold; \
+	    touch $@; \
+	fi
 
 # The tools for development, at the versions of constraints.txt.  Debian keeps ensurepip in python3-venv; a pip outside
 # the environment does as well.
@@ -71,5 +97,7 @@ $(DEV_READY): $(RUN_READY) pyproject.toml constraints.txt
 	    $(PYTHON) -m pip --python $(PY) install -q pip >/dev/null 2>&1 || \
 	    { echo "make lint and make test need pip in $(VENV). Install it once: apt-get install python3-venv"; exit 3; }
 	@echo "installing the development tools into $(VENV) ..."
-	@PIP_CONSTRAINT=constraints.txt $(PY) -m pip install -qq --disable-pip-version-check -e '.[explore,dev]'
+	@$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+	    print(*extras["explore"], *extras["dev"], sep="\n")' > $(VENV)/dev.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check -c constraints.txt -r $(VENV)/dev.txt
 	@touch $@

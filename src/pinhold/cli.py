@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
 from pinhold import __version__
-from pinhold.commands import Stop, UsageError, grammar_explore, grammar_lab, nearest
+from pinhold.commands import Ended, Stop, UsageError, grammar_explore, grammar_lab, nearest
 
 EXIT_HELD = 0
 EXIT_BROKEN = 5
@@ -184,9 +184,9 @@ def _main(arguments: Sequence[str]) -> int:
     except BrokenPipeError:
         _silence(sys.stdout)
         return EXIT_BROKEN_PIPE
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as end:
         _silence(sys.stdout)
-        return EXIT_INTERRUPTED
+        return end.status if isinstance(end, Ended) else EXIT_INTERRUPTED
     except OSError as error:
         _silence(sys.stdout)
         where = f"{error.filename}: " if error.filename else "the output could not be written: "

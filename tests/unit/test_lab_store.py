@@ -15,7 +15,8 @@ from pinhold.lab.errors import LabError
 from pinhold.lab.fetch import fetch
 from pinhold.lab.index import Offer, Package
 from pinhold.lab.own import add, image_release, own_kernel
-from pinhold.lab.store import Store, cache_dir
+from pinhold.lab.store import Store
+from pinhold.trust import cache_dir
 
 
 def image(version: str = "6.1.0-56-cloud-amd64 (debian) #1 SMP Debian 6.1.192-2") -> bytes:

@@ -1,5 +1,6 @@
 """One module a command, imported by the command line when that command runs."""
 
+import signal
 from collections.abc import Sequence
 
 
@@ -31,6 +32,14 @@ class WriteFailed(Stop):
     """The output could not be written; the message says what and why."""
 
     status = 5
+
+
+class Ended(KeyboardInterrupt):
+    """A signal has ended the command, as Ctrl-C does; `status` is what a shell calls that."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(signal.Signals(number).name)
+        self.status = 128 + number
 
 
 def nearest(wrong: str, choices: Sequence[str]) -> str:

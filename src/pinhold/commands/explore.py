@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pinhold.commands import NothingToRun, UsageError, nearest
+from pinhold.commands.output import output
 from pinhold.commands.registry import switches
 from pinhold.explore.facts import decisions_of
 from pinhold.explore.history import defects, good_world, history
@@ -21,6 +22,7 @@ from pinhold.explore.story import model_name, scenario, story, verdict
 from pinhold.explore.world import World, world
 from pinhold.mm import releases
 from pinhold.mm.sites import SITES
+from pinhold.trust import Untrusted
 
 EXIT_HELD, EXIT_VIOLATED, EXIT_UNKNOWN = 0, 1, 2
 
@@ -32,6 +34,8 @@ def main(options: argparse.Namespace) -> int:
         if options.history:
             return tell_history(options)
         return search_scope(options)
+    except Untrusted as reason:
+        raise NothingToRun(f"{reason.filename}: {reason.strerror}") from None
     except (BadScope, releases.UnknownRelease, releases.UnknownRule) as error:
         raise UsageError(str(error)) from None
 
@@ -75,7 +79,8 @@ def search_scope(options: argparse.Namespace) -> int:
     print()
     print(story(ready, result.path, result.violation))
     if options.output:
-        Path(options.output).write_text(scenario(ready, result.path, result.violation), encoding="utf-8")
+        with output(options.output) as stream:
+            stream.write(scenario(ready, result.path, result.violation))
         print(f"\nThe scenario is in {options.output}; pinhold run {options.output} --on {model_name(ready)} shows it.")
     return EXIT_VIOLATED
 

@@ -6,13 +6,14 @@ import sys
 from argparse import Namespace
 from pathlib import Path
 
+from pinhold import trust
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.lab.apt import Apt
 from pinhold.lab.errors import LabError
 from pinhold.lab.fetch import fetch, newest_of_series
-from pinhold.lab.index import Offer, choose, offers
+from pinhold.lab.index import choose, offers
 from pinhold.lab.own import add
-from pinhold.lab.store import Kernel, Store, cache_dir
+from pinhold.lab.store import Kernel, Store
 
 
 def main(options: Namespace) -> int:
@@ -28,9 +29,10 @@ def main(options: Namespace) -> int:
         if options.kernels == "remove":
             print(f"removed {store.remove(options.name).name}")
             return 0
+        return _list(store)
     except LabError as reason:
-        raise (NothingToRun if options.kernels == "fetch" else UsageError)(str(reason)) from None
-    return _list(store)
+        here = options.kernels in ("add", "remove")
+        raise (UsageError if here else NothingToRun)(str(reason)) from None
 
 
 def _line(kernel: Kernel) -> str:
@@ -46,7 +48,10 @@ def _list(store: Store) -> int:
     if not kernels:
         print("no kernels yet: pinhold kernels fetch 6.1 6.12, or --on vm:PATH of a bzImage")
     try:
-        available = _available(refresh=bool(kernels) is False)
+        with store.lock():
+            apt = Apt(trust.cache_dir() / "apt")
+            apt.prepare()
+            available = offers(apt.index(refresh=not kernels))
     except LabError as reason:
         print(f"what can be fetched is not known: {reason}")
         return 0
@@ -54,12 +59,6 @@ def _list(store: Store) -> int:
     for offer in newest_of_series(available):
         print(f"  {offer.series:6} {offer.release:12} {offer.flavour}, {offer.size / 1e6:.0f} MB")
     return 0
-
-
-def _available(refresh: bool = True) -> list[Offer]:
-    apt = Apt(cache_dir() / "apt")
-    apt.prepare()
-    return offers(apt.index(refresh))
 
 
 class _Progress:
@@ -84,21 +83,23 @@ class _Progress:
 
 
 def _fetch(store: Store, releases: list[str]) -> int:
+    """One at a time, the package index included: who has waited finds what the other one has fetched."""
     progress = _Progress()
-    progress("reading Debian's package index ...")
-    apt = Apt(cache_dir() / "apt")
     try:
-        apt.prepare()
-        available = offers(apt.index())
-        wanted = [choose(available, release) for release in releases]
-        have = {kernel.name: kernel for kernel in store.kernels()}
-        for offer in dict.fromkeys(wanted):
-            there = have.get(offer.release)
-            notes = [] if there and (there.pinprobe or not offer.headers) else fetch(store, apt, offer, progress)
-            progress.end()
-            for note in notes:
-                print(f"pinhold: {note}", file=sys.stderr)
-            print(_line(store.find(offer.release)))
+        with store.lock(progress):
+            progress("reading Debian's package index ...")
+            apt = Apt(trust.cache_dir() / "apt")
+            apt.prepare()
+            available = offers(apt.index())
+            wanted = [choose(available, release) for release in releases]
+            have = {kernel.name: kernel for kernel in store.kernels()}
+            for offer in dict.fromkeys(wanted):
+                there = have.get(offer.release)
+                notes = [] if there and (there.pinprobe or not offer.headers) else fetch(store, apt, offer, progress)
+                progress.end()
+                for note in notes:
+                    print(f"pinhold: {note}", file=sys.stderr)
+                print(_line(store.find(offer.release)))
     finally:
         progress.end()
     return 0

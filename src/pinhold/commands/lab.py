@@ -21,9 +21,14 @@ def columns() -> tuple[tuple[str, ...], str | None]:
     from pinhold.lab.store import Store
 
     here, absent = [], []
+    store = Store()
+    try:
+        store.kernels()
+    except LabError as reason:
+        return (), f"vm:{' and vm:'.join(COLUMNS)}, stock kernels in QEMU, are left out: {reason}"
     for release in COLUMNS:
         try:
-            Store().find(release)
+            store.find(release)
             here.append(f"vm:{release}")
         except LabError:
             absent.append(f"the kernel {release}")

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 
 from pinhold.commands import NothingToRun
 from pinhold.commands.board import BOARD
 from pinhold.commands.registry import close, describe
 from pinhold.commands.runs import run_target
 from pinhold.commands.select import Selected
+from pinhold.report.listener import Listener
 from pinhold.report.results import TargetRun
 from pinhold.targets.base import Target
 from pinhold.targets.batch import BatchTarget
@@ -21,57 +23,67 @@ GUEST_MEBIBYTES = 2048
 Outcome = TargetRun | NothingToRun
 
 
-def run_matrix(targets: Sequence[Target], tests: Sequence[Selected], jobs: int | None = None) -> list[Outcome]:
+def run_matrix(
+    targets: Sequence[Target], tests: Sequence[Selected], jobs: int | None = None, listener: Listener | None = None
+) -> list[Outcome]:
     """For each target its results, or why it cannot run here.
 
-    jobs: how many guests at once; None: as many as cores and memory allow.
+    jobs: how many guests at once; None: as many as cores and memory allow.  listener: is told of each result at once.
     """
+    listener = listener or Listener()
     outcomes: dict[int, Outcome] = {}
     guests = {place: t for place, t in enumerate(targets) if isinstance(t, BatchTarget)}
     spread(targets, jobs)
     # The others first: they fork, which a program with threads should not do.
     for place, target in enumerate(targets):
         if place not in guests:
-            outcomes[place] = _run(target, tests)
+            outcomes[place] = _run(place, target, tests, listener)
     if len(guests) == 1:
         ((place, target),) = guests.items()
-        outcomes[place] = _run_and_close(target, tests)
+        outcomes[place] = _run_and_close(place, target, tests, listener)
     elif guests:
-        outcomes |= _side_by_side(guests, tests, jobs or _fitting(more=1))
+        outcomes |= _side_by_side(guests, tests, jobs or _fitting(more=1), listener)
     return [outcomes[place] for place in range(len(targets))]
 
 
-def spread(targets: Sequence[Target], jobs: int | None, beside: bool = True) -> None:
-    """Say to each target how many guests it may use.  beside: the targets run side by side, not one after another."""
+def spread(targets: Sequence[Target], jobs: int | None) -> None:
+    """Say to each target how many guests it may use."""
     guests = [target for target in targets if isinstance(target, BatchTarget)]
     for target in guests:
-        target.share(max(1, (jobs or _fitting()) // (len(guests) if beside else 1)))
+        target.share(max(1, (jobs or _fitting()) // len(guests)))
 
 
-def _run(target: Target, tests: Sequence[Selected]) -> Outcome:
+def _run(place: int, target: Target, tests: Sequence[Selected], listener: Listener) -> Outcome:
     try:
-        return run_target(target, describe(target), tests)
+        info = describe(target)
+        listener.begin(place, info)
+        run = run_target(target, info, tests, partial(listener.result, place))
+        listener.end(place, run.seconds)
+        return run
     except NothingToRun as reason:
         return reason
 
 
-def _run_and_close(target: Target, tests: Sequence[Selected]) -> Outcome:
+def _run_and_close(place: int, target: Target, tests: Sequence[Selected], listener: Listener) -> Outcome:
     BOARD.show(target.name, f"{target.name}: booting")
     try:
-        return _run(target, tests)
+        return _run(place, target, tests, listener)
     finally:
         close(target)
         BOARD.clear(target.name)
 
 
-def _side_by_side(guests: Mapping[int, Target], tests: Sequence[Selected], jobs: int) -> dict[int, Outcome]:
+def _side_by_side(
+    guests: Mapping[int, Target], tests: Sequence[Selected], jobs: int, listener: Listener
+) -> dict[int, Outcome]:
     with ThreadPoolExecutor(min(jobs, len(guests))) as pool:
         running: dict[int, Future[Outcome]] = {
-            place: pool.submit(_run_and_close, guest, tests) for place, guest in guests.items()
+            place: pool.submit(_run_and_close, place, guest, tests, listener) for place, guest in guests.items()
         }
         try:
             return {place: future.result() for place, future in running.items()}
         except BaseException:
+            listener.stop()
             pool.shutdown(wait=False, cancel_futures=True)
             for guest in guests.values():
                 if isinstance(guest, BatchTarget):

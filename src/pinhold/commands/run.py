@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import TextIO
 
-from pinhold.commands import NothingToRun
+from pinhold.commands import Ended, NothingToRun
 from pinhold.commands.allow import allowed
-from pinhold.commands.matrix import Outcome, run_matrix, spread
+from pinhold.commands.ending import ended_by_signals
+from pinhold.commands.matrix import Outcome, run_matrix
 from pinhold.commands.output import output
 from pinhold.commands.pins import deadline, external, luggage
-from pinhold.commands.registry import close, describe, make_target, ready
-from pinhold.commands.runs import run_tests
+from pinhold.commands.registry import make_target, ready
 from pinhold.commands.select import Selected, is_file, select
-from pinhold.report.results import TargetRun, tally
-from pinhold.scenario.verdict import exit_status
-
-FORMATS = ("table", "ktap", "json", "junit")
+from pinhold.report.listener import NOT_RUN, Listener, Report, Whole
+from pinhold.report.results import CaseResult, TargetRun, tally
+from pinhold.scenario.verdict import Verdict, exit_status
+from pinhold.targets.runner import Result
 
 
 def main(options: Namespace) -> int:
     """Run, report, and give the exit status of the verdicts."""
     tests = select(options.tests)
-    with allowed(options.allow_change, options.on, tests):
+    with ended_by_signals(), allowed(options.allow_change, options.on, tests):
         return _run(options, tests)
 
 
@@ -35,20 +37,23 @@ def _run(options: Namespace, tests: Sequence[Selected]) -> int:
     for target in targets:
         ready(target)
     with output(options.output) as stream:
-        if options.format == "json":
-            from pinhold.report.jsonreport import write_run_file
-
-            spread(targets, options.jobs, beside=False)
-            pairs = ((describe(target), run_tests(target, tests)) for target in targets)
-            try:
-                return exit_status(r.verdict for r in write_run_file(stream, pairs))
-            finally:
-                for target in targets:
-                    close(target)
-        runs = [_ran(outcome) for outcome in run_matrix(targets, tests, options.jobs)]
-        for line in _format(options.format)(runs):
-            stream.write(line + "\n")
+        report = _report(options.format, stream, len(targets), tests)
+        try:
+            runs = [_ran(outcome) for outcome in run_matrix(targets, tests, options.jobs, Listener(report))]
+        except BaseException as end:
+            with suppress(OSError):  # it may be the stream that has ended the run
+                report.close(_words(end))
+                stream.flush()
+            raise
+        report.close(None)
     return exit_status(r.verdict for run in runs for r in run.results)
+
+
+def _words(end: BaseException) -> str:
+    """What has cut the run off."""
+    if isinstance(end, KeyboardInterrupt):
+        return str(end) if isinstance(end, Ended) else "Ctrl-C"
+    return str(end) or type(end).__name__
 
 
 def _ran(outcome: Outcome) -> TargetRun:
@@ -58,22 +63,33 @@ def _ran(outcome: Outcome) -> TargetRun:
     return outcome
 
 
-def _format(name: str) -> Callable[[Sequence[TargetRun]], Iterator[str]]:
-    if name == "ktap":
-        from pinhold.report.ktap import ktap
+def _report(name: str, stream: TextIO, targets: int, tests: Sequence[Selected]) -> Report:
+    if name == "json":
+        from pinhold.report.jsonreport import RunFileReport
 
-        return ktap
+        return RunFileReport(stream)
+    if name == "ktap":
+        from pinhold.report.ktap import KtapReport
+
+        return KtapReport(stream, targets, len(tests))
+    unrun = [
+        CaseResult(t.number, t.name, t.text, Result("", t.scenario, Verdict("skipped", reason=NOT_RUN))) for t in tests
+    ]
     if name == "junit":
         from pinhold.report.junit import junit
 
-        return junit
-    return _table
+        return Whole(stream, junit, unrun)
+    return Whole(stream, _table, unrun)
 
 
-def _table(runs: Sequence[TargetRun]) -> Iterator[str]:
+def _table(runs: Sequence[TargetRun], cut: str | None) -> Iterator[str]:
     from pinhold.report.table import table
 
-    yield from table(runs)
-    yield ""
+    if cut is not None:
+        yield f"CUT OFF by {cut}."
+        yield ""
+    if runs:
+        yield from table(runs)
+        yield ""
     for run in runs:
-        yield f"{run.info.name}: {tally(run.results)} in {run.seconds:.1f} s"
+        yield f"{run.info.name}: {tally(run.results)}" + (f" in {run.seconds:.1f} s" if cut is None else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from pinhold.commands.board import BOARD
 from pinhold.commands.select import Selected
@@ -59,11 +59,19 @@ def run_tests(target: Target, tests: Sequence[Selected]) -> Iterator[CaseResult]
         progress.clear()
 
 
-def run_target(target: Target, info: TargetInfo, tests: Sequence[Selected]) -> TargetRun:
-    """All results on one target."""
+def run_target(
+    target: Target,
+    info: TargetInfo,
+    tests: Sequence[Selected],
+    hear: Callable[[CaseResult], None] = lambda result: None,
+) -> TargetRun:
+    """All results on one target.  hear: is given each as soon as it is there."""
     begun = time.monotonic()
-    results = tuple(run_tests(target, tests))
-    return TargetRun(info, results, time.monotonic() - begun)
+    results = []
+    for result in run_tests(target, tests):
+        hear(result)
+        results.append(result)
+    return TargetRun(info, tuple(results), time.monotonic() - begun)
 
 
 def _in_workers(target: Target, tests: Sequence[Selected]) -> Iterator[Result]:

@@ -11,6 +11,8 @@ from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 from typing import TypeVar
 
+from pinhold.commands.ending import forget_signals
+
 Item = TypeVar("Item")
 Found = TypeVar("Found")
 
@@ -82,6 +84,7 @@ def _start(
 def _work(do: Callable[[Item], Found], items: Sequence[Item], pipe: Connection, others: Sequence[Connection]) -> None:
     """A worker: does the items whose numbers it is sent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    forget_signals()
     for other in others:
         other.close()
     with suppress(EOFError, OSError):  # nobody waits for results any more

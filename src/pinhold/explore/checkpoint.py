@@ -6,6 +6,7 @@ scope under one set of rules and one version of the sources, and is refused for 
 
 from __future__ import annotations
 
+import glob
 import os
 import zipfile
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from pinhold.explore.known import clean
 
 Array = np.ndarray[Any, Any]
 
@@ -38,9 +41,11 @@ class Checkpoint:
 
     def save(self, path: Path) -> None:
         """Write it beside the place first: an interrupted save leaves the checkpoint before."""
+        clean(path.parent.glob(f"{glob.escape(path.name)}.*.part"))
         part = path.with_name(f"{path.name}.{os.getpid()}.part")
+        part.unlink(missing_ok=True)
         try:
-            with part.open("wb") as file:
+            with part.open("xb") as file:  # never through a link that somebody has put there
                 np.savez(file, **{name: np.asarray(value) for name, value in vars(self).items()})  # type: ignore[arg-type]
                 file.flush()
                 os.fsync(file.fileno())

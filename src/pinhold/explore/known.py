@@ -5,24 +5,40 @@ from __future__ import annotations
 import hashlib
 import os
 import sys
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
 
 import pinhold.explore
 import pinhold.mm
+from pinhold import trust
 from pinhold.explore.specialise import Facts
 from pinhold.mm.state import Layout
 
 
 @cache
 def cache_directory() -> Path:
-    """Where images are kept: below $XDG_CACHE_HOME or ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    directory = Path(base) / "pinhold" / "images"
-    directory.mkdir(parents=True, exist_ok=True)
+    """Where images are kept.  What killed programs left behind half written is taken away.
+
+    Raises Untrusted, OSError.
+    """
+    directory = trust.cache_directory(trust.cache_dir() / "images")
+    for pattern in ("known/*.*", "*/image.py.*", "*/__pycache__/*.tmp.*", "*/__pycache__/*.pyc.*"):
+        clean(directory.glob(pattern))
     return directory
+
+
+_ABANDONED_SECONDS = 3600
+
+
+def clean(files: Iterable[Path]) -> None:
+    """Remove those that nobody has written to for an hour."""
+    for file in files:
+        with suppress(OSError):
+            if time.time() - file.stat().st_mtime > _ABANDONED_SECONDS:
+                file.unlink()
 
 
 @cache

@@ -6,7 +6,6 @@ kernels.  apt authenticates every index by Debian's archive keyring, and every p
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -15,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from pinhold import trust
 from pinhold.lab.errors import LabError
 from pinhold.lab.index import NAMES, Package, packages
 
@@ -70,15 +70,14 @@ class Apt:
     def prepare(self) -> None:
         """Write the configuration.  Raises LabError where apt, its keyring or a mirror is missing."""
         for tool in ("apt-get", "apt-cache", "dpkg-deb"):
-            if shutil.which(tool) is None:
-                raise LabError(f"fetching kernels needs {tool}, which is not here; {OWN_KERNEL}")
+            _program(tool)
         keyring = next((path for path in KEYRINGS if path.exists()), None)
         if keyring is None:
             raise LabError(
                 f"nothing is fetched unauthenticated: Debian's archive keyring {KEYRINGS[0]} is missing; "
                 f"install debian-archive-keyring, or {OWN_KERNEL}"
             )
-        listing = _run(["apt-get", "indextargets", "--format", "$(REPO_URI)|$(ORIGIN)|$(SUITE)"], 60)
+        listing = _run([_program("apt-get"), "indextargets", "--format", "$(REPO_URI)|$(ORIGIN)|$(SUITE)"], 60)
         places = mirrors(listing)
         lines = [
             f"deb [arch=amd64 lang=none target=Packages signed-by={keyring}] {address} {suite} main"
@@ -86,6 +85,7 @@ class Apt:
             for suite in suites
         ]
         try:
+            trust.cache_directory(self._root)
             for folder in ("lists/partial", "cache/archives/partial"):
                 (self._root / folder).mkdir(parents=True, exist_ok=True)
             (self._root / "status").touch()
@@ -127,7 +127,13 @@ class Apt:
         total = sum(item.size for item in wanted if isinstance(item, Package))
         command = [*self._command("apt-get"), "-q", "download", *names]
         with subprocess.Popen(
-            command, cwd=folder, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            env=trust.environment(),
         ) as apt:
             deadline = time.monotonic() + _DOWNLOAD_SECONDS
             try:
@@ -148,7 +154,7 @@ class Apt:
         return sorted(folder.glob("*.deb"))
 
     def _command(self, tool: str) -> list[str]:
-        return [tool, "-c", str(self._root / "apt.conf")]
+        return [_program(tool), "-c", str(self._root / "apt.conf")]
 
     def _apt(self, tool: str, *arguments: str, seconds: int = 120) -> str:
         return _run([*self._command(tool), *arguments], seconds)
@@ -176,11 +182,18 @@ Dir::Etc::SourceParts "-";
 
 def unpack(package: Path, folder: Path) -> None:
     """The package's files.  Raises LabError."""
-    _run(["dpkg-deb", "-x", str(package), str(folder)], 300)
+    _run([_program("dpkg-deb"), "-x", str(package), str(folder)], 300)
+
+
+def _program(name: str) -> str:
+    try:
+        return trust.program(name)
+    except trust.NoProgram as reason:
+        raise LabError(f"fetching kernels needs {reason}; {OWN_KERNEL}") from None
 
 
 def _run(command: Sequence[str], seconds: int) -> str:
-    environment = os.environ | {"LC_ALL": "C", "DEBIAN_FRONTEND": "noninteractive"}
+    tool = command[0].rpartition("/")[2]
     try:
         done = subprocess.run(
             command,
@@ -189,13 +202,13 @@ def _run(command: Sequence[str], seconds: int) -> str:
             text=True,
             errors="replace",
             timeout=seconds,
-            env=environment,
+            env=trust.environment(LC_ALL="C", DEBIAN_FRONTEND="noninteractive"),
             check=False,
         )
     except subprocess.TimeoutExpired:
-        raise LabError(f"{command[0]} did not end within {seconds} s: is the network there?") from None
+        raise LabError(f"{tool} did not end within {seconds} s: is the network there?") from None
     if done.returncode:
-        raise LabError(f"{command[0]} failed: {_last_line(done.stderr)}")
+        raise LabError(f"{tool} failed: {_last_line(done.stderr)}")
     return done.stdout
 
 

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from pinhold import trust
 from pinhold.lab.apt import Apt, unpack
 from pinhold.lab.errors import LabError
 from pinhold.lab.index import Offer, numbers
@@ -19,10 +20,10 @@ Say = Callable[[str], None]
 
 
 def fetch(store: Store, apt: Apt, offer: Offer, say: Say) -> list[str]:
-    """Fetch and publish it; sentences about what it has to do without.  Raises LabError."""
+    """Fetch and publish it, under the store's lock(); sentences about what it has to do without.  Raises LabError."""
     notes: list[str] = []
     try:
-        with store.lock(), store.adding(offer.release, offer.release, own=False) as adding:
+        with store.adding(offer.release, offer.release, own=False) as adding:
             _room(adding.folder, offer)
             root = adding.folder / "root"
             _unpack(apt, offer, adding.folder, root, say)
@@ -83,16 +84,17 @@ def _describe(adding: Adding, root: Path) -> None:
 def _probe(apt: Apt, offer: Offer, adding: Adding, say: Say) -> list[str]:
     """Build pinprobe; without it the kernel is whole all the same."""
     without = f"{offer.release} goes without pinprobe (GUP-fast pins, whole contents of large ones)"
-    missing = [tool for tool in ("gcc", "make") if shutil.which(tool) is None]
     if not offer.headers:
         return [f"{without}: the package index has no headers for it"]
-    if missing:
-        return [f"{without}: {' and '.join(missing)} not here"]
     say(f"{offer.release}: building pinprobe")
     work = adding.folder / "headers"
     work.mkdir()
     try:
+        for tool in ("gcc", "make"):
+            trust.program(tool)
         return _build(apt, offer, adding, work)
+    except trust.NoProgram as reason:
+        return [f"{without}: building it needs {reason}"]
     except (LabError, BuildFailed) as reason:
         return [f"{without}: {reason}"]
     finally:

@@ -6,16 +6,17 @@ Everything of the interpreter lies in the guest where it lies here, so that it f
 from __future__ import annotations
 
 import json
+import marshal
 import os
-import py_compile
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from importlib.util import MAGIC_NUMBER, source_hash
 from pathlib import Path
 
+from pinhold import trust
 from pinhold.lab.cpio import Cpio
 from pinhold.lab.errors import LabError
 from pinhold.lab.layout import AGENT, CODE, MODULES, MOUNTS
@@ -61,24 +62,26 @@ def _place(file: str, root: str) -> str:
     return CODE + file[len(root) :] if file.startswith(root + os.sep) else file
 
 
+_UNCHECKED_HASH = (1).to_bytes(4, "little")
+"""The second word of a .pyc file that is taken as it is: no source lies beside it."""
+
+
 def _compiled(file: str) -> bytes:
     """The code of a source file, which Python imports from where the source would be."""
-    with tempfile.NamedTemporaryFile(suffix=".pyc") as out:
-        py_compile.compile(
-            file,
-            out.name,
-            os.path.basename(file),
-            True,
-            invalidation_mode=py_compile.PycInvalidationMode.UNCHECKED_HASH,
-        )
-        return Path(out.name).read_bytes()
+    source = Path(file).read_bytes()
+    code = compile(source, os.path.basename(file), "exec", dont_inherit=True)
+    return MAGIC_NUMBER + _UNCHECKED_HASH + source_hash(source) + marshal.dumps(code)
 
 
 def libraries(binaries: Iterable[str]) -> list[str]:
-    """The shared libraries and the loader of ELF files."""
+    """The shared libraries and the loader of ELF files.  Raises LabError."""
+    try:
+        ldd = trust.program("ldd")
+    except trust.NoProgram as reason:
+        raise LabError(f"packing a guest needs {reason}") from None
     found: list[str] = []
     for binary in binaries:
-        listing = subprocess.run(["ldd", binary], capture_output=True, text=True, check=False, timeout=30).stdout
+        listing = subprocess.run([ldd, binary], capture_output=True, text=True, check=False, timeout=30).stdout
         found += re.findall(r"=> (/\S+)", listing) + re.findall(r"^\s+(/\S+/ld-linux\S+)", listing, re.MULTILINE)
     return list(dict.fromkeys(found))
 

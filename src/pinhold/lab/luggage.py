@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shlex
-import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pinhold import trust
 from pinhold.lab.errors import LabError
 from pinhold.lab.initramfs import libraries
 
@@ -49,15 +49,17 @@ class Luggage:
 
 
 def _program(command: str) -> Path:
-    """The file of a command's program, found as a shell would.  Raises LabError."""
+    """The file of a command's program.  Raises LabError."""
     try:
         words = shlex.split(command)
     except ValueError as error:
         raise LabError(f"exec:{command}: {error}") from None
-    found = shutil.which(words[0]) if words else None
-    if found is None:
-        raise LabError(f"exec:{command} cannot be started: there is no such program")
-    return Path(found)
+    if not words:
+        raise LabError(f"exec:{command} names no program")
+    try:
+        return Path(trust.program(words[0]))
+    except trust.NoProgram as reason:
+        raise LabError(f"exec:{command} needs {reason}") from None
 
 
 def _elf(path: Path, what: str) -> bytes:

@@ -6,11 +6,11 @@ import gzip
 import lzma
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterable
 from pathlib import Path
 
+from pinhold import trust
 from pinhold.lab.errors import LabError
 
 
@@ -63,7 +63,9 @@ def decompressed(path: Path) -> bytes:
     if path.suffix == ".gz":
         return gzip.decompress(data)
     if path.suffix == ".zst":
-        if shutil.which("zstd") is None:
-            raise LabError(f"the module {path.name} needs zstd to be decompressed: install zstd")
-        return subprocess.run(["zstd", "-dc"], input=data, capture_output=True, check=True, timeout=60).stdout
+        try:
+            zstd = trust.program("zstd")
+        except trust.NoProgram as reason:
+            raise LabError(f"unpacking the module {path.name} needs {reason}: apt-get install zstd") from None
+        return subprocess.run([zstd, "-dc"], input=data, capture_output=True, check=True, timeout=60).stdout
     return data

@@ -7,7 +7,6 @@ unlinked file.  The process dies with its parent.
 from __future__ import annotations
 
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -18,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from pinhold import trust
 from pinhold.lab.errors import LabError
 
 PROGRAM = "qemu-system-x86_64"
@@ -36,7 +36,7 @@ APPEND = (
 _LAUNCH = """
 import ctypes, os, signal, sys
 ctypes.CDLL(None).prctl(1, signal.SIGKILL)
-os.getppid() == int(sys.argv[1]) and os.execvp(sys.argv[2], sys.argv[2:])
+os.getppid() == int(sys.argv[1]) and os.execv(sys.argv[2], sys.argv[3:])
 """
 """PR_SET_PDEATHSIG outlives exec.  A preexec_fn would do the same, and is not safe beside threads."""
 
@@ -73,7 +73,7 @@ def command(setup: Setup, initramfs: str, port: int, swap: str | None) -> list[s
         "-accel", accelerator, "-cpu", cpu, "-smp", "1", "-m", f"{setup.memory}M",
         "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
         "-chardev", f"socket,id=port,fd={port}", "-serial", "chardev:port",
-        "-kernel", str(setup.kernel), "-initrd", initramfs, "-append", _append(setup),
+        "-kernel", os.path.abspath(setup.kernel), "-initrd", initramfs, "-append", _append(setup),
     ]  # fmt: skip
     if swap is not None:
         drive = f"file={swap},format=raw,if=none,id=swap,cache=unsafe,file.locking=off"
@@ -98,7 +98,11 @@ def _append(setup: Setup) -> str:
 
 def missing() -> str | None:
     """Why no guest can be started here, in words; None where QEMU is there."""
-    return None if shutil.which(PROGRAM) else f"vm: targets need {PROGRAM}, which is not here: {HOW_TO_GET}"
+    try:
+        trust.program(PROGRAM)
+    except trust.NoProgram as reason:
+        return f"vm: targets need {reason}: {HOW_TO_GET}"
+    return None
 
 
 class Qemu:
@@ -123,11 +127,15 @@ class Qemu:
                     f"/proc/self/fd/{swap.fileno()}" if setup.swap else None,
                 )
                 self._process = subprocess.Popen(
-                    [sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid()), *line, *_monitored(monitor)],
+                    [
+                        *(sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid())),
+                        *(trust.program(PROGRAM), *line, *_monitored(monitor)),
+                    ],
                     pass_fds=[far.fileno(), monitor.fileno(), initramfs.fileno(), swap.fileno()],
                     stdin=subprocess.DEVNULL,
                     stdout=self._console,
                     stderr=subprocess.STDOUT,
+                    cwd="/",  # QEMU takes firmware from the current directory before its own
                     start_new_session=True,  # Ctrl-C is for pinhold, which ends the guest itself
                 )
             self._opened = opened.pop_all()

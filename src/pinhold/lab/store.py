@@ -7,25 +7,21 @@ import json
 import os
 import re
 import shutil
+import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
 
+from pinhold import trust
 from pinhold.lab.errors import LabError
 from pinhold.lab.index import NEWEST, numbers, series
 
 _RECORD = "kernel.json"
 _PARTIAL = ".partial-"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,63}")
-
-
-def cache_dir() -> Path:
-    """Where this user's caches are (XDG_CACHE_HOME), pinhold's own in it."""
-    root = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(root) if os.path.isabs(root) else Path.home() / ".cache") / "pinhold"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +50,22 @@ class Kernel:
         return bool(re.search(rf"^CONFIG_{option}=[ym]$", self.text, re.MULTILINE))
 
 
+def _say(line: str) -> None:
+    print(f"pinhold: {line}", file=sys.stderr, flush=True)
+
+
 class Store:
     """root: the directory of all kernels; it is made when the first one is added."""
 
     def __init__(self, root: Path | None = None) -> None:
-        self.root = root or cache_dir() / "kernels"
+        self.root = root or trust.cache_dir() / "kernels"
 
     def kernels(self) -> list[Kernel]:
-        """All of them, by release and name; a directory without a whole record is none."""
+        """All of them, by release and name; a directory without a whole record is none.
+
+        Raises LabError where somebody else could have put something there.
+        """
+        self._check(self.root)
         found = [self._load(record.parent) for record in self.root.glob(f"*/{_RECORD}") if record.parent.name[0] != "."]
         return sorted((k for k in found if k is not None), key=lambda k: (k.own, numbers(k.release), k.name))
 
@@ -75,9 +79,17 @@ class Store:
             image = paths.pop("image")
             if image is None or not image.exists():
                 return None
+            for path in (folder / _RECORD, image, *paths.values()):
+                self._check(path or folder)
             return Kernel(folder.name, image, record["release"], own=record["own"], **paths)
         except (OSError, ValueError, KeyError, TypeError):
             return None
+
+    def _check(self, path: Path) -> None:
+        try:
+            trust.check_cache(path)
+        except trust.Untrusted as reason:
+            raise LabError(f"{reason.filename}: {reason.strerror}") from None
 
     def find(self, wanted: str) -> Kernel:
         """By name, by series (the newest of it) or "newest".  Raises LabError."""
@@ -112,21 +124,31 @@ class Store:
         return kernel
 
     @contextmanager
-    def lock(self) -> Iterator[None]:
-        """One change at a time.  What changes that were killed left behind is taken away first."""
+    def lock(self, say: Callable[[str], None] = _say) -> Iterator[None]:
+        """One change at a time: waits for another one, and says for which process.
+
+        What changes that were killed left behind is taken away first.
+        """
         self._make()
-        with open(self.root / ".lock", "w") as file:
+        with open(self.root / ".lock", "a+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                raise LabError("another pinhold is changing the kernels right now: wait for it to end") from None
+                file.seek(0)
+                say(f"waiting for process {file.read(32).strip() or 'unknown'}, which is changing the kernels")
+                fcntl.flock(file, fcntl.LOCK_EX)
+            file.truncate(0)
+            file.write(f"{os.getpid()}\n")
+            file.flush()
             for left in [*self.root.glob(f"{_PARTIAL}*"), *self.root.glob(".removed-*")]:
                 shutil.rmtree(left, ignore_errors=True)
             yield
 
     def _make(self) -> None:
         try:
-            self.root.mkdir(parents=True, exist_ok=True)
+            trust.cache_directory(self.root)
+        except trust.Untrusted as reason:
+            raise LabError(f"{reason.filename}: {reason.strerror}") from None
         except OSError as error:
             raise LabError(f"the kernels' directory {self.root} cannot be made: {error.strerror}") from None
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import gzip
 import lzma
 import os
-import shutil
 import struct
 import subprocess
+from contextlib import suppress
 from pathlib import Path
+
+from pinhold import trust
 
 _MAGIC = b"HdrS"
 _PVH_NOTE = struct.pack("<III", 4, 4, 18) + b"Xen\0"
@@ -33,9 +35,11 @@ def decompress(data: bytes) -> bytes | None:
     if data.startswith(b"\x1f\x8b"):
         return gzip.decompress(data[:-4])
     for magic, tool in ((b"\x28\xb5\x2f\xfd", "zstd"), (b"\x02\x21\x4c\x18", "lz4")):
-        if data.startswith(magic) and shutil.which(tool):
-            done = subprocess.run([tool, "-dc"], input=data, capture_output=True, check=False, timeout=120)
-            return done.stdout or None  # a trailing length makes the tools complain after all data
+        if data.startswith(magic):
+            with suppress(trust.NoProgram):
+                command = [trust.program(tool), "-dc"]
+                done = subprocess.run(command, input=data, capture_output=True, check=False, timeout=120)
+                return done.stdout or None  # a trailing length makes the tools complain after all data
     return None
 
 

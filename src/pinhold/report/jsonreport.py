@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import TextIO
 
 from pinhold import __version__
@@ -12,17 +11,26 @@ from pinhold.targets.base import TargetInfo
 from pinhold.targets.runner import recorded_step, recorded_target
 
 
-def write_run_file(stream: TextIO, runs: Iterable[tuple[TargetInfo, Iterable[CaseResult]]]) -> list[CaseResult]:
-    """Write every result as soon as it is there; gives all of them."""
-    writer = RunWriter(stream, __version__)
-    written = []
-    for info, results in runs:
-        writer.target(recorded_target(info))
-        for result in results:
-            run = writer.begin(info.name, result.name, result.result.scenario)
-            for record in result.result.steps:
-                writer.step(run, recorded_step(record))
-            writer.end(run, result.verdict, result.result.seconds, result.result.mechanisms)
-            written.append(result)
-    writer.close()
-    return written
+class RunFileReport:
+    """See listener.Report.  A file that was cut off has no `end`."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._writer = RunWriter(stream, __version__)
+        self._names: dict[int, str] = {}
+
+    def begin(self, place: int, info: TargetInfo) -> None:
+        self._names[place] = info.name
+        self._writer.target(recorded_target(info))
+
+    def result(self, place: int, result: CaseResult) -> None:
+        run = self._writer.begin(self._names[place], result.name, result.result.scenario)
+        for record in result.result.steps:
+            self._writer.step(run, recorded_step(record))
+        self._writer.end(run, result.verdict, result.result.seconds, result.result.mechanisms)
+
+    def end(self, place: int, seconds: float) -> None:
+        """The file has the seconds of each scenario."""
+
+    def close(self, cut: str | None) -> None:
+        if cut is None:
+            self._writer.close()

@@ -35,7 +35,7 @@ def _testcase(result: CaseResult) -> ET.Element:
     return case
 
 
-def _testsuite(run: TargetRun) -> ET.Element:
+def _testsuite(run: TargetRun, cut: str | None) -> ET.Element:
     tags = [_ELEMENT.get(r.verdict.kind) for r in run.results]
     suite = ET.Element(
         "testsuite",
@@ -48,16 +48,18 @@ def _testsuite(run: TargetRun) -> ET.Element:
     )
     properties = ET.SubElement(suite, "properties")
     facts = {"release": run.info.release, "rules": run.info.rules, **run.info.config}
+    if cut is not None:
+        facts["cut off by"] = cut
     for name, value in facts.items():
         ET.SubElement(properties, "property", name=name, value=one_line(str(value)))
     suite.extend(_testcase(r) for r in run.results)
     return suite
 
 
-def junit(runs: Sequence[TargetRun]) -> Iterator[str]:
-    """The lines of the document."""
+def junit(runs: Sequence[TargetRun], cut: str | None = None) -> Iterator[str]:
+    """The lines of the document.  cut: what ended the run early."""
     root = ET.Element("testsuites", name="pinhold")
-    root.extend(_testsuite(run) for run in runs)
+    root.extend(_testsuite(run, cut) for run in runs)
     ET.indent(root)
     yield '<?xml version="1.0" encoding="UTF-8"?>'
     yield from ET.tostring(root, encoding="unicode").splitlines()

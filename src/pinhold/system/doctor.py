@@ -5,10 +5,10 @@ from __future__ import annotations
 import importlib.util
 import os
 import resource
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pinhold import trust
 from pinhold.system.host import Host
 from pinhold.system.journal import Journal, JournalFailed
 from pinhold.system.plan import KSM, NAMES, POOL_KIB, free_hugepages
@@ -162,9 +162,11 @@ def _journal(host: Host) -> Iterator[Finding]:
 
 
 def _tools() -> Iterator[Finding]:
-    qemu = shutil.which("qemu-system-x86_64")
-    yield Finding("qemu", qemu is not None, qemu or "no qemu-system-x86_64: other kernels cannot be booted here")
-    if qemu is not None:
+    try:
+        yield Finding("qemu", True, trust.program("qemu-system-x86_64"))
+    except trust.NoProgram as reason:
+        yield Finding("qemu", False, f"booting other kernels needs {reason}")
+    else:
         kvm = os.access("/dev/kvm", os.R_OK | os.W_OK)
         yield Finding("kvm", kvm, "/dev/kvm is there" if kvm else "/dev/kvm cannot be used: QEMU emulates, slowly")
     if importlib.util.find_spec("ensurepip") is None:

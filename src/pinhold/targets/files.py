@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import fcntl
+import glob
 import os
 import tempfile
 
@@ -13,6 +15,22 @@ from pinhold.targets.regions import HUGE_SHIFTS
 from pinhold.targets.syscalls import MAP_HUGE_SHIFT, PAGE
 
 KINDS = ("memfd", "tmpfile", "file", "memfd_hugetlb")
+
+
+_PREFIX = "pinhold-file-"
+
+
+def _sweep() -> None:
+    """Remove what controllers that were killed left behind: a living one has its files locked."""
+    for path in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{_PREFIX}*")):
+        with contextlib.suppress(OSError):
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                if os.fstat(fd).st_uid == os.geteuid():
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(path)
+            finally:
+                os.close(fd)
 
 
 class Files:
@@ -53,7 +71,9 @@ class Files:
                 if error.errno in (errno.ENODEV, errno.EINVAL, errno.ENOENT):
                     raise CannotDo(f"needs hugepages of {size}: this machine has no such size") from None
                 raise
-        fd, path = tempfile.mkstemp(prefix="pinhold-")
+        _sweep()
+        fd, path = tempfile.mkstemp(prefix=_PREFIX)
+        fcntl.flock(fd, fcntl.LOCK_EX)
         if step.kind == "tmpfile":
             os.unlink(path)
         else:

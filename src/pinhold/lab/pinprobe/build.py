@@ -9,6 +9,8 @@ import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from pinhold import trust
+
 _SOURCES = ("pinprobe.c", "Kbuild")
 _SECONDS = 300
 _ELF = b"\x7fELF"
@@ -39,8 +41,9 @@ def build_in(tree: Path, out: Path) -> Path:
         shutil.copyfile(Path(__file__).with_name(name), out / name)
     # The compiler that built the kernel is another one than this machine's: no plugin of it, no BTF by its pahole.
     options = ["CC=gcc", "CONFIG_DEBUG_INFO_BTF_MODULES=", "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=", "W="]
-    command = ["make", "-C", str(tree), f"M={out}", *options, "modules"]
     try:
+        options[0] = f"CC={trust.program('gcc')}"
+        command = [trust.program("make"), "-C", str(tree), f"M={out}", *options, "modules"]
         done = subprocess.run(
             command,
             stdin=subprocess.DEVNULL,
@@ -48,9 +51,11 @@ def build_in(tree: Path, out: Path) -> Path:
             text=True,
             errors="replace",
             timeout=_SECONDS,
-            env=os.environ | {"LC_ALL": "C"},
+            env=trust.environment(LC_ALL="C", TMPDIR=str(out)),
             check=False,
         )
+    except trust.NoProgram as reason:
+        raise BuildFailed(f"building it needs {reason}") from None
     except subprocess.TimeoutExpired:
         raise BuildFailed(f"make did not end within {_SECONDS} s") from None
     module = out / "pinprobe.ko"
@@ -108,5 +113,5 @@ def _tools(root: Path) -> Iterator[Path]:
 
 def _cannot_start(tool: Path) -> bool:
     """Whether the loader misses a library, or a version of one."""
-    done = subprocess.run(["ldd", str(tool)], capture_output=True, text=True, timeout=30, check=False)
+    done = subprocess.run([trust.program("ldd"), str(tool)], capture_output=True, text=True, timeout=30, check=False)
     return "not found" in done.stdout + done.stderr

@@ -20,6 +20,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pinhold import trust
 from pinhold.scenario.errnos import ERRNO
 from pinhold.scenario.observation import Run
 from pinhold.targets import content, syscalls
@@ -64,6 +65,10 @@ class External:
         self._command = shlex.split(command)
         if not self._command:
             raise Unavailable(f"{PREFIX} names no program")
+        try:
+            self._command[0] = trust.program(self._command[0])
+        except trust.NoProgram as reason:
+            raise Unavailable(f"{PREFIX}{command} needs {reason}") from None
         program = _Program(self.name, self._command)
         try:
             self.gives = _declared(self.name, program.line())
@@ -99,8 +104,8 @@ class External:
         length = taken.pages * PAGE
         program = self._running[taken.fds[0]]
         program.pages.truncate(0)
-        self._ok(taken, f"read {program.pages.name}")
         fd = taken.fds[0]
+        self._ok(taken, f"read /proc/{os.getpid()}/fd/{fd}")
         if os.fstat(fd).st_size != length:
             raise Broken(f"{self.name} wrote {os.fstat(fd).st_size} bytes to the file of read, expected {length}")
         address = syscalls.mmap(0, length, PROT_READ, MAP_SHARED, fd)
@@ -191,7 +196,7 @@ class _Program:
 
     def __init__(self, name: str, command: list[str]) -> None:
         self._name = name
-        self.pages = tempfile.NamedTemporaryFile(prefix="pinhold-")  # noqa: SIM115 (closed by end())
+        self.pages = tempfile.TemporaryFile(prefix="pinhold-")  # noqa: SIM115 (closed by end())
         try:
             self._process = subprocess.Popen(
                 command,
