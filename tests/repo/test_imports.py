@@ -13,8 +13,8 @@ STANDARD_ONLY = ("mm", "scenario", "targets", "system")
 BELOW = {
     "mm": set[str](),
     "scenario": set[str](),
-    "targets": {"mm", "scenario"},
-    "system": {"scenario", "targets"},
+    "targets": {"mm", "scenario", "trust"},
+    "system": {"scenario", "targets", "trust"},
     "ask": {"mm", "scenario", "targets"},
     "report": {"ask", "mm", "scenario", "targets"},
 }

@@ -3,11 +3,17 @@
 import errno
 import os
 import shutil
-from collections.abc import Iterator
+import stat
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
 
+from pinhold import trust
+from pinhold.commands import kernels as command
+from pinhold.commands import lab
 from pinhold.lab import apt
 from pinhold.lab import fetch as fetching
 from pinhold.lab.apt import Apt
@@ -82,10 +88,96 @@ def test_what_a_killed_fetch_left_is_taken_away(store: Store) -> None:
         assert ".partial-abc" not in entries(store)
 
 
-def test_two_changes_at_once_are_refused(store: Store) -> None:
-    """The second is told to wait."""
-    with store.lock(), pytest.raises(LabError, match="another pinhold"), store.lock():
-        pass
+def test_of_two_changes_at_once_the_second_waits(store: Store) -> None:
+    """It says for which process, and goes on when that one is done."""
+    said: list[str] = []
+    done: list[str] = []
+    waits = threading.Event()
+
+    def second() -> None:
+        def say(line: str) -> None:
+            said.append(line)
+            waits.set()
+
+        with store.lock(say):
+            done.append("second")
+
+    thread = threading.Thread(target=second)
+    with store.lock():
+        thread.start()
+        assert waits.wait(60)
+        done.append("first")
+    thread.join(60)
+    assert said == [f"waiting for process {os.getpid()}, which is changing the kernels"]
+    assert done == ["first", "second"]
+
+
+def test_a_fetch_that_waited_takes_what_the_other_one_fetched(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The kernel is looked for when the wait is over: nothing is fetched twice."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    here = Store()
+    monkeypatch.setattr(Apt, "prepare", lambda self: None)
+    monkeypatch.setattr(Apt, "index", lambda self, refresh=True: list(OFFER.packages))
+    monkeypatch.setattr(command, "offers", lambda found: [OFFER])
+    monkeypatch.setattr(command, "fetch", lambda *given: pytest.fail("it was fetched again"))
+    waiting = threading.Event()
+    real = Store.lock
+
+    def lock(self: Store, say: Callable[[str], None]) -> AbstractContextManager[None]:
+        return real(self, lambda line: (say(line), waiting.set())[0])
+
+    with here.lock():
+        monkeypatch.setattr(Store, "lock", lock)
+        other = threading.Thread(target=command._fetch, args=(here, ["6.1"]))
+        other.start()
+        assert waiting.wait(60)
+        with here.adding("6.1.192", "6.1.192", own=False) as adding:
+            (adding.folder / "vmlinuz").write_bytes(image())
+            adding.has("image", adding.folder / "vmlinuz")
+    other.join(60)
+    captured = capsys.readouterr()
+    assert "vm:6.1.192" in captured.out
+    assert f"waiting for process {os.getpid()}" in captured.err
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("place", [".", "kernels", "kernels/6.1.192", "kernels/6.1.192/vmlinuz"])
+def test_kernels_that_are_anothers_are_refused(tmp_path: Path, place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The cache, a directory above it, a kernel's own directory or its image: a sentence, and no column of `check`."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    fill(Store(), "6.1.192")
+    os.chown(tmp_path / "pinhold" / place, 4321, 4321)
+    with pytest.raises(LabError, match=r"is not used, as .* belongs to user 4321; XDG_CACHE_HOME"):
+        Store().find("6.1")
+    columns, why = lab.columns()
+    assert columns == () and why is not None and "belongs to user 4321" in why
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_nothing_is_added_to_anothers_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What sudo leaves of a user's HOME: neither kernels nor apt's configuration are written there."""
+    tmp_path.joinpath(".cache").mkdir()
+    os.chown(tmp_path, 4321, 4321)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    with pytest.raises(LabError, match="belongs to user 4321"):
+        fill(Store(), "6.1.192")
+    monkeypatch.setattr(apt, "_run", lambda *_: "http://deb.example/debian|Debian|stable")
+    with pytest.raises(LabError, match=r"belongs to user 4321|keyring"):
+        Apt(cache_dir() / "apt").prepare()
+    assert list(tmp_path.joinpath(".cache").iterdir()) == []
+
+
+def test_kernels_that_others_may_change_are_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the permissions of their directory, where others come to it at all."""
+    fill(store, "6.1.192")
+    store.root.chmod(0o777)
+    assert store.find("6.1").release == "6.1.192", "pytest's own directory lets nobody in"
+    monkeypatch.setattr(trust, "_SEARCH", stat.S_IRUSR)  # as if they were let in
+    with pytest.raises(LabError, match=r"others may write to .*/kernels;"):
+        store.find("6.1")
 
 
 def test_removing_deletes_the_directory(store: Store) -> None:
@@ -108,7 +200,7 @@ OFFER = Offer("6.1.192", "cloud-amd64", (Package("linux-image-x", "6.1.192-2", 1
 
 def test_a_full_disk_is_said_and_leaves_nothing(store: Store, tmp_path: Path) -> None:
     """ENOSPC in the middle of a fetch: the message names it, and the cache is as it was."""
-    with pytest.raises(LabError, match=r"No space left on device; nothing of 6\.1\.192 was kept"):
+    with store.lock(), pytest.raises(LabError, match=r"No space left on device; nothing of 6\.1\.192 was kept"):
         fetch(store, FullDisk(tmp_path), OFFER, lambda line: None)
     assert entries(store) == []
 
@@ -118,7 +210,7 @@ def test_too_little_room_is_said_before_anything_is_fetched(
 ) -> None:
     """The message has both sizes and the way out."""
     monkeypatch.setattr(fetching.shutil, "disk_usage", lambda path: type("Usage", (), {"free": 0})())
-    with pytest.raises(LabError, match="0 MB are free there; XDG_CACHE_HOME"):
+    with store.lock(), pytest.raises(LabError, match="0 MB are free there; XDG_CACHE_HOME"):
         fetch(store, FullDisk(tmp_path), OFFER, lambda line: None)
     assert entries(store) == []
 

@@ -1,7 +1,9 @@
-"""Output files are there whole or not at all."""
+"""Output files have what was written to them, as it is written, and are nobody else's."""
 
 import os
 import stat
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -10,33 +12,84 @@ from pinhold.commands import UsageError, WriteFailed
 from pinhold.commands.output import output
 
 
-def test_a_file_appears_when_it_is_complete(tmp_path: Path) -> None:
-    """Until the end the old content stands; after it the new one, with the old permissions, and nothing beside it."""
+def test_a_file_has_each_line_at_once(tmp_path: Path) -> None:
+    """It is made, or emptied, at the start, keeps its permissions, and nothing lies beside it."""
     file = tmp_path / "out"
     file.write_text("old")
     file.chmod(0o640)
     with output(str(file)) as stream:
-        stream.write("new")
-        stream.flush()
-        assert file.read_text() == "old"
-    assert file.read_text() == "new"
+        assert file.read_text() == ""
+        stream.write("one\n")
+        assert file.read_text() == "one\n"
+        assert os.listdir(tmp_path) == ["out"]
     assert stat.S_IMODE(file.stat().st_mode) == 0o640
-    assert os.listdir(tmp_path) == ["out"]
 
 
-def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
-    """What ends the command inside leaves neither a half file nor a temporary one."""
+def test_what_was_written_stays(tmp_path: Path) -> None:
+    """Whatever ends the command inside, half a line included."""
     file = tmp_path / "out"
-    file.write_text("old")
     with pytest.raises(KeyboardInterrupt), output(str(file)) as stream:
-        stream.write("half")
+        stream.write("one\nhalf")
         raise KeyboardInterrupt
-    assert file.read_text() == "old"
+    assert file.read_text() == "one\nhalf"
     assert os.listdir(tmp_path) == ["out"]
+
+
+@pytest.fixture
+def shared(tmp_path: Path) -> Path:
+    """A directory like /tmp, and beside it a file that must not be written to."""
+    (tmp_path / "precious").write_text("precious")
+    folder = tmp_path / "shared"
+    folder.mkdir()
+    folder.chmod(0o1777)
+    return folder
+
+
+@pytest.mark.parametrize("name", ["link", "link/out", "hard", "dangling"])
+def test_nothing_that_was_put_into_a_shared_directory_is_followed(shared: Path, name: str) -> None:
+    """A symbolic link at the end or on the way, one to nothing yet, and a hard link: refused before any work."""
+    if name == "link/out":
+        (shared / "link").symlink_to("..")
+        (shared.parent / "out").write_text("precious")
+    elif name == "dangling":
+        (shared / "dangling").symlink_to("../made")
+    elif name == "link":
+        (shared / "link").symlink_to("../precious")
+    else:
+        (shared / "hard").hardlink_to(shared.parent / "precious")
+    with pytest.raises(UsageError, match=r"cannot write .*everybody may write to"), output(str(shared / name)):
+        pytest.fail("the block ran")
+    assert (shared.parent / "precious").read_text() == "precious"
+    assert not (shared.parent / "made").exists()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_anothers_file_in_a_shared_directory_is_not_written_to(shared: Path) -> None:
+    """Its owner could change the results, or wait at a pipe; one's own is fine."""
+    (shared / "mine").write_text("old")
+    with output(str(shared / "mine")) as stream:
+        stream.write("new")
+    assert (shared / "mine").read_text() == "new"
+    os.mkfifo(shared / "pipe")
+    for name in ("mine", "pipe"):
+        os.chown(shared / name, 4321, 4321)
+        with pytest.raises(UsageError, match="put there by somebody else"), output(str(shared / name)):
+            pytest.fail("the block ran")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+def test_root_follows_no_link_in_anothers_directory(tmp_path: Path) -> None:
+    """Its owner can have it point anywhere."""
+    (tmp_path / "home").mkdir()
+    (tmp_path / "home" / "link").symlink_to("../made")
+    os.chown(tmp_path / "home", 4321, 4321)
+    with pytest.raises(UsageError, match="belongs to user 4321"), output(str(tmp_path / "home" / "link")):
+        pytest.fail("the block ran")
+    assert not (tmp_path / "made").exists()
 
 
 def test_a_link_is_followed(tmp_path: Path) -> None:
-    """Writing to a symbolic link replaces the file that it names."""
+    """Writing to a symbolic link writes to the file that it names."""
     (tmp_path / "link").symlink_to("file")
     with output(str(tmp_path / "link")) as stream:
         stream.write("x")
@@ -70,3 +123,10 @@ def test_standard_output_is_the_default(capsys: pytest.CaptureFixture[str]) -> N
         stream.write("hello")
     print()
     assert capsys.readouterr().out == "hello\n"
+
+
+def test_a_name_for_a_pipe_is_written_to() -> None:
+    """/dev/stdout, whose link leads to no name where it is a pipe."""
+    program = "from pinhold.commands.output import output\nwith output('/dev/stdout') as s: s.write('x')"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, timeout=60)
+    assert done.stdout == "x"

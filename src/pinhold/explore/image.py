@@ -77,13 +77,14 @@ def image_source(facts: Facts, layout: Layout, functions: Iterable[Kernel] = SEA
 
 
 def image(facts: Facts, layout: Layout) -> ModuleType:
-    """The search's image of a scope."""
+    """The search's image of a scope.  Raises Untrusted, OSError before any work where none can be kept."""
+    kept = cache_directory()
 
     def made() -> str:
         return store(image_source(settled(SEARCHED, facts), layout))
 
     name = known(f"image for numba {numba.__version__}", facts, layout, made)
-    return load(name if (cache_directory() / name / FILE).exists() else made())
+    return load(name if (kept / name / FILE).exists() else made())
 
 
 def store(source: str) -> str:
