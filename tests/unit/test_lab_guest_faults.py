@@ -229,6 +229,23 @@ def test_without_qemu_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyP
     assert qemu.PROGRAM in (result.verdict.reason or "")
 
 
+def test_qemu_does_not_look_at_the_current_directory(
+    fake: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It takes firmware from there before its own; a kernel that is named relative to it is found all the same."""
+    where = tmp_path / "where"
+    stand_in = fake / qemu.PROGRAM
+    stand_in.write_text(stand_in.read_text().replace("exec ", f'pwd > {where}; echo "$*" >> {where}\nexec '))
+    monkeypatch.chdir(tmp_path)
+    guest = qemu.Qemu(Setup(Path("bzImage"), b""))
+    while not where.exists() or where.read_text().count("\n") < 2:
+        time.sleep(0.05)
+    guest.close()
+    directory, line = where.read_text().splitlines()
+    assert directory == "/"
+    assert f"-kernel {tmp_path}/bzImage " in line
+
+
 def test_an_unknown_kernel_is_said(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A release that was not fetched, and a path that is not there."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
