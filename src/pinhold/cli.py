@@ -74,7 +74,12 @@ def parser() -> argparse.ArgumentParser:
     run.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
     grammar_lab.add_pin(run)
     run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")
-    run.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
+    run.add_argument(
+        "-o",
+        dest="output",
+        metavar="FILE",
+        help="write there instead of to standard output, json and ktap test by test",
+    )
     grammar_lab.add_jobs(run)
     grammar_lab.add_luggage(run)
     grammar_lab.add_deadline(run)

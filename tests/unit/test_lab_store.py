@@ -170,14 +170,20 @@ def test_nothing_is_added_to_anothers_cache(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.joinpath(".cache").iterdir()) == []
 
 
-def test_kernels_that_others_may_change_are_refused(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the permissions of their directory, where others come to it at all."""
-    fill(store, "6.1.192")
+@pytest.mark.parametrize("kernels", [0, 1])
+def test_kernels_that_others_may_change_are_refused(
+    store: Store, monkeypatch: pytest.MonkeyPatch, kernels: int
+) -> None:
+    """By the permissions of their directory, where others come to it at all; an empty one is no different."""
+    with store.lock():
+        pass
+    for number in range(kernels):
+        fill(store, f"6.1.{number}")
     store.root.chmod(0o777)
-    assert store.find("6.1").release == "6.1.192", "pytest's own directory lets nobody in"
+    assert len(store.kernels()) == kernels, "pytest's own directory lets nobody in"
     monkeypatch.setattr(trust, "_SEARCH", stat.S_IRUSR)  # as if they were let in
     with pytest.raises(LabError, match=r"others may write to .*/kernels;"):
-        store.find("6.1")
+        store.kernels()
 
 
 def test_removing_deletes_the_directory(store: Store) -> None:

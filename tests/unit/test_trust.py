@@ -51,6 +51,16 @@ def test_permissions_on_the_whole_way_count(tmp_path: Path) -> None:
     assert trust.foreign(tmp_path / "link") is None
 
 
+def test_the_way_goes_on_behind_a_link(tmp_path: Path) -> None:
+    """Past a link to a directory, an absolute one and one with dots in it, to what lies there."""
+    file = script(tmp_path / "bin")
+    file.chmod(0o757)
+    (tmp_path / "absolute").symlink_to(file.parent)
+    (tmp_path / "relative").symlink_to("bin/../bin/.")
+    for link in ("absolute", "relative"):
+        assert trust.foreign(tmp_path / link / "tool") == f"others may write to {file}"
+
+
 def test_a_directory_like_tmp_is_passed_through_and_nothing_more(tmp_path: Path) -> None:
     """Others cannot take away what is one's own in it, but they can add to it."""
     shared = tmp_path / "shared"
@@ -195,8 +205,9 @@ def test_code_of_the_explorer_is_not_taken_from_a_cache_of_others(
 ) -> None:
     """What a compiled search would import from there is not: status 4, a sentence, and before any work."""
     pytest.importorskip("numba")
-    from pinhold.explore import known
+    from pinhold.explore import image, known
 
+    monkeypatch.setattr(image, "settled", lambda *_: pytest.fail("work was done"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "pinhold").mkdir()
     (tmp_path / "pinhold").chmod(0o777)
