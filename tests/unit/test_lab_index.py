@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from pinhold import trust
 from pinhold.lab import apt
 from pinhold.lab.apt import Apt, Mirrors, mirrors
 from pinhold.lab.errors import LabError
@@ -77,7 +78,7 @@ def test_a_missing_mirror_is_derived_from_the_other() -> None:
 def test_without_the_keyring_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The sentence says why and what to install; no configuration is written."""
     monkeypatch.setattr(apt, "KEYRINGS", (tmp_path / "absent.gpg",))
-    monkeypatch.setattr("shutil.which", lambda tool: tool)
+    monkeypatch.setattr(trust, "program", lambda tool: tool)
     with pytest.raises(LabError, match=r"unauthenticated.*debian-archive-keyring"):
         Apt(tmp_path / "apt").prepare()
     assert not (tmp_path / "apt").exists()
@@ -85,6 +86,6 @@ def test_without_the_keyring_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch,
 
 def test_without_apt_ones_own_kernel_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine that is no Debian is told what works there."""
-    monkeypatch.setattr("shutil.which", lambda tool: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(LabError, match=r"apt-get.*vm:PATH"):
         Apt(tmp_path).prepare()
