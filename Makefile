@@ -16,19 +16,8 @@ RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 
 # One at a time: a second make waits until the shell that goes on from here has ended, and says for whom.
-ALONE = exec 9>>.lock; $(PYTHON) -I -c "$$ALONE_PY" $$$$;
-export define ALONE_PY
-import fcntl, sys
-lock = open(".lock", "r+")
-try:
-    fcntl.flock(9, fcntl.LOCK_EX | fcntl.LOCK_NB)
-except BlockingIOError:
-    print(f"waiting for process {lock.read().strip() or 'unknown'}, another make in this directory ...", flush=True)
-    fcntl.flock(9, fcntl.LOCK_EX)
-    lock.seek(0)
-lock.truncate()
-lock.write(sys.argv[1])
-endef
+ALONE = exec 9>>.lock; flock -n 9 || { echo "waiting for process $$(cat .lock), another make in this directory ..."; \
+    flock 9; }; echo $$$$ > .lock;
 
 # Isolated Python takes nothing from the current directory, from PYTHONPATH or from the user's own packages.  Links to
 # the command are followed, and nothing names the place of this tree: it may be moved.
@@ -75,7 +64,7 @@ lab: $(RUN_READY)
 	$(VENV)/bin/pinhold kernels fetch $(KERNELS)
 
 clean:
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 # A virtual environment without pip, which every python3 of Debian can make, and the command in it.
 $(RUN_READY): Makefile
