@@ -273,6 +273,12 @@ def io_uring_files(chosen: Row) -> Any:
     return tuple(Play(chosen, f"map P x {kind} shared\nio_uring P x as p\n").errnos[-1] for kind in kinds)
 
 
+def io_uring_ring(chosen: Row) -> Any:
+    """The errno of a fixed buffer of as many pages as the limit has."""
+    text = "map P x anon pages 4\ncapability P ipc_lock off\nmemlock P 4\nio_uring P x as p\n"
+    return Play(chosen, text).errnos[-1]
+
+
 def lru_batch(chosen: Row) -> Any:
     """References on the first of twenty fresh pages."""
     played = Play(chosen, "map P x anon pages 20\nwrite P x 0x11\n")
@@ -494,6 +500,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
         "hugetlb_shmem": (0, 0, k.EOPNOTSUPP),
         "any": (0, 0, 0),
     },
+    io_uring_ring: {"charged": k.ENOMEM, "free": 0},
     lru_batch: {"15": 1, "31": 2},
     mremap_hugetlb: {"no": k.EINVAL, "yes": 0},
     mremap_several_vmas: {"no": k.EFAULT, "yes": 0},

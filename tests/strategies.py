@@ -25,9 +25,11 @@ NAMES = st.from_regex(NAME, fullmatch=True).filter(lambda n: n not in RESERVED a
 BYTES = st.integers(0, 255)
 PRINTABLE = st.characters(categories=("L", "M", "N", "P", "S", "Zs")).filter(str.isprintable)
 TITLES = st.text(PRINTABLE, min_size=1, max_size=60).map(str.strip).filter(bool)
+NEEDED = {"levels": 2, "thps": 1, "hugetlb": 1, "swap": 1}
+"""What a small machine has at least, so that it has what any step needs."""
 SMALL = st.builds(
     Small,
-    **{name: st.integers(*bounds) for name, bounds in BOUNDS.items()},
+    **{name: st.integers(NEEDED.get(name, least), most) for name, (least, most) in BOUNDS.items()},
     **{name: st.none() | st.integers(0, 1) for name in SWITCHES},
 )
 PERHAPS_SMALL = st.none() | SMALL
@@ -104,7 +106,8 @@ def _map(draw: st.DrawFn, world: _World) -> s.Step:
         step = s.Map(proc, name, first.kind, draw(st.booleans()), prot, first.pages, first.size, of)
     else:
         kind = draw(st.sampled_from(s.KINDS))
-        size = draw(st.sampled_from(s.HUGETLB_SIZES)) if kind in HUGETLB_KINDS else None
+        sizes = s.HUGETLB_SIZES if world.small is None else ("2M",)
+        size = draw(st.sampled_from(sizes)) if kind in HUGETLB_KINDS else None
         shared = kind in SHARED_KINDS and draw(st.booleans())
         unit = huge_unit(s.Map(proc, name, kind, size=size), *world.huge)
         pages = draw(st.none() | st.integers(1, 2 if unit > 1 else 600).map(lambda n: n * unit))

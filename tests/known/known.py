@@ -18,11 +18,8 @@ PENDING = {
     "11h-vm-hugetlb-mremap",
     "11l-vm-hugetlb-partial-mremap",
     "15-mremap-ksm",
-    "20-detached-small",
-    "20d-detached",
     "30-thp-split-zeropage",
     "60-iou-rdma-pinnedvm",
-    "small-hugetlb-map-none",
     "D02-mprotect-same-rights-splits",
     "D03-madvise-same-advice-splits",
     "D04-unmergeable-splits",
@@ -31,10 +28,6 @@ PENDING = {
     "D09-swapout-of-nothing",
     "D19-uffd-prepares-anon-vma",
     "D22-pageout-of-shared-large-folio",
-    "D26-model-pin-runs",
-    "D27-model-frames-run-out",
-    "D28-model-vmas-run-out",
-    "D29-model-swap-runs-out",
     "D31-pageout-of-held-large-folio",
 }
 

@@ -251,7 +251,7 @@ def test_an_unknown_verb_names_the_nearest() -> None:
          "line 4, column 9: expected unmap, read, write, fork, exit, mprotect, madvise, swapout, uffdio_continue, "
          "writeback, numa_hint, ksm, clear_softdirty, pin, unpin, vmsplice, io_uring or poke, found 'start'"),
         (["small", "map P x anon", "start a read P y"], "line 4, column 16: expected a region of P (x), found 'y'"),
-        (["small", "map P x thp", "start a read P x[2]"],
+        (["small levels 2 thps 1", "map P x thp", "start a read P x[2]"],
          "line 4, column 16: expected a range within the 2 pages of x, found 'x[2]'"),
         (["watch x[1]", "map P x anon"],
          "line 2, column 7: expected a range within the 1 page of x, found 'x[1]'"),

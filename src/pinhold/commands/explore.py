@@ -18,10 +18,12 @@ from pinhold.explore.history import defects, good_world, history
 from pinhold.explore.limits import Limits, Progress, Result
 from pinhold.explore.run import Options, compiler_at_hand, engine_for, explore
 from pinhold.explore.scope import BadScope, Scope, library, read_file
-from pinhold.explore.story import model_name, scenario, story, verdict
+from pinhold.explore.story import model_name, outcome, scenario, shows, story, verdict
 from pinhold.explore.world import World, world
 from pinhold.mm import releases
 from pinhold.mm.sites import SITES
+from pinhold.scenario.parse import parse
+from pinhold.scenario.verdict import Verdict
 from pinhold.trust import Untrusted
 
 EXIT_HELD, EXIT_VIOLATED, EXIT_UNKNOWN = 0, 1, 2
@@ -79,10 +81,19 @@ def search_scope(options: argparse.Namespace) -> int:
     print()
     print(story(ready, result.path, result.violation))
     if options.output:
+        text = scenario(ready, result.path, result.violation)
         with output(options.output) as stream:
-            stream.write(scenario(ready, result.path, result.violation))
-        print(f"\nThe scenario is in {options.output}; pinhold run {options.output} --on {model_name(ready)} shows it.")
+            stream.write(text)
+        print("\n" + promise(ready, options.output, outcome(ready, parse(text))))
     return EXIT_VIOLATED
+
+
+def promise(ready: World, file: str, verdict: Verdict) -> str:
+    """What the scenario in the file does; it was run."""
+    run = f"pinhold run {file} --on {model_name(ready)}"
+    if shows(verdict):
+        return f"The scenario is in {file}; {run} shows it."
+    return f"The scenario is in {file}, but does not show it: {run} ends as {verdict.kind}."
 
 
 def chosen(options: argparse.Namespace) -> Scope:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pinhold.commands import NothingToRun, UsageError, nearest
@@ -136,6 +136,11 @@ def _configuration(info: TargetInfo) -> dict[str, int]:
         "swap": _switch(info.config.get("swap_kib"), off=("0",)),
         "swap_sync": _switch(info.config.get("swap_synchronous"), off=("n",)),
         "swap_clusters": _switch(info.config.get("swap_rotates"), off=("y",)),
+        "hugetlb_2M": _number(info.config.get("hugetlb_2M"), {"none": 0}),
+        "hugetlb_1G": _number(info.config.get("hugetlb_1G"), {"none": 0}),
+        "swap_pages": _pages(info.config.get("swap_free_kib")),
+        "memlock_pages": _pages(info.config.get("memlock_kib")),
+        "ipc_lock": _switch(info.config.get("ipc_lock"), off=("n",)),
     }
     return {name: value for name, value in known.items() if value is not None}
 
@@ -151,6 +156,19 @@ def by_chance(model: Target) -> Target | None:
 
 def _switch(value: str | None, off: tuple[str, ...]) -> int | None:
     return None if value is None else int(value not in off)
+
+
+def _number(value: str | None, words: Mapping[str, int]) -> int | None:
+    """The number that a value begins with ("3 free of 16"), or what it is in words; None where it says neither."""
+    if value is None or value in words:
+        return None if value is None else words[value]
+    first = value.partition(" ")[0]
+    return int(first) if first.isdecimal() else None
+
+
+def _pages(kib: str | None) -> int | None:
+    pages = _number(kib, {"unlimited": -4})
+    return None if pages is None else pages // 4
 
 
 def ready(target: Target) -> None:

@@ -21,6 +21,7 @@ from pinhold.explore.checkpoint import Checkpoint, read
 from pinhold.explore.facts import facts_of, load_specification
 from pinhold.explore.image import SEARCHED, alone, image
 from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
+from pinhold.explore.scope import BadScope, too_small
 from pinhold.explore.search import ALL_PROPERTIES, Stepper
 from pinhold.explore.settled import settled_fields
 from pinhold.explore.world import World
@@ -35,10 +36,6 @@ FULLEST = 0.6
 """Of the table of fingerprints, before it is doubled."""
 
 Array = np.ndarray[Any, Any]
-
-
-class Broken(RuntimeError):
-    """The image was entered where it has a trap: a scope's facts are wrong."""
 
 
 def address(array: Array) -> int:
@@ -272,14 +269,15 @@ class CompiledSearch:
             result.limit = clock.over(used)
             if result.limited():
                 break
-        if self.trapped():
-            raise Broken(f"{self.world.scope.name}: the image was entered where it has a trap")
+        if limit := self.trapped():
+            raise BadScope(too_small(self.world.scope.name, limit))
         self.rooms.reverse()
         return room.states[:new], Level(room.parents[:new].copy(), room.vias[:new].copy())
 
-    def trapped(self) -> bool:
+    def trapped(self) -> int:
+        """The limit that a state came to (mm/limits.py), or 0."""
         slot = self.machine.layout.slots["trapped"]
-        return bool(self.batch[:, slot.offset].any())
+        return int(self.batch[:, slot.offset].max())
 
     def look_for_violation(self, result: Result) -> None:
         """Take the first stuck state of the level that was expanded, or the first bad one of the new level."""

@@ -15,10 +15,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from pinhold.mm.limits import LIMITS
 from pinhold.mm.state import Geometry
 from pinhold.scenario import step as s
 from pinhold.scenario.grammar import NAME, parse_step
+from pinhold.scenario.needed import inconsistent, lacking
 from pinhold.scenario.parse import parse
+from pinhold.scenario.printer import format_step
 from pinhold.scenario.small import BOUNDS, SWITCHES, Small
 from pinhold.scenario.tokens import Mismatch, ScenarioError, tokenize
 from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS
@@ -33,6 +36,12 @@ POOL_MAX = 8
 
 class BadScope(ValueError):
     """A scope that cannot be meant; the message names it and what is wrong."""
+
+
+def too_small(scope: str, limit: int) -> str:
+    """That a state of the scope is beyond a limit of its machine, in a sentence."""
+    what, word = LIMITS[limit]
+    return f"{scope}: the scope is too small: it has no more {what}" + (f"; '{word} = N' makes more" if word else "")
 
 
 @dataclass(frozen=True)
@@ -201,6 +210,11 @@ def check(scope: Scope) -> None:
             raise BadScope(f"{scope.name}: pools: of a pin there may be 1 to {POOL_MAX} at once, not {count} ({pin})")
     if not scope.maps:
         raise BadScope(f"{scope.name}: the set-up maps nothing")
+    if lack := inconsistent(scope.small):
+        raise BadScope(f"{scope.name}: the machine needs {lack}")
+    for step in scope.all_steps:
+        if lack := lacking(scope.small, step):
+            raise BadScope(f"{scope.name}: '{format_step(step)}' needs a machine with {lack}")
 
 
 def read_scopes(text: str, where: str) -> dict[str, Scope]:

@@ -11,6 +11,7 @@ from typing import Any
 from pinhold.explore.canonical import canonical
 from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
 from pinhold.explore.moves import move
+from pinhold.explore.scope import BadScope, too_small
 from pinhold.explore.world import World
 from pinhold.mm.invariants import check_invariants
 from pinhold.mm.machine import Machine
@@ -90,7 +91,7 @@ class Stepper:
         if not self.move(self.m, task, *numbers):
             return False
         if self.m.trapped[0]:
-            raise AssertionError("a task's stack is too small for its operations")
+            raise BadScope(too_small(self.world.scope.name, self.m.trapped[0]))
         self.sites.update(self.m.trace.sites)
         return True
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from pinhold.mm.flags import FILE_HUGETLB, FILE_PAGECACHE, NO_FILE, NO_PAGE
 from pinhold.mm.folio import folio_alloc, folio_get, folio_put, folio_test_lazyfree, page_folio
 from pinhold.mm.kernel import kernel
+from pinhold.mm.limits import LIMIT_FILES, too_small
 from pinhold.mm.state import State
 
 FOLIO_CLEAN, FOLIO_DIRTY, FOLIO_WRITTEN_CLEAN = 0, 1, 2
@@ -31,6 +32,7 @@ def file_free_slot(m: State) -> int:
     for file in range(len(m.file_kind)):
         if m.file_users[file] == 0:
             return file
+    too_small(m, LIMIT_FILES)
     return -1
 
 

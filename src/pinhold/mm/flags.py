@@ -97,6 +97,7 @@ NO_FILE = -1
 # --- pins ---
 PIN_FREE, PIN_TAKING, PIN_LIVE = 0, 1, 2
 NO_MM = -1
+NO_ADDR = -1
 USER_NONE, USER_VFIO, USER_IO_URING, USER_RDMA = 0, 1, 2, 3
 
 # --- steps of a task ---

@@ -21,6 +21,7 @@ from pinhold.mm.flags import (
     ZERO_PFN,
 )
 from pinhold.mm.kernel import kernel
+from pinhold.mm.limits import LIMIT_PAGES, too_small
 from pinhold.mm.state import State
 
 
@@ -100,9 +101,15 @@ def page_free(m: State, page: int) -> bool:
 
 @kernel
 def folio_alloc(m: State, order: int) -> int:
-    """A folio of 2**order base pages with one reference and content 0; NO_PAGE where there is none."""
+    """A folio of 2**order base pages with one reference and content 0; NO_PAGE where there is none.
+
+    Memory does not end unless the configuration says so; pieces of a PMD's size do, where the machine has a number of
+    them.
+    """
     folio = next_free_pages(m, 1 << order) if m.next_fit else any_free_pages(m, order)
     if folio < 0:
+        if not m.config_memory_ends and (order == 0 or m.huge_frames == 0):
+            too_small(m, LIMIT_PAGES)
         return NO_PAGE
     m.folio_refcount[folio] = 1
     m.folio_order[folio] = order

@@ -439,7 +439,7 @@ def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
             m.act_page[act - 1] = page
             return try_grab_folio(m, page, 1, FOLL_GET)
         return True
-    if grab_page_fails(m, page, m.act_flags[act]) or not pin_record(m, m.act_arg[act], page, count):
+    if grab_page_fails(m, page, m.act_flags[act]) or not pin_record(m, m.act_arg[act], addr, page, count):
         m.act_addr[act] = addr
         return False
     return try_grab_folio(m, page, count, m.act_flags[act])

@@ -144,7 +144,7 @@ def fast_check(m: State, act: int) -> None:
         decided(m, FAST_DIRTY_TRACKED_REFUSED)
     elif not entry & PTE_RW and gup_must_unshare(m, NO_VMA, m.act_flags[act], page):
         good = False
-    if good and pin_record(m, m.act_arg[act], page, count):
+    if good and pin_record(m, m.act_arg[act], m.act_addr[act], page, count):
         decided(m, FAST_PINNED)
         m.act_addr[act] += count
         m.act_entry[act] = 0

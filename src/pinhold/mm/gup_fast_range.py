@@ -45,10 +45,10 @@ def gup_fast_pgd_range(m: State, mm: int, addr: int, end: int, flags: int, pin: 
         if level > 0:
             offset = addr & (pages - 1)
             wanted = min(pages - offset, end - addr)
-            held = wanted if gup_fast_leaf(m, m.pte[slot], offset, wanted, flags, pin) else 0
+            held = wanted if gup_fast_leaf(m, addr, m.pte[slot], offset, wanted, flags, pin) else 0
         else:
             wanted = min((1 << m.bits) - (slot & ((1 << m.bits) - 1)), end - addr)
-            held = gup_fast_pte_range(m, slot, wanted, flags, pin)
+            held = gup_fast_pte_range(m, addr, slot, wanted, flags, pin)
         addr += held
         if held < wanted:
             break
@@ -56,19 +56,19 @@ def gup_fast_pgd_range(m: State, mm: int, addr: int, end: int, flags: int, pin: 
 
 
 @kernel
-def gup_fast_pte_range(m: State, slot: int, count: int, flags: int, pin: int) -> int:
+def gup_fast_pte_range(m: State, addr: int, slot: int, count: int, flags: int, pin: int) -> int:
     """Pin what `count` entries of one table map; gives how many.
 
     Linux: gup_fast_pte_range() (gup_pte_range() up to 6.8).
     """
     for i in range(count):
-        if not gup_fast_leaf(m, m.pte[slot + i], 0, 1, flags, pin):
+        if not gup_fast_leaf(m, addr + i, m.pte[slot + i], 0, 1, flags, pin):
             return i
     return count
 
 
 @kernel
-def gup_fast_leaf(m: State, entry: int, offset: int, count: int, flags: int, pin: int) -> bool:
+def gup_fast_leaf(m: State, addr: int, entry: int, offset: int, count: int, flags: int, pin: int) -> bool:
     """Pin `count` pages of what the entry maps, from its page number `offset` on, or none of them."""
     page = pte_pfn(entry) + offset
     good = fast_entry_allowed(entry, flags) and m.folio_refcount[page_folio(m, page)] > 0
@@ -77,7 +77,7 @@ def gup_fast_leaf(m: State, entry: int, offset: int, count: int, flags: int, pin
         good = False
     if good and not entry & PTE_RW and gup_must_unshare(m, NO_VMA, flags, page):
         good = False
-    if not good or not pin_record(m, pin, page, count):
+    if not good or not pin_record(m, pin, addr, page, count):
         decided(m, FAST_FALLS_BACK)
         return False
     try_grab_folio(m, page, count, flags)

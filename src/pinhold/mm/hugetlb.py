@@ -30,6 +30,7 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.folio import folio_copy, folio_get, folio_page, folio_put, folio_test_anon, page_folio, page_index
 from pinhold.mm.kernel import kernel
+from pinhold.mm.limits import LIMIT_RESERVE, RESERVE_MAX, too_small
 from pinhold.mm.pgtable import mk_pte, pt_alloc, pt_walk, pte_mkdirty, pte_pfn
 from pinhold.mm.rmap import (
     folio_add_rmap_entire,
@@ -76,6 +77,9 @@ def hugetlb_reserve(m: State, vma: int) -> int:
     units = (m.vma_end[vma] - m.vma_start[vma]) >> m.vma_order[vma]
     file = m.vma_file[vma]
     if units > m.nr_hugetlb:
+        return -ENOMEM
+    if units > RESERVE_MAX:
+        too_small(m, LIMIT_RESERVE)
         return -ENOMEM
     reserve = (1 << units) - 1
     if m.vma_flags[vma] & VM_SHARED:

@@ -17,7 +17,7 @@ from pinhold.mm.hugetlb import hugetlb_level
 from pinhold.mm.kernel import kernel
 from pinhold.mm.mmap import vma_split_range
 from pinhold.mm.pgtable import free_pgtables, level_pages, pt_alloc, pt_walk, pte_present
-from pinhold.mm.pin import pins_detach
+from pinhold.mm.pin import pins_moved
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, gup_fast_running, mmap_write_lock, mmap_write_unlock
 from pinhold.mm.vma import find_vma, merged_end, vma_is_hugetlb
@@ -87,7 +87,7 @@ def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
         return -ENOMEM
     m.vma_start[vma] = to
     m.vma_end[vma] = to + end - start
-    pins_detach(m, mm, start, end)
+    pins_moved(m, mm, start, end, to)
     free_pgtables(m, mm, start, end)
     return 0
 

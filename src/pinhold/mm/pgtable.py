@@ -20,6 +20,7 @@ from pinhold.mm.flags import (
     PTE_USER,
 )
 from pinhold.mm.kernel import kernel
+from pinhold.mm.limits import LIMIT_TABLES, too_small
 from pinhold.mm.state import State
 
 PTE_TABLE_MASK = PTE_PRESENT | PTE_PSE
@@ -111,6 +112,7 @@ def table_alloc(m: State) -> int:
         if not m.table_used[table]:
             m.table_used[table] = 1
             return table
+    too_small(m, LIMIT_TABLES)
     return -1
 
 

@@ -10,6 +10,7 @@ from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.flags import (
     FOLL_GET,
     FOLL_PIN,
+    NO_ADDR,
     NO_MM,
     PIN_FREE,
     USER_IO_URING,
@@ -20,6 +21,7 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.folio import folio_put_refs, page_folio
 from pinhold.mm.kernel import kernel
+from pinhold.mm.limits import LIMIT_RUNS, too_small
 from pinhold.mm.sites import (
     MAYBE_PINNED_YES,
     MEMLOCK_REFUSED,
@@ -34,6 +36,12 @@ GUP_PIN_COUNTING_BIAS = 1024
 
 ZERO_PAGE_SLOW_FAILS = 2
 """zero_page_pin_exempt."""
+
+IO_URING_RING_PAGES = 2
+"""A ring of one entry: one page of both queues, one of submission entries."""
+
+RING_CHARGED = 0
+"""io_uring_ring."""
 
 
 @kernel
@@ -107,32 +115,56 @@ def gup_put_folio(m: State, page: int, refs: int, flags: int) -> None:
 
 
 @kernel
-def pin_record(m: State, pin: int, page: int, count: int) -> bool:
-    """Note that the pin holds `count` pages from `page`; joins the last run where it can.  False: no room."""
+def pin_record(m: State, pin: int, addr: int, page: int, count: int) -> bool:
+    """Note that the pin holds `count` pages from `page`, its owner's at `addr`; joins the last run where it can.
+    False: no room."""
     first = pin * m.runs_per_pin
     last = first + m.pin_runs[pin] - 1
-    if run_goes_on(m, first, last, page):
+    if run_goes_on(m, first, last, addr, page):
         m.run_count[last] += count
     elif m.pin_runs[pin] == m.runs_per_pin:
+        too_small(m, LIMIT_RUNS)
         return False
     else:
         m.run_page[last + 1] = page
         m.run_count[last + 1] = count
+        m.run_addr[last + 1] = addr
         m.pin_runs[pin] += 1
     m.pin_count[pin] += count
     return True
 
 
 @kernel
-def run_goes_on(m: State, first: int, last: int, page: int) -> bool:
+def run_goes_on(m: State, first: int, last: int, addr: int, page: int) -> bool:
     """Whether the last of a pin's runs, if it has any, goes on with this page of the same folio.
 
-    The first page of a folio, the zero page among them, begins a run.
+    The first page of a folio, the zero page among them, begins a run; so does what is mapped behind a page that its
+    owner has taken away or moved.
     """
     folio = page_folio(m, page)
     if folio == page or last < first or m.run_page[last] + m.run_count[last] != page:
         return False
+    if m.run_addr[last] == NO_ADDR or m.run_addr[last] + m.run_count[last] != addr:
+        return False
     return page_folio(m, m.run_page[last]) == folio
+
+
+@kernel
+def run_split(m: State, pin: int, run: int, count: int) -> None:
+    """Make the first `count` pages of one of the pin's runs a run of their own."""
+    last = pin * m.runs_per_pin + m.pin_runs[pin]
+    if m.pin_runs[pin] == m.runs_per_pin:
+        too_small(m, LIMIT_RUNS)
+        return
+    for later in range(last, run, -1):
+        m.run_page[later] = m.run_page[later - 1]
+        m.run_count[later] = m.run_count[later - 1]
+        m.run_addr[later] = m.run_addr[later - 1]
+    m.run_count[run] = count
+    m.run_page[run + 1] += count
+    m.run_count[run + 1] -= count
+    m.run_addr[run + 1] += count
+    m.pin_runs[pin] += 1
 
 
 @kernel
@@ -143,9 +175,9 @@ def pin_drop(m: State, pin: int) -> None:
         gup_put_folio(m, m.run_page[run], m.run_count[run], m.pin_flags[pin])
         m.run_page[run] = 0
         m.run_count[run] = 0
+        m.run_addr[run] = 0
     m.pin_runs[pin] = 0
     m.pin_count[pin] = 0
-    m.pin_detached[pin] = 0
 
 
 @kernel
@@ -179,11 +211,34 @@ def pin_free(m: State, pin: int) -> None:
 
 @kernel
 def pins_detach(m: State, mm: int, start: int, end: int) -> None:
-    """The owner itself takes [start, end) away: its pins there no longer promise to show what it sees."""
+    """The owner itself takes [start, end) away: what its pins hold there no longer promises to be what it sees."""
+    pins_moved(m, mm, start, end, NO_ADDR)
+
+
+@kernel
+def pins_moved(m: State, mm: int, start: int, end: int, to: int) -> None:
+    """The owner has moved [start, end) to `to`, and what its pins hold there with it; NO_ADDR: has taken it away."""
     for pin in range(len(m.pin_state)):
         if m.pin_state[pin] != PIN_FREE and m.pin_mm[pin] == mm:
-            if m.pin_addr[pin] < end and m.pin_addr[pin] + m.pin_count[pin] > start:
-                m.pin_detached[pin] = 1
+            run = pin * m.runs_per_pin
+            while run < pin * m.runs_per_pin + m.pin_runs[pin]:
+                run_moved(m, pin, run, start, end, to)
+                run += 1
+
+
+@kernel
+def run_moved(m: State, pin: int, run: int, start: int, end: int, to: int) -> None:
+    """What of one run lies in [start, end).  What does not is split off; behind it, it is the next run, to be looked at
+    next."""
+    first = m.run_addr[run]
+    if first == NO_ADDR or first >= end or first + m.run_count[run] <= start:
+        return
+    if first < start:
+        run_split(m, pin, run, start - first)
+        return
+    if first + m.run_count[run] > end:
+        run_split(m, pin, run, end - first)
+    m.run_addr[run] = NO_ADDR if to == NO_ADDR else to + first - start
 
 
 @kernel
@@ -192,7 +247,8 @@ def pins_disown(m: State, mm: int) -> None:
     for pin in range(len(m.pin_state)):
         if m.pin_state[pin] != PIN_FREE and m.pin_mm[pin] == mm:
             m.pin_mm[pin] = NO_MM
-            m.pin_detached[pin] = 1
+            for run in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
+                m.run_addr[run] = NO_ADDR
 
 
 @kernel
@@ -219,7 +275,8 @@ def memlock_charge_after(m: State, pin: int) -> bool:
     VFIO counts in mm->locked_vm and does not charge reserved pages, which the zero page is: unsharing it since
     84209e87c696 (6.2) is what newly charges (the seed's Note 3).  Linux: vfio_pin_pages_remote()
     (drivers/vfio/vfio_iommu_type1.c). io_uring counts in user->locked_vm unless the process has CAP_IPC_LOCK, and a
-    large folio once, whole; mm->pinned_vm is counted always.  Linux: io_buffer_account_pin() (io_uring/rsrc.c).
+    large folio once, whole; mm->pinned_vm is counted always.  Linux: io_buffer_account_pin() (io_uring/rsrc.c).  Each
+    buffer is taken to have a ring of its own.
     """
     mm = m.pin_mm[pin]
     if m.pin_user[pin] == USER_VFIO:
@@ -230,11 +287,12 @@ def memlock_charge_after(m: State, pin: int) -> bool:
         m.pin_charge[pin] = charge
     elif m.pin_user[pin] == USER_IO_URING:
         charge = pin_folio_pages(m, pin)
-        if over_limit(m, mm, m.user_locked_vm[0] + charge):
+        ring = IO_URING_RING_PAGES if m.rule_io_uring_ring == RING_CHARGED else 0
+        if over_limit(m, mm, m.user_locked_vm[0] + charge + ring):
             return False
         if not m.mm_ipc_lock[mm]:
-            m.user_locked_vm[0] += charge
-            m.pin_user_charge[pin] = charge
+            m.user_locked_vm[0] += charge + ring
+            m.pin_user_charge[pin] = charge + ring
         m.mm_pinned_vm[mm] += charge
         m.pin_charge[pin] = charge
     return True

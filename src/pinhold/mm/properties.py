@@ -5,8 +5,9 @@ from __future__ import annotations
 from pinhold.mm.file import FOLIO_WRITTEN_CLEAN
 from pinhold.mm.flags import (
     FOLL_LONGTERM,
+    FOLL_PIN,
     FOLL_WRITE,
-    NO_MM,
+    NO_ADDR,
     NO_PAGE,
     NO_VMA,
     PIN_LIVE,
@@ -29,7 +30,8 @@ from pinhold.mm.vma import find_vma
     PRIVATE_WRITES_UNSEEN,
     LONGTERM_PIN_RELIABLE,
     FILE_WRITES_TOLD,
-) = (1 << i for i in range(6))
+    WRITE_PIN_RELIABLE,
+) = (1 << i for i in range(7))
 
 PROPERTIES = {
     EXCLUSIVE_MAPPED_ONCE: "an exclusive page is mapped more than once",
@@ -38,6 +40,7 @@ PROPERTIES = {
     PRIVATE_WRITES_UNSEEN: "a process's private writes can be seen by another",
     LONGTERM_PIN_RELIABLE: "a long-term pin no longer holds the page that its owner sees",
     FILE_WRITES_TOLD: "a device has written to a clean page of a file that tracks dirtying",
+    WRITE_PIN_RELIABLE: "a short pin for writing no longer holds the page that its owner sees",
 }
 
 
@@ -120,37 +123,53 @@ def written_by_private(m: State, page: int) -> int:
 def check_pins(m: State) -> int:
     violated = 0
     for pin in range(len(m.pin_state)):
-        if m.pin_state[pin] != PIN_LIVE:
-            continue
-        index = 0
-        base = pin * m.runs_per_pin
-        for run in range(base, base + m.pin_runs[pin]):
-            left = m.run_count[run]
-            page = m.run_page[run]
-            while left > 0:
-                addr = m.pin_addr[pin] + index
-                span = 1 if m.pin_mm[pin] == NO_MM else level_pages(m, pt_leaf_level(m, m.pin_mm[pin], addr))
-                count = min(left, span - (addr & (span - 1)))
-                violated |= check_pinned_pages(m, pin, addr, page)
-                left -= count
-                page += count
-                index += count
+        if m.pin_state[pin] == PIN_LIVE:
+            base = pin * m.runs_per_pin
+            for run in range(base, base + m.pin_runs[pin]):
+                violated |= check_run(m, pin, m.run_addr[run], m.run_page[run], m.run_count[run])
+    return violated
+
+
+@kernel
+def check_run(m: State, pin: int, addr: int, page: int, left: int) -> int:
+    """`left` pages of a folio that a pin holds, entry by entry; those that their owner has taken away, one by one,
+    but for a hugetlb page, whose state is one."""
+    violated = 0
+    while left > 0:
+        if addr == NO_ADDR:
+            count = 1 if page < m.nr_pages else left
+        else:
+            span = level_pages(m, pt_leaf_level(m, m.pin_mm[pin], addr))
+            count = min(left, span - (addr & (span - 1)))
+        violated |= check_pinned_pages(m, pin, addr, page)
+        left -= count
+        page += count
+        if addr != NO_ADDR:
+            addr += count
     return violated
 
 
 @kernel
 def check_pinned_pages(m: State, pin: int, addr: int, page: int) -> int:
     """The pages of a pin under one entry: still the owner's, not writable by another process, not the file's if
-    pinned for a private write."""
+    pinned for a private write.
+
+    What is pinned for reading and not for long is a snapshot: the owner may have another page by now.  What is pinned
+    for writing, for however long, is not, since 6c287605fd56 (5.19): an exclusive page stays so while it may be pinned.
+    What FOLL_GET holds was never promised anything (Documentation/core-api/pin_user_pages.rst).
+    """
     violated = 0
     anon = folio_test_anon(m, page_folio(m, page))
     mm = m.pin_mm[pin]
     if anon and written_by_another(m, mm, page):
         violated |= PRIVATE_WRITES_UNSEEN
-    if m.pin_detached[pin]:
+    if addr == NO_ADDR:
         return violated
-    if m.pin_flags[pin] & FOLL_LONGTERM and mapped_page(m, mm, addr) != page:
-        violated |= LONGTERM_PIN_RELIABLE
+    if m.pin_flags[pin] & FOLL_PIN and mapped_page(m, mm, addr) != page:
+        if m.pin_flags[pin] & FOLL_LONGTERM:
+            violated |= LONGTERM_PIN_RELIABLE
+        elif m.pin_flags[pin] & FOLL_WRITE:
+            violated |= WRITE_PIN_RELIABLE
     vma = find_vma(m, mm, addr)
     if m.pin_flags[pin] & FOLL_WRITE and vma != NO_VMA and not m.vma_flags[vma] & VM_SHARED:
         violated |= written_by_private(m, page)

@@ -295,6 +295,15 @@ RULES: tuple[Rule, ...] = (
         (("5.10.162", "hugetlb_shmem", "788d0824269b"),),
     ),
     Rule(
+        "io_uring_ring",
+        "Whether the pages of io_uring's rings count in the user's locked memory, too: until they were the memory"
+        " cgroup's, and again since a ring is a region (6.14: between the sources of 6.12 and 7.2; so seen on 6.18).",
+        "io_create_region",
+        ("charged", "free"),
+        (("", "charged", ""), ("5.12", "free", "26bfa89e25f4"), ("6.14", "charged", "")),
+        (("5.10.162", "free", ""),),
+    ),
+    Rule(
         "lru_batch",
         "How many fresh pages wait, each with one more reference, in the CPU's batch for the LRU.",
         "folio_add_lru",

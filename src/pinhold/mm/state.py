@@ -86,7 +86,7 @@ class State:
     vma_pgoff: Ints = per("vmas", 8, 1)
     vma_anon: Ints = per("vmas", 1, 1)
     vma_order: Ints = per("vmas", 1, 1)
-    vma_reserve: Ints = per("vmas", 4, 1)
+    vma_reserve: Ints = per("vmas", 8, 1)
     vma_reserve_owner: Ints = per("vmas", 1, 1)
 
     # pages and folios; a folio's fields are those of its head page; free where the refcount is 0 and the offset is 0
@@ -118,7 +118,7 @@ class State:
     file_kind: Ints = per("files", 1, 1)
     file_order: Ints = per("files", 1, 1)
     file_users: Ints = per("files", 2, 1)
-    file_reserve: Ints = per("files", 4, 1)
+    file_reserve: Ints = per("files", 8, 1)
     cache_page: Ints = per("cache", 4, 2, -1, names="page")
 
     # swap slots, numbered from 1; the swap cache's reference to a folio is folio_swap on the folio
@@ -126,7 +126,8 @@ class State:
     swap_content: Ints = per("swap", 2, 2, names="token")
     swap_page: Ints = per("swap", 4, 2, -1, names="page")
 
-    # pins: each holds runs of consecutive pages at pin * runs_per_pin …
+    # pins: each holds runs of consecutive pages of a folio at pin * runs_per_pin …; run_addr: where the pin's owner has
+    # them, or NO_ADDR, if it has taken them away itself
     pin_state: Ints = per("pins", 1, 1)
     pin_mm: Ints = per("pins", 1, 1, -1)
     pin_flags: Ints = per("pins", 4, 4)
@@ -135,10 +136,10 @@ class State:
     pin_count: Ints = per("pins", 4, 1)
     pin_charge: Ints = per("pins", 4, 1)
     pin_user_charge: Ints = per("pins", 4, 1)
-    pin_detached: Ints = per("pins", 1, 1)
     pin_runs: Ints = per("pins", 4, 1)
     run_page: Ints = per("runs", 8, 2, names="page")
     run_count: Ints = per("runs", 4, 1)
+    run_addr: Ints = per("runs", 8, 1, -1)
 
     # tasks: a stack of activation records each, at task_stack[task] …
     task_depth: Ints = per("tasks", 1, 1)
@@ -180,6 +181,7 @@ class State:
     config_swap_sync: int = constant()
     config_swap_clusters: int = constant()
     config_fork_skips_pud: int = constant()
+    config_memory_ends: int = constant()
     # constants: which of the outcomes that nobody decides (see chance.py)
     choice: Ints = constant_per("one", 8, 8)
     choices: Ints = constant_per("one", 8, 8)
@@ -197,8 +199,8 @@ class State:
     pin_order: Ints = constant_per("pins", 8, 8)
     spare: Ints = constant_per("spare", 8, 8)
     content_tokens: int = constant()
-    # constants: whether something was entered that a linked image leaves out (see explore/specialise.py), or pushed on
-    # a full stack
+    # constants: whether the machine was too small, or something was entered that a linked image leaves out (see
+    # limits.py and explore/specialise.py)
     trapped: Ints = constant_per("one", 8, 8)
     # constants: which decision sites were passed, and working space of the invariants
     coverage: Ints = constant_per("sites", 1, 1)
@@ -234,6 +236,7 @@ class State:
     rule_direct_io: int = constant()
     rule_io_uring_gup: int = constant()
     rule_io_uring_files: int = constant()
+    rule_io_uring_ring: int = constant()
     rule_lru_batch: int = constant()
     rule_swap_large: int = constant()
     rule_pageout_shared_large: int = constant()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pinhold.mm.flags import AGAIN, BLOCKED, DONE, NO_PAGE
 from pinhold.mm.kernel import kernel
+from pinhold.mm.limits import LIMIT_STACK, too_small
 from pinhold.mm.state import State
 
 (
@@ -84,7 +85,7 @@ def call(m: State, task: int, function: int, mm: int, addr: int, end: int, flags
     """Push an activation record; the caller's step ends here.  A stack that has no place for it is a trap."""
     act = m.task_stack[task] + m.task_depth[task]
     if act == m.task_stack[task + 1]:
-        m.trapped[0] = 1
+        too_small(m, LIMIT_STACK)
         return BLOCKED
     m.act_function[act] = function
     m.act_pc[act] = 0

@@ -81,10 +81,10 @@ def free_pins_clean(m: State) -> bool:
         if m.pin_state[pin] == PIN_FREE:
             if m.pin_mm[pin] or m.pin_flags[pin] or m.pin_user[pin] or m.pin_addr[pin] or m.pin_count[pin]:
                 return False
-            if m.pin_charge[pin] or m.pin_user_charge[pin] or m.pin_detached[pin] or m.pin_runs[pin]:
+            if m.pin_charge[pin] or m.pin_user_charge[pin] or m.pin_runs[pin]:
                 return False
         for run in range(pin * m.runs_per_pin + m.pin_runs[pin], (pin + 1) * m.runs_per_pin):
-            if m.run_page[run] or m.run_count[run]:
+            if m.run_page[run] or m.run_count[run] or m.run_addr[run]:
                 return False
     return True
 

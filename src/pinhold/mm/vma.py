@@ -24,6 +24,7 @@ from pinhold.mm.flags import (
     VM_WRITE,
 )
 from pinhold.mm.kernel import kernel
+from pinhold.mm.limits import LIMIT_VMAS, too_small
 from pinhold.mm.state import State
 
 
@@ -113,6 +114,7 @@ def vma_alloc(m: State, mm: int) -> int:
     for vma in range(first, first + m.vmas_per_mm):
         if m.vma_end[vma] == 0:
             return vma
+    too_small(m, LIMIT_VMAS)
     return NO_VMA
 
 

@@ -12,6 +12,7 @@ from typing import cast
 from pinhold.scenario.bounds import MAX_STEPS, MAX_TEXT, MAX_TITLE
 from pinhold.scenario.check import Misuse, World
 from pinhold.scenario.grammar import SMALL, decode_range, parse_step
+from pinhold.scenario.needed import inconsistent, lacking
 from pinhold.scenario.small import Small
 from pinhold.scenario.step import Range, Scenario, Step
 from pinhold.scenario.tokens import BLANKS, END_OF_LINE, Cursor, Mismatch, ScenarioError, quoted, tokenize
@@ -99,12 +100,17 @@ class _Reader:
         if self.small is not None or self.steps:
             found = "a second one" if self.small is not None else "one behind a step"
             raise Mismatch(line.column, ["one small line in a text, before all steps"], found)
+        column = line.column
         self.small = cast(Small, SMALL.parse(line)[0])
+        if lack := inconsistent(self.small):
+            raise Mismatch(column, [f"a small machine with {lack}"], "one without")
         self._world = World(self.small.pmd_pages, self.small.pud_pages, small=True)
 
     def _step(self, line: Cursor, number: int) -> None:
         verb_column = line.column
         step, columns = parse_step(line)
+        if self.small is not None and (lack := lacking(self.small, step)):
+            raise Mismatch(verb_column, [f"a small machine with {lack}, which this step needs"], "one without")
         if len(self.steps) >= MAX_STEPS:
             raise Mismatch(verb_column, [f"at most {MAX_STEPS} steps"], "one more")
         try:

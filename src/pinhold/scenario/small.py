@@ -10,7 +10,7 @@ BOUNDS: Mapping[str, tuple[int, int]] = {
     "bits": (1, 2),
     "pages": (0, 60),
     "thps": (0, 8),
-    "hugetlb": (0, 8),
+    "hugetlb": (0, 7),
     "swap": (0, 20),
     "vmas": (0, 8),
     "lru_batch": (1, 15),
@@ -25,10 +25,11 @@ OFF: Mapping[str, int] = {
     "swap_sync": 1,
     "swap_clusters": 0,
     "fork_skips_pud": 0,
+    "memory_ends": 0,
 }
 """A kernel in which nothing is configured that the small machine does not ask for."""
 
-SWITCHES = ("soft_dirty", "thp", "use_zero_page", "swap_sync", "swap_clusters", "fork_skips_pud")
+SWITCHES = ("soft_dirty", "thp", "use_zero_page", "swap_sync", "swap_clusters", "fork_skips_pud", "memory_ends")
 """What of OFF can be asked for; there is swap where there are slots."""
 
 
@@ -55,6 +56,7 @@ class Small:
     swap_sync: int | None = None
     swap_clusters: int | None = None
     fork_skips_pud: int | None = None
+    memory_ends: int | None = None
 
     @property
     def pmd_pages(self) -> int:

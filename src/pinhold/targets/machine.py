@@ -6,6 +6,7 @@ import ctypes
 import gzip
 import os
 import re
+import resource
 import sys
 import tempfile
 from dataclasses import dataclass
@@ -113,6 +114,20 @@ class Machine:
         """Size of all swap areas."""
         return self._meminfo("SwapTotal")
 
+    def swap_free_kib(self) -> int:
+        """What of it is free."""
+        return self._meminfo("SwapFree")
+
+    def memlock(self) -> str:
+        """The soft RLIMIT_MEMLOCK of this process, which those of a scenario inherit: KiB, or "unlimited"."""
+        soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        return "unlimited" if soft == resource.RLIM_INFINITY else str(soft // 1024)
+
+    def ipc_lock(self) -> bool:
+        """Whether this process has CAP_IPC_LOCK, which waives that limit."""
+        match = re.search(r"^CapEff:\s+([0-9a-f]+)$", self._text("proc/self/status") or "", re.MULTILINE)
+        return match is not None and bool(int(match[1], 16) >> syscalls.CAP_IPC_LOCK & 1)
+
     def swap_rotates(self) -> bool:
         """Whether a swap device is one that rotates: before 6.14 its slots are not kept in clusters."""
         areas = (self._text("proc/swaps") or "").splitlines()[1:]
@@ -149,6 +164,9 @@ class Machine:
         found["thp"] = self.thp()
         found["huge_zero_page"] = "y" if self.huge_zero_page() else "n"
         found["swap_kib"] = str(self.swap_kib())
+        found["swap_free_kib"] = str(self.swap_free_kib())
+        found["memlock_kib"] = self.memlock()
+        found["ipc_lock"] = "y" if self.ipc_lock() else "n"
         found["swap_rotates"] = "y" if self.swap_rotates() else "n"
         found["swap_synchronous"] = "y" if self.swap_synchronous() else "n"
         for size in _POOLS:

@@ -17,6 +17,7 @@ from pinhold.mm.folio import folio_alloc, lru_add_drain, page_folio, page_index
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlb_fill_file
 from pinhold.mm.invariants import INVARIANTS, check_invariants
+from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_MMS
 from pinhold.mm.machine import Machine, create
 from pinhold.mm.mmap import mmap_region
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present, pte_swapped
@@ -45,8 +46,8 @@ from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome, 
 from pinhold.targets.calls import PROT, USER, Call, Span, as_call
 from pinhold.targets.model_sight import compress, page_kind, page_states, pin_walk, walk
 from pinhold.targets.model_tasks import Tasks
-from pinhold.targets.model_users import free_pin, take, transfer
-from pinhold.targets.room import roomy, small_geometry
+from pinhold.targets.model_users import free_pin, take, too_small, transfer
+from pinhold.targets.room import Pools, roomy, small_geometry
 
 CONFIG = {
     "soft_dirty": 1,
@@ -56,9 +57,14 @@ CONFIG = {
     "swap_sync": 0,
     "swap_clusters": 1,
     "fork_skips_pud": 0,
+    "memory_ends": 0,
 }
 """What a release is taken to be configured with: soft-dirty tracking, THP on advice, swap on an ordinary block
-device that does not rotate; and that chance is kind."""
+device that does not rotate; that chance is kind, and that memory does not end."""
+
+RESOURCES = ("hugetlb_2M", "hugetlb_1G", "swap_pages", "memlock_pages", "ipc_lock")
+"""What a kernel gives a scenario: free huge pages, free swap, RLIMIT_MEMLOCK (-1: unlimited), CAP_IPC_LOCK.  A release
+is taken to have 16 and 6 huge pages, as much swap as a scenario can use, no limit, and a capable user."""
 
 FILE_KIND = {
     "memfd": k.FILE_SHMEM,
@@ -75,7 +81,8 @@ TASK = 0
 class ModelTarget:
     """The specification as a target.
 
-    release: as in releases.row(), e.g. "6.1" or "6.18.44".  config: overrides of CONFIG, e.g. what a real kernel has.
+    release: as in releases.row(), e.g. "6.1" or "6.18.44".  config: what a real kernel has instead of CONFIG, and how
+    much of the RESOURCES.
     geometry: another one than x86-64's, for scenarios whose ranges were made for it.  properties: look at the safety
     properties after every step (slow on large regions).  checked: trap stores outside a field's range.  switches: rules
     with other values than the release's, as releases.switched() takes them.
@@ -112,12 +119,25 @@ class ModelTarget:
 
     @contextmanager
     def open(self, scenario: s.Scenario) -> Iterator[ModelSession]:
-        shape, config = roomy(self.geometry, scenario), self.config
         if scenario.small is not None:
             tasks = {step.task for step in scenario.steps if isinstance(step, s.Start)}
             shape, config = small_geometry(scenario.small, scenario.steps, 1 + len(tasks)), scenario.small.configuration
+            memlock, ipc_lock = -1, 1
+        else:
+            shape = roomy(self.geometry, scenario, self.pools())
+            config = {name: self.config[name] for name in CONFIG}
+            memlock, ipc_lock = self.config.get("memlock_pages", -1), self.config.get("ipc_lock", 1)
         machine = create(shape, self.row, config, checked=self.checked)
-        yield ModelSession(machine, scenario, self.release, properties=self.properties)
+        session = ModelSession(machine, scenario, self.release, properties=self.properties)
+        session.limit_memlock(0, memlock)
+        machine.mm_ipc_lock[0] = ipc_lock
+        yield session
+
+    def pools(self) -> Pools:
+        """What is said of the kernel's pools."""
+        said, default = self.config.get, self.geometry.hugetlb
+        hugetlb = said("hugetlb_2M", default[0]), said("hugetlb_1G", default[1])
+        return Pools(hugetlb, said("swap_pages"))
 
 
 class ModelSession:
@@ -196,6 +216,8 @@ class ModelSession:
             raise Livelock(str(stuck)) from None
         except (ValueError, IndexError) as bug:
             raise Broken(f"the specification left its bounds: {bug}") from bug
+        if self.m.trapped[0]:
+            raise Broken(too_small(self.m, self.m.trapped[0]))
         self.errno = -result if result < 0 else 0
         broken = violated_properties(self.m) if self.properties else []
         return Outcome(self.errno, None, self.decisions(), tuple(PROPERTIES[p] for p in broken))
@@ -252,6 +274,8 @@ class ModelSession:
             file = self.files[a.of] if a.of else file_free_slot(self.m)
             if file < 0:
                 return -k.ENOMEM
+            if pages >> order > self.m.file_pages:
+                raise Broken(too_small(self.m, LIMIT_FILE_PAGES))
             if not a.of:
                 err = self.create_file(a.kind, file, order, pages >> order)
                 if err:
@@ -288,7 +312,7 @@ class ModelSession:
     def do_Fork(self, a: s.Fork) -> int:
         free = self.free_mm()
         if free < 0:
-            return -k.EAGAIN
+            raise Broken(too_small(self.m, LIMIT_MMS))
         result = self.operate(FN_FORK, (self.mm(a.proc), 0, 0), 0, free)
         if result >= 0:
             self.forked(a, free)
@@ -346,9 +370,13 @@ class ModelSession:
         return 0
 
     def do_LimitMemlock(self, a: s.LimitMemlock) -> int:
-        most = (1 << (8 * self.m.layout.slots["mm_memlock"].width - 1)) - 1  # more than any such machine has
-        self.m.mm_memlock[self.mms[a.proc]] = min(a.pages, most)
+        self.limit_memlock(self.mms[a.proc], a.pages)
         return 0
+
+    def limit_memlock(self, mm: int, pages: int) -> None:
+        """RLIMIT_MEMLOCK of a process; -1: unlimited."""
+        most = (1 << (8 * self.m.layout.slots["mm_memlock"].width - 1)) - 1  # more than any such machine has
+        self.m.mm_memlock[mm] = min(pages, most)
 
     def do_Capability(self, a: s.Capability) -> int:
         self.m.mm_ipc_lock[self.mms[a.proc]] = int(a.ipc_lock)

@@ -8,15 +8,28 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pinhold.mm import flags as k
+from pinhold.mm.limits import LIMIT_PINS, LIMITS
 from pinhold.mm.machine import Machine
 from pinhold.mm.pinning import pin_start, unpin
 from pinhold.mm.step import run
+from pinhold.targets.base import Broken
 from pinhold.targets.calls import Span
 
 
 def free_pin(m: Machine) -> int:
-    """A pin slot that nothing uses."""
-    return next(pin for pin in range(len(m.pin_state)) if m.pin_state[pin] == k.PIN_FREE)
+    """A pin slot that nothing uses.  Raises Broken where there is none."""
+    for pin in range(len(m.pin_state)):
+        if m.pin_state[pin] == k.PIN_FREE:
+            return pin
+    raise Broken(too_small(m, LIMIT_PINS))
+
+
+def too_small(m: Machine, limit: int) -> str:
+    """That the machine came to a limit of its own, in a sentence."""
+    what, word = LIMITS[limit]
+    if m.geometry.full:
+        return f"the model is too small for this scenario: it has no more {what}"
+    return f"the small machine is too small: it has no more {what}" + (f"; '{word} N' makes more" if word else "")
 
 
 def take(m: Machine, task: int, pin: int, span: Span, flags: int, user: int = k.USER_NONE) -> int:

@@ -3,12 +3,38 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pinhold.mm.state import Geometry
 from pinhold.scenario import step as s
 from pinhold.scenario.small import Small
-from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, region_sizes
+from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, ranges, region_pages, region_sizes
+
+MOST_FRAMES = 1 << 23
+"""What a scenario may cost, whatever it says (see scenario/bounds.py)."""
+
+
+ADVICE_OF_PAGES = ("dontneed", "free", "pageout", "populate_read", "populate_write")
+"""Advice that is about the pages there and leaves VMAs as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pools:
+    """What a kernel has so much of and no more.  hugetlb: free pages of 2 MiB and of 1 GiB; swap: pages.  None: as the
+    geometry has it, and of swap as much as can be used."""
+
+    hugetlb: tuple[int, int] | None = None
+    swap: int | None = None
+
+
+AMPLE = Pools()
+
+
+def splits_vmas(step: s.Step) -> bool:
+    """Whether the step can make one VMA two."""
+    if isinstance(step, s.Madvise):
+        return step.advice not in ADVICE_OF_PAGES
+    return isinstance(step, (s.Mprotect, s.Unmap, s.Mremap, s.Ksm))
 
 
 def processes(steps: Sequence[s.Step]) -> tuple[str, ...]:
@@ -25,7 +51,6 @@ def pins(steps: Sequence[s.Step]) -> tuple[str, ...]:
 def small_geometry(small: Small, steps: Sequence[s.Step], tasks: int) -> Geometry:
     """Room for what the steps name, and no more; every operation in its atomic steps."""
     maps = [step for step in steps if isinstance(step, s.Map)]
-    moves = [step for step in steps if isinstance(step, s.Mremap)]
     longest = max((region_pages(step, small.pmd_pages, small.pud_pages) for step in maps), default=1)
     nr_files = sum(1 for m in maps if m.kind in (*FILE_KINDS, "hugetlb") and m.of is None)
     nr_mms = len(processes(steps))
@@ -37,7 +62,7 @@ def small_geometry(small: Small, steps: Sequence[s.Step], tasks: int) -> Geometr
         bits=small.bits,
         mms=nr_mms,
         tables=nr_mms * tables,
-        vmas_per_mm=max(small.vmas, len(maps) + len(moves), 1),
+        vmas_per_mm=max(small.vmas, vmas(steps), 1),
         pages=small.frames,
         hugetlb=(small.hugetlb, 0),
         files=max(nr_files, 1),
@@ -53,19 +78,52 @@ def small_geometry(small: Small, steps: Sequence[s.Step], tasks: int) -> Geometr
     )
 
 
-def roomy(geometry: Geometry, scenario: s.Scenario) -> Geometry:
-    """The geometry with enough frames, tables and file space for the scenario's regions in a few processes."""
-    sizes = region_sizes(scenario, geometry.pmd_pages, geometry.pud_pages)
-    huge = {st.region for st in scenario.steps if isinstance(st, s.Map) and st.kind in HUGETLB_KINDS}
-    base = sum(size for name, size in sizes.items() if name not in huge)
-    if base <= geometry.file_pages:
-        return geometry
-    pages = 1 << (4 * base).bit_length()
+def roomy(geometry: Geometry, scenario: s.Scenario, pools: Pools = AMPLE) -> Geometry:
+    """The geometry of a kernel, which has enough of everything, but for what it has pools of.
+
+    As many frames, tables, VMAs and the like as the scenario can come to need, by a generous count; a run that needs
+    more all the same is trapped (mm/limits.py).  Of pools as much as the kernel has, as far as the scenario can tell.
+    """
+    steps, sizes = scenario.steps, region_sizes(scenario, geometry.pmd_pages, geometry.pud_pages)
+    maps = [step for step in steps if isinstance(step, s.Map)]
+    huge = {m.region for m in maps if m.kind in HUGETLB_KINDS}
+    base = sum(sizes[m.region] for m in maps if m.region not in huge)
+    longest = max((sizes[m.region] for m in maps if m.region not in huge), default=1)
+    nr_mms, nr_pins = len(processes(steps)), len(pins(steps)) + 1
+    held = longest * nr_pins
+    frames = min(1 << (2 * (base * (nr_mms + 1) + held)).bit_length(), MOST_FRAMES)
+    tables = nr_mms * (4 + sum(3 + size // geometry.pmd_pages for size in sizes.values()))
+    splits = 2 * sum(isinstance(s.done_by(step), (s.Madvise, s.Unmap, s.Mremap)) for step in steps)
     return replace(
         geometry,
-        pages=max(geometry.pages, pages),
-        tables=geometry.tables + 8 * (base // geometry.pmd_pages + 4),
-        file_pages=max(geometry.file_pages, 1 << base.bit_length()),
-        swap=max(geometry.swap, 2 * base),
-        runs_per_pin=max(geometry.runs_per_pin, base + 1),
+        mms=max(geometry.mms, nr_mms),
+        pages=max(geometry.pages, frames),
+        tables=max(geometry.tables, tables),
+        vmas_per_mm=max(geometry.vmas_per_mm, vmas(steps)),
+        files=max(geometry.files, len(maps)),
+        file_pages=max(geometry.file_pages, longest),
+        pins=nr_pins,
+        runs_per_pin=max(geometry.runs_per_pin, longest + splits),
+        hugetlb=pools.hugetlb or geometry.hugetlb,
+        swap=least(pools.swap, max(geometry.swap, 4 * base * nr_mms)),
     )
+
+
+def least(there_is: int | None, wanted: int) -> int:
+    """No more than is wanted; all that, where nobody says how much there is."""
+    return wanted if there_is is None else min(there_is, wanted)
+
+
+def vmas(steps: Sequence[s.Step]) -> int:
+    """How many VMAs a process can come to have: one a mapping, and one more behind every place where a step's range may
+    split it, as often as the place is moved."""
+    boundaries: dict[str, set[int]] = {}
+    for step in map(s.done_by, steps):
+        if splits_vmas(step):
+            for r in ranges(step):
+                boundaries.setdefault(r.region, set()).update({r.first, r.end or 0} - {0})
+        if isinstance(step, s.Map):
+            boundaries.setdefault(step.region, set())
+        elif isinstance(step, s.Mremap):
+            boundaries[step.to] = set(boundaries.get(step.range.region, ()))
+    return sum(1 + len(places) for places in boundaries.values())
