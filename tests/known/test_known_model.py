@@ -27,8 +27,8 @@ def test_what_a_small_machine_has_not_is_refused(case: str) -> None:
 
 @pytest.mark.parametrize(("memlock", "verdict"), [(2048, "violated"), (2052, "held"), (-1, "held")])
 def test_the_limit_of_the_target_is_the_models(memlock: int, verdict: str) -> None:
-    """Two fixed buffers of 1024 pages, and two rings: 8 MiB is too little of RLIMIT_MEMLOCK, four pages more are enough;
-    a model that is not told of a limit has none."""
+    """Two fixed buffers of 1024 pages, and two rings: 8 MiB of RLIMIT_MEMLOCK are too little, four pages more enough; a
+    model that is not told of a limit has none."""
     found = run_scenario(ModelTarget("6.18", {"memlock_pages": memlock}), scenario(LIMITED)).verdict
     assert found.kind == verdict
     assert verdict == "held" or "ENOMEM" in (found.reason or "")

@@ -131,7 +131,7 @@ def test_moved_places_are_counted() -> None:
 
 
 def test_what_the_kernel_gives_is_the_configuration() -> None:
-    """Pools, swap and RLIMIT_MEMLOCK of a target are those of its model: they are the kernel's, and so are the errnos."""
+    """Pools, swap and RLIMIT_MEMLOCK of a target are those of its model: the errnos there are the kernel's."""
     text = "scenario given\nmap P x hugetlb 2M pages 1024\nexpect errno OK\n"
     assert run_scenario(ModelTarget("6.18"), parse(text)).verdict.kind == "held"
     assert run_scenario(ModelTarget("6.18", {"hugetlb_2M": 1}), parse(text)).verdict.kind == "violated"

@@ -121,3 +121,11 @@ def test_a_pin_for_writing_is_watched_however_short(pin: str, before: int, since
     text = f"map P x anon\nwrite P x 0x11\n{pin}\n{LOST}"
     assert violated("5.10", text) == before
     assert violated("6.1", text) == since
+
+
+def test_a_reference_for_writing_promises_nothing() -> None:
+    """FOLL_GET with FOLL_WRITE, as direct I/O took pages up to 6.4."""
+    played = Play(row("5.10"), f"map P x anon\nwrite P x 0x11\nvmsplice P x as p\n{LOST}", 3)
+    played.m.pin_flags[0] |= k.FOLL_WRITE
+    played.play()
+    assert check_properties(played.m) == 0

@@ -21,7 +21,7 @@ from pinhold.explore.checkpoint import Checkpoint, read
 from pinhold.explore.facts import facts_of, load_specification
 from pinhold.explore.image import SEARCHED, alone, image
 from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
-from pinhold.explore.scope import BadScope, too_small
+from pinhold.explore.scope import beyond
 from pinhold.explore.search import ALL_PROPERTIES, Stepper
 from pinhold.explore.settled import settled_fields
 from pinhold.explore.world import World
@@ -270,7 +270,7 @@ class CompiledSearch:
             if result.limited():
                 break
         if limit := self.trapped():
-            raise BadScope(too_small(self.world.scope.name, limit))
+            raise beyond(self.world.scope.name, limit)
         self.rooms.reverse()
         return room.states[:new], Level(room.parents[:new].copy(), room.vias[:new].copy())
 

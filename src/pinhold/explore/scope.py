@@ -15,7 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast, get_args
 
-from pinhold.mm.limits import LIMITS
+from pinhold.mm.limits import LEFT_OUT, LIMIT_STACK, LIMITS
 from pinhold.mm.state import Geometry
 from pinhold.scenario import step as s
 from pinhold.scenario.grammar import NAME, parse_step
@@ -38,10 +38,16 @@ class BadScope(ValueError):
     """A scope that cannot be meant; the message names it and what is wrong."""
 
 
-def too_small(scope: str, limit: int) -> str:
-    """That a state of the scope is beyond a limit of its machine, in a sentence."""
+def beyond(scope: str, limit: int) -> Exception:
+    """What to raise of a state beyond a limit of the scope's machine: BadScope, as it is to be made larger; but
+    AssertionError of what the explorer itself has cut to measure, wrongly."""
+    if limit == LEFT_OUT:
+        return AssertionError(f"{scope}: a function was called that the scope's facts leave out")
+    if limit == LIMIT_STACK:
+        return AssertionError(f"{scope}: a task's stack is too small for its operations")
     what, word = LIMITS[limit]
-    return f"{scope}: the scope is too small: it has no more {what}" + (f"; '{word} = N' makes more" if word else "")
+    makes = f"; '{word} = N' makes more" if word else ""
+    return BadScope(f"{scope}: the scope is too small: it has no more {what}{makes}")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 from pinhold.explore.canonical import canonical
 from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
 from pinhold.explore.moves import move
-from pinhold.explore.scope import BadScope, too_small
+from pinhold.explore.scope import beyond
 from pinhold.explore.world import World
 from pinhold.mm.invariants import check_invariants
 from pinhold.mm.machine import Machine
@@ -91,7 +91,7 @@ class Stepper:
         if not self.move(self.m, task, *numbers):
             return False
         if self.m.trapped[0]:
-            raise BadScope(too_small(self.world.scope.name, self.m.trapped[0]))
+            raise beyond(self.world.scope.name, self.m.trapped[0])
         self.sites.update(self.m.trace.sites)
         return True
 

@@ -29,8 +29,7 @@ from pinhold.mm.state import State
 """Values of `trapped`: the first limit that was met.  LEFT_OUT: none, but a function that a linked image leaves out."""
 
 LIMITS: Mapping[int, tuple[str, str]] = {
-    LEFT_OUT: ("functions: one that is left out was called", ""),
-    LIMIT_STACK: ("a task's stack", ""),
+    LIMIT_STACK: ("room on a task's stack", ""),
     LIMIT_PAGES: ("page frames", "pages"),
     LIMIT_TABLES: ("page tables", ""),
     LIMIT_VMAS: ("VMAs of a process", "vmas"),
