@@ -8,6 +8,7 @@ import pytest
 
 from pinhold.cli import main
 from pinhold.commands.explore import Line, expected
+from pinhold.explore import story
 from pinhold.explore.history import good_world
 from pinhold.explore.limits import Progress
 from pinhold.explore.run import Options
@@ -111,6 +112,22 @@ def test_a_scope_that_is_bad_at_once_is_told_so(capsys: pytest.CaptureFixture[st
     assert main(["run", str(found), "--on", "model:6.1"]) == 1
 
 
+def test_what_no_byte_shows_is_a_scenario_of_a_small_machine(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same steps with their schedule and `expect sound`; and of a scenario that shows nothing that is said."""
+    file = tmp_path / "found.pin"
+    monkeypatch.setattr(story, "ending", lambda *_: ())
+    assert main(["explore", "seed-shmem", "--rules", "6.1", "-o", str(file)]) == 1
+    assert f"pinhold run {file} --on model:6.1 shows it." in capsys.readouterr().out
+    assert "expect   sound" in file.read_text()
+    assert main(["run", str(file), "--on", "model:6.1"]) == 1
+    monkeypatch.setattr(story, "schedule", lambda *_: ())
+    assert main(["explore", "seed-shmem", "--rules", "6.1", "-o", str(file)]) == 1
+    assert "but does not show it: pinhold run" in capsys.readouterr().out
+    assert "# shown by" not in file.read_text()
+
+
 def test_a_limit_gives_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     """What lies deeper is not spoken of."""
     assert main(["explore", "seed-shmem", "--depth", "5"]) == 2
@@ -150,6 +167,40 @@ REFUSED = {
         "mine: pools: of a pin there may be 1 to 8 at once, not 9 (p)",
     ),
     "too many frames": ("[mine]", "[mine]\npages = 4000", "pages is a whole number from 0 to 60"),
+    "a THP without frames of its size": (
+        "map P x anon",
+        "map P x thp",
+        "'map P x thp' needs a machine with levels 2 and",
+    ),
+    "the huge zero page at one level": ("map P x anon", "map P x hugezero", "needs a machine with levels 2 and thps 1"),
+    "advice for THPs": ("write P x 1", "madvise P x hugepage", "needs a machine with levels 2 and thps 1"),
+    "THPs switched on without frames": ("[mine]", "[mine]\nlevels = 2\nconfig = { thp = 1 }", "needs thps 1 for thp 1"),
+    "THPs at one level": ("[mine]", "[mine]\nthps = 1", "mine: the machine needs levels 2 for thps 1"),
+    "hugetlb at one level": ("[mine]", "[mine]\nhugetlb = 2", "mine: the machine needs levels 2 for hugetlb 2"),
+    "hugetlb without a pool": ("P x anon", "P x hugetlb 2M", "needs a machine with levels 2 and hugetlb 1"),
+    "a gigantic page": ("P x anon", "P x memfd_hugetlb 1G", "needs a machine with levels 3, which none has"),
+    "swapping out to nowhere": ("write P x 1", "swapout P x", "needs a machine with swap 1"),
+    "a set-up that needs more frames": (
+        '["map P x anon"]',
+        '["map P x anon", "write P x 1"]\npages = 0',
+        "set-up: write P x 0x01: the small machine is too small: it has no more page frames; 'pages N' makes more",
+    ),
+    "tasks that need more frames": (
+        "[mine]",
+        "[mine]\npages = 0",
+        "the scope is too small: it has no more page frames",
+    ),
+    "more content than tokens": ("[mine]", "[mine]\ncontent = true\npages = 60\nswap = 9", "are under 64 together"),
+    "a byte that is no token": (
+        '["map P x anon"]',
+        '["map P x anon", "write P x 64"]\ncontent = true',
+        "with content, bytes are under 64",
+    ),
+    "UFFDIO_CONTINUE of hugetlb": (
+        '["map P x anon"]\ntasks.t = ["write P x 1"]',
+        '["map P x memfd_hugetlb 2M"]\ntasks.t = ["uffdio_continue P x"]\nlevels = 2\nhugetlb = 2',
+        "shmem (memfd) alone, not for hugetlb",
+    ),
 }
 
 

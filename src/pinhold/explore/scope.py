@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, cast, get_args
 
 from pinhold.mm.limits import LEFT_OUT, LIMIT_STACK, LIMITS
-from pinhold.mm.state import Geometry
+from pinhold.mm.state import TOKENS, Geometry
 from pinhold.scenario import step as s
 from pinhold.scenario.grammar import NAME, parse_step
 from pinhold.scenario.needed import inconsistent, lacking
@@ -221,6 +221,20 @@ def check(scope: Scope) -> None:
     for step in scope.all_steps:
         if lack := lacking(scope.small, step):
             raise BadScope(f"{scope.name}: '{format_step(step)}' needs a machine with {lack}")
+    if scope.content:
+        check_content(scope)
+
+
+def check_content(scope: Scope) -> None:
+    """Raise BadScope where there could be more tokens than there are numbers for: one a frame, slot and task."""
+    most = scope.small.frames + scope.small.hugetlb + scope.small.swap + len(scope.tasks)
+    if most >= TOKENS:
+        raise BadScope(
+            f"{scope.name}: with content, frames, huge pages, swap slots and tasks are under {TOKENS} together"
+        )
+    for step in scope.scenario.steps:
+        if getattr(step, "byte", 0) >= TOKENS:
+            raise BadScope(f"{scope.name}: set-up: '{format_step(step)}': with content, bytes are under {TOKENS}")
 
 
 def read_scopes(text: str, where: str) -> dict[str, Scope]:

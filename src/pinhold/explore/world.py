@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import cast
 
 from pinhold.explore.moves import ACT_CALL, ACT_DEVICE_WRITE, ACT_PIN
 from pinhold.explore.pushes import depth
@@ -14,7 +15,7 @@ from pinhold.mm import task as t
 from pinhold.mm.machine import Machine, create
 from pinhold.scenario import step as s
 from pinhold.scenario.printer import format_step
-from pinhold.targets.base import CannotDo
+from pinhold.targets.base import Broken, CannotDo, Livelock
 from pinhold.targets.calls import as_call
 from pinhold.targets.model import ModelSession
 
@@ -55,7 +56,7 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
     for step in scope.scenario.steps:
         try:
             errno = session.do(step).errno  # type: ignore[arg-type]
-        except (CannotDo, ValueError, IndexError) as error:
+        except (CannotDo, Broken, Livelock) as error:
             raise BadScope(f"{scope.name}: set-up: {format_step(step)}: {error}") from None
         if errno:
             raise BadScope(f"{scope.name}: set-up: {format_step(step)} fails with errno {errno}")
@@ -96,18 +97,23 @@ class _Translator:
         self.m_of = {name: number for number, name in enumerate(scope.processes)}
 
     def numbers(self, step: s.Step) -> Numbers:
+        try:
+            return self.made(step)
+        except CannotDo as refusal:
+            raise BadScope(f"{self.scope.name}: '{format_step(step)}': {refusal}") from None
+
+    def made(self, step: s.Step) -> Numbers:
+        """Raises CannotDo, BadScope."""
         handler = getattr(self, f"on_{type(step).__name__}", None)
         if handler is not None:
-            try:
-                numbers: Numbers = handler(step)
-            except CannotDo as refusal:
-                raise BadScope(f"{self.scope.name}: '{format_step(step)}': {refusal}") from None
+            numbers: Numbers = handler(step)
             return numbers
         if isinstance(step, (s.Write, s.Poke)) and not self.scope.content:
             step = replace(step, byte=0)
         known = as_call(step, self)
         if known is None:
             raise BadScope(f"{self.scope.name}: '{format_step(step)}' is not an operation of a scope")
+        self.session.refuse_unspecified(cast(s.Action, step), known)
         return (ACT_CALL, *known)
 
     def mm(self, proc: str) -> int:

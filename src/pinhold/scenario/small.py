@@ -37,9 +37,9 @@ SWITCHES = ("soft_dirty", "thp", "use_zero_page", "swap_sync", "swap_clusters", 
 class Small:
     """levels, bits: of the page tables (a THP has two to the power of `bits` pages).  pages: base frames beside the
     zero page.  thps: frames of a PMD's size.  hugetlb: pages of the pool.  swap: slots.  vmas: room for mappings in a
-    process, where it is more than the scenario maps.  lru_batch: length of the batch of fresh pages on their way to the
-    LRU (1: none waits).  The rest: how the kernel is configured, 0 or 1; None: as OFF says, THPs and their zero page
-    being on where there are frames for them.
+    process, where it is more than the steps can come to.  lru_batch: length of the batch of fresh pages on their way to
+    the LRU (1: none waits).  The rest: how the kernel is configured, 0 or 1; None: as OFF says, THPs and their zero
+    page being on where there are frames for them.
     """
 
     levels: int = 1

@@ -245,10 +245,14 @@ class ModelSession:
         known = as_call(action, self)
         if known is None:
             raise CannotDo(f"the specification has no '{format_step(action)}'")
+        self.refuse_unspecified(action, known)
+        return known
+
+    def refuse_unspecified(self, action: s.Action, known: Call) -> None:
+        """Raises CannotDo for a call that the specification has, but not of such memory."""
         vma = find_vma(self.m, known.mm, known.start) if isinstance(action, s.UffdioContinue) else k.NO_VMA
         if vma != k.NO_VMA and self.m.vma_flags[vma] & k.VM_HUGETLB:
             raise CannotDo("the specification has UFFDIO_CONTINUE for shmem (memfd) alone, not for hugetlb")
-        return known
 
     def do_Start(self, a: s.Start) -> int:
         return self.tasks.start(a.task, a.step)
