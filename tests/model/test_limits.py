@@ -117,11 +117,13 @@ def test_the_model_grows_with_the_scenario() -> None:
     lines = [f"mprotect P x[{page}] read" for page in range(0, 200, 2)]
     text = "\n".join(["scenario large", "map P x anon pages 4000", "fork P C", "fork P D", *lines, "pin P x as p"])
     large = roomy(X86_64, parse(text), Pools((3, 0), 100))
-    assert large.pages >= 4 * 4000
+    assert large.pages >= 4 * 4000  # three processes and a pin
     assert large.vmas_per_mm >= 200
     assert large.runs_per_pin >= 4000
     assert large.swap == 100
     assert large.hugetlb == (3, 0)
+    huge = parse("scenario huge\nmap P x hugetlb 2M pages 10240\nfork P C\n")
+    assert roomy(X86_64, huge, Pools((1 << 20, 1 << 20), None)).hugetlb == (60, X86_64.hugetlb[1])
 
 
 def test_moved_places_are_counted() -> None:

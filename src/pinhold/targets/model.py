@@ -213,7 +213,9 @@ class ModelSession:
             handler = getattr(self, f"do_{type(action).__name__}", self.do_call)
             result = handler(action)
         except OutOfFuel as stuck:
-            raise Livelock(str(stuck)) from None
+            if not self.m.trapped[0]:
+                raise Livelock(str(stuck)) from None
+            raise Broken(too_small(self.m, self.m.trapped[0])) from None
         except (ValueError, IndexError) as bug:
             raise Broken(f"the specification left its bounds: {bug}") from bug
         if self.m.trapped[0]:

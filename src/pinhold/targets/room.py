@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pinhold.mm.state import Geometry
 from pinhold.scenario import step as s
 from pinhold.scenario.small import Small
-from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, ranges, region_pages, region_sizes
+from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, huge_unit, ranges, region_pages, region_sizes
 
 MOST_FRAMES = 1 << 23
 """What a scenario may cost, whatever it says (see scenario/bounds.py)."""
@@ -83,6 +83,7 @@ def roomy(geometry: Geometry, scenario: s.Scenario, pools: Pools = AMPLE) -> Geo
 
     As many frames, tables, VMAs and the like as the scenario can come to need, by a generous count; a run that needs
     more all the same is trapped (mm/limits.py).  Of pools as much as the kernel has, as far as the scenario can tell.
+    Frames: one for each page of each process, one in a file, one that a write has replaced, and what pins hold.
     """
     steps, sizes = scenario.steps, region_sizes(scenario, geometry.pmd_pages, geometry.pud_pages)
     maps = [step for step in steps if isinstance(step, s.Map)]
@@ -90,8 +91,7 @@ def roomy(geometry: Geometry, scenario: s.Scenario, pools: Pools = AMPLE) -> Geo
     base = sum(sizes[m.region] for m in maps if m.region not in huge)
     longest = max((sizes[m.region] for m in maps if m.region not in huge), default=1)
     nr_mms, nr_pins = len(processes(steps)), len(pins(steps)) + 1
-    held = longest * nr_pins
-    frames = min(1 << (2 * (base * (nr_mms + 1) + held)).bit_length(), MOST_FRAMES)
+    frames = min(1 << (base * (nr_mms + 2) + longest * (nr_pins - 1)).bit_length(), MOST_FRAMES)
     tables = nr_mms * (4 + sum(3 + size // geometry.pmd_pages for size in sizes.values()))
     splits = 2 * sum(isinstance(s.done_by(step), (s.Madvise, s.Unmap, s.Mremap)) for step in steps)
     return replace(
@@ -104,9 +104,22 @@ def roomy(geometry: Geometry, scenario: s.Scenario, pools: Pools = AMPLE) -> Geo
         file_pages=max(geometry.file_pages, longest),
         pins=nr_pins,
         runs_per_pin=max(geometry.runs_per_pin, longest + splits),
-        hugetlb=pools.hugetlb or geometry.hugetlb,
+        hugetlb=huge_pages(geometry, maps, nr_mms, pools),
         swap=least(pools.swap, max(geometry.swap, 4 * base * nr_mms)),
     )
+
+
+def huge_pages(geometry: Geometry, maps: Sequence[s.Map], nr_mms: int, pools: Pools) -> tuple[int, int]:
+    """The free huge pages of both sizes, no more of them than can be used: each mapping's, and a copy for everybody."""
+    if pools.hugetlb is None:
+        return geometry.hugetlb
+    pages = geometry.pmd_pages, geometry.pud_pages
+    units = {"2M": 0, "1G": 0}
+    for step in maps:
+        if step.size is not None:
+            units[step.size] += region_pages(step, *pages) // huge_unit(step, *pages)
+    small, large = (max(usual, units[size] * (nr_mms + 1)) for usual, size in zip(geometry.hugetlb, units, strict=True))
+    return least(pools.hugetlb[0], small), least(pools.hugetlb[1], large)
 
 
 def least(there_is: int | None, wanted: int) -> int:
