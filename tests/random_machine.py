@@ -73,8 +73,9 @@ def random_row(random: Random) -> tuple[dict[str, int], bool]:
 
 
 def random_config(random: Random) -> dict[str, int]:
-    """Everything that a kernel can be configured with, on or off; THP on advice, always, or never."""
-    return {name: int(random.random() < 0.7) for name in CONFIG} | {"thp": random.randrange(3)}
+    """Everything that a kernel can be configured with, on or off; THP on advice, always, or never; and memory ends."""
+    config = {name: int(random.random() < 0.7) for name in CONFIG if name != "memory_ends"}
+    return config | {"thp": random.randrange(3), "memory_ends": 1}
 
 
 class RandomMachine:

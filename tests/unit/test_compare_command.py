@@ -13,7 +13,7 @@ from pinhold.commands.registry import configured_as
 from pinhold.scenario.step import Scenario
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import TargetInfo, Unavailable
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model import RESOURCES, ModelTarget
 from pinhold.targets.runner import Result
 
 
@@ -163,3 +163,23 @@ def test_a_model_beside_a_real_kernel_is_configured_as_that_is() -> None:
     assert beside.release == "6.1"
     assert (beside.config["swap_clusters"], beside.config["soft_dirty"], beside.config["thp"]) == (0, 0, 1)
     assert configured_as(model, ModelTarget("6.2").info()) is model
+
+
+def test_a_model_has_the_pools_and_limits_of_the_real_kernel() -> None:
+    """Free huge pages, free swap, RLIMIT_MEMLOCK and CAP_IPC_LOCK, in pages; what is not told, or is unlimited, is."""
+    known = {"hugetlb_2M": "3 free of 16", "hugetlb_1G": "none", "swap_free_kib": "400", "memlock_kib": "8192"}
+    real = TargetInfo("live", "6.18.44", "6.18.44", known | {"ipc_lock": "n"}, {})
+    beside = configured_as(ModelTarget("6.18"), real)
+    assert isinstance(beside, ModelTarget)
+    assert {name: beside.config[name] for name in RESOURCES} == {
+        "hugetlb_2M": 3,
+        "hugetlb_1G": 0,
+        "swap_pages": 100,
+        "memlock_pages": 2048,
+        "ipc_lock": 0,
+    }
+    silent = configured_as(
+        ModelTarget("6.18"), TargetInfo("live", "6.18.44", "6.18.44", {"memlock_kib": "unlimited"}, {})
+    )
+    assert isinstance(silent, ModelTarget)
+    assert {name: silent.config[name] for name in RESOURCES if name in silent.config} == {"memlock_pages": -1}

@@ -120,7 +120,7 @@ def test_what_no_byte_shows_is_a_scenario_of_a_small_machine(
     monkeypatch.setattr(story, "ending", lambda *_: ())
     assert main(["explore", "seed-shmem", "--rules", "6.1", "-o", str(file)]) == 1
     assert f"pinhold run {file} --on model:6.1 shows it." in capsys.readouterr().out
-    assert "expect   sound" in file.read_text()
+    assert "expect  sound" in file.read_text()
     assert main(["run", str(file), "--on", "model:6.1"]) == 1
     monkeypatch.setattr(story, "schedule", lambda *_: ())
     assert main(["explore", "seed-shmem", "--rules", "6.1", "-o", str(file)]) == 1

@@ -62,6 +62,18 @@ def test_other_systems_are_refused_in_one_sentence(monkeypatch, system, machine)
     )
 
 
+def test_what_a_kernel_gives_a_scenario_is_configuration(root, monkeypatch):
+    """Free swap, RLIMIT_MEMLOCK and CAP_IPC_LOCK of this process, as a model is told them."""
+    status = "Name:\tpython3\nCapEff:\t{:016x}\n"
+    machine = root(proc__meminfo="SwapTotal: 8 kB\nSwapFree: 4 kB\n", proc__self__status=status.format(1 << 14))
+    monkeypatch.setattr(module.resource, "getrlimit", lambda _: (8 << 20, module.resource.RLIM_INFINITY))
+    config = machine.config(SIGHT)
+    assert (config["swap_free_kib"], config["memlock_kib"], config["ipc_lock"]) == ("4", "8192", "y")
+    monkeypatch.setattr(module.resource, "getrlimit", lambda _: (module.resource.RLIM_INFINITY,) * 2)
+    config = root(proc__self__status=status.format(0x1FFFFFBFFF)).config(SIGHT)
+    assert (config["memlock_kib"], config["ipc_lock"]) == ("unlimited", "n")
+
+
 def test_config_from_the_kernel_or_from_boot(root, tmp_path):
     """config.gz is preferred to /boot; options that are not set are n, and without either nothing is known."""
     assert root().kernel_config() == {}
