@@ -104,10 +104,21 @@ def test_what_is_missing_is_named(root):
     )
     assert machine.missing_swap() == "needs swap: none is configured here"
     assert "enabled is never here" in machine.missing_thp("thp")
-    assert machine.missing_hugepages("2M", 1024) == ("needs 2 free hugepages of 2 MiB: the pool has 1 free of 4 here")
-    assert machine.missing_hugepages("1G", 262144) == "needs 1 GiB hugepages: this machine has no such size"
+    assert machine.missing_hugepages("2M", 2) == "needs 2 free hugepages of 2 MiB: the pool has 1 free of 4 here"
+    assert machine.missing_hugepages("1G", 1) == "needs 1 GiB hugepages: this machine has no such size"
     assert machine.missing_memory(2 << 20) is None
     assert machine.missing_memory(3 << 20) == "needs 3 MiB of memory, and no more than half of the 4 MiB free here"
+
+
+def test_a_huge_page_that_is_reserved_is_not_free(root):
+    """40 are free and 32 of those are somebody's: eight are left, and both numbers are said."""
+    pool = "sys__kernel__mm__hugepages__hugepages-2048kB__"
+    machine = root(**{f"{pool}free_hugepages": "40\n", f"{pool}nr_hugepages": "40\n", f"{pool}resv_hugepages": "32\n"})
+    assert machine.hugepages("2M").free == 8
+    assert machine.config(SIGHT)["hugetlb_2M"] == "8 free of 40 (32 more are reserved)"
+    assert machine.missing_hugepages("2M", 20) == (
+        "needs 20 free hugepages of 2 MiB: the pool has 8 free of 40 (32 more are reserved) here"
+    )
 
 
 def test_what_is_there_is_not_missing(root):

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.observation import MIXED, Observation, PageView, Run
 from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_step
@@ -276,28 +277,46 @@ def test_what_an_expected_failure_did_not_make_cannot_be_used(failing: str, late
 
 
 @pytest.mark.parametrize(
-    ("lines", "failing", "reason"),
+    ("line", "errno", "reason"),
     [
-        (["map P x hugetlb 2M", "map P y hugetlb 2M"], "map P y hugetlb 2M", "needs 2 free hugepages of 2M here"),
-        (["map P x hugetlb 1G", "map P y hugetlb 2M"], "map P x hugetlb 1G", "needs 1 free hugepage of 1G here"),
-        (["map P x memfd_hugetlb 2M pages 1024"], "map P x memfd_hugetlb 2M pages 1024",
-         "needs 4 free hugepages of 2M here"),
-        (["map P x memfd_hugetlb 2M shared", "map P y of x shared"], "map P y of x shared",
-         "needs 1 free hugepage of 2M here"),
+        ("map P y memfd", 13, "map P y memfd: this user, or a sandbox, may not do it (EACCES)"),
+        ("map P y memfd", 38, "map P y memfd: this kernel, or a sandbox, has no such call (ENOSYS)"),
+        ("map P y thp", 22, "map P y thp: not with such memory on this kernel (EINVAL)"),
+        ("map P y hugetlb 1G", 19, "map P y hugetlb 1G: this kernel has no such memory (ENODEV)"),
+        ("map P y anon", 12, "map P y anon: too little memory is free for it (ENOMEM)"),
+        ("fork P C", 11, "fork P C: a limit of this user or machine is reached (EAGAIN)"),
     ],
-)  # fmt: skip
-def test_missing_hugepages_skip(lines: list[str], failing: str, reason: str) -> None:
-    """ENOMEM on a hugetlb mapping says how many pages the scenario needs."""
-    verdict = _verdict(*lines, answers={failing: Outcome(12)})
-    assert verdict == Verdict("skipped", None, reason, lines.index(failing))
+)
+def test_a_set_up_that_fails_is_skipped_whatever_is_expected(line: str, errno: int, reason: str) -> None:
+    """No promise is broken by it, with an expectation of another errno neither; and what is expected decides."""
+    answers = {line: Outcome(errno)}
+    assert _verdict(MAP, line, EXPECT, answers=answers) == Verdict("skipped", None, reason, 1)
+    assert _verdict(MAP, line, "expect errno OK", answers=answers) == Verdict("skipped", None, reason, 1)
+    assert _verdict(MAP, line, "expect errno EXDEV", answers=answers) == Verdict("skipped", None, reason, 1)
+    assert _verdict(MAP, line, f"expect errno {errno_name(errno)}", answers=answers).kind == "held"
 
 
-def test_a_hugepage_size_that_the_machine_does_not_have_skips() -> None:
-    """Another errno on a hugetlb mapping is named; on other memory it violates."""
-    assert _verdict("map P x hugetlb 1G", answers={"map P x hugetlb 1G": Outcome(19)}) == Verdict(
-        "skipped", None, "no hugepages of 1G here: ENODEV", 0
+def test_what_a_scenario_asks_about_decides() -> None:
+    """Accounting is what such a scenario is about: ENOMEM where it expects success is a violation, and no skip."""
+    line = "io_uring P x as p"
+    assert _verdict(MAP, line, "expect errno OK", answers={line: Outcome(12)}).kind == "violated"
+    assert _verdict(MAP, line, "expect errno OK", answers={line: Outcome(1)}).kind == "skipped"
+
+
+def test_a_step_that_fails_as_nothing_explains_is_an_error() -> None:
+    """The sentence names the step and the errno."""
+    verdict = _verdict(MAP, "fork P C", answers={"fork P C": Outcome(9)})
+    assert verdict == Verdict("error", None, "fork P C: EBADF, which this step is not known to meet", 1)
+
+
+def test_a_small_machine_is_short_by_its_own_line() -> None:
+    """The limit that is told is the scenario's, not the machine's that it is run on."""
+    small = "small pages 2 hugetlb 3"
+    verdict = _verdict(small, "map P x hugetlb 2M", answers={"map P x hugetlb 2M": Outcome(12, "needs 4 hugepages")})
+    assert verdict.kind == "skipped"
+    assert verdict.reason == (
+        "map P x hugetlb 2M: needs 4 hugepages (ENOMEM); this scenario's machine has what its line says: " + small
     )
-    assert _verdict(MAP, answers={MAP: Outcome(12)}).kind == "violated"
 
 
 @pytest.mark.parametrize(
@@ -387,17 +406,18 @@ def test_records_for_the_run_file() -> None:
 @pytest.mark.parametrize(
     ("line", "errno", "reason"),
     [
-        ("io_uring P x as p", 95, "io_uring takes no pages of that kind of file here: EOPNOTSUPP"),
-        ("io_uring P x as p", 12, "needs a higher RLIMIT_MEMLOCK, or CAP_IPC_LOCK: ENOMEM"),
+        ("io_uring P x as p", 95, "io_uring P x as p: no pages of that kind of file can be taken so here (EOPNOTSUPP)"),
+        ("pin P x as p", 12,
+         "pin P x as p: needs a higher RLIMIT_MEMLOCK, or CAP_IPC_LOCK, or more free memory (ENOMEM)"),
         ("madvise P x dontneed", 22, "madvise P x dontneed: not with such memory on this kernel (EINVAL)"),
         ("swapout P x", 16, "swapout P x: pages stayed in memory (EBUSY)"),
         ("mremap P x to y", 22, "mremap P x to y: not with such memory on this kernel (EINVAL)"),
     ],
-)
+)  # fmt: skip
 def test_what_a_kernel_does_not_offer_is_skipped(line: str, errno: int, reason: str) -> None:
     """A refusal that says nothing about the memory decides nothing, unless it is what the scenario expects."""
     assert _verdict(MAP, line, EXPECT, answers={line: Outcome(errno)}) == Verdict("skipped", None, reason, 1)
-    assert _verdict(MAP, line, EXPECT, answers={line: Outcome(14)}).kind == "violated"
+    assert _verdict(MAP, line, f"expect errno {errno_name(errno)}", answers={line: Outcome(errno)}).kind == "held"
 
 
 def test_a_known_violation_is_xfail() -> None:

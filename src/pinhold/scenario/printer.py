@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pinhold.scenario.grammar import SMALL, encode_range, show_step
+from pinhold.scenario.small import Small
 from pinhold.scenario.step import Range, Scenario, Step
 from pinhold.scenario.tokens import quote
 
@@ -16,7 +17,7 @@ def format_scenario(scenario: Scenario) -> str:
     if scenario.watch:
         lines.insert(0, ["watch", *map(format_range, scenario.watch)])
     if scenario.small is not None:
-        lines.insert(0, SMALL.show(scenario.small) or [])  # type: ignore[arg-type]
+        lines.insert(0, format_small(scenario.small).split())
     for verb, text in (("xfail", scenario.xfail), ("vm_only", scenario.vm_only)):
         if text is not None:
             lines.insert(0, [verb, quote(text)])
@@ -28,6 +29,11 @@ def format_scenario(scenario: Scenario) -> str:
 def format_step(step: Step) -> str:
     """One step as its line, without newline."""
     return " ".join(show_step(step))
+
+
+def format_small(small: Small) -> str:
+    """The line that says which small machine a scenario is for."""
+    return " ".join(SMALL.show(small) or [])  # type: ignore[arg-type]
 
 
 def format_range(range: Range) -> str:

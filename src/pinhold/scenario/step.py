@@ -1,13 +1,30 @@
 """The steps of a scenario: what a process, a pin's user or a device does next.
 
-Each step is a frozen value.  A region is a named stretch of a process's memory; it keeps its name in a child after
-fork().  Pages are counted in base pages (4 KiB) from the start of the region, bytes are 0..255 and fill whole pages.
+Each step is a frozen value; its class's `meets` is what it may end with.  A region is a named stretch of a process's
+memory; it keeps its name in a child after fork().  Pages are counted in base pages (4 KiB) from the start of the
+region, bytes are 0..255 and fill whole pages.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import ClassVar
 
+from pinhold.scenario.meets import (
+    CANNOT,
+    CHANGES,
+    COPIES_PAGES,
+    NO_DISK,
+    NO_MEMORY,
+    REACHES,
+    REFUSED,
+    SHORT,
+    TAKES,
+    TASKS,
+    UNMAPPED,
+    UNSUITABLE,
+    Meets,
+)
 from pinhold.scenario.small import Small
 
 KINDS = ("anon", "zeropage", "memfd", "tmpfile", "file", "thp", "hugezero", "hugetlb", "memfd_hugetlb")
@@ -48,6 +65,16 @@ class Range:
 class Map:
     """mmap() of a fresh region.  `of`: a second mapping of that region's file (kind is then that region's)."""
 
+    meets: ClassVar[Meets] = Meets(
+        refused={
+            **CANNOT.refused,
+            **NO_DISK,
+            **UNSUITABLE,
+            "ENODEV": "this kernel has no such memory",
+            "EOPNOTSUPP": "the temporary directory takes no such file",
+            "EOVERFLOW": "too much is mapped",
+        }
+    )
     proc: str
     region: str
     kind: str
@@ -62,6 +89,7 @@ class Map:
 class Unmap:
     """munmap()."""
 
+    meets: ClassVar[Meets] = CHANGES
     proc: str
     range: Range
 
@@ -70,6 +98,7 @@ class Unmap:
 class Read:
     """Load from each page; faults as needed."""
 
+    meets: ClassVar[Meets] = REACHES
     proc: str
     range: Range
 
@@ -78,6 +107,7 @@ class Read:
 class Write:
     """Fill each page with `byte`; faults as needed."""
 
+    meets: ClassVar[Meets] = REACHES
     proc: str
     range: Range
     byte: int
@@ -85,6 +115,7 @@ class Write:
 
 @dataclass(frozen=True, slots=True)
 class Fork:
+    meets: ClassVar[Meets] = CANNOT
     proc: str
     child: str
 
@@ -93,11 +124,16 @@ class Fork:
 class Exit:
     """The process exits and is waited for."""
 
+    meets: ClassVar[Meets] = CANNOT
     proc: str
 
 
 @dataclass(frozen=True, slots=True)
 class Mprotect:
+    meets: ClassVar[Meets] = Meets(
+        refused={name: why for name, why in REFUSED.items() if name != "EACCES"},
+        declined={**CHANGES.declined, "EACCES": "not with such memory"},
+    )
     proc: str
     range: Range
     prot: str
@@ -105,6 +141,17 @@ class Mprotect:
 
 @dataclass(frozen=True, slots=True)
 class Madvise:
+    meets: ClassVar[Meets] = Meets(
+        frozenset({"EFAULT"}),
+        REFUSED,
+        {
+            **CHANGES.declined,
+            "EBADF": "not with such memory on this kernel",
+            "EBUSY": "the memory is in use",
+            "EIO": "the device behind it failed",
+            "EHWPOISON": "the memory is broken",
+        },
+    )
     proc: str
     range: Range
     advice: str
@@ -114,6 +161,7 @@ class Madvise:
 class Mremap:
     """Move `range` to a fresh place, which becomes the region `to`."""
 
+    meets: ClassVar[Meets] = Meets(frozenset({"EFAULT"}), REFUSED, CHANGES.declined)
     proc: str
     range: Range
     to: str
@@ -123,6 +171,7 @@ class Mremap:
 class SwapOut:
     """Reclaim each page to swap, and say so (errno EBUSY) where one stayed."""
 
+    meets: ClassVar[Meets] = Meets(refused=REFUSED, declined={**CHANGES.declined, "EBUSY": "pages stayed in memory"})
     proc: str
     range: Range
 
@@ -131,6 +180,7 @@ class SwapOut:
 class SwapIn:
     """Bring each page back by a read."""
 
+    meets: ClassVar[Meets] = REACHES
     proc: str
     range: Range
 
@@ -139,6 +189,9 @@ class SwapIn:
 class UffdioContinue:
     """Map the page cache's pages by UFFDIO_CONTINUE, where nothing is mapped."""
 
+    meets: ClassVar[Meets] = Meets(
+        frozenset({"EFAULT", "EEXIST", "ENOENT"}), REFUSED, {**UNSUITABLE, **NO_MEMORY, **SHORT}
+    )
     proc: str
     range: Range
 
@@ -147,6 +200,9 @@ class UffdioContinue:
 class Writeback:
     """Write the pages of a shared file mapping back, by msync(MS_SYNC)."""
 
+    meets: ClassVar[Meets] = Meets(
+        refused=REFUSED, declined={**UNMAPPED, **UNSUITABLE, "EIO": "the device behind it failed"}
+    )
     proc: str
     range: Range
 
@@ -155,6 +211,7 @@ class Writeback:
 class NumaHint:
     """NUMA balancing's scan passes: the pages become inaccessible until the next access."""
 
+    meets: ClassVar[Meets] = CHANGES
     proc: str
     range: Range
 
@@ -166,6 +223,7 @@ class Ksm:
     Both ranges are advised MADV_MERGEABLE first.  It is an attempt: which pages stay apart, the frames tell.
     """
 
+    meets: ClassVar[Meets] = CHANGES
     proc: str
     range: Range
     other_proc: str
@@ -176,6 +234,7 @@ class Ksm:
 class ClearSoftDirty:
     """Write 4 to /proc/PID/clear_refs."""
 
+    meets: ClassVar[Meets] = Meets(refused={**CANNOT.refused, **UNSUITABLE, "ENOENT": "needs /proc"})
     proc: str
 
 
@@ -183,11 +242,14 @@ class ClearSoftDirty:
 class Drain:
     """lru_add_drain() on the scenario's CPU."""
 
+    meets: ClassVar[Meets] = CHANGES
+
 
 @dataclass(frozen=True, slots=True)
 class LimitMemlock:
     """RLIMIT_MEMLOCK of the process, in base pages."""
 
+    meets: ClassVar[Meets] = CANNOT
     proc: str
     pages: int
 
@@ -196,6 +258,7 @@ class LimitMemlock:
 class Capability:
     """Give or take CAP_IPC_LOCK."""
 
+    meets: ClassVar[Meets] = CANNOT
     proc: str
     ipc_lock: bool
 
@@ -204,6 +267,7 @@ class Capability:
 class Pin:
     """pin_user_pages() on behalf of `user`, held until unpin.  Flags as in FOLL_*; `via` names a mechanism."""
 
+    meets: ClassVar[Meets] = TAKES
     proc: str
     range: Range
     pin: str
@@ -217,6 +281,7 @@ class Pin:
 
 @dataclass(frozen=True, slots=True)
 class Unpin:
+    meets: ClassVar[Meets] = CANNOT
     pin: str
 
 
@@ -224,6 +289,7 @@ class Unpin:
 class Vmsplice:
     """vmsplice() into a pipe of its own: FOLL_GET references on the first 16 pages at most, held until unpin."""
 
+    meets: ClassVar[Meets] = TAKES
     proc: str
     range: Range
     pin: str
@@ -234,6 +300,7 @@ class IoUring:
     """io_uring_register() of a fixed buffer: a writable long-term pin, held until unpin.  Whether it goes through
     GUP-fast, and which files it takes, is that kernel's business."""
 
+    meets: ClassVar[Meets] = TAKES
     proc: str
     range: Range
     pin: str
@@ -246,6 +313,7 @@ class ProcessVmReadv:
     `pin` names the copy that it made; the copy holds no page.
     """
 
+    meets: ClassVar[Meets] = COPIES_PAGES
     proc: str
     range: Range
     pin: str
@@ -255,6 +323,7 @@ class ProcessVmReadv:
 class ProcessVmWritev:
     """process_vm_writev() of `byte` into the process's own memory: a writable pin, gone when the call returns."""
 
+    meets: ClassVar[Meets] = COPIES_PAGES
     proc: str
     range: Range
     byte: int
@@ -264,6 +333,7 @@ class ProcessVmWritev:
 class DirectWrite:
     """write() with O_DIRECT from memory to a file.  `pin` names the copy in the file; the copy holds no page."""
 
+    meets: ClassVar[Meets] = COPIES_PAGES
     proc: str
     range: Range
     pin: str
@@ -273,6 +343,7 @@ class DirectWrite:
 class DirectRead:
     """read() with O_DIRECT into memory, from a file full of `byte`."""
 
+    meets: ClassVar[Meets] = COPIES_PAGES
     proc: str
     range: Range
     byte: int
@@ -282,6 +353,7 @@ class DirectRead:
 class Poke:
     """A forced write (FOLL_FORCE | FOLL_WRITE), page by page, as a debugger does.  via: one of POKES; None: any."""
 
+    meets: ClassVar[Meets] = Meets(frozenset({"EFAULT", "EIO"}), {**REFUSED, **NO_MEMORY})
     proc: str
     range: Range
     byte: int
@@ -292,6 +364,7 @@ class Poke:
 class DeviceRead:
     """The pin's holder reads every pinned page (an observation point)."""
 
+    meets: ClassVar[Meets] = CANNOT
     pin: str
 
 
@@ -299,6 +372,7 @@ class DeviceRead:
 class DeviceWrite:
     """The pin's holder fills every pinned page with `byte`."""
 
+    meets: ClassVar[Meets] = CANNOT
     pin: str
     byte: int
 
@@ -311,6 +385,7 @@ class Start:
     comes to its end first.
     """
 
+    meets: ClassVar[Meets] = TASKS
     task: str
     step: Action
 
@@ -322,6 +397,7 @@ class Advance:
     chance: which outcome each has of those that nobody decides, such as which free frame is taken.
     """
 
+    meets: ClassVar[Meets] = TASKS
     task: str
     steps: int = 1
     chance: int = 0
@@ -330,6 +406,8 @@ class Advance:
 @dataclass(frozen=True, slots=True)
 class Settle:
     """Every task comes to the end of what it has begun."""
+
+    meets: ClassVar[Meets] = TASKS
 
 
 @dataclass(frozen=True, slots=True)

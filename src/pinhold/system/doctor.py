@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pinhold import trust
 from pinhold.system.host import Host
 from pinhold.system.journal import Journal, JournalFailed
-from pinhold.system.plan import KSM, NAMES, POOL_KIB, free_hugepages
+from pinhold.system.plan import KSM, NAMES, POOL_KIB
 from pinhold.system.restore import unrestored
 from pinhold.targets import cgroup
 from pinhold.targets.base import Unavailable
@@ -119,12 +119,11 @@ def _memory(host: Host, machine: Machine) -> Iterator[Finding]:
         zero = machine.missing_thp("hugezero")
         yield Finding("huge zero", zero is None, zero or "the huge zero page is used")
     for size in POOL_KIB:
-        pool = machine.free_hugepages(size)
+        pool = machine.hugepages(size)
         if pool is None:
             yield Finding(f"hugetlb {size}", False, f"this machine has no hugepages of {NAMES[size]}")
         else:
-            free = free_hugepages(host, size)
-            yield Finding(f"hugetlb {size}", free > 0, f"the pool of {NAMES[size]} has {free} free of {pool[1]} pages")
+            yield Finding(f"hugetlb {size}", pool.free > 0, f"the pool of {NAMES[size]} pages has {pool}")
     swap = machine.missing_swap()
     yield Finding(
         "swap",

@@ -6,10 +6,12 @@ import os
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from pinhold.system.changes import Change, Pool, Setting, Swap, persistent
 from pinhold.system.host import Host
 from pinhold.system.needs import Needs
+from pinhold.targets.machine import Machine
 
 THP = "sys/kernel/mm/transparent_hugepage"
 KSM = "sys/kernel/mm/ksm"
@@ -51,8 +53,8 @@ def pool_folder(host: Host, size: str) -> str:
 
 def free_hugepages(host: Host, size: str) -> int:
     """Free pages that no mapping has reserved, on all nodes."""
-    folder = f"{HUGEPAGES}/hugepages-{POOL_KIB[size]}kB"
-    return host.number(f"{folder}/free_hugepages") - host.number(f"{folder}/resv_hugepages")
+    pool = Machine(Path(host.root)).hugepages(size)
+    return pool.free if pool is not None else 0
 
 
 def _pool(host: Host, size: str, count: int, make: Make, tell: Tell) -> None:

@@ -18,6 +18,7 @@ from pinhold.targets.pins import MECHANISMS
 from pinhold.targets.pins.base import Mechanism
 from pinhold.targets.pins.external import External
 from pinhold.targets.progress import Deadline
+from pinhold.targets.runner import run_scenario
 
 
 class LiveTarget:
@@ -72,7 +73,10 @@ class LiveTarget:
             raise CannotDo(f"runs in a virtual machine only: {scenario.vm_only}")
         self._nursery.ready()
         session = LiveSession(scenario, self._machine, self._sight, self._nursery, self._deadline, self._external)
-        with hygiene.nothing_left():
+        shared = not self._disposable
+        with hygiene.nothing_left(
+            (lambda: self._repeat(scenario)) if shared else None, session.kernel_names if shared else None
+        ):
             try:
                 session.start()
                 yield session
@@ -83,6 +87,10 @@ class LiveTarget:
                 session.close()
                 raise
             session.close()
+
+    def _repeat(self, scenario: Scenario) -> None:
+        """The scenario once more, for what it leaves behind."""
+        run_scenario(self, scenario)
 
 
 def _close_after(livelock: Livelock, session: LiveSession) -> None:

@@ -216,7 +216,7 @@ class LivePins:
         """process_vm_writev(), or a direct read from a file."""
         name = self._copier(step)
         reply, _ = self._tree.ask(step.proc, {"op": "fill", "mechanism": name, "byte": step.byte, **span})
-        return Outcome(int(reply.get("errno", 0)), name)
+        return _done(reply, name)
 
     def poke(self, step: Poke, span: Message) -> Outcome:
         """A forced write, by the way that the step names, else by the first that works here."""
@@ -226,11 +226,11 @@ class LivePins:
             try:
                 PTRACE.fill(int(where["pid"]), where["address"], where["pages"], step.byte)
             except OSError as error:
-                return Outcome(error.errno or errno.EIO, PTRACE.name)
+                return Outcome(error.errno or errno.EIO)
             return Outcome(0, PTRACE.name)
         _refuse(reason)
         reply, _ = self._tree.ask(step.proc, {"op": "force", "byte": step.byte, **span})
-        return Outcome(int(reply.get("errno", 0)), PROC_MEM.name)
+        return _done(reply, PROC_MEM.name)
 
 
 def _need(step: Hold) -> Need:
@@ -264,6 +264,10 @@ class Owner:
     def call(self, number: int, arguments: list[Any], fds: list[int]) -> tuple[int, int, list[str]]:
         reply, _ = self._tree.ask(self._proc, {"op": "call", "number": number, "arguments": arguments}, fds)
         return int(reply["value"]), int(reply["number"]), list(reply["buffers"])
+
+
+def _done(reply: Message, mechanism: str) -> Outcome:
+    return Outcome(int(reply["errno"])) if reply.get("errno") else Outcome(0, mechanism)
 
 
 def _raise(reply: Message) -> None:

@@ -52,7 +52,7 @@ from pinhold.scenario.step import (
     Write,
     Writeback,
 )
-from pinhold.scenario.watch import region_pages, watched
+from pinhold.scenario.watch import hugepages_needed, region_pages, watched
 from pinhold.targets import ksmd, pagemap
 from pinhold.targets.base import SCHEDULED, Broken, CannotDo, Outcome
 from pinhold.targets.channel import Message
@@ -62,6 +62,7 @@ from pinhold.targets.machine import Machine
 from pinhold.targets.nursery import Nursery
 from pinhold.targets.pagemap import FrameWords, Sight
 from pinhold.targets.pins.external import External
+from pinhold.targets.process import process_name
 from pinhold.targets.progress import Deadline, Overdue
 from pinhold.targets.syscalls import PAGE
 from pinhold.targets.tree import Died, Tree
@@ -226,13 +227,13 @@ class LiveSession:
         if step.kind not in HUGETLB_KINDS:
             self._mapped += pages * PAGE
             self._refuse(self._machine.missing_memory(self._mapped))
-        elif self._machine.free_hugepages(step.size or "2M") is None:
-            raise CannotDo(self._machine.missing_hugepages(step.size or "2M", pages))
+        elif self._machine.hugepages(step.size or "2M") is None:
+            raise CannotDo(self._missing_hugepages(step))
         try:
             file = self._files.for_map(step, pages)
         except OSError as error:
-            number = errno.ENOMEM if step.kind in HUGETLB_KINDS else error.errno or errno.EIO
-            return self._mapped_or_not(step, pages, number)
+            number = error.errno or errno.EIO
+            return self._mapped_or_not(step, errno.ENOMEM if self._pool_is_short(step, number) else number)
         message = {
             "op": "map",
             "region": step.region,
@@ -246,12 +247,18 @@ class LiveSession:
         number = int(reply.get("errno", 0))
         if number == 0:
             self._regions[step.proc][step.region] = Known(pages, step.kind, step.shared)
-        return self._mapped_or_not(step, pages, number)
+        return self._mapped_or_not(step, number)
 
-    def _mapped_or_not(self, step: Map, pages: int, number: int) -> Outcome:
-        if number and step.kind in HUGETLB_KINDS:
-            return Outcome(number, self._machine.missing_hugepages(step.size or "2M", pages))
-        return Outcome(number)
+    def _mapped_or_not(self, step: Map, number: int) -> Outcome:
+        return Outcome(number, self._missing_hugepages(step) if self._pool_is_short(step, number) else None)
+
+    def _pool_is_short(self, step: Map, number: int) -> bool:
+        """A file in huge pages fails with ENOSPC on some kernels."""
+        return step.kind in HUGETLB_KINDS and number in (errno.ENOMEM, errno.ENOSPC)
+
+    def _missing_hugepages(self, step: Map) -> str:
+        size = step.size or "2M"
+        return self._machine.missing_hugepages(size, hugepages_needed(self._scenario, size))
 
     def _refuse(self, reason: str | None) -> None:
         if reason is not None:
@@ -441,3 +448,7 @@ class LiveSession:
     def leader(self) -> int:
         """The pid of the scenario's first process, which is also its session and its process group."""
         return self._tree.leader
+
+    def kernel_names(self) -> tuple[str, ...]:
+        """The words by which the kernel's log names the scenario's processes, and this program."""
+        return process_name(self.leader), f"PID: {os.getpid()}"

@@ -78,6 +78,19 @@ def probe_sight() -> Sight:
 
 
 @dataclass(frozen=True, slots=True)
+class Pool:
+    """Huge pages of one size: free ones that nobody has reserved, all, and those that are reserved and not yet used."""
+
+    free: int
+    total: int
+    reserved: int
+
+    def __str__(self) -> str:
+        reserved = f" ({self.reserved} more are reserved)" if self.reserved else ""
+        return f"{self.free} free of {self.total}{reserved}"
+
+
+@dataclass(frozen=True, slots=True)
 class Machine:
     """root: where /proc and /sys are looked up; disposable: it is a virtual machine of pinhold's own."""
 
@@ -139,11 +152,13 @@ class Machine:
         areas = (self._text("proc/swaps") or "").splitlines()[1:]
         return any(os.path.basename(area.split()[0]).startswith("zram") for area in areas)
 
-    def free_hugepages(self, size: str) -> tuple[int, int] | None:
-        """(free, all) of the pool of "2M" or "1G" pages; None where the kernel has no such size."""
+    def hugepages(self, size: str) -> Pool | None:
+        """The pool of "2M" or "1G" pages; None where the kernel has no such size."""
         pool = f"sys/kernel/mm/hugepages/hugepages-{_POOLS[size]}kB"
-        free, total = self._text(f"{pool}/free_hugepages"), self._text(f"{pool}/nr_hugepages")
-        return None if free is None or total is None else (int(free), int(total))
+        free, total, reserved = (self._text(f"{pool}/{name}_hugepages") for name in ("free", "nr", "resv"))
+        if free is None or total is None:
+            return None
+        return Pool(max(0, int(free) - int(reserved or 0)), int(total), int(reserved or 0))
 
     def thp(self) -> str:
         """The mode of transparent huge pages: "always", "madvise", "never"; "none" where the kernel has none."""
@@ -170,8 +185,8 @@ class Machine:
         found["swap_rotates"] = "y" if self.swap_rotates() else "n"
         found["swap_synchronous"] = "y" if self.swap_synchronous() else "n"
         for size in _POOLS:
-            pool = self.free_hugepages(size)
-            found[f"hugetlb_{size}"] = "none" if pool is None else f"{pool[0]} free of {pool[1]}"
+            pool = self.hugepages(size)
+            found[f"hugetlb_{size}"] = "none" if pool is None else str(pool)
         numa = self._text("proc/sys/kernel/numa_balancing")
         found["numa_balancing"] = "none" if numa is None else numa.strip()
         return found
@@ -218,14 +233,10 @@ class Machine:
             return f"needs the huge zero page: /{_THP}/use_zero_page is 0 here"
         return None
 
-    def missing_hugepages(self, size: str, pages: int) -> str:
-        """Why mmap() of that many base pages in huge pages of `size` can have failed."""
-        unit = _POOLS[size] * 1024 // PAGE
-        count, name = -(-pages // unit), {"2M": "2 MiB", "1G": "1 GiB"}[size]
-        pool = self.free_hugepages(size)
+    def missing_hugepages(self, size: str, count: int) -> str:
+        """Why that many huge pages of `size` are not to be had."""
+        name = {"2M": "2 MiB", "1G": "1 GiB"}[size]
+        pool = self.hugepages(size)
         if pool is None:
             return f"needs {name} hugepages: this machine has no such size"
-        return (
-            f"needs {count} free hugepage{'s' if count > 1 else ''} of {name}: "
-            f"the pool has {pool[0]} free of {pool[1]} here"
-        )
+        return f"needs {count} free hugepage{'s' if count != 1 else ''} of {name}: the pool has {pool} here"

@@ -41,7 +41,7 @@ from pinhold.mm.vma import find_vma
 from pinhold.scenario import step as s
 from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
 from pinhold.scenario.printer import format_step
-from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, watched
+from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, hugepages_needed, region_pages, watched
 from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome, TargetInfo
 from pinhold.targets.calls import PROT, USER, Call, Span, as_call
 from pinhold.targets.model_sight import compress, page_kind, page_states, pin_walk, walk
@@ -146,6 +146,7 @@ class ModelSession:
     def __init__(self, machine: Machine, scenario: s.Scenario, release: str, *, properties: bool = False) -> None:
         self.m = machine
         self.release = release
+        self.scenario = scenario
         self.properties = properties
         geometry = machine.geometry
         self.pmd_pages, self.pud_pages = geometry.pmd_pages, geometry.pud_pages
@@ -222,7 +223,17 @@ class ModelSession:
             raise Broken(too_small(self.m, self.m.trapped[0]))
         self.errno = -result if result < 0 else 0
         broken = violated_properties(self.m) if self.properties else []
-        return Outcome(self.errno, None, self.decisions(), tuple(PROPERTIES[p] for p in broken))
+        note = self.missing(action) if self.errno == k.ENOMEM else None
+        return Outcome(self.errno, note, self.decisions(), tuple(PROPERTIES[p] for p in broken))
+
+    def missing(self, action: s.Action) -> str | None:
+        """How many huge pages the scenario's mappings need together, where they are too few for one of them."""
+        if not isinstance(action, s.Map) or action.kind not in HUGETLB_KINDS:
+            return None
+        size = action.size or "2M"
+        count = hugepages_needed(self.scenario, size, self.pmd_pages, self.pud_pages)
+        has = self.m.geometry.hugetlb[size == "1G"]
+        return f"needs {count} hugepage{'s' if count != 1 else ''} of {size}, and the model's pool has {has}"
 
     def decisions(self) -> tuple[Decision, ...]:
         """What was decided, each decision once, in order of first appearance."""

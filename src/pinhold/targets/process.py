@@ -396,9 +396,14 @@ def _within(address: int, spans: list[vmas.Span] | None) -> bool | None:
     return any(first <= address < end for first, end in spans)
 
 
+def process_name(leader: int) -> str:
+    """What the processes of a scenario are called, in ps and in the kernel's log; it has room for 15 characters."""
+    return f"pinhold-{leader}"
+
+
 def enter(sock: socket.socket, parent: int, cpu: int, seconds: int | None) -> NoReturn:
-    """Become the first process of a scenario: a session of its own, one CPU, no core file, and the first that goes when
-    memory runs out.  seconds: of CPU time that it may use."""
+    """Become the first process of a scenario: a session and a name of its own, one CPU, no core file, and the first
+    that goes when memory runs out.  seconds: of CPU time that it may use."""
     os.setsid()
     die_with_parent(parent)
     os.sched_setaffinity(0, {cpu})
@@ -408,5 +413,7 @@ def enter(sock: socket.socket, parent: int, cpu: int, seconds: int | None) -> No
         resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard == -1 else min(hard, seconds), hard))
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as first_to_go:
         first_to_go.write("1000")
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as comm:
+        comm.write(process_name(os.getpid()))
     gc.disable()
     Process(Channel(sock)).serve()

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 
 from pinhold.scenario.errnos import ERRNO, OK, errno_name
 from pinhold.scenario.observation import Observation
-from pinhold.scenario.printer import format_step
+from pinhold.scenario.printer import format_small, format_step
 from pinhold.scenario.runfile import RecordedDecision, RecordedStep, RecordedTarget
 from pinhold.scenario.step import (
     COPIES,
@@ -26,7 +26,6 @@ from pinhold.scenario.step import (
     ExpectErrno,
     Fork,
     IoUring,
-    Madvise,
     Map,
     Mremap,
     Pin,
@@ -34,12 +33,11 @@ from pinhold.scenario.step import (
     Require,
     Scenario,
     Step,
-    SwapOut,
     Vmsplice,
     done_by,
 )
 from pinhold.scenario.verdict import Verdict
-from pinhold.scenario.watch import HUGETLB_KINDS, huge_unit, ranges, region_pages
+from pinhold.scenario.watch import ranges
 from pinhold.targets.base import (
     Broken,
     CannotDo,
@@ -100,12 +98,6 @@ def run_scenario(target: Target, scenario: Scenario, on_step: Callable[[StepReco
     run = _Run(scenario, on_step)
     verdict = _guarded(run, target)
     return Result(target.name, scenario, verdict, tuple(run.records), run.mechanisms, time.perf_counter() - started)
-
-
-_REFUSED_BY_IO_URING = {
-    ERRNO["ENOMEM"]: "needs a higher RLIMIT_MEMLOCK, or CAP_IPC_LOCK",
-    ERRNO["EOPNOTSUPP"]: "io_uring takes no pages of that kind of file here",
-}
 
 
 class _Decided(Exception):
@@ -192,7 +184,7 @@ class _Run:
             self.mechanisms[step.pin] = outcome.note
         observation = replace(session.observe(), errno=outcome.errno)
         self._record(StepRecord(self._index, step, outcome, observation))
-        if outcome.errno and not self._errno_is_expected():
+        if outcome.errno and not self._is_asked_for(step, outcome.errno):
             raise _Decided(self._failure(step, outcome))
         if outcome.errno and (made := _made_by(step)) is not None:
             self._failed[made] = errno_name(outcome.errno)
@@ -203,27 +195,23 @@ class _Run:
             if name in self._failed:
                 raise _Decided(self.decided("unknown", f"there is no {name}: it failed with {self._failed[name]}"))
 
-    def _errno_is_expected(self) -> bool:
+    def _is_asked_for(self, step: Action, errno: int) -> bool:
+        """Whether the scenario decides about the errno: it asks for it, or for another that the step could answer."""
         after = self.scenario.steps[self._index + 1 : self._index + 2]
-        return bool(after) and isinstance(after[0], ExpectErrno)
+        if not after or not isinstance(after[0], ExpectErrno):
+            return False
+        return errno_name(errno) == after[0].errno or not step.meets.refuses(errno)
 
     def _failure(self, step: Action, outcome: Outcome) -> Verdict:
-        """The verdict of an action that failed unexpectedly.
+        """The verdict of an action whose failure the scenario does not ask for."""
+        kind, why = step.meets.judge(outcome.errno, outcome.note)
+        return self.decided(kind, f"{format_step(step)}: {why}{self._own_limits(kind, outcome.errno)}")
 
-        What a machine has too little of, or io_uring does not take on a release, says nothing about the memory.
-        """
-        errno, name = outcome.errno, errno_name(outcome.errno)
-        if isinstance(step, IoUring) and errno in _REFUSED_BY_IO_URING:
-            return self.decided("skipped", outcome.note or f"{_REFUSED_BY_IO_URING[errno]}: {name}")
-        if isinstance(step, Madvise | Mremap) and errno == ERRNO["EINVAL"]:
-            return self.decided("skipped", f"{format_step(step)}: not with such memory on this kernel ({name})")
-        if isinstance(step, SwapOut) and errno == ERRNO["EBUSY"]:
-            return self.decided("skipped", f"{format_step(step)}: {outcome.note or 'pages stayed in memory'} ({name})")
-        if not isinstance(step, Map) or step.kind not in HUGETLB_KINDS:
-            return self.decided("violated", f"{format_step(step)}: {name}")
-        if errno == ERRNO["ENOMEM"]:
-            return self.decided("skipped", f"needs {_hugepages(self.scenario, step)} of {step.size} here")
-        return self.decided("skipped", f"no hugepages of {step.size} here: {name}")
+    def _own_limits(self, kind: str, errno: int) -> str:
+        """What a small machine was given by its scenario, where something was short."""
+        if self.scenario.small is None or kind != "skipped" or errno not in (ERRNO["ENOMEM"], ERRNO["EAGAIN"]):
+            return ""
+        return f"; this scenario's machine has what its line says: {format_small(self.scenario.small)}"
 
     def _require(self, session: Session, step: Require) -> None:
         self._record(StepRecord(self._index, step))
@@ -276,18 +264,6 @@ def _named_by(step: Step) -> Iterator[str]:
             yield f"{what} {name}"
     for r in ranges(step):
         yield f"region {r.region}"
-
-
-def _hugepages(scenario: Scenario, step: Map) -> str:
-    """The free huge pages of that size which the scenario's mappings need together."""
-    pages = 0
-    for other in scenario.steps:
-        if isinstance(other, Map) and other.kind in HUGETLB_KINDS and other.size == step.size:
-            units = region_pages(other) // huge_unit(other)
-            of_the_file = units if other.kind == "memfd_hugetlb" and other.of is None else 0
-            of_the_mapping = units if not other.shared or other.kind == "hugetlb" else 0
-            pages += of_the_file + of_the_mapping
-    return "1 free hugepage" if pages == 1 else f"{pages} free hugepages"
 
 
 def recorded_step(record: StepRecord) -> RecordedStep:
