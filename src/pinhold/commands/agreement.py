@@ -9,6 +9,7 @@ from pinhold.report.results import CONCLUSIVE, CaseResult
 from pinhold.scenario.compare import Comparison, compare
 from pinhold.scenario.observation import Observation
 from pinhold.scenario.printer import format_step
+from pinhold.scenario.verdict import BROKEN
 from pinhold.targets.base import Target
 from pinhold.targets.runner import Result, run_scenario
 
@@ -54,10 +55,10 @@ def settled(target: Target, real: Sequence[CaseResult], model: Sequence[CaseResu
     """The results on a real kernel, those that differ from the model's replaced by a second run where that agrees.
 
     The kernel may move any page at any time, for the sake of other programs; a difference that has to do with the test
-    comes again.
+    comes again.  A test in which the tool broke stays that.
     """
     return tuple(
-        ours if agrees(ours, theirs) else _second_run(target, ours, theirs)
+        ours if ours.verdict.kind in BROKEN or agrees(ours, theirs) else _second_run(target, ours, theirs)
         for ours, theirs in zip(real, model, strict=True)
     )
 

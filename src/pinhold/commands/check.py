@@ -8,29 +8,26 @@ from __future__ import annotations
 
 import textwrap
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from pinhold.commands import NothingToRun, UsageError
-from pinhold.commands.agreement import agreement, agrees, settled
+from pinhold.commands.agreement import agrees, settled
 from pinhold.commands.allow import allowed
-from pinhold.commands.expected import is_twelve, predicted
+from pinhold.commands.expected import is_twelve
+from pinhold.commands.judged import MODEL, Column, closing
 from pinhold.commands.lab import columns, quick_target
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.pins import deadline, luggage
 from pinhold.commands.registry import by_chance, describe, make_target, model_of
 from pinhold.commands.runs import run_target
 from pinhold.commands.select import Selected, select
-from pinhold.report.results import CaseResult, TargetRun, number_ranges, tally
+from pinhold.report.results import CaseResult, TargetRun
 from pinhold.report.table import WIDTH, table
-from pinhold.scenario.verdict import EXIT_BROKEN, EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED
-from pinhold.targets.base import Target, TargetInfo
+from pinhold.targets.base import Target
 from pinhold.targets.runner import run_scenario
 
 TARGETS = ("model:6.1", "model:6.2", "live")
-MODEL = "model:"
-_SHOWN = 12
-"""So many differences are told one by one."""
 
 
 def main(options: Namespace) -> int:
@@ -53,122 +50,59 @@ def _check(
     without: str | None,
     jobs: int | None,
 ) -> int:
-    runs, absent, real = [], [without] if without else [], []
+    seed, real, absent = [], [], [without] if without else []
     for target, outcome in zip(targets, run_matrix(targets, tests, jobs), strict=True):
         if isinstance(outcome, NothingToRun):
             absent.append(str(outcome))
             continue
-        runs.append(outcome)
+        seed.append(_column(target, outcome, tests))
         if target.name == "live":
-            real.append((target, outcome.info))
-    if not runs:
+            real.append(target)
+    if not seed:
         raise NothingToRun("; ".join(absent))
     print('The tests of "mm/gup: reliable R/O long-term pinning in COW mappings", the patch that Linux 6.2 has.\n')
-    for line in table(runs, {t.number for t in tests if is_twelve(t)}):
+    _show([column.run for column in seed], {t.number for t in tests if is_twelve(t)})
+    judged = [column.judged() for column in seed]
+    for each in judged:
+        _paragraphs(each.told())
+    _paragraphs(f"{sentence}." for sentence in absent)
+    for target in real:
+        column = replace(_column(target, run_target(target, describe(target), stock), stock), quoted=False)
+        print("\nWhat takes no gup_test: the suite stock.\n")
+        _show([column.run] if column.model is None else [column.run, column.model])
+        judged.append(column.judged())
+        _paragraphs(judged[-1].told())
+    end = closing(judged)
+    print(f"\n{end.verdict}")
+    return end.status
+
+
+def _show(runs: Sequence[TargetRun], quoted: Collection[int] = ()) -> None:
+    for line in table(runs, quoted):
         print(line)
     print()
-    status = EXIT_HELD
-    for run in runs:
-        verdict, sentences = _judge(run, tests, next((t for t, info in real if info == run.info), None))
-        status = max(status, verdict, key=_SEVERITY.index)
-        for sentence in sentences:
-            _paragraph(sentence)
-    for sentence in absent:
-        _paragraph(f"{sentence}.")
-    for target, info in real:
-        status = max(status, _stock(target, info, stock), key=_SEVERITY.index)
-    print(f"\n{_CLOSING[status]}")
-    return status
 
 
-def _stock(target: Target, info: TargetInfo, tests: Sequence[Selected]) -> int:
-    """The suite `stock` on a real kernel, beside its model."""
-    run, model = _beside_model(target, run_target(target, info, tests), tests)
-    print("\nWhat takes no gup_test: the suite stock.\n")
-    for line in table([run] if model is None else [run, model]):
-        print(line)
-    print()
-    status, verdict, details = _against_model(run, model)
-    status, verdict = _broken(run, status, verdict)
-    for sentence in _told(f"{_named(run)}: {tally(run.results)}. {verdict}", details):
-        _paragraph(sentence)
-    return status
+def _paragraphs(sentences: Iterable[str]) -> None:
+    for sentence in sentences:
+        print("\n".join(textwrap.wrap(sentence, WIDTH, subsequent_indent="  ", break_on_hyphens=False)))
 
 
-_SEVERITY = (EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, EXIT_BROKEN)
-
-
-_CLOSING = {
-    EXIT_HELD: "All as predicted.",
-    EXIT_UNKNOWN: "Nothing differs from what was predicted, but not every column could be judged: see above.",
-    EXIT_VIOLATED: "NOT all as predicted: see above.",
-    EXIT_BROKEN: "The tool broke: see above.",
-}
-
-
-def _paragraph(sentence: str) -> None:
-    print("\n".join(textwrap.wrap(sentence, WIDTH, subsequent_indent="  ", break_on_hyphens=False)))
-
-
-def _judge(run: TargetRun, tests: Sequence[Selected], live: Target | None) -> tuple[int, list[str]]:
-    """The status of one column, and what to say about it.  live: the target, if it is the kernel that runs here."""
-    twelve = tally([r for r, t in zip(run.results, tests, strict=True) if is_twelve(t)])
+def _column(target: Target, run: TargetRun, tests: Sequence[Selected]) -> Column:
+    """What is shown of a target, and what it is judged by: a model by its rules, a real kernel by its model."""
     if run.info.name.startswith(MODEL):
-        status, verdict, details = _against_rules(run, tests)
-    else:
-        run, model = (run, _model_run(run, tests)) if live is None else _beside_model(live, run, tests)
-        status, verdict, details = _against_model(run, model)
-    status, verdict = _broken(run, status, verdict)
-    count = f"{_named(run)}: {tally(run.results)}. Of the seed's twelve: {twelve}."
-    return status, _told(f"{count} {verdict}", details)
+        return Column(run, tests)
+    if target.name == "live":
+        return _beside_model(target, run, tests)
+    return Column(run, tests, _model_run(run, tests))
 
 
-def _named(run: TargetRun) -> str:
-    return f"{run.info.name} ({run.kernel})" if run.kernel else run.info.name
-
-
-def _broken(run: TargetRun, status: int, verdict: str) -> tuple[int, str]:
-    """A column in which the tool broke is judged by that."""
-    broken = [r.number for r in run.results if r.verdict.kind in ("error", "crashed")]
-    if not broken:
-        return status, verdict
-    return EXIT_BROKEN, f"{verdict} The tool broke in {number_ranges(broken)}."
-
-
-def _told(first: str, details: Sequence[str]) -> list[str]:
-    """The sentence, and the first of the details."""
-    shown = [f"  {line}" for line in details[:_SHOWN]]
-    if len(details) > _SHOWN:
-        shown.append(f"  … and {len(details) - _SHOWN} more")
-    return [first, *shown]
-
-
-def _against_rules(run: TargetRun, tests: Sequence[Selected]) -> tuple[int, str, list[str]]:
-    """A model column: is it as the rules of its release predict?"""
-    release = run.info.name.removeprefix(MODEL)
-    wrong, judged = [], 0
-    for result, test in zip(run.results, tests, strict=True):
-        expected = predicted(test, release)
-        judged += expected is not None
-        if expected is not None and result.verdict.kind != expected:
-            wrong.append(f"{test.name}: {result.verdict.kind}, predicted {expected}{_because(result.verdict.reason)}")
-    if not judged:
-        return EXIT_HELD, "Its rules make no prediction.", []
-    if wrong:
-        return EXIT_VIOLATED, f"Against its rules' prediction in {len(wrong)} tests:", wrong
-    return EXIT_HELD, f"As its rules predict in all {judged} tests.", []
-
-
-def _because(reason: str | None) -> str:
-    return f" ({reason})" if reason else ""
-
-
-def _beside_model(target: Target, run: TargetRun, tests: Sequence[Selected]) -> tuple[TargetRun, TargetRun | None]:
-    """A real kernel's column and its model's; what differed once and not again is not the kernel's doing."""
+def _beside_model(target: Target, run: TargetRun, tests: Sequence[Selected]) -> Column:
+    """The kernel that runs here and its model; what differed once and not again is not the kernel's doing."""
     model = _model_run(run, tests)
-    if model is None:
-        return run, None
-    return replace(run, results=settled(target, run.results, model.results)), model
+    if model is not None:
+        run = replace(run, results=settled(target, run.results, model.results))
+    return Column(run, tests, model)
 
 
 def _model_run(run: TargetRun, tests: Sequence[Selected]) -> TargetRun | None:
@@ -192,29 +126,3 @@ def _other_chance(ours: CaseResult, theirs: CaseResult, other: Target) -> CaseRe
     """What the model gives where chance went the other way, if that is what the kernel did."""
     again = replace(theirs, result=replace(run_scenario(other, theirs.result.scenario), target=theirs.result.target))
     return again if agrees(ours, again) else theirs
-
-
-def _skipped_pud(model: TargetRun) -> str:
-    """In how many of the tests fork() left out a 1 GiB page, as a sentence; nothing where it did in none."""
-    count = sum(
-        any(d.site == "fork_skips_pud" for record in r.result.steps if record.outcome for d in record.outcome.decisions)
-        for r in model.results
-    )
-    if not count:
-        return ""
-    return f" In {count} of the tests fork() left out a 1 GiB page, as this release does by chance (14967a9c7d24)."
-
-
-def _against_model(run: TargetRun, model: TargetRun | None) -> tuple[int, str, list[str]]:
-    """A real kernel's column: does it agree with the model of its release and configuration?"""
-    if model is None:
-        return EXIT_UNKNOWN, f"There is no model of {run.info.rules} to compare it with.", []
-    found = agreement(run.results, model.results)
-    seen = f"{found.verdicts} verdicts and {found.values} observed values"
-    chance = _skipped_pud(model)
-    if found.differences:
-        sentence = f"Of {seen} that {model.info.name} has too, these differ:"
-        return EXIT_VIOLATED, f"{chance} {sentence}".strip(), list(found.differences)
-    if not found.verdicts:
-        return EXIT_UNKNOWN, f"Nothing in it could be compared with {model.info.name}.", []
-    return EXIT_HELD, f"Agrees with {model.info.name} in all {seen} that both have.{chance}", []

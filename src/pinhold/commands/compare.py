@@ -7,25 +7,18 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from pinhold.commands import NothingToRun
-from pinhold.commands.agreement import agreement
+from pinhold.commands.judged import EXIT_UNTESTABLE, compared
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import configured_as, make_target, ready
 from pinhold.commands.select import Selected, select
-from pinhold.report.results import CaseResult, TargetRun, counted
+from pinhold.report.results import TargetRun
+from pinhold.scenario.verdict import EXIT_NOTHING_RUN
 from pinhold.targets.base import Target
-
-EXIT_SAME = 0
-EXIT_DIFFERENT = 1
-EXIT_UNTESTABLE = 125
-"""`git bisect run` takes 1 to 124 for bad, passes over a commit with 125, and stops at what is 128 or more: cli.main()
-makes that of every other status."""
-
-_BROKEN = ("error", "crashed")
 
 
 def main(options: Namespace) -> int:
-    """0: alike in all that both could do and see; 1: not.
+    """0: alike in all that both could do and see; 1: not; 5: the tool broke.
 
     With --bisect also 1 where a kernel crashed in a test, and 125 where nothing can be told of this commit: it gave no
     image, did not come up, or nothing could be compared.
@@ -78,29 +71,10 @@ def _run(targets: Sequence[Target], tests: Sequence[Selected], jobs: int | None)
 
 
 def _tell(left: TargetRun, right: TargetRun, bisect: bool) -> int:
-    found = agreement(left.results, right.results)
-    for line in found.differences:
+    judged = compared(left, right, bisect)
+    for line in judged.details:
         print(line)
-    broken = [r for r in (*left.results, *right.results) if r.verdict.kind in _BROKEN]
-    for result in broken:
-        print(f"{result.name}: {result.result.target} {result.verdict.kind}: {result.verdict.reason}")
-    names = f"{left.info.name} and {right.info.name}"
-    verdicts = f"{counted(found.verdicts, 'verdict')} and " if found.verdicts else ""  # there may be none to expect
-    seen = f"{verdicts}{counted(found.values, 'observed value')} that both have"
-    if found.differences:
-        print(f"{names} differ in {counted(found.different, 'test')}; compared were {seen}.")
-        return EXIT_DIFFERENT
-    if broken and bisect:
-        return EXIT_DIFFERENT if any(_crashed_in_test(r) for r in broken) else EXIT_UNTESTABLE
-    if not found.tests or not found.verdicts + found.values:
-        if bisect:
-            print(f"cannot be tested: no verdict of {names} could be compared")
-            return EXIT_UNTESTABLE
-        raise NothingToRun(f"no verdict of {names} could be compared: see pinhold run with both")
-    print(f"{names} are alike in all {seen}.")
-    return EXIT_SAME
-
-
-def _crashed_in_test(result: CaseResult) -> bool:
-    """Not before its first step: a kernel that does not come up says nothing about the test."""
-    return result.verdict.kind == "crashed" and result.verdict.step is not None
+    if judged.status == EXIT_NOTHING_RUN:
+        raise NothingToRun(judged.verdict)
+    print(judged.verdict)
+    return judged.status

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pinhold.commands import NothingToRun
+from pinhold.commands.judged import shown
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.pins import deadline
 from pinhold.commands.select import Selected
 from pinhold.report.results import CaseResult, TargetRun
 from pinhold.scenario.parse import parse
-from pinhold.scenario.verdict import EXIT_BROKEN, EXIT_HELD, EXIT_VIOLATED
 
 DEFAULT = ("vm:6.1", "vm:6.12")
 
@@ -48,7 +48,7 @@ class Seen:
 
 
 def main(options: Namespace) -> int:
-    """Show the table; what differs is what it is for, so 0 unless a guest or the tool broke, or a kernel loops."""
+    """Show the table; what differs is what it is for, so 0 unless nothing ran, something broke, or a kernel loops."""
     from pinhold.lab.errors import LabError
     from pinhold.lab.target import VmTarget
 
@@ -68,10 +68,7 @@ def main(options: Namespace) -> int:
         runs.append(outcome)
     for line in lines(runs):
         print(line)
-    kinds = {result.verdict.kind for run in runs for result in run.results}
-    if kinds & {"error", "crashed"}:
-        return EXIT_BROKEN
-    return EXIT_VIOLATED if "livelock" in kinds else EXIT_HELD
+    return shown(runs)
 
 
 def tests() -> list[Selected]:

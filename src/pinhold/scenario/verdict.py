@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 KINDS = ("held", "violated", "xfail", "unknown", "skipped", "livelock", "error", "crashed")
 
+BROKEN = ("error", "crashed")
+"""The tool or the kernel under test broke: nothing else that a command finds covers that."""
+
 EXIT_HELD = 0
 EXIT_VIOLATED = 1
 EXIT_UNKNOWN = 2
@@ -25,15 +28,24 @@ class Verdict:
     step: int | None = None
 
 
-def exit_status(verdicts: Iterable[Verdict]) -> int:
-    """Status of a run: 5 tool or guest broke > 1 violated > 2 unknown > 0; 4 where nothing at all could be run."""
-    kinds = {v.kind for v in verdicts}
-    if kinds & {"error", "crashed"}:
+_SEVERITY = (EXIT_NOTHING_RUN, EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, EXIT_BROKEN)
+
+
+def severest(statuses: Iterable[int]) -> int:
+    """The status of a whole from those of its parts: 5 > 1 > 2 > 0; 4 where nothing at all could be run."""
+    return max(statuses, key=_SEVERITY.index, default=EXIT_NOTHING_RUN)
+
+
+def _status(kind: str) -> int:
+    if kind in BROKEN:
         return EXIT_BROKEN
-    if kinds & {"violated", "livelock"}:
+    if kind in ("violated", "livelock"):
         return EXIT_VIOLATED
-    if "unknown" in kinds:
+    if kind == "unknown":
         return EXIT_UNKNOWN
-    if not kinds or kinds == {"skipped"}:
-        return EXIT_NOTHING_RUN
-    return EXIT_HELD
+    return EXIT_NOTHING_RUN if kind == "skipped" else EXIT_HELD
+
+
+def exit_status(verdicts: Iterable[Verdict]) -> int:
+    """Status of a run: that of its severest verdict; skips alone are nothing that ran."""
+    return severest(_status(v.kind) for v in verdicts)

@@ -1,0 +1,203 @@
+"""What a command says of the runs that it shows, and the status that goes with it: both from the same results.
+
+A command shows exactly the runs that it has judged, prints what is said here, and ends with the status.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from pinhold.commands.agreement import agreement
+from pinhold.commands.expected import is_twelve, predicted
+from pinhold.commands.select import Selected
+from pinhold.report.results import CaseResult, TargetRun, counted, number_ranges, tally
+from pinhold.scenario.verdict import (
+    BROKEN,
+    EXIT_BROKEN,
+    EXIT_HELD,
+    EXIT_NOTHING_RUN,
+    EXIT_UNKNOWN,
+    EXIT_VIOLATED,
+    Verdict,
+    exit_status,
+    severest,
+)
+
+MODEL = "model:"
+HELD = Verdict("held")
+_SHOWN = 12
+"""So many differences are told one by one."""
+
+EXIT_UNTESTABLE = 125
+"""`git bisect run` takes 1 to 124 for bad, passes over a commit with 125, and stops at what is 128 or more: cli.main()
+makes that of every other status."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """status: of verdict.EXIT_*; verdict: a sentence; details: one each."""
+
+    status: int
+    verdict: str
+    details: tuple[str, ...] = ()
+
+    def told(self) -> Iterator[str]:
+        """The sentence, and the first of the details."""
+        yield self.verdict
+        yield from (f"  {line}" for line in self.details[:_SHOWN])
+        if len(self.details) > _SHOWN:
+            yield f"  … and {len(self.details) - _SHOWN} more"
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A run of `check`, and what it is judged by.
+
+    model: the same tests on the model of a real kernel, None where there is none; quoted: whether it is the suite
+    `seed`, of which twelve are counted apart.
+    """
+
+    run: TargetRun
+    tests: Sequence[Selected]
+    model: TargetRun | None = None
+    quoted: bool = True
+
+    def judged(self) -> Judged:
+        """As its rules predict, or as its model does; and what broke decides before that."""
+        if self.run.info.name.startswith(MODEL):
+            found = _against_rules(self.run, self.tests)
+        else:
+            found = _against_model(self.run, self.model)
+        found = _or_broken(found, self.run, *([self.model] if self.model is not None else []))
+        count = f"{_named(self.run)}: {tally(self.run.results)}."
+        if self.quoted:
+            twelve = [r for r, t in zip(self.run.results, self.tests, strict=True) if is_twelve(t)]
+            count += f" Of the seed's twelve: {tally(twelve)}."
+        return replace(found, verdict=f"{count} {found.verdict}")
+
+
+_CLOSING = {
+    EXIT_HELD: "All as predicted.",
+    EXIT_UNKNOWN: "Nothing differs from what was predicted, but not every column could be judged: see above.",
+    EXIT_VIOLATED: "NOT all as predicted: see above.",
+    EXIT_BROKEN: "The tool broke: see above.",
+}
+
+
+def closing(parts: Iterable[Judged]) -> Judged:
+    """The last line of `check`, from what is said of its columns."""
+    status = severest(part.status for part in parts)
+    return Judged(status, _CLOSING[status])
+
+
+def compared(left: TargetRun, right: TargetRun, bisect: bool) -> Judged:
+    """The end of `compare`; what differs and what broke are the details, all of them.
+
+    Status 4 where nothing could be compared.  To a bisection a difference is one whatever broke elsewhere, and so is a
+    kernel that crashed in a test; of what else broke, or could not be compared, nothing can be told: 125.
+    """
+    found = agreement(left.results, right.results)
+    broke = _broken(left, right)
+    details = (*found.differences, *map(_reason, broke))
+    names = f"{left.info.name} and {right.info.name}"
+    verdicts = f"{counted(found.verdicts, 'verdict')} and " if found.verdicts else ""  # there may be none to expect
+    seen = f"{verdicts}{counted(found.values, 'observed value')} that both have"
+    tail = f" The tool broke in {_which(broke)}." if broke else ""
+    if found.differences:
+        status = EXIT_BROKEN if broke and not bisect else EXIT_VIOLATED
+        words = f"{names} differ in {counted(found.different, 'test')}; compared were {seen}.{tail}"
+        return Judged(status, words, details)
+    if bisect and (crashed := [r for r in broke if _crashed_in_test(r)]):
+        return Judged(EXIT_VIOLATED, f"{names} differ: a kernel crashed in {_which(crashed)}.{tail}", details)
+    if bisect and broke:
+        return Judged(EXIT_UNTESTABLE, f"cannot be tested.{tail}", details)
+    if not found.tests or not found.verdicts + found.values:
+        if bisect:
+            return Judged(EXIT_UNTESTABLE, f"cannot be tested: no verdict of {names} could be compared")
+        status = EXIT_BROKEN if broke else EXIT_NOTHING_RUN
+        return Judged(status, f"no verdict of {names} could be compared: see pinhold run with both{tail}", details)
+    if broke:
+        return Judged(EXIT_BROKEN, f"{names} are alike in all {seen}.{tail}", details)
+    return Judged(EXIT_HELD, f"{names} are alike in all {seen}.")
+
+
+def _crashed_in_test(result: CaseResult) -> bool:
+    """Not before its first step: a kernel that does not come up says nothing about the test."""
+    return result.verdict.kind == "crashed" and result.verdict.step is not None
+
+
+def _reason(result: CaseResult) -> str:
+    return f"{result.name}: {result.result.target} {result.verdict.kind}: {result.verdict.reason}"
+
+
+def shown(runs: Sequence[TargetRun]) -> int:
+    """The status of a command that shows what is the case, such as `device`: what is violated is what it is for."""
+    verdicts = (r.verdict for run in runs for r in run.results)
+    return exit_status(HELD if v.kind == "violated" else v for v in verdicts)
+
+
+def _broken(*runs: TargetRun) -> list[CaseResult]:
+    return [r for run in runs for r in run.results if r.verdict.kind in BROKEN]
+
+
+def _which(results: Sequence[CaseResult]) -> str:
+    return number_ranges(sorted({r.number for r in results}))
+
+
+def _or_broken(found: Judged, *runs: TargetRun) -> Judged:
+    """A column in which the tool broke, or that is judged by one in which it did, is judged by that."""
+    said = [f"The tool broke in {_which(broke)} on {run.info.name}." for run in runs if (broke := _broken(run))]
+    if not said:
+        return found
+    details = (*map(_reason, _broken(*runs)), *found.details)
+    return Judged(EXIT_BROKEN, " ".join([found.verdict, *said]), details)
+
+
+def _named(run: TargetRun) -> str:
+    return f"{run.info.name} ({run.kernel})" if run.kernel else run.info.name
+
+
+def _against_rules(
+    run: TargetRun, tests: Sequence[Selected], prediction: Callable[[Selected, str], str | None] = predicted
+) -> Judged:
+    """A model column: is it as the rules of its release predict?  No rules predict a livelock."""
+    release = run.info.name.removeprefix(MODEL)
+    wrong, judged = [], 0
+    for result, test in zip(run.results, tests, strict=True):
+        kind, expected = result.verdict.kind, prediction(test, release)
+        judged += expected is not None
+        if kind != expected and (expected is not None or kind == "livelock"):
+            why = f" ({result.verdict.reason})" if result.verdict.reason else ""
+            wrong.append(f"{test.name}: {kind}, predicted {expected or 'nothing'}{why}")
+    if wrong:
+        return Judged(EXIT_VIOLATED, f"Against its rules' prediction in {len(wrong)} tests:", tuple(wrong))
+    if not judged:
+        return Judged(EXIT_HELD, "Its rules make no prediction.")
+    return Judged(EXIT_HELD, f"As its rules predict in all {judged} tests.")
+
+
+def _against_model(run: TargetRun, model: TargetRun | None) -> Judged:
+    """A real kernel's column: does it agree with the model of its release and configuration?"""
+    if model is None:
+        return Judged(EXIT_UNKNOWN, f"There is no model of {run.info.rules} to compare it with.")
+    found = agreement(run.results, model.results)
+    seen = f"{found.verdicts} verdicts and {found.values} observed values"
+    chance = _skipped_pud(model)
+    if found.differences:
+        sentence = f"Of {seen} that {model.info.name} has too, these differ:"
+        return Judged(EXIT_VIOLATED, f"{chance} {sentence}".strip(), found.differences)
+    if not found.verdicts:
+        return Judged(EXIT_UNKNOWN, f"Nothing in it could be compared with {model.info.name}.")
+    return Judged(EXIT_HELD, f"Agrees with {model.info.name} in all {seen} that both have.{chance}")
+
+
+def _skipped_pud(model: TargetRun) -> str:
+    """In how many of the tests fork() left out a 1 GiB page, as a sentence; nothing where it did in none."""
+    count = sum(
+        any(d.site == "fork_skips_pud" for record in r.result.steps if record.outcome for d in record.outcome.decisions)
+        for r in model.results
+    )
+    if not count:
+        return ""
+    return f" In {count} of the tests fork() left out a 1 GiB page, as this release does by chance (14967a9c7d24)."
