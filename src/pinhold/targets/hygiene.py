@@ -8,9 +8,9 @@ Elsewhere a rise is a suspicion, and the scenario is repeated: what it leaves be
 time by more than the count moves in an equally long wait without it.
 
 What goes unnoticed beside other programs: a leak that does not come again (the scenario cannot be repeated because the
-pool is empty by now), one that is smaller than what they leave behind meanwhile, and a complaint of the kernel that
-names none of our processes (one of its own threads, or a log that this user may not read).  Swap that is in use is not
-counted at all: any program's memory goes there and comes back at any time.
+pool is empty by now), one that is smaller than what they move meanwhile, or have moved in the last half minute, and a
+complaint of the kernel that names none of our processes (one of its own threads, or a log that this user may not
+read).  Swap that is in use is not counted at all: any program's memory goes there and comes back at any time.
 
 Counts are read before a scenario begins and after its last process is gone, never in between.  The one read that makes
 the kernel do something is that of /proc/sys/vm/stat_refresh: it adds up the counters of each CPU, as the kernel's own
@@ -66,8 +66,10 @@ def check(
     again: Callable[[], None] | None = None,
     names: Collection[str] | None = None,
 ) -> Traces:
-    """Raises Broken for what is left behind since `before`, Crashed where the kernel has complained.  The last look,
-    of each count the least.
+    """Raises Broken for what is left behind since `before`, Crashed where the kernel has complained.
+
+    Gives what the next scenario is to be compared with: counts that have risen by so little that this is not suspect
+    are those of before, so that small leaks add up.
 
     seconds: how long a rise has to stay.  again: repeats the scenario, on a machine that others use, too; None: there
     is nobody else.  names: words by which the kernel's log names the scenario's processes; None: all of it is theirs.
@@ -77,14 +79,30 @@ def check(
     if bugs and (names is None or _named(_log(root), names)):
         raise Crashed(f"the kernel complained while the scenario ran ({', '.join(bugs)}): see dmesg")
     left = [f"descriptor {fd} is open: {_target(fd)}" for fd in sorted(after.fds - before.fds)]
-    now = _settled(before.counts, before.counts.keys(), root, seconds)
-    risen = _risen(before.counts, now)
+    others: set[str] = set()
+    expected = before.counts if again is None else _with_what_others_move(before.counts)
+    now = _settled(expected, root, seconds)
+    risen = _risen(expected, now)
     if again is not None and risen:
-        risen &= _rises_again(risen, again, root, seconds)
+        ours = _rises_again(risen, again, root, seconds)
+        others, risen = risen - ours, ours
+        _moved.update({what: (time.monotonic(), now[what] - before.counts[what]) for what in others})
     left += [f"{what}: {before.counts[what]} before, {now[what]} after" for what in now if what in risen]
     if left:
         raise Broken(f"left behind by the scenario: {'; '.join(left)}")
-    return replace(after, counts=now)
+    least = {what: count if what in others else min(count, before.counts[what]) for what, count in now.items()}
+    return replace(after, counts=least)
+
+
+_NOISY_SECONDS = 30.0
+
+_moved: dict[str, tuple[float, int]] = {}
+"""By how much a count has risen that was not the scenario's doing, and when: so little is not suspect for a while."""
+
+
+def _with_what_others_move(counts: Counts) -> Counts:
+    moved = {what: rise for what, (when, rise) in _moved.items() if time.monotonic() - when < _NOISY_SECONDS}
+    return {what: count + moved.get(what, 0) for what, count in counts.items()}
 
 
 def _risen(before: Counts, after: Counts) -> set[str]:
@@ -92,18 +110,18 @@ def _risen(before: Counts, after: Counts) -> set[str]:
     return {what for what, now in after.items() if now > max(0, before.get(what, now))}
 
 
-def _settled(before: Counts, whats: Collection[str], root: Path, seconds: float) -> dict[str, int]:
+def _settled(before: Counts, root: Path, seconds: float) -> dict[str, int]:
     """The least that each count is, within that time: what others hold for a moment is not in it.
 
     It ends as soon as none has risen.
     """
     deadline = time.monotonic() + seconds
     wait = _FIRST_WAIT
-    least = {what: count for what, count in _counts(root) if what in whats}
+    least = {what: count for what, count in _counts(root) if what in before}
     while _risen(before, least) and time.monotonic() < deadline:
         time.sleep(wait)
         wait *= 2
-        least |= {what: min(count, least.get(what, count)) for what, count in _counts(root) if what in whats}
+        least |= {what: min(count, least.get(what, count)) for what, count in _counts(root) if what in before}
     return least
 
 
@@ -116,9 +134,9 @@ def _rises_again(suspects: set[str], again: Callable[[], None], root: Path, seco
         begun = time.monotonic()
         again()
         took = time.monotonic() - begun
-        left = _settled(at, suspects, root, seconds / 3)
+        left = _settled(at, root, seconds / 3)
         time.sleep(took)
-        idle = _settled(left, suspects, root, seconds / 3)
+        idle = _settled(left, root, seconds / 3)
         for what in suspects:
             rises[what].append(left.get(what, 0) - at.get(what, 0))
             drifts[what].append(idle.get(what, 0) - left.get(what, 0))
