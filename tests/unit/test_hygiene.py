@@ -163,6 +163,24 @@ def test_what_does_not_come_again_costs_one_repeat() -> None:
     assert machine.runs == 2
 
 
+def test_what_is_freed_late_each_time_is_no_leak() -> None:
+    """Pages that a ring gives back only after the check has waited: they are gone before the next repeat."""
+
+    class Late(Busy):
+        def counts(self, root: Path) -> Iterator[tuple[str, int]]:
+            self.clock += 0.01
+            yield "pages pinned", 8 if self.clock < self.freed else 0
+
+        def scenario(self, leak: int = 0) -> None:
+            self.runs += 1
+            self.clock += 2.0
+            self.freed = self.clock + 1.0
+
+        freed = 0.0
+
+    assert Late().left(0, 0) == ""
+
+
 def test_what_others_have_moved_is_not_suspect_for_a_while() -> None:
     """The next scenarios are not repeated for as much; for more they are, and later for as much, too."""
     machine = Busy()

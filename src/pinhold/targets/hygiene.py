@@ -24,7 +24,7 @@ import os
 import re
 import threading
 import time
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -68,30 +68,28 @@ def check(
 ) -> Traces:
     """Raises Broken for what is left behind since `before`, Crashed where the kernel has complained.
 
-    Gives what the next scenario is to be compared with: counts that have risen by so little that this is not suspect
-    are those of before, so that small leaks add up.
+    Gives what the next scenario is to be compared with, of each count the least: small leaks add up, too.
 
-    seconds: how long a rise has to stay.  again: repeats the scenario, on a machine that others use, too; None: there
-    is nobody else.  names: words by which the kernel's log names the scenario's processes; None: all of it is theirs.
+    seconds: how long a rise has to stay, a third of it where a repeat shows whether it does.  again: repeats the
+    scenario, on a machine that others use, too; None: there is nobody else.  names: words by which the kernel's log
+    names the scenario's processes; None: all of it is theirs.
     """
     after = look(root)
     bugs = [words for bit, words in _KERNEL_BUGS.items() if after.taint & ~before.taint & 1 << bit]
     if bugs and (names is None or _named(_log(root), names)):
         raise Crashed(f"the kernel complained while the scenario ran ({', '.join(bugs)}): see dmesg")
     left = [f"descriptor {fd} is open: {_target(fd)}" for fd in sorted(after.fds - before.fds)]
-    others: set[str] = set()
     expected = before.counts if again is None else _with_what_others_move(before.counts)
-    now = _settled(expected, root, seconds)
+    now = _settled(expected, root, seconds if again is None else seconds / 3)
     risen = _risen(expected, now)
     if again is not None and risen:
-        ours = _rises_again(risen, again, root, seconds)
-        others, risen = risen - ours, ours
-        _moved.update({what: (time.monotonic(), now[what] - before.counts[what]) for what in others})
+        ours = _rises_again(risen, again, root, seconds / 3)
+        _moved.update({what: (time.monotonic(), now[what] - before.counts[what]) for what in risen - ours})
+        risen = ours
     left += [f"{what}: {before.counts[what]} before, {now[what]} after" for what in now if what in risen]
     if left:
         raise Broken(f"left behind by the scenario: {'; '.join(left)}")
-    least = {what: count if what in others else min(count, before.counts[what]) for what, count in now.items()}
-    return replace(after, counts=least)
+    return replace(after, counts={what: min(count, before.counts[what]) for what, count in now.items()})
 
 
 _NOISY_SECONDS = 30.0
@@ -126,25 +124,32 @@ def _settled(before: Counts, root: Path, seconds: float) -> dict[str, int]:
 
 
 def _rises_again(suspects: set[str], again: Callable[[], None], root: Path, seconds: float) -> set[str]:
-    """Which of the counts rise each time that the scenario is repeated, by more than without it."""
-    rises: dict[str, list[int]] = {what: [] for what in suspects}
-    drifts: dict[str, list[int]] = {what: [0] for what in suspects}
-    at = {what: count for what, count in _counts(root) if what in suspects}
+    """Which of the counts the scenario moves, each time that it is repeated."""
+    rounds: dict[str, list[tuple[int, int]]] = {what: [] for what in suspects}
+    at: Counts = {what: count for what, count in _counts(root) if what in suspects}
     for _ in range(REPEATS):
         begun = time.monotonic()
         again()
         took = time.monotonic() - begun
-        left = _settled(at, root, seconds / 3)
+        left = _settled(at, root, seconds)
         time.sleep(took)
-        idle = _settled(left, root, seconds / 3)
+        idle = _settled(left, root, seconds)
         for what in suspects:
-            rises[what].append(left.get(what, 0) - at.get(what, 0))
-            drifts[what].append(idle.get(what, 0) - left.get(what, 0))
-        suspects = {what for what in suspects if min(rises[what]) > max(drifts[what])}
+            rounds[what].append((left.get(what, 0) - at.get(what, 0), idle.get(what, 0) - left.get(what, 0)))
+        suspects = {what for what in suspects if _is_moved(rounds[what])}
         if not suspects:
             break
         at = idle
     return suspects
+
+
+def _is_moved(rounds: Sequence[tuple[int, int]]) -> bool:
+    """By the scenario.  rounds: how much the count rose with it, and in as long a wait without it.
+
+    It has to rise each time by more than it ever does without; and what goes away while waiting was freed late.
+    """
+    most = max(0, *(idle for _, idle in rounds))
+    return all(rise > most and rise + idle > 0 for rise, idle in rounds)
 
 
 def _named(log: str, names: Collection[str]) -> bool:
