@@ -163,22 +163,20 @@ def test_what_does_not_come_again_costs_one_repeat() -> None:
     assert machine.runs == 2
 
 
-def test_what_is_freed_late_each_time_is_no_leak() -> None:
-    """Pages that a ring gives back only after the check has waited: they are gone before the next repeat."""
-
-    class Late(Busy):
-        def counts(self, root: Path) -> Iterator[tuple[str, int]]:
-            self.clock += 0.01
-            yield "pages pinned", 8 if self.clock < self.freed else 0
-
-        def scenario(self, leak: int = 0) -> None:
-            self.runs += 1
-            self.clock += 2.0
-            self.freed = self.clock + 1.0
-
-        freed = 0.0
-
-    assert Late().left(0, 0) == ""
+@pytest.mark.parametrize(
+    ("rounds", "ours"),
+    [
+        ([(8, 0)] * 8, True),
+        ([(8, 0), (9, -3), (8, 7)], True),
+        ([(8, 0), (0, 0)], False),
+        ([(8, 0), (8, 8)], False),
+        ([(8, -8)] * 8, False),
+        ([(-1, -5)], False),
+    ],
+)
+def test_what_a_scenario_moves(rounds: list[tuple[int, int]], ours: bool) -> None:
+    """It rises each time, by more than it ever does in a wait, and is not merely freed late."""
+    assert hygiene._is_moved(rounds) is ours
 
 
 def test_what_others_have_moved_is_not_suspect_for_a_while() -> None:
