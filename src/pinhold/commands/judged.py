@@ -108,18 +108,15 @@ def compared(left: TargetRun, right: TargetRun, bisect: bool) -> Judged:
         status = EXIT_BROKEN if broke and not bisect else EXIT_VIOLATED
         words = f"{names} differ in {counted(found.different, 'test')}; compared were {seen}.{tail}"
         return Judged(status, words, details)
+    comparable = found.tests and found.verdicts + found.values
+    alike = f"{names} are alike in all {seen}" if comparable else f"no verdict of {names} could be compared"
     if bisect and (crashed := [r for r in broke if _crashed_in_test(r)]):
         return Judged(EXIT_VIOLATED, f"{names} differ: a kernel crashed in {_which(crashed)}.{tail}", details)
-    if bisect and broke:
-        return Judged(EXIT_UNTESTABLE, f"cannot be tested.{tail}", details)
-    if not found.tests or not found.verdicts + found.values:
-        if bisect:
-            return Judged(EXIT_UNTESTABLE, f"cannot be tested: no verdict of {names} could be compared")
-        status = EXIT_BROKEN if broke else EXIT_NOTHING_RUN
-        return Judged(status, f"no verdict of {names} could be compared: see pinhold run with both{tail}", details)
-    if broke:
-        return Judged(EXIT_BROKEN, f"{names} are alike in all {seen}.{tail}", details)
-    return Judged(EXIT_HELD, f"{names} are alike in all {seen}.")
+    if bisect and (broke or not comparable):
+        return Judged(EXIT_UNTESTABLE, f"cannot be tested: {tail.strip() or alike}", details)
+    if broke or not comparable:
+        return Judged(EXIT_BROKEN if broke else EXIT_NOTHING_RUN, f"{alike}: see pinhold run with both.{tail}", details)
+    return Judged(EXIT_HELD, f"{alike}.")
 
 
 def _crashed_in_test(result: CaseResult) -> bool:

@@ -109,5 +109,8 @@ COPIES_PAGES = Meets(
 )
 """Those that take pages while they copy to or from a file or another process."""
 
+REFERS = Meets(TAKES.promise, {**REFUSED, **NO_MEMORY}, COPIES_PAGES.declined)
+"""Those that take references, which nobody is charged for."""
+
 TASKS = Meets(TAKES.promise | {"EEXIST", "ENOENT"}, {}, {**CHANGES.declined, "EBUSY": "pages stayed in memory"})
 """A schedule's steps: they end with what any operation of their tasks may meet on a model."""

@@ -17,6 +17,7 @@ from pinhold.scenario.meets import (
     NO_DISK,
     NO_MEMORY,
     REACHES,
+    REFERS,
     REFUSED,
     SHORT,
     TAKES,
@@ -289,7 +290,7 @@ class Unpin:
 class Vmsplice:
     """vmsplice() into a pipe of its own: FOLL_GET references on the first 16 pages at most, held until unpin."""
 
-    meets: ClassVar[Meets] = TAKES
+    meets: ClassVar[Meets] = REFERS
     proc: str
     range: Range
     pin: str

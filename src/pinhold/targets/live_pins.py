@@ -116,7 +116,8 @@ class LivePins:
             taken = self._acquire(step.proc, need, mechanism, span)
         except OSError as error:
             number = error.errno or errno.EIO
-            return Outcome(number, _memlock_note() if number == errno.ENOMEM else None)
+            charged = need.user != "none"
+            return Outcome(number, _memlock_note() if charged and number == errno.ENOMEM else None)
         self._held[step.pin] = pin = Held(step.proc, mechanism, taken)
         seen = sorted({0, taken.pages - 1})
         shown = [span["first"] + page for page in seen]
