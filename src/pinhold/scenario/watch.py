@@ -36,18 +36,6 @@ def region_pages(step: Map, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAG
     return huge_unit(step, pmd_pages, pud_pages)
 
 
-def hugepages_needed(scenario: Scenario, size: str, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> int:
-    """The huge pages of that size which the scenario's mappings reserve, and its files take, together."""
-    pages = 0
-    for step in scenario.steps:
-        if isinstance(step, Map) and step.kind in HUGETLB_KINDS and (step.size or "2M") == size:
-            units = region_pages(step, pmd_pages, pud_pages) // huge_unit(step, pmd_pages, pud_pages)
-            of_the_file = units if step.kind == "memfd_hugetlb" and step.of is None else 0
-            of_the_mapping = units if not step.shared or step.kind == "hugetlb" else 0
-            pages += of_the_file + of_the_mapping
-    return pages
-
-
 def ranges(step: Step) -> Iterator[Range]:
     """The ranges that a step names."""
     for field in ("range", "other_range"):

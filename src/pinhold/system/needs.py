@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from pinhold.scenario.step import Fork, Ksm, Madvise, Map, Range, Scenario, SwapOut, Unmap
-from pinhold.scenario.watch import HUGETLB_KINDS, huge_unit, region_pages
+from pinhold.scenario.hugepages import hugepages_needed
+from pinhold.scenario.step import Fork, Ksm, Madvise, Map, Range, Scenario, SwapOut
+from pinhold.scenario.watch import HUGETLB_KINDS, region_pages
 from pinhold.targets.syscalls import PAGE
 
 ALLOWABLE = ("hugepages", "swap", "ksm", "thp")
@@ -53,7 +54,7 @@ def _needs(scenario: Scenario) -> Needs:
     thp = any(step.kind in _THP_KINDS for step in maps) or "hugepage" in advice
     memory = sum(region_pages(step) * PAGE for step in maps if step.kind not in _NOT_SWAPPED)
     return Needs(
-        _hugepages(scenario),
+        hugepages_needed(scenario),
         memory * processes if swapped else 0,
         swap_huge=swapped and thp,
         thp=thp,
@@ -74,34 +75,3 @@ def _swaps(scenario: Scenario) -> bool:
             case Madvise(_, Range(region), "pageout") if region not in freed:
                 return True
     return False
-
-
-def _hugepages(scenario: Scenario) -> dict[str, int]:
-    """The most huge pages that can be in use at once, by size: each process may have a copy of private memory, and
-    the pages of a file come on top; what a pin holds outlives its mapping."""
-    live: dict[str, Map] = {}
-    processes = 1
-    most: dict[str, int] = {}
-    pinned: set[str] = set()
-    for step in scenario.steps:
-        match step:
-            case Map() if step.kind in HUGETLB_KINDS:
-                live[step.region] = step
-            case Unmap(_, Range(region, 0, None)) if processes == 1 and region not in pinned:
-                live.pop(region, None)
-            case Fork():
-                processes += 1
-            case _ if hasattr(step, "pin") and isinstance(held := getattr(step, "range", None), Range):
-                pinned.add(held.region)
-        now: dict[str, int] = {}
-        for mapped in live.values():
-            size = mapped.size or "2M"
-            now[size] = now.get(size, 0) + _copies(mapped, processes) * (region_pages(mapped) // huge_unit(mapped))
-        most = {size: max(most.get(size, 0), now.get(size, 0)) for size in {*most, *now}}
-    return most
-
-
-def _copies(step: Map, processes: int) -> int:
-    if step.kind == "memfd_hugetlb":
-        return (step.of is None) + (0 if step.shared else processes)
-    return 1 if step.shared else processes

@@ -117,13 +117,24 @@ class LivePins:
         except OSError as error:
             number = error.errno or errno.EIO
             charged = need.user != "none"
-            return Outcome(number, _memlock_note() if charged and number == errno.ENOMEM else None)
+            return Outcome(number, self._memlock_note(step.proc) if charged and number == errno.ENOMEM else None)
         self._held[step.pin] = pin = Held(step.proc, mechanism, taken)
         seen = sorted({0, taken.pages - 1})
         shown = [span["first"] + page for page in seen]
         words = self._tree.look(step.proc, {"op": "frames", "region": span["region"], "pages": shown})
         pin.frames = {page: pagemap.pfn(word) for page, word in zip(seen, words["words"], strict=True)}
         return Outcome(0, mechanism.name)
+
+    def _memlock_note(self, proc: str) -> str | None:
+        """The limit of the process that was to pin: the scenario may have set it."""
+        answer, _ = self._tree.ask(proc, {"op": "pid"})
+        try:
+            soft, _ = resource.prlimit(int(answer["pid"]), resource.RLIMIT_MEMLOCK)
+        except OSError:
+            return None
+        if soft == resource.RLIM_INFINITY:
+            return None
+        return f"needs a higher RLIMIT_MEMLOCK than the {soft // 1024} kB of {proc}, or CAP_IPC_LOCK, to pin this much"
 
     def _acquire(self, proc: str, need: Need, mechanism: Holder | External, span: Message) -> Taken:
         """Raises OSError with what the kernel, or the program, answered."""
@@ -286,9 +297,3 @@ def _byte_at(runs: Sequence[Run] | None, page: int) -> int | None:
         if run.first <= page < run.first + run.count:
             return run.byte
     return None
-
-
-def _memlock_note() -> str:
-    soft, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-    limit = "as it is" if soft == resource.RLIM_INFINITY else f"of {soft // 1024} kB"
-    return f"needs a higher RLIMIT_MEMLOCK than the one {limit}, or CAP_IPC_LOCK, to pin this much"

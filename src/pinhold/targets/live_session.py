@@ -12,6 +12,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
+from pinhold.scenario.hugepages import USUAL, hugepages_needed
 from pinhold.scenario.observation import FrameNames, Observation, PageView, Run
 from pinhold.scenario.step import (
     Action,
@@ -52,7 +53,7 @@ from pinhold.scenario.step import (
     Write,
     Writeback,
 )
-from pinhold.scenario.watch import hugepages_needed, region_pages, watched
+from pinhold.scenario.watch import region_pages, watched
 from pinhold.targets import ksmd, pagemap
 from pinhold.targets.base import SCHEDULED, Broken, CannotDo, Outcome
 from pinhold.targets.channel import Message
@@ -100,6 +101,8 @@ class LiveSession:
         self._machine = machine
         self._sight = sight
         self._watched = watched(scenario)
+        self._hugepages = hugepages_needed(scenario)
+        self._pools: set[str] = set()
         self._tree = Tree(nursery, deadline)
         self._files = Files()
         self._frame_words = FrameWords()
@@ -227,8 +230,8 @@ class LiveSession:
         if step.kind not in HUGETLB_KINDS:
             self._mapped += pages * PAGE
             self._refuse(self._machine.missing_memory(self._mapped))
-        elif self._machine.hugepages(step.size or "2M") is None:
-            raise CannotDo(self._missing_hugepages(step))
+        else:
+            self._refuse_without_hugepages(step)
         try:
             file = self._files.for_map(step, pages)
         except OSError as error:
@@ -258,7 +261,20 @@ class LiveSession:
 
     def _missing_hugepages(self, step: Map) -> str:
         size = step.size or "2M"
-        return self._machine.missing_hugepages(size, hugepages_needed(self._scenario, size))
+        return self._machine.missing_hugepages(size, self._hugepages[size])
+
+    def _refuse_without_hugepages(self, step: Map) -> None:
+        """Before the first of them is mapped: a process that gets none when it writes is killed by the kernel.
+
+        A scenario that needs more than the usual pool has is about just that.
+        """
+        size = step.size or "2M"
+        if size in self._pools:
+            return
+        self._pools.add(size)
+        pool = self._machine.hugepages(size)
+        if pool is None or pool.to_be_had < self._hugepages[size] <= USUAL[size]:
+            raise CannotDo(self._missing_hugepages(step))
 
     def _refuse(self, reason: str | None) -> None:
         if reason is not None:

@@ -79,11 +79,20 @@ def probe_sight() -> Sight:
 
 @dataclass(frozen=True, slots=True)
 class Pool:
-    """Huge pages of one size: free ones that nobody has reserved, all, and those that are reserved and not yet used."""
+    """Huge pages of one size: free ones that nobody has reserved, all, and those that are reserved and not yet used.
+
+    more: so many beyond the pool the kernel may still look for (nr_overcommit_hugepages).
+    """
 
     free: int
     total: int
     reserved: int
+    more: int = 0
+
+    @property
+    def to_be_had(self) -> int:
+        """So many a scenario may get, if there is memory."""
+        return self.free + self.more
 
     def __str__(self) -> str:
         reserved = f" ({self.reserved} more are reserved)" if self.reserved else ""
@@ -158,7 +167,9 @@ class Machine:
         free, total, reserved = (self._text(f"{pool}/{name}_hugepages") for name in ("free", "nr", "resv"))
         if free is None or total is None:
             return None
-        return Pool(max(0, int(free) - int(reserved or 0)), int(total), int(reserved or 0))
+        most, beyond = (self._text(f"{pool}/{name}_hugepages") for name in ("nr_overcommit", "surplus"))
+        more = max(0, int(most or 0) - int(beyond or 0))
+        return Pool(max(0, int(free) - int(reserved or 0)), int(total), int(reserved or 0), more)
 
     def thp(self) -> str:
         """The mode of transparent huge pages: "always", "madvise", "never"; "none" where the kernel has none."""

@@ -39,9 +39,10 @@ from pinhold.mm.users import (
 )
 from pinhold.mm.vma import find_vma
 from pinhold.scenario import step as s
+from pinhold.scenario.hugepages import hugepages_needed
 from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
 from pinhold.scenario.printer import format_step
-from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, hugepages_needed, region_pages, watched
+from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, watched
 from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome, TargetInfo
 from pinhold.targets.calls import PROT, USER, Call, Span, as_call
 from pinhold.targets.model_sight import compress, page_kind, page_states, pin_walk, walk
@@ -231,7 +232,7 @@ class ModelSession:
         if not isinstance(action, s.Map) or action.kind not in HUGETLB_KINDS:
             return None
         size = action.size or "2M"
-        count = hugepages_needed(self.scenario, size, self.pmd_pages, self.pud_pages)
+        count = hugepages_needed(self.scenario, self.pmd_pages, self.pud_pages)[size]
         has = self.m.geometry.hugetlb[size == "1G"]
         return f"needs {count} hugepage{'s' if count != 1 else ''} of {size}, and the model's pool has {has}"
 
