@@ -8,6 +8,8 @@ from pathlib import Path
 import pytest
 
 from pinhold import cli
+from pinhold.mm.state import X86_64
+from pinhold.scenario.hugepages import USUAL
 from pinhold.scenario.parse import parse
 from pinhold.scenario.suites import suite
 from pinhold.system import doctor, plan
@@ -128,3 +130,8 @@ def test_an_ordinary_user_is_told_and_runs(capsys: pytest.CaptureFixture[str]) -
     assert cli.main(["run", "seed/1", "--on", "live", "--allow-change", "swap", "--format", "ktap"]) in (0, 4)
     cli.main(["run", "seed/2", "--on", "live", "--allow-change", "swap", "--format", "ktap"])
     assert "--allow-change changes nothing: no journal can be kept in /var/lib/pinhold" in capsys.readouterr().err
+
+
+def test_the_usual_pool_is_the_models() -> None:
+    """A scenario that needs more is about a pool that runs out, on a model as on a real kernel."""
+    assert tuple(USUAL.values()) == X86_64.hugetlb

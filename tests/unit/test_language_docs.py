@@ -5,6 +5,7 @@ import json
 import re
 from dataclasses import fields
 from pathlib import Path
+from typing import get_args
 
 from pinhold.scenario import bounds, step
 from pinhold.scenario.grammar import FORMS, SMALL
@@ -41,6 +42,20 @@ def test_the_manual_lists_the_words() -> None:
     assert tuple(re.findall(r"`(\w+)(?: SIZE)?`", rows["KIND"])) == step.KINDS
     assert tuple(re.findall(r"`(\w+)`", rows["SIZE"])) == step.HUGETLB_SIZES
     assert tuple(re.findall(r"`(\w+)`", rows["ADVICE"])) == step.ADVICE
+
+
+def test_the_manual_says_which_errnos_break_a_promise() -> None:
+    """Errno by errno the steps that declare it, by the words that they begin with."""
+    verbs: dict[type, str] = {}
+    for form in FORMS:
+        words = [word for word in form.usage.split() if word.islower() or "_" in word]
+        verbs.setdefault(form.step, " ".join(words[: 2 if words[0] == "direct" else 1]))
+    declared: dict[str, set[str]] = {}
+    for cls in get_args(step.Action):
+        for errno in cls.meets.promise:
+            declared.setdefault(errno, set()).add(verbs[cls])
+    rows = re.findall(r"^\| (E[A-Z]+) \| (.*) \|$", LANGUAGE, re.MULTILINE)
+    assert {errno: set(re.findall(r"`([^`]+)`", row)) for errno, row in rows} == declared
 
 
 def test_the_manual_gives_the_bounds() -> None:
