@@ -6,6 +6,7 @@ import errno
 import os
 import resource
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -167,13 +168,15 @@ class LivePins:
         if not held.mechanism.gives.readable:
             raise CannotDo(f"{held.mechanism.name} cannot read back what it holds")
         if held.contents is None:
-            held.contents = held.mechanism.read_back(held.taken)
+            with _refusing(f"{held.mechanism.name} cannot read back what it holds here"):
+                held.contents = held.mechanism.read_back(held.taken)
         return held.contents
 
     def write_through(self, name: str, byte: int) -> Outcome:
         """Fill every page that the pin holds."""
         held = self._pin(name)
-        held.mechanism.write_through(held.taken, byte)
+        with _refusing(f"{held.mechanism.name} cannot write through what it holds here"):
+            held.mechanism.write_through(held.taken, byte)
         return Outcome()
 
     def release(self, name: str) -> None:
@@ -276,6 +279,15 @@ class Owner:
     def call(self, number: int, arguments: list[Any], fds: list[int]) -> tuple[int, int, list[str]]:
         reply, _ = self._tree.ask(self._proc, {"op": "call", "number": number, "arguments": arguments}, fds)
         return int(reply["value"]), int(reply["number"]), list(reply["buffers"])
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """What the program itself needs for a look, and does not get, is no step's failure."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotDo(f"{what}: {error.strerror}") from None
 
 
 def _done(reply: Message, mechanism: str) -> Outcome:
