@@ -38,7 +38,7 @@ def test_run(kinds: tuple[str, ...]) -> None:
     """The status is that of the worst that the table shows, and every kind is counted below it."""
     run = run_of("live", *kinds)
     status, shown_kinds = exit_status(r.verdict for r in run.results), in_table(run)
-    lines = list(_table([run]))
+    lines = list(_table([run], None))
     assert lines[-1].startswith(f"live: {tally(run.results)} in ")
     assert all(kind in lines[-1] for kind in kinds)
     if shown_kinds & {"error", "crashed"}:

@@ -20,6 +20,7 @@ from pinhold.targets.base import (
     CannotDo,
     Crashed,
     Decision,
+    LeftBehind,
     Livelock,
     Outcome,
     Session,
@@ -311,7 +312,7 @@ def test_a_step_that_fails_as_nothing_explains_is_an_error() -> None:
 
 def test_a_small_machine_is_short_by_its_own_line() -> None:
     """The limit that is told is the scenario's, not the machine's that it is run on."""
-    small = "small pages 2 hugetlb 3"
+    small = "small levels 2 pages 2 hugetlb 3"
     verdict = _verdict(small, "map P x hugetlb 2M", answers={"map P x hugetlb 2M": Outcome(12, "needs 4 hugepages")})
     assert verdict.kind == "skipped"
     assert verdict.reason == (
@@ -349,6 +350,17 @@ def test_opening_and_closing() -> None:
     assert _verdict(MAP, EXPECT, opening=Unavailable("not Linux")) == Verdict("skipped", None, "not Linux", None)
     assert _verdict(MAP, EXPECT, opening=CannotDo("too large")) == Verdict("skipped", None, "too large", None)
     assert _verdict(MAP, EXPECT, closing=Broken("a child is left")).kind == "error"
+
+
+def test_what_a_kernel_keeps_is_said_beside_the_verdict() -> None:
+    """A scenario that may harm the kernel keeps its verdict, held or not; any other is an error."""
+    left = LeftBehind("left behind by the scenario: 1 huge page")
+    assert _verdict(MAP, EXPECT, closing=left) == Verdict("error", None, str(left), 1)
+    harmful = 'vm_only "leaks"'
+    assert _verdict(harmful, MAP, EXPECT, closing=left) == Verdict("held", "It holds", str(left), 1)
+    violated = _verdict(harmful, MAP, 'expect P x 0x01 "It holds"', closing=left)
+    assert violated == Verdict("violated", "It holds", f"P x[0] is 0x00, expected 0x01; {left}", 1)
+    assert _verdict(harmful, MAP, EXPECT, closing=Broken("descriptor 7 is open")).kind == "error"
 
 
 def test_an_interrupt_is_not_swallowed() -> None:

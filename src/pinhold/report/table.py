@@ -72,7 +72,7 @@ def _cell(result: CaseResult, notes: Notes, words: dict[str, str]) -> str:
     cell = words.get(verdict.kind, verdict.kind)
     if result.mechanisms and verdict.kind in ("held", "violated", "xfail"):
         cell += f" by {'+'.join(result.mechanisms)}"
-    if verdict.reason and verdict.kind != "held":
+    if verdict.reason:
         cell += f" {notes.letter(verdict.reason, result.number)}"
     return cell
 

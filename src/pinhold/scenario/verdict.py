@@ -20,7 +20,8 @@ EXIT_BROKEN = 5
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """text: the expectation that decided (the selftest's words); reason: why, for all but `held`; step: its index."""
+    """text: the expectation that decided (the selftest's words); reason: why, for all but `held`, and what was left
+    behind; step: its index."""
 
     kind: str
     text: str | None = None

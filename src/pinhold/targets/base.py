@@ -34,6 +34,10 @@ class Broken(Exception):
     """The tool itself failed (an invariant, a dead helper process); the message says where."""
 
 
+class LeftBehind(Broken):
+    """After the last step something stayed in the kernel that a scenario has to give back; the message says what."""
+
+
 class Crashed(Exception):
     """The kernel under test crashed; the message is the end of what it said."""
 

@@ -28,7 +28,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pinhold.targets.base import Broken, Crashed
+from pinhold.targets.base import Broken, Crashed, LeftBehind
 from pinhold.targets.pagemap import pin_counters
 
 _SETTLE_SECONDS = 3.0
@@ -66,7 +66,8 @@ def check(
     again: Callable[[], None] | None = None,
     names: Collection[str] | None = None,
 ) -> Traces:
-    """Raises Broken for what is left behind since `before`, Crashed where the kernel has complained.
+    """Raises LeftBehind for what has risen since `before`, Broken for descriptors of this program, Crashed where the
+    kernel has complained.
 
     Gives what the next scenario is to be compared with, of each count the least: small leaks add up, too.
 
@@ -78,7 +79,9 @@ def check(
     bugs = [words for bit, words in _KERNEL_BUGS.items() if after.taint & ~before.taint & 1 << bit]
     if bugs and (names is None or _named(_log(root), names)):
         raise Crashed(f"the kernel complained while the scenario ran ({', '.join(bugs)}): see dmesg")
-    left = [f"descriptor {fd} is open: {_target(fd)}" for fd in sorted(after.fds - before.fds)]
+    open_fds = [f"descriptor {fd} is open: {_target(fd)}" for fd in sorted(after.fds - before.fds)]
+    if open_fds:
+        raise Broken(f"left behind by the program: {'; '.join(open_fds)}")
     expected = before.counts if again is None else _with_what_others_move(before.counts)
     now = _settled(expected, root, seconds if again is None else seconds / 3)
     risen = _risen(expected, now)
@@ -86,9 +89,9 @@ def check(
         ours = _rises_again(risen, again, root, seconds / 3)
         _moved.update({what: (time.monotonic(), now[what] - before.counts[what]) for what in risen - ours})
         risen = ours
-    left += [f"{what}: {before.counts[what]} before, {now[what]} after" for what in now if what in risen]
+    left = [f"{what}: {before.counts[what]} before, {now[what]} after" for what in now if what in risen]
     if left:
-        raise Broken(f"left behind by the scenario: {'; '.join(left)}")
+        raise LeftBehind(f"left behind by the scenario: {'; '.join(left)}")
     return replace(after, counts={what: min(count, before.counts[what]) for what, count in now.items()})
 
 

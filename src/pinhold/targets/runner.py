@@ -42,6 +42,7 @@ from pinhold.targets.base import (
     Broken,
     CannotDo,
     Crashed,
+    LeftBehind,
     Livelock,
     Outcome,
     Session,
@@ -108,8 +109,22 @@ class _Decided(Exception):
         self.verdict = verdict
 
 
+_MEANS: dict[type[Exception], str] = {
+    CannotDo: "skipped",
+    Unavailable: "skipped",
+    Livelock: "livelock",
+    Broken: "error",
+    Crashed: "crashed",
+}
+"""What a target raises, and the verdict that this is."""
+
+
 def _guarded(run: _Run, target: Target) -> Verdict:
-    """The verdict, with what the target raises turned into one."""
+    """The verdict, with what the target raises turned into one.
+
+    A scenario for virtual machines only may do harm to the kernel: what it leaves behind is said beside its verdict.
+    """
+    verdict = None
     try:
         with target.open(run.scenario) as session:
             try:
@@ -118,14 +133,13 @@ def _guarded(run: _Run, target: Target) -> Verdict:
             except _Decided as decided:
                 verdict = decided.verdict
         return verdict
-    except (CannotDo, Unavailable) as refusal:
-        return run.decided("skipped", str(refusal))
-    except Livelock as livelock:
-        return run.decided("livelock", str(livelock))
-    except Broken as broken:
-        return run.decided("error", str(broken))
-    except Crashed as crashed:
-        return run.decided("crashed", str(crashed))
+    except LeftBehind as left:
+        if verdict is None or run.scenario.vm_only is None:
+            return run.decided("error", str(left))
+        return replace(verdict, reason=f"{verdict.reason}; {left}" if verdict.reason else str(left))
+    except (CannotDo, Unavailable, Livelock, Broken, Crashed) as raised:
+        kind = next(kind for cls, kind in _MEANS.items() if isinstance(raised, cls))
+        return run.decided(kind, str(raised))
     except Exception as defect:  # a defect of the tool must not end the other scenarios of a suite
         at = traceback.extract_tb(defect.__traceback__)[-1]
         return run.decided("error", f"{type(defect).__name__} in {at.name}, line {at.lineno}: {defect}")
