@@ -152,9 +152,10 @@ def is_valid_gup_args(m: State, api: int, flags: int) -> int:
 def gup_must_unshare(m: State, vma: int, flags: int, page: int) -> bool:
     """Whether a read-only pin of `page`, whose entry is not writable, has to break COW first.
 
-    vma: index, or NO_VMA from GUP-fast, which has none and can only answer "perhaps": the slow path decides.  A pin
-    that is not long-term is a snapshot of what is not anonymous.  Linux: gup_must_unshare() (include/linux/mm.h,
-    later mm/internal.h); a7f226604170 (5.19) for anonymous pages, 84209e87c696 (6.2) for all others.
+    vma: index, or NO_VMA from GUP-fast, which has none and can only answer "perhaps": the slow path decides.  page: what
+    the entry maps, of a huge one the head, whose exclusive mark is that of the whole.  A pin that is not long-term is a
+    snapshot of what is not anonymous.  Linux: gup_must_unshare() (include/linux/mm.h, later mm/internal.h);
+    a7f226604170 (5.19) for anonymous pages, 84209e87c696 (6.2) for all others.
     """
     if flags & FOLL_WRITE or not flags & FOLL_PIN:
         return False
@@ -162,7 +163,7 @@ def gup_must_unshare(m: State, vma: int, flags: int, page: int) -> bool:
         decided(m, UNSHARE_RULE_ABSENT)
         return False
     if folio_test_anon(m, page_folio(m, page)):
-        if gup_page_exclusive(m, page):
+        if page_anon_exclusive(m, page):
             decided(m, UNSHARE_NOT_NEEDED_EXCLUSIVE)
             return False
         decided(m, MUST_UNSHARE_ANON)
@@ -181,15 +182,6 @@ def gup_must_unshare(m: State, vma: int, flags: int, page: int) -> bool:
         return True
     decided(m, UNSHARE_NOT_NEEDED_SHARED_MAPPING)
     return False
-
-
-@kernel
-def gup_page_exclusive(m: State, page: int) -> bool:
-    """PageAnonExclusive as GUP asks for it: of the page mapped by a PTE, of the head where a PMD maps the folio."""
-    folio = page_folio(m, page)
-    if m.folio_entire_mapcount[folio] > 0 and folio < m.nr_pages:
-        return m.page_exclusive[folio] != 0 or m.page_exclusive[page] != 0
-    return page_anon_exclusive(m, page)
 
 
 @kernel
@@ -229,7 +221,7 @@ def gup_dirty_tracked(m: State, vma: int, flags: int) -> bool:
 
 @kernel
 def can_follow_write(m: State, vma: int, flags: int, entry: int, page: int) -> bool:
-    """Whether a write request may use this entry.
+    """Whether a write request may use this entry, which maps `page` (of a huge one the head).
 
     FOLL_FORCE may write through an entry that is not writable, in a private mapping without VM_WRITE, once COW is
     broken: known from the exclusive mark since 5535be309971 (6.0), before from a dirty entry after a write fault
@@ -245,7 +237,7 @@ def can_follow_write(m: State, vma: int, flags: int, entry: int, page: int) -> b
     else:
         vm_flags = m.vma_flags[vma]
         follows = not vm_flags & (VM_SHARED | VM_WRITE) and vm_flags & VM_MAYWRITE != 0
-        follows = follows and folio_test_anon(m, page_folio(m, page)) and gup_page_exclusive(m, page)
+        follows = follows and folio_test_anon(m, page_folio(m, page)) and page_anon_exclusive(m, page)
         follows = follows and not soft_dirty_write_protected(m, vma, entry)
     if follows:
         decided(m, FOLL_FORCE_FOLLOWS)
@@ -273,7 +265,7 @@ def follow_entry(m: State, vma: int, addr: int, flags: int) -> int:
         return no_page_table(m, vma, addr, flags)
     if not pte_present(entry):
         return -ENOENT
-    page = pte_pfn(entry) + (addr & (level_pages(m, level) - 1))
+    page = pte_pfn(entry)
     if not entry & PTE_PRESENT and not gup_can_follow_protnone(m, vma, flags):
         return -ENOENT
     if flags & FOLL_WRITE and not can_follow_write(m, vma, flags, entry, page):

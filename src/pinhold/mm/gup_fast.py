@@ -142,7 +142,7 @@ def fast_check(m: State, act: int) -> None:
     elif not fast_folio_allowed(m, page, m.act_flags[act]):
         good = False
         decided(m, FAST_DIRTY_TRACKED_REFUSED)
-    elif not entry & PTE_RW and gup_must_unshare(m, NO_VMA, m.act_flags[act], page):
+    elif not entry & PTE_RW and gup_must_unshare(m, NO_VMA, m.act_flags[act], pte_pfn(entry)):
         good = False
     if good and pin_record(m, m.act_arg[act], m.act_addr[act], page, count):
         decided(m, FAST_PINNED)

@@ -75,7 +75,7 @@ def gup_fast_leaf(m: State, addr: int, entry: int, offset: int, count: int, flag
     if good and not fast_folio_allowed(m, page, flags):
         decided(m, FAST_DIRTY_TRACKED_REFUSED)
         good = False
-    if good and not entry & PTE_RW and gup_must_unshare(m, NO_VMA, flags, page):
+    if good and not entry & PTE_RW and gup_must_unshare(m, NO_VMA, flags, pte_pfn(entry)):
         good = False
     if not good or not pin_record(m, pin, addr, page, count):
         decided(m, FAST_FALLS_BACK)
