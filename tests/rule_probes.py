@@ -279,6 +279,12 @@ def io_uring_ring(chosen: Row) -> Any:
     return Play(chosen, text).errnos[-1]
 
 
+def io_uring_pinned_vm(chosen: Row) -> Any:
+    """What a fixed buffer counts in pinned_vm without CAP_IPC_LOCK, and with it."""
+    text = "map P x anon\nwrite P x 0x11\ncapability P ipc_lock {}\nio_uring P x as p\n"
+    return tuple(Play(chosen, text.format(capable)).m.mm_pinned_vm[0] for capable in ("off", "on"))
+
+
 def lru_batch(chosen: Row) -> Any:
     """References on the first of twenty fresh pages."""
     played = Play(chosen, "map P x anon pages 20\nwrite P x 0x11\n")
@@ -296,6 +302,12 @@ def mremap_several_vmas(chosen: Row) -> Any:
     return Play(chosen, text).errnos[-1]
 
 
+def hugetlb_unmap_address(chosen: Row) -> Any:
+    """The child has moved its mapping, and no huge page is free: does the owner's write come to an end?"""
+    shared = "map P x hugetlb 2M\nwrite P x 0x11\nmap P z hugetlb 2M pages 7680\nfork P C\nmremap C x to y\n"
+    return verdict(chosen, f"{shared}write P x 0xff\nexpect P x 0xff\n")
+
+
 def hugetlb_restores_reserve(chosen: Row) -> Any:
     """Huge pages reserved after the one that was mapped has been discarded."""
     return Play(chosen, "map P x hugetlb 2M\nwrite P x 0x11\nmadvise P x dontneed\n").m.hugetlb_reserved[0]
@@ -304,6 +316,12 @@ def hugetlb_restores_reserve(chosen: Row) -> Any:
 def madv_dontneed_hugetlb(chosen: Row) -> Any:
     """The errno of MADV_DONTNEED of hugetlb."""
     return Play(chosen, "map P x hugetlb 2M\nwrite P x 0x11\nmadvise P x dontneed\n").errnos[-1]
+
+
+def dontneed_frees_tables(chosen: Row) -> Any:
+    """A THP that was mapped by PTEs is discarded page by page, and written again: by a huge entry?"""
+    text = "map P x thp\nwrite P x 0x11\nmadvise P x[0] dontneed\nmadvise P x dontneed\nwrite P x 0x22\n"
+    return Play(chosen, text).entry() & k.PTE_PSE != 0
 
 
 def madv_populate(chosen: Row) -> Any:
@@ -388,6 +406,12 @@ def thp_split_locks(chosen: Row) -> Any:
     assert split_huge_pmd(m, child, address) == 0
     step(m, 1)
     return bool(played.entry() & k.PTE_PSE), played.writable()
+
+
+def thp_split_zero_pages(chosen: Row) -> Any:
+    """Of a THP that MADV_FREE splits, what is the page that was written, and what one that was not?"""
+    played = Play(chosen, "map P x thp\nwrite P x[0] 0x11\nmadvise P x[8:16] free\n")
+    return played.view(page=0).kind, played.view(page=1).kind
 
 
 FREED_THP = (
@@ -501,11 +525,14 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
         "any": (0, 0, 0),
     },
     io_uring_ring: {"charged": k.ENOMEM, "free": 0},
+    io_uring_pinned_vm: {"all": (1, 1), "user_pays": (1, 0)},
     lru_batch: {"15": 1, "31": 2},
     mremap_hugetlb: {"no": k.EINVAL, "yes": 0},
     mremap_several_vmas: {"no": k.EFAULT, "yes": 0},
+    hugetlb_unmap_address: {"owner": "livelock", "each_mapping": "held"},
     hugetlb_restores_reserve: {"no": 0, "yes": 1},
     madv_dontneed_hugetlb: {"no": k.EINVAL, "yes": 0},
+    dontneed_frees_tables: {"no": False, "yes": True},
     madv_populate: {"no": k.EINVAL, "yes": 0},
     hugetlb_wp_reuse: {"mapcount": "violated", "references": "held"},
     uffd_continue: {
@@ -524,6 +551,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     numa_huge_fails: {"read_only": False, "as_it_was": True},
     gup_protnone: {"faults": False, "follows": True},
     ksm_protects_exclusive: {"no": True, "yes": False},
+    thp_split_zero_pages: {"stay": ("anon", "anon"), "zero_page": ("anon", "zero")},
     madv_free_large: {"splits": False, "whole": True},
     lazyfree_held: {
         "discarded": ("none", "none"),

@@ -136,6 +136,7 @@ def _configuration(info: TargetInfo) -> dict[str, int]:
         "swap": _switch(info.config.get("swap_kib"), off=("0",)),
         "swap_sync": _switch(info.config.get("swap_synchronous"), off=("n",)),
         "swap_clusters": _switch(info.config.get("swap_rotates"), off=("y",)),
+        "pt_reclaim": _switch(info.config.get("PT_RECLAIM"), off=("n",)),
         "hugetlb_2M": _number(info.config.get("hugetlb_2M"), {"none": 0}),
         "hugetlb_1G": _number(info.config.get("hugetlb_1G"), {"none": 0}),
         "swap_pages": _pages(info.config.get("swap_free_kib")),

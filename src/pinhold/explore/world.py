@@ -52,6 +52,7 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
     """The scope under the rules of a row.  Raises BadScope where its set-up or an operation fails."""
     m = create(scope.geometry, row, scope.small.configuration)
     m.set_constant("content_tokens", int(scope.content))
+    m.set_constant("content_unknown", int(not scope.content))
     session = ModelSession(m, scope.scenario, scope.rules)
     for step in scope.scenario.steps:
         try:

@@ -152,10 +152,10 @@ def is_valid_gup_args(m: State, api: int, flags: int) -> int:
 def gup_must_unshare(m: State, vma: int, flags: int, page: int) -> bool:
     """Whether a read-only pin of `page`, whose entry is not writable, has to break COW first.
 
-    vma: index, or NO_VMA from GUP-fast, which has none and can only answer "perhaps": the slow path decides.  page: what
-    the entry maps, of a huge one the head, whose exclusive mark is that of the whole.  A pin that is not long-term is a
-    snapshot of what is not anonymous.  Linux: gup_must_unshare() (include/linux/mm.h, later mm/internal.h);
-    a7f226604170 (5.19) for anonymous pages, 84209e87c696 (6.2) for all others.
+    vma: index, or NO_VMA from GUP-fast, which has none and can only answer "perhaps": the slow path decides.
+    page: what the entry maps, of a huge one the head, whose exclusive mark is that of the whole.  A pin that is not
+    long-term is a snapshot of what is not anonymous.  Linux: gup_must_unshare() (include/linux/mm.h, later
+    mm/internal.h); a7f226604170 (5.19) for anonymous pages, 84209e87c696 (6.2) for all others.
     """
     if flags & FOLL_WRITE or not flags & FOLL_PIN:
         return False

@@ -22,6 +22,7 @@ from pinhold.mm.flags import (
     PTE_PRESENT,
     PTE_PSE,
     PTE_RW,
+    PTE_SOFT_DIRTY,
     PTE_SPECIAL,
     PTE_USER,
     VM_HUGEPAGE,
@@ -35,16 +36,19 @@ from pinhold.mm.pgtable import (
     entry_flags,
     level_pages,
     mk_pte,
+    pt_leaf,
     pt_walk,
     pte_mkdirty,
     pte_modify,
     pte_pfn,
+    pte_present,
     table_alloc,
 )
 from pinhold.mm.rmap import (
     folio_add_rmap_entire,
     folio_mapcount,
     folio_remove_rmap_entire,
+    folio_remove_rmap_pte,
     folio_set_anon,
     page_anon_exclusive,
     set_page_anon_exclusive,
@@ -59,6 +63,7 @@ from pinhold.mm.sites import (
     HUGE_ZERO_READ,
     HUGE_ZERO_WP_SPLIT,
     HUGE_ZERO_WP_THP,
+    THP_SPLIT_ZERO_PAGE,
     decided,
 )
 from pinhold.mm.state import State
@@ -281,7 +286,8 @@ def zap_huge_pmd(m: State, mm: int, slot: int) -> None:
 def split_folio(m: State, folio: int) -> bool:
     """Make a large folio into base pages, if nothing but its PTE mappings and the swap cache holds it.
 
-    Linux: split_huge_page_to_list_to_order(); each page keeps its own mappings, exclusive mark and swap slot.
+    Linux: split_huge_page_to_list_to_order() (__folio_split() since 6.16); each page keeps its own mappings, exclusive
+    mark and swap slot, unless it is zero-filled (remap_page()).
     """
     pages = 1 << m.folio_order[folio]
     cached = folio_test_swapcache(m, folio)
@@ -302,8 +308,51 @@ def split_folio(m: State, folio: int) -> bool:
         m.folio_dirty[page] = dirty if m.folio_refcount[page] else 0
         if cached:
             m.folio_swap[page] = swap + page - folio
-            free_swap_cache(m, page)
         elif not m.page_mapcount[page]:
             m.page_content[page] = 0
             m.page_exclusive[page] = 0
+    if m.rule_thp_split_zero_pages:
+        remap_page(m, folio, pages)
+    if cached:
+        for page in range(folio, folio + pages):
+            free_swap_cache(m, page)
     return True
+
+
+@kernel
+def remap_page(m: State, folio: int, pages: int) -> None:
+    """The folio has been split: whoever maps a zero-filled page of it maps the zero page instead, read-only.
+
+    The kernel has taken every mapping away before the split and looks at each page as it maps it again; it leaves
+    mlocked memory alone, which is not specified here.  A search that leaves stores out has no zero-filled pages.
+    Linux: remap_page(), remove_migration_pte(), try_to_map_unused_to_zeropage() (mm/migrate.c), b1f202060afe (6.12).
+    """
+    mapped_zeros = 0
+    for page in range(folio, folio + pages):
+        if m.page_mapcount[page] and page_zero_filled(m, page):
+            mapped_zeros += m.page_mapcount[page]
+    for vma in range(len(m.vma_end)):
+        addr = m.vma_start[vma]
+        while mapped_zeros and addr < m.vma_end[vma]:
+            slot, level = pt_leaf(m, vma // m.vmas_per_mm, addr)
+            page = pte_pfn(m.pte[slot]) if level == 0 and pte_present(m.pte[slot]) else NO_PAGE
+            if folio <= page < folio + pages and page_zero_filled(m, page):
+                map_unused_to_zeropage(m, vma, slot)
+                mapped_zeros -= 1
+            addr = (addr // level_pages(m, level) + 1) * level_pages(m, level)
+
+
+@kernel
+def page_zero_filled(m: State, page: int) -> bool:
+    """Whether the small page has nothing but zeros."""
+    return m.page_content[page] == 0 and not m.content_unknown
+
+
+@kernel
+def map_unused_to_zeropage(m: State, vma: int, slot: int) -> None:
+    """Linux: try_to_map_unused_to_zeropage()."""
+    decided(m, THP_SPLIT_ZERO_PAGE)
+    entry = m.pte[slot]
+    m.pte[slot] = mk_pte(ZERO_PFN, vm_page_prot(m, vma) | PTE_SPECIAL | PTE_ACCESSED | entry & PTE_SOFT_DIRTY)
+    folio_remove_rmap_pte(m, vma // m.vmas_per_mm, pte_pfn(entry))
+    folio_put(m, pte_pfn(entry))

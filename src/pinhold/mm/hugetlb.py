@@ -41,6 +41,8 @@ from pinhold.mm.rmap import (
 )
 from pinhold.mm.sites import (
     HUGETLB_FORCE_REFUSED,
+    HUGETLB_RESERVE_LOST,
+    HUGETLB_TRIES_AGAIN,
     HUGETLB_UNMAP_CHILDREN,
     HUGETLB_WP_COPY,
     HUGETLB_WP_REUSE_EXCLUSIVE,
@@ -50,6 +52,9 @@ from pinhold.mm.sites import (
 )
 from pinhold.mm.state import State
 from pinhold.mm.vma import find_vma, vm_page_prot
+
+UNMAP_AT_OWNERS = 0
+"""A value of the rule hugetlb_unmap_address."""
 
 RESV_OWNER, RESV_UNMAPPED = 1, 2
 """What a private mapping is (vma_reserve_owner): the one that reserved, or a child's from which a page was taken."""
@@ -233,6 +238,9 @@ def hugetlb_entry(m: State, vma: int, page: int, writable: int) -> int:
 def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
     """A write, or an unshare, meets a read-only entry: reuse, or copy.
 
+    An owner that had to take the page from its children tries again: here by another fault, in the kernel without
+    leaving this one, and so with mmap_lock held for reading all the while.
+
     Linux: hugetlb_wp() (hugetlb_cow() up to 5.18).
     """
     unshare = m.act_flags[act] & FAULT_FLAG_UNSHARE
@@ -256,7 +264,8 @@ def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
     outside_reserve = m.vma_reserve_owner[vma] == RESV_OWNER and anon
     new = alloc_hugetlb_folio(m, m.vma_order[vma], vma, m.act_addr[act], outside_reserve)
     if new == NO_PAGE and outside_reserve:
-        unmap_ref_private(m, vma, m.act_addr[act], folio)
+        if not unmap_ref_private(m, vma, m.act_addr[act], folio):
+            decided(m, HUGETLB_TRIES_AGAIN)
         return FAULT_DONE
     if new == NO_PAGE:
         return -EFAULT
@@ -328,12 +337,13 @@ def hugetlb_install(m: State, act: int) -> int:
 
 
 @kernel
-def unmap_ref_private(m: State, vma: int, addr: int, folio: int) -> None:
+def unmap_ref_private(m: State, vma: int, addr: int, folio: int) -> bool:
     """The owner has no page to copy to: take the shared page from the other private mappings, who will be killed.
+    Whether any had it where it was looked for.
 
-    Linux: unmap_ref_private() (mm/hugetlb.c).
+    Linux: unmap_ref_private() (mm/hugetlb.c); up to 7.3.3 it looks at the owner's address in every process.
     """
-    decided(m, HUGETLB_UNMAP_CHILDREN)
+    found = False
     index = hugetlb_file_index(m, vma, addr)
     for other in range(len(m.vma_end)):
         if other == vma or m.vma_end[other] == 0 or m.vma_file[other] != m.vma_file[vma]:
@@ -343,10 +353,30 @@ def unmap_ref_private(m: State, vma: int, addr: int, folio: int) -> None:
         at = m.vma_start[other] + (index << m.vma_order[other]) - m.vma_pgoff[other]
         if not m.vma_start[other] <= at < m.vma_end[other]:
             continue
+        if m.rule_hugetlb_unmap_address == UNMAP_AT_OWNERS:
+            at = addr & -(1 << m.vma_order[vma])
         slot = pt_walk(m, other // m.vmas_per_mm, at, hugetlb_level(m, m.vma_order[other]))
-        if slot >= 0 and m.pte[slot] and page_folio(m, pte_pfn(m.pte[slot])) == folio:
+        if slot >= 0 and m.pte[slot] & PTE_PSE and page_folio(m, pte_pfn(m.pte[slot])) == folio:
+            decided(m, HUGETLB_UNMAP_CHILDREN)
+            found = True
             m.vma_reserve_owner[other] = RESV_UNMAPPED
             zap_hugetlb(m, other, at, slot)
+    return found
+
+
+@kernel
+def clear_vma_resv_huge_pages(m: State, vma: int) -> None:
+    """What stays of a private mapping of which mremap() has moved a part: its reserve went along.
+
+    A kernel defect, in every release that moves hugetlb (5.16 to 7.3.4): the reservation is taken from the whole of the
+    old mapping, of which only a part then goes.  The pool keeps these pages for nobody.
+    Linux: clear_vma_resv_huge_pages(), called by move_vma() or fixup_hugetlb_reservations().
+    """
+    if m.vma_reserve[vma]:
+        decided(m, HUGETLB_RESERVE_LOST)
+        m.hugetlb_lost[hstate_of(m, m.vma_order[vma])] += hweight(m.vma_reserve[vma])
+    m.vma_reserve[vma] = 0
+    m.vma_reserve_owner[vma] = 0
 
 
 @kernel

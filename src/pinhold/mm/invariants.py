@@ -39,6 +39,7 @@ from pinhold.mm.task import (
     FN_GUP_SLOW,
     FN_KSM_MERGE,
     FN_KSM_UNMERGE,
+    FN_MREMAP,
     FN_NONE,
     FN_PAGEOUT,
     current,
@@ -78,7 +79,7 @@ INVARIANTS = (
     "the swap cache and its folio disagree",
     "a page table has an entry outside every VMA",
     "the hugetlb pool has lost or gained a page",
-    "the hugetlb reserve is not the sum of the VMAs' reserves",
+    "the hugetlb reserve is not the sum of the VMAs' reserves and of what was lost",
     "a lock is not held by those who took it",
     "a file has fewer users than mappings",
     "the locked memory charged is not what the pins were charged",
@@ -279,7 +280,8 @@ def check_hugetlb(m: State) -> int:
         reserved += hweight(m.vma_reserve[vma])
     for file in range(len(m.file_reserve)):
         reserved += hweight(m.file_reserve[file])
-    if reserved != m.hugetlb_reserved[0] + m.hugetlb_reserved[1]:
+    lost = m.hugetlb_lost[0] + m.hugetlb_lost[1]
+    if reserved + lost != m.hugetlb_reserved[0] + m.hugetlb_reserved[1]:
         return BAD_HUGETLB_RESERVE
     free = m.hugetlb_free[0] + m.hugetlb_free[1]
     for folio in range(m.nr_pages, m.nr_pages + m.nr_hugetlb):
@@ -312,7 +314,7 @@ def check_locks(m: State) -> int:
         forks = holders(m, mm, FN_FORK)
         if m.mm_readers[mm] != holders(m, mm, FN_NONE) or m.mm_write_protect_seq[mm] != forks:
             return BAD_LOCKS
-        if m.mm_writer[mm] != forks + holders(m, mm, FN_KSM_UNMERGE):
+        if m.mm_writer[mm] != forks + holders(m, mm, FN_KSM_UNMERGE) + holders(m, mm, FN_MREMAP):
             return BAD_LOCKS
     for folio in range(len(m.folio_flags)):
         if m.folio_flags[folio] & FOLIO_LOCKED:

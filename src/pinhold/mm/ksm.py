@@ -316,7 +316,7 @@ def ksm_break_cow(m: State, task: int, act: int) -> int:
     else:
         failed = returned(m, task) < 0
     if not failed and maps_ksm(m, mm, m.act_addr[act]):
-        return break_ksm(m, task, act)
+        return break_ksm(m, task, mm, m.act_addr[act])
     mmap_read_unlock(m, mm)
     return ksm_end(m, task, act, -EFAULT)
 
@@ -328,11 +328,24 @@ def maps_ksm(m: State, mm: int, addr: int) -> bool:
 
 
 @kernel
-def break_ksm(m: State, task: int, act: int) -> int:
-    """Fault once more, until act_addr maps no KSM page: by a write, which makes the copy dirty and, in a writable
+def break_ksm(m: State, task: int, mm: int, addr: int) -> int:
+    """Fault once more, until `addr` maps no KSM page: by a write, which makes the copy dirty and, in a writable
     mapping, writable; since 6cce3314b928 (6.2) by unsharing.  Linux: break_ksm()."""
     flags = FAULT_FLAG_UNSHARE if m.rule_break_ksm else FAULT_FLAG_WRITE
-    return call(m, task, FN_FAULT, m.act_mm[act], m.act_addr[act], 0, flags, 0)
+    return call(m, task, FN_FAULT, mm, addr, 0, flags, 0)
+
+
+@kernel
+def next_ksm(m: State, mm: int, vma: int, start: int, end: int) -> int:
+    """The first address in [start, end) at which the VMA maps a KSM page, or `end`.
+
+    Linux: what unmerge_ksm_pages() stops at; ksm_madvise() asks nobody who was not advised MADV_MERGEABLE.
+    """
+    if m.vma_flags[vma] & VM_MERGEABLE and m.vma_anon[vma]:
+        for addr in range(start, end):
+            if maps_ksm(m, mm, addr):
+                return addr
+    return end
 
 
 @kernel
@@ -355,7 +368,7 @@ def ksm_unmerge(m: State, task: int) -> int:
         vma = find_vma(m, mm, addr)
         if vma != NO_VMA and m.vma_flags[vma] & VM_MERGEABLE:
             if maps_ksm(m, mm, addr):
-                return break_ksm(m, task, act)
+                return break_ksm(m, task, mm, addr)
             if addr + 1 == m.vma_end[vma]:
                 m.vma_flags[vma] &= ~VM_MERGEABLE
         m.act_addr[act] = addr + 1

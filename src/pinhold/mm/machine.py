@@ -106,9 +106,9 @@ class Machine(State):
 def create(geometry: Geometry, row: Mapping[str, int], config: Mapping[str, int], *, checked: bool = False) -> Machine:
     """A machine at boot: no process, the zero page, full hugetlb pools, no swap used.
 
-    row: rule name -> value (`releases.row`).  config: soft_dirty, thp, use_zero_page, swap, swap_sync, swap_clusters
-    -> 0 or 1; fork_skips_pud, how the chance of that rule turns out; memory_ends, whether what finds no page frame is
-    told ENOMEM, as at the limit of a memory cgroup, instead of trapping the machine.
+    row: rule name -> value (`releases.row`).  config: soft_dirty, thp, use_zero_page, swap, swap_sync, swap_clusters,
+    pt_reclaim -> 0 or 1; fork_skips_pud, how the chance of that rule turns out; memory_ends, whether what finds no page
+    frame is told ENOMEM, as at the limit of a memory cgroup, instead of trapping the machine.
     """
     m = Machine(geometry, checked=checked).with_stacks()
     scope = {

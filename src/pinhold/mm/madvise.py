@@ -36,7 +36,7 @@ from pinhold.mm.task import (
     returned,
 )
 from pinhold.mm.vma import mapped_end, vma_is_hugetlb
-from pinhold.mm.zap import zap_page_range
+from pinhold.mm.zap import zap_empty_pte_tables, zap_page_range
 
 (
     MADV_DONTNEED,
@@ -111,6 +111,8 @@ def madvise_dontneed(m: State, mm: int, start: int, end: int) -> int:
         err = zap_page_range(m, mm, vma, lo, hi)
         if err:
             return err
+        if not vma_is_hugetlb(m, vma):
+            zap_empty_pte_tables(m, mm, lo, hi)
     pins_detach(m, mm, start, end)
     return 0
 

@@ -11,34 +11,71 @@ from pinhold.mm.flags import (
     PTE_PSE,
     PTE_SOFT_DIRTY,
     SWP_SOFT_DIRTY,
+    VM_SHARED,
 )
 from pinhold.mm.huge_memory import split_huge_pmd, split_huge_range
-from pinhold.mm.hugetlb import hugetlb_level
+from pinhold.mm.hugetlb import clear_vma_resv_huge_pages, hugetlb_level
 from pinhold.mm.kernel import kernel
+from pinhold.mm.ksm import break_ksm, next_ksm
 from pinhold.mm.mmap import vma_split_range
 from pinhold.mm.pgtable import free_pgtables, level_pages, pt_alloc, pt_walk, pte_present
 from pinhold.mm.pin import pins_moved
 from pinhold.mm.state import State
-from pinhold.mm.task import current, finish, gup_fast_running, mmap_write_lock, mmap_write_unlock
+from pinhold.mm.task import current, finish, gup_fast_running, mmap_write_lock, mmap_write_unlock, returned
 from pinhold.mm.vma import find_vma, merged_end, vma_is_hugetlb
 from pinhold.mm.zap import munmap_locked
+
+MREMAP_START, MREMAP_NEXT, MREMAP_BREAKING = 0, 1, 2
 
 
 @kernel
 def mremap(m: State, task: int) -> int:
-    """Move [act_addr, act_end) to act_arg; what is mapped there goes."""
+    """One step of moving [act_addr, act_end), what is left, to act_arg; what is mapped there goes.  mmap_lock is held
+    for writing all the while; KSM pages are broken first, each by a fault.  0, or a negative errno.
+    """
     act = current(m, task)
     mm = m.act_mm[act]
-    if gup_fast_running(m, mm) or mmap_write_lock(m, mm) == BLOCKED:
+    if gup_fast_running(m, mm):
         return BLOCKED
-    err = remap_move(m, mm, m.act_addr[act], m.act_end[act], m.act_arg[act])
+    if m.act_pc[act] == MREMAP_START:
+        if mmap_write_lock(m, mm) == BLOCKED:
+            return BLOCKED
+        err = mremap_check(m, mm, m.act_addr[act], m.act_end[act], m.act_arg[act])
+    else:
+        err = min(returned(m, task), 0)
+    while err == 0 and m.act_addr[act] < m.act_end[act]:
+        addr = m.act_addr[act]
+        vma = find_vma(m, mm, addr)
+        if vma == NO_VMA:
+            remapped(m, act, addr + 1)
+            continue
+        stop = min(m.act_end[act], m.vma_end[vma])
+        if m.act_pc[act] == MREMAP_NEXT and vma_is_hugetlb(m, vma):
+            err = -EFAULT
+        elif m.act_pc[act] != MREMAP_BREAKING:
+            err = munmap_locked(m, mm, m.act_arg[act], m.act_arg[act] + stop - addr)
+        if err == 0:
+            merged = next_ksm(m, mm, vma, addr, stop)
+            if merged < stop:
+                m.act_pc[act] = MREMAP_BREAKING
+                return break_ksm(m, task, mm, merged)
+            err = move_vma(m, mm, addr, stop, m.act_arg[act])
+            remapped(m, act, stop)
     mmap_write_unlock(m, mm)
     return finish(m, task, err)
 
 
 @kernel
-def remap_move(m: State, mm: int, start: int, end: int, to: int) -> int:
-    """The work of mremap().  0, or a negative errno.
+def remapped(m: State, act: int, addr: int) -> None:
+    """All is moved up to `addr`."""
+    m.act_arg[act] += addr - m.act_addr[act]
+    m.act_addr[act] = addr
+    m.act_pc[act] = MREMAP_NEXT
+
+
+@kernel
+def mremap_check(m: State, mm: int, start: int, end: int, to: int) -> int:
+    """Whether the range may be moved there.  0, or a negative errno.
 
     hugetlb can be moved since 550a7d60bd5e (5.16).  The range lies in one VMA; since 6.17 in several, not of hugetlb,
     with holes between them if need be.  Parts that the kernel would have merged to one VMA count as one.
@@ -56,28 +93,16 @@ def remap_move(m: State, mm: int, start: int, end: int, to: int) -> int:
             return -EFAULT
         if vma_is_hugetlb(m, vma):
             return -EFAULT
-    addr = start
-    while addr < end:
-        vma = find_vma(m, mm, addr)
-        if vma == NO_VMA:
-            addr += 1
-            continue
-        stop = min(end, m.vma_end[vma])
-        if addr > start and vma_is_hugetlb(m, vma):
-            return -EFAULT
-        err = move_vma(m, mm, addr, stop, to + addr - start)
-        if err:
-            return err
-        addr = stop
     return 0
 
 
 @kernel
 def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
-    """Move [start, end), a part of one VMA.  0, or a negative errno."""
-    err = munmap_locked(m, mm, to, to + end - start)
-    if err == 0:
-        err = vma_split_range(m, mm, start, end)
+    """Move [start, end), a part of one VMA, to a place where nothing is mapped.  0, or a negative errno."""
+    whole = find_vma(m, mm, start)
+    first = m.vma_start[whole]
+    behind = m.vma_end[whole]
+    err = vma_split_range(m, mm, start, end)
     if err:
         return err
     vma = find_vma(m, mm, start)
@@ -87,6 +112,11 @@ def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
         return -ENOMEM
     m.vma_start[vma] = to
     m.vma_end[vma] = to + end - start
+    if vma_is_hugetlb(m, vma) and not m.vma_flags[vma] & VM_SHARED:
+        if first < start:
+            clear_vma_resv_huge_pages(m, find_vma(m, mm, start - 1))
+        if behind > end:
+            clear_vma_resv_huge_pages(m, find_vma(m, mm, end))
     pins_moved(m, mm, start, end, to)
     free_pgtables(m, mm, start, end)
     return 0

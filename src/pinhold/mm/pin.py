@@ -23,6 +23,7 @@ from pinhold.mm.folio import folio_put_refs, page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.limits import LIMIT_RUNS, too_small
 from pinhold.mm.sites import (
+    IO_URING_NOT_COUNTED,
     MAYBE_PINNED_YES,
     MEMLOCK_REFUSED,
     MEMLOCK_ZERO_PAGE_FREE,
@@ -275,8 +276,8 @@ def memlock_charge_after(m: State, pin: int) -> bool:
     VFIO counts in mm->locked_vm and does not charge reserved pages, which the zero page is: unsharing it since
     84209e87c696 (6.2) is what newly charges (the seed's Note 3).  Linux: vfio_pin_pages_remote()
     (drivers/vfio/vfio_iommu_type1.c). io_uring counts in user->locked_vm unless the process has CAP_IPC_LOCK, and a
-    large folio once, whole; mm->pinned_vm is counted always.  Linux: io_buffer_account_pin() (io_uring/rsrc.c).  Each
-    buffer is taken to have a ring of its own.
+    large folio once, whole; in mm->pinned_vm for every process, since 7.2 only where it counts for the user as well.
+    Linux: io_buffer_account_pin() (io_uring/rsrc.c).  Each buffer is taken to have a ring of its own.
     """
     mm = m.pin_mm[pin]
     if m.pin_user[pin] == USER_VFIO:
@@ -293,6 +294,9 @@ def memlock_charge_after(m: State, pin: int) -> bool:
         if not m.mm_ipc_lock[mm]:
             m.user_locked_vm[0] += charge + ring
             m.pin_user_charge[pin] = charge + ring
+        elif m.rule_io_uring_pinned_vm:
+            decided(m, IO_URING_NOT_COUNTED)
+            return True
         m.mm_pinned_vm[mm] += charge
         m.pin_charge[pin] = charge
     return True

@@ -304,6 +304,14 @@ RULES: tuple[Rule, ...] = (
         (("5.10.162", "free", ""),),
     ),
     Rule(
+        "io_uring_pinned_vm",
+        "Of which processes io_uring counts fixed buffers in mm->pinned_vm: of all; or of those alone whose user pays,"
+        " which a process with CAP_IPC_LOCK does not make (read in 7.2.12 and not in 6.12; no hash known).",
+        "io_buffer_account_pin",
+        ("all", "user_pays"),
+        (("", "all", ""), ("7.2", "user_pays", "")),
+    ),
+    Rule(
         "lru_batch",
         "How many fresh pages wait, each with one more reference, in the CPU's batch for the LRU.",
         "folio_add_lru",
@@ -325,6 +333,16 @@ RULES: tuple[Rule, ...] = (
         (("", "no", ""), ("6.17", "yes", "d23cb648e365")),
     ),
     Rule(
+        "hugetlb_unmap_address",
+        "Where an owner that finds no huge page to copy to takes its page from the other private mappings of the file:"
+        " at its own address in each, so that one that mremap() has moved keeps the page, and the owner tries for ever;"
+        " or where each of them maps it (7.3.4, by its changelog; no hash known).",
+        "unmap_ref_private",
+        ("owner", "each_mapping"),
+        (("", "owner", ""),),
+        (("7.3.4", "each_mapping", ""),),
+    ),
+    Rule(
         "hugetlb_restores_reserve",
         "Whether an owner that gives up its private huge page gets the page's reserve back.",
         "__unmap_hugepage_range",
@@ -337,6 +355,14 @@ RULES: tuple[Rule, ...] = (
         "madvise_dontneed_free",
         ("no", "yes"),
         (("", "no", ""), ("5.18", "yes", "90e7e7f5ef3f")),
+    ),
+    Rule(
+        "dontneed_frees_tables",
+        "Whether MADV_DONTNEED of all that a page table of base pages maps frees the table as well, so that a THP fits"
+        " there again: where the kernel is configured so (CONFIG_PT_RECLAIM).",
+        "zap_pte_range",
+        ("no", "yes"),
+        (("", "no", ""), ("6.14", "yes", "6375e95f381e")),
     ),
     Rule(
         "madv_populate",
@@ -433,6 +459,14 @@ RULES: tuple[Rule, ...] = (
         "__split_huge_pmd",
         ("no", "yes"),
         (("", "no", ""), ("5.8", "yes", "c444eb564fb1")),
+    ),
+    Rule(
+        "thp_split_zero_pages",
+        "What becomes of the zero-filled pages of a THP that is split to base pages: they stay; or the zero page is"
+        " mapped in their place.",
+        "try_to_map_unused_to_zeropage",
+        ("stay", "zero_page"),
+        (("", "stay", ""), ("6.12", "zero_page", "b1f202060afe")),
     ),
     Rule(
         "madv_free_large",

@@ -44,6 +44,8 @@ class Site:
     HUGETLB_WP_COPY,
     HUGETLB_FORCE_REFUSED,
     HUGETLB_UNMAP_CHILDREN,
+    HUGETLB_TRIES_AGAIN,
+    HUGETLB_RESERVE_LOST,
     SWAPIN_EXCLUSIVE,
     SWAPIN_SHARED,
     SWAPOUT_PINNED_KEPT,
@@ -80,6 +82,8 @@ class Site:
     DIRECT_IO_GETS,
     DIRECT_IO_PINS,
     IO_URING_FILE_REFUSED,
+    IO_URING_NOT_COUNTED,
+    DONTNEED_FREES_TABLE,
     FOLL_WRITE_DROPPED,
     TOUCH_PMD_READ,
     WP_REUSE_MAPCOUNT,
@@ -98,13 +102,14 @@ class Site:
     KSM_MERGES,
     KSM_NEVER_REUSED,
     HUGE_WP_COUNTS_PAGES,
+    THP_SPLIT_ZERO_PAGE,
     MADV_FREE_SPLITS,
     LAZYFREE_DISCARDED,
     LAZYFREE_WRITTEN_KEPT,
     LAZYFREE_HELD_KEPT,
     LAZYFREE_BATCHED,
     PIN_ZERO_PAGE_FAILS,
-) = range(81)
+) = range(86)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -202,6 +207,19 @@ SITES: tuple[Site, ...] = (
         "unmap_ref_private",
         "",
         "no huge page to copy to: the page is taken from the children",
+    ),
+    Site(
+        "hugetlb_tries_again",
+        "hugetlb_wp",
+        "hugetlb_unmap_address",
+        "no huge page is free and nothing could be unmapped, so it tries again",
+    ),
+    Site(
+        "hugetlb_reserve_lost",
+        "clear_vma_resv_huge_pages",
+        "",
+        "a part of the mapping moves and takes the reserve of all of it along: what stays has none, and what was"
+        " reserved for it is lost",
     ),
     Site("swapin_exclusive", "do_swap_page", "swapin_exclusive", "the page from swap belongs to this process alone"),
     Site("swapin_shared", "do_swap_page", "swapin_exclusive", "the page from swap may be shared"),
@@ -355,6 +373,18 @@ SITES: tuple[Site, ...] = (
     Site("direct_io_pins", "bio_iov_iter_get_pages", "direct_io", "direct I/O pins the pages"),
     Site("io_uring_file_refused", "io_pin_pages", "io_uring_files", "io_uring takes no pages of this kind of file"),
     Site(
+        "io_uring_not_counted",
+        "io_buffer_account_pin",
+        "io_uring_pinned_vm",
+        "the process has CAP_IPC_LOCK: its fixed buffer is not counted as pinned",
+    ),
+    Site(
+        "dontneed_frees_table",
+        "zap_pte_range",
+        "dontneed_frees_tables",
+        "nothing is left in the page table, so it goes, too",
+    ),
+    Site(
         "foll_write_dropped",
         "faultin_page",
         "foll_force",
@@ -421,6 +451,12 @@ SITES: tuple[Site, ...] = (
         "page_trans_huge_mapcount",
         "thp_split_locks",
         "the mappings of the THP's pages are counted, then that of the whole; a split may come between",
+    ),
+    Site(
+        "thp_split_zero_page",
+        "try_to_map_unused_to_zeropage",
+        "thp_split_zero_pages",
+        "a page of the THP that is split is zero-filled: the zero page is mapped instead",
     ),
     Site(
         "madv_free_splits",

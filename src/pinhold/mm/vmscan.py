@@ -137,6 +137,8 @@ def pageout_next(m: State, act: int) -> None:
         if m.rule_pageout_shared_large == 0:
             m.act_addr[act] = (addr // level_pages(m, 1) + 1) * level_pages(m, 1)
         return
+    if pte_special(m.pte[slot]):
+        return  # split meanwhile, and zero-filled
     if folio_mapcount(m, page) != 1:
         decided(m, PAGEOUT_SHARED_KEPT)
         return

@@ -13,14 +13,18 @@ from pinhold.mm.pgtable import (
     free_all_tables,
     free_pgtables,
     level_pages,
+    pt_is_table,
     pt_walk,
     pte_pfn,
     pte_present,
     pte_special,
     pte_swapped,
+    table_empty,
+    table_free,
 )
 from pinhold.mm.pin import pins_detach, pins_disown
 from pinhold.mm.rmap import folio_remove_rmap_pte
+from pinhold.mm.sites import DONTNEED_FREES_TABLE, decided
 from pinhold.mm.state import State
 from pinhold.mm.swap import free_swap_and_cache, free_swap_cache
 from pinhold.mm.task import current, finish, gup_fast_running, mm_in_use, mmap_write_lock, mmap_write_unlock
@@ -70,6 +74,24 @@ def zap_page_range(m: State, mm: int, vma: int, start: int, end: int) -> int:
         span = level_pages(m, 1)
         addr = (addr // span + 1) * span
     return 0
+
+
+@kernel
+def zap_empty_pte_tables(m: State, mm: int, start: int, end: int) -> None:
+    """Free the tables of base pages all of whose entries [start, end) covers, and that are empty now.
+
+    GUP-fast may be inside: it finds the entry that it came by gone, and the kernel frees the table by RCU.
+    Linux: zap_pte_range(), zap_empty_pte_table() (mm/pt_reclaim.c at first), 6375e95f381e (6.14).
+    """
+    span = level_pages(m, 1)
+    if not m.rule_dontneed_frees_tables or not m.config_pt_reclaim or m.levels == 1:
+        return
+    for addr in range(-(-start // span) * span, end // span * span, span):
+        slot = pt_walk(m, mm, addr, 1)
+        if slot >= 0 and pt_is_table(m.pte[slot]) and table_empty(m, pte_pfn(m.pte[slot])):
+            decided(m, DONTNEED_FREES_TABLE)
+            table_free(m, pte_pfn(m.pte[slot]))
+            m.pte[slot] = 0
 
 
 @kernel

@@ -24,12 +24,22 @@ OFF: Mapping[str, int] = {
     "swap": 0,
     "swap_sync": 1,
     "swap_clusters": 0,
+    "pt_reclaim": 0,
     "fork_skips_pud": 0,
     "memory_ends": 0,
 }
 """A kernel in which nothing is configured that the small machine does not ask for."""
 
-SWITCHES = ("soft_dirty", "thp", "use_zero_page", "swap_sync", "swap_clusters", "fork_skips_pud", "memory_ends")
+SWITCHES = (
+    "soft_dirty",
+    "thp",
+    "use_zero_page",
+    "swap_sync",
+    "swap_clusters",
+    "pt_reclaim",
+    "fork_skips_pud",
+    "memory_ends",
+)
 """What of OFF can be asked for; there is swap where there are slots."""
 
 
@@ -55,6 +65,7 @@ class Small:
     use_zero_page: int | None = None
     swap_sync: int | None = None
     swap_clusters: int | None = None
+    pt_reclaim: int | None = None
     fork_skips_pud: int | None = None
     memory_ends: int | None = None
 

@@ -25,6 +25,7 @@ _OPTIONS = (
     "KSM",
     "NUMA_BALANCING",
     "PAGE_MAPCOUNT",
+    "PT_RECLAIM",
     "GUP_TEST",
 )
 _POOLS = {"2M": 2048, "1G": 1048576}
