@@ -260,7 +260,6 @@ def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
             return FAULT_DONE
         m.pte[slot] = hugetlb_writable(m, vma, entry)
         return FAULT_WROTE
-    decided(m, HUGETLB_WP_COPY)
     outside_reserve = m.vma_reserve_owner[vma] == RESV_OWNER and anon
     new = alloc_hugetlb_folio(m, m.vma_order[vma], vma, m.act_addr[act], outside_reserve)
     if new == NO_PAGE and outside_reserve:
@@ -269,6 +268,7 @@ def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
         return FAULT_DONE
     if new == NO_PAGE:
         return -EFAULT
+    decided(m, HUGETLB_WP_COPY)
     folio_get(m, folio)
     folio_copy(m, pte_pfn(entry), new, 1)
     m.vma_anon[vma] = 1

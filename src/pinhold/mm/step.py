@@ -56,7 +56,34 @@ PERIOD = 27720
 
 
 class OutOfFuel(Exception):
-    """The operation did not end; the message is the function that it is in."""
+    """The operation did not end.
+
+    functions: the step functions that each round of it goes through, or the one that it is in, where no round was
+    found; sites: what is decided in each round.
+    """
+
+    def __init__(self, functions: tuple[str, ...], sites: tuple[int, ...] = ()) -> None:
+        super().__init__(functions, sites)
+        self.functions = functions
+        self.sites = sites
+
+
+class Recurrence:
+    """Notices that a machine comes back to a state where it was."""
+
+    def __init__(self) -> None:
+        self.steps = 0
+        self.before = b""
+
+    def after_step(self, m: Machine) -> bool:
+        """Whether it is where it was one look ago: then it goes round for ever, if nobody else moves."""
+        self.steps += 1
+        if self.steps % PERIOD:
+            return False
+        now = m.saved()
+        again = now == self.before
+        self.before = now
+        return again
 
 
 @kernel
@@ -115,17 +142,31 @@ def run(m: Machine, task: int, fuel: int = FUEL) -> int:
     Raises OutOfFuel where it never ends (it comes back to a state where it was, or the fuel is gone), or waits for a
     lock that nobody will give up.
     """
-    before = b""
-    for steps in range(1, fuel):
+    recurrence = Recurrence()
+    for _ in range(fuel):
         if not m.task_depth[task]:
-            break
+            return m.task_result[task]
         if step(m, task) not in (AGAIN, DONE):
             break
-        if steps % PERIOD == 0:
-            now = m.saved()
-            if now == before:
-                break
-            before = now
-    if m.task_depth[task]:
-        raise OutOfFuel(FUNCTION_NAMES[m.act_function[current(m, task)]])
-    return m.task_result[task]
+        if recurrence.after_step(m):
+            raise round_of(m, task)
+    raise OutOfFuel((function_name(m, task),))
+
+
+def function_name(m: Machine, task: int) -> str:
+    """What the task is in, by its name."""
+    return FUNCTION_NAMES[m.act_function[current(m, task)]]
+
+
+def round_of(m: Machine, task: int) -> OutOfFuel:
+    """What a task that comes back to the state that it is in now goes through, from the outermost function on."""
+    start = m.saved()
+    walked: list[tuple[int, str, tuple[int, ...]]] = []
+    while not walked or m.saved() != start:
+        depth, name, seen = m.task_depth[task], function_name(m, task), len(m.trace.sites)
+        step(m, task)
+        walked.append((depth, name, tuple(m.trace.sites[seen:])))
+    first = walked.index(min(walked, key=lambda piece: piece[0]))
+    walked = walked[first:] + walked[:first]
+    names = dict.fromkeys(name for _, name, _ in walked)
+    return OutOfFuel(tuple(names), tuple(dict.fromkeys(site for *_, sites in walked for site in sites)))

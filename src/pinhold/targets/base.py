@@ -27,7 +27,14 @@ class CannotDo(Exception):
 
 
 class Livelock(Exception):
-    """A step has no end: the specification ran out of fuel, or a kernel loops; the message says where."""
+    """A step has no end: the specification goes round, or a kernel loops; the message says where.
+
+    decisions: of the specification, what is decided in each round.
+    """
+
+    def __init__(self, message: str, decisions: tuple[Decision, ...] = ()) -> None:
+        super().__init__(message)
+        self.decisions = decisions
 
 
 class Broken(Exception):

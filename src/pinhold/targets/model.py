@@ -5,7 +5,7 @@ Each process is an mm slot of one interpreted machine of x86-64 geometry; each s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
 
@@ -217,7 +217,7 @@ class ModelSession:
             result = handler(action)
         except OutOfFuel as stuck:
             if not self.m.trapped[0]:
-                raise Livelock(str(stuck)) from None
+                raise self.livelock(stuck) from None
             raise Broken(too_small(self.m, self.m.trapped[0])) from None
         except (ValueError, IndexError) as bug:
             raise Broken(f"the specification left its bounds: {bug}") from bug
@@ -226,7 +226,7 @@ class ModelSession:
         self.errno = -result if result < 0 else 0
         broken = violated_properties(self.m) if self.properties else []
         note = self.missing(action) if self.errno == k.ENOMEM else None
-        return Outcome(self.errno, note, self.decisions(), tuple(PROPERTIES[p] for p in broken))
+        return Outcome(self.errno, note, self.decisions(self.m.trace.sites), tuple(PROPERTIES[p] for p in broken))
 
     def missing(self, action: s.Action) -> str | None:
         """How many huge pages the scenario's mappings need together, where they are too few for one of them."""
@@ -237,9 +237,17 @@ class ModelSession:
         has = self.m.geometry.hugetlb[size == "1G"]
         return f"needs {count} hugepage{'s' if count != 1 else ''} of {size}, and the model's pool has {has}"
 
-    def decisions(self) -> tuple[Decision, ...]:
+    def livelock(self, stuck: OutOfFuel) -> Livelock:
+        """In words: what goes round, and what is decided each time."""
+        decisions = self.decisions(stuck.sites)
+        if not decisions:
+            return Livelock(f"{' and '.join(stuck.functions)}: no end")
+        told = (f"{d.function}: {d.sentence}{f' [rule {d.rule}]' if d.rule else ''}" for d in decisions)
+        return Livelock(f"{' and '.join(stuck.functions)} go round: {'; '.join(told)}", decisions)
+
+    def decisions(self, numbers: Iterable[int]) -> tuple[Decision, ...]:
         """What was decided, each decision once, in order of first appearance."""
-        sites = (SITES[number] for number in dict.fromkeys(self.m.trace.sites))
+        sites = (SITES[number] for number in dict.fromkeys(numbers))
         return tuple(Decision(x.name, x.function, x.rule, self.commit(x.rule), x.sentence) for x in sites)
 
     def commit(self, rule: str) -> str:

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 
 from pinhold.mm import flags as k
 from pinhold.mm.pinning import pin_start
-from pinhold.mm.step import FUEL, OutOfFuel, step
-from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_UNPIN, FUNCTION_NAMES, call, current
+from pinhold.mm.step import FUEL, OutOfFuel, Recurrence, function_name, round_of, step
+from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_UNPIN, call
 from pinhold.scenario import step as s
 from pinhold.scenario.printer import format_step
 from pinhold.targets.base import CannotDo
@@ -93,14 +93,17 @@ class Tasks:
     def finish(self, task: Task) -> int:
         """One task to its end; the others go on where it waits for them."""
         m = self.session.m
+        recurrence = Recurrence()
         for _ in range(FUEL):
             if not m.task_depth[task.slot]:
                 return self.ended(task)
             if step(m, task.slot) != k.BLOCKED:
+                if recurrence.after_step(m):
+                    raise round_of(m, task.slot)
                 continue
             if not any(self.goes_on(other) for other in self.known.values()):
                 break
-        raise OutOfFuel(FUNCTION_NAMES[m.act_function[current(m, task.slot)]])
+        raise OutOfFuel((function_name(m, task.slot),))
 
     def goes_on(self, task: Task) -> bool:
         """Whether the task was busy and could take a step."""

@@ -192,7 +192,11 @@ class _Run:
         return Verdict(kind, text, reason, self._index if self._index >= 0 else None)
 
     def _act(self, session: Session, step: Action) -> None:
-        outcome = session.do(step)
+        try:
+            outcome = session.do(step)
+        except Livelock as livelock:
+            self._record(StepRecord(self._index, step, Outcome(note="never ends", decisions=livelock.decisions)))
+            raise
         self._errno = outcome.errno
         if isinstance(step, (*HOLDS, *COPIES)) and outcome.errno == 0 and outcome.note:
             self.mechanisms[step.pin] = outcome.note
