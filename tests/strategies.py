@@ -48,6 +48,7 @@ class _World:
         self.maps: dict[str, s.Map] = {}
         self.pages: dict[str, int] = {}
         self.moved: set[str] = set()
+        self.lasting = False
         self.pins: dict[str, str] = {}
         self.pin_names: set[str] = set()
         self.after_action = False
@@ -66,7 +67,8 @@ def scenarios(
     small = sorted(name for name, pages in world.pages.items() if pages <= MAX_WATCHED // 3)
     watch = st.sampled_from(small).flatmap(lambda name: _ranges(name, world.pages[name], 1)) if small else st.nothing()
     watched = tuple(draw(st.lists(watch, max_size=3 if small else 0)))
-    return s.Scenario(draw(TITLES), tuple(steps), watched, draw(TEXTS), draw(TEXTS), world.small)
+    vm_only = TEXTS.filter(bool) if world.lasting and world.small is None else TEXTS
+    return s.Scenario(draw(TITLES), tuple(steps), watched, draw(TEXTS), draw(vm_only), world.small)
 
 
 def _ranges(name: str, pages: int, unit: int) -> st.SearchStrategy[s.Range]:
@@ -123,6 +125,8 @@ def _mremap(draw: st.DrawFn, world: _World) -> s.Step:
     world.maps[to] = world.maps[r.region]
     world.pages[to] = (r.end or world.pages[r.region]) - r.first
     world.moved.add(to)
+    whole = world.pages[to] == world.pages[r.region]
+    world.lasting |= world.maps[to].kind in HUGETLB_KINDS and not world.maps[to].shared and not whole
     world.processes[proc].append(to)
     return s.Mremap(proc, r, to)
 

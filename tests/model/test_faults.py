@@ -113,3 +113,17 @@ def test_a_read_fault_maps_cached_neighbours() -> None:
     played = Play(row("6.2"), "map P x memfd private pages 64\nunmap P x[:5]\nread P x[7]\n")
     present = [page for page in range(5, 64) if played.state(page=page) == "present"]
     assert present == list(range(5, 21))
+
+
+@pytest.mark.parametrize("release", ["6.18", "7.3"])
+@pytest.mark.parametrize("locked", [False, True])
+def test_a_large_folio_that_is_locked_is_not_reused(release: str, locked: bool) -> None:
+    """A write to a PTE-mapped THP that is the process's alone only tries for its lock, and else copies."""
+    text = (
+        "map P x thp\nwrite P x 0x11\nmprotect P x[0] read\nmprotect P x[0] rw\nfork P C\nexit C\nwrite P x[7] 0xff\n"
+    )
+    played = Play(row(release), text, stop=-1)
+    folio = played.frame()
+    played.m.folio_flags[folio] |= k.FOLIO_LOCKED if locked else 0
+    assert played.play().sites[-1] == ["wp_copy" if locked else "wp_reuse_large"]
+    assert (played.frame(page=7) == folio + 7) == (not locked)

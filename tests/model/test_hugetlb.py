@@ -22,6 +22,10 @@ def play(text: str, release: str = "6.2") -> Play:
     return played
 
 
+FULL = "map P x hugetlb 2M\nwrite P x 0x11\nmap P z hugetlb 2M pages 7680\nfork P C\n"
+"""The child shares the owner's page, and all other huge pages are reserved."""
+
+
 def units(count: int) -> int:
     """Base pages of so many huge pages."""
     return 512 * count
@@ -136,3 +140,67 @@ def test_faults_on_one_page_come_one_after_the_other(release: str) -> None:
     that the copy replaces; without an unshare, before 5.19, the other thread's pin is of the old page."""
     kind = "violated" if release == "5.10" else "held"
     assert run_scenario(ModelTarget(release), parse(MUTEX)).verdict.kind == kind
+
+
+MOVES = ["mremap C x to y\n", "mremap P x to y\n"]
+
+
+@pytest.mark.parametrize("move", MOVES)
+def test_an_owner_takes_its_page_back_where_the_child_maps_it(move: str) -> None:
+    """From 7.3.4 on, whoever has moved: the owner writes in place, and the child's page is gone."""
+    owner, child = ("x", "y") if "C" in move else ("y", "x")
+    played = play(f"{FULL}{move}write P {owner} 0x22\nread C {child}\n", "7.3.4")
+    assert played.errnos[-2:] == [0, k.EFAULT]
+    assert played.sites[-2] == ["hugetlb_unmap_children", "hugetlb_wp_reuse_mapcount"]
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12", "6.18", "7.3.3"])
+@pytest.mark.parametrize("move", MOVES)
+def test_up_to_7_3_3_it_looks_at_its_own_address_and_tries_for_ever(release: str, move: str) -> None:
+    """Nothing is mapped there after a move: the verdict names the loop, and no page is taken from the child."""
+    region = "x" if "C" in move else "y"
+    result = run_scenario(
+        ModelTarget(release), parse(f"scenario t\n{FULL}{move}write P {region} 0x22\nread P {region}\n")
+    )
+    assert result.verdict.kind == "livelock"
+    assert "hugetlb_wp: no huge page is free and nothing could be unmapped" in str(result.verdict.reason)
+
+
+@pytest.mark.parametrize("release", releases())
+def test_an_owner_whose_child_has_not_moved_takes_its_page_back(release: str) -> None:
+    """The same address in both: every release finds it."""
+    assert play(f"{FULL}write P x 0x22\n", release).errnos[-1] == 0
+
+
+MOVING = "map P x hugetlb 2M pages {size}\nmremap P x[{first}:{end}] to y\n"
+
+
+def moved(first: int, end: int, then: str, release: str = "6.12") -> Play:
+    """Of four huge pages that are reserved, those from `first` to `end` are moved away."""
+    text = MOVING.format(size=units(4), first=units(first), end=units(end))
+    return play(f'vm_only "it loses a reserve"\n{text}{then}', release)
+
+
+@pytest.mark.parametrize("release", releases()[1:])
+def test_what_stays_of_a_moved_mapping_has_lost_its_reserve(release: str) -> None:
+    """The part that moved has its own; what was reserved for the rest nobody can have, as long as the machine runs."""
+    rest = units(POOL - 4)
+    played = moved(1, 3, f"map P z hugetlb 2M pages {rest}\nwrite P y 0x11\nwrite P x[:512] 0x11\n", release)
+    assert played.errnos[-2:] == [0, k.EFAULT]
+    assert (played.m.hugetlb_lost[0], played.sites[1]) == (2, ["hugetlb_reserve_lost"])
+    played = moved(1, 3, "exit P\n", release)
+    assert (played.m.hugetlb_reserved[0], played.m.hugetlb_free[0]) == (2, POOL)
+
+
+@pytest.mark.parametrize(("first", "end"), [(0, 4), (0, 3), (1, 4)])
+def test_only_what_stays_loses(first: int, end: int) -> None:
+    """A mapping that moves whole takes its reserve along, and gives it back when it goes."""
+    played = moved(first, end, "unmap P y\n")
+    assert played.m.hugetlb_lost[0] == played.m.hugetlb_reserved[0] == 4 - (end - first)
+
+
+def test_a_childs_mapping_has_no_reserve_to_lose() -> None:
+    """It moves a part of its own mapping, and the parent's is as it was."""
+    text = f'vm_only "a part"\nmap P x hugetlb 2M pages {units(2)}\nfork P C\nmremap C x[512:] to y\n'
+    played = play(f"{text}write P x 0x11\n", "6.12")
+    assert (played.m.hugetlb_lost[0], played.errnos[-1]) == (0, 0)

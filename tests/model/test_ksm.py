@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pinhold.mm import flags as k
@@ -9,11 +11,14 @@ from pinhold.mm.folio import folio_test_ksm
 from pinhold.mm.ksm import KSM_MERGE, KSM_MERGE_PROTECT, KSM_MERGE_REPLACE, KSM_UPGRADE_PROTECT
 from pinhold.mm.madvise import MADV_MERGEABLE, MADV_UNMERGEABLE
 from pinhold.mm.properties import LONGTERM_PIN_RELIABLE
-from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_MADVISE
-from play import row
-from schedule import Schedule
+from pinhold.mm.releases import releases
+from pinhold.mm.task import FN_ACCESS, FN_FORK, FN_KSM_MERGE, FN_MADVISE, FN_MREMAP
+from play import Play, row
+from schedule import FLAT, Schedule
 
 KSMD, PINNER, WRITER = range(3)
+MOVABLE = replace(FLAT, bits=2)
+"""Four pages of address space."""
 LONGTERM = k.FOLL_PIN | k.FOLL_LONGTERM
 READ_PINS = [LONGTERM, LONGTERM | k.WANT_FAST]
 
@@ -203,3 +208,71 @@ def test_unmerging_gives_everybody_a_page_of_its_own() -> None:
     assert x.m.page_exclusive[page(x, 0)] and x.m.page_exclusive[page(x, 1)]
     assert not merge(x, 0, 1)
     assert x.violated == 0
+
+
+MERGED = "map P x anon pages 3\nwrite P x 0x11\nksm P x[0] with P x[1]\nksm P x[0] with P x[2]\n"
+
+
+@pytest.mark.parametrize("release", releases())
+def test_mremap_takes_merged_pages_apart_first(release: str) -> None:
+    """Every page has its own frame at the new place, and may be merged there again."""
+    played = Play(row(release), f"{MERGED}mremap P x to y\n")
+    assert played.errnos[-1] == 0
+    assert len({played.frame("y", n) for n in range(3)}) == 3
+    assert {played.view("y", n).kind for n in range(3)} == {"anon"}
+    played = Play(row(release), f"{MERGED}mremap P x to y\nksm P y[0] with P y[1]\n")
+    assert played.frame("y") == played.frame("y", 1)
+
+
+def test_mremap_of_a_part_takes_that_part_alone_apart() -> None:
+    """The page that moves is copied; the two that stay are one still."""
+    played = Play(row("6.12"), f"{MERGED}mremap P x[2] to y\n")
+    assert played.frame() == played.frame(page=1) != played.frame("y")
+    assert played.view().kind == "ksm"
+
+
+@pytest.mark.parametrize(("release", "writable"), [("6.1", True), ("6.12", False)])
+def test_mremap_takes_apart_as_the_release_breaks_ksm(release: str, writable: bool) -> None:
+    """By a write fault, which leaves the page writable, or by unsharing."""
+    assert Play(row(release), f"{MERGED}mremap P x to y\n").writable("y") == writable
+
+
+def test_mremap_of_several_mappings_breaks_each_before_it_moves() -> None:
+    """From 6.17 on: a KSM page of the second mapping is broken when the first one is at its new place already."""
+    played = Play(row("6.18"), f"{MERGED}mprotect P x[0] read\nmremap P x to y\n")
+    assert len({played.frame("y", n) for n in range(3)}) == 3
+
+
+def test_mremap_holds_mmap_lock_while_it_takes_pages_apart() -> None:
+    """Between the faults nobody else can fault; the books balance after every step."""
+    x = Schedule(row("6.12"), MOVABLE)
+    x.map(0, 0, 2)
+    for addr in range(2):
+        x.write(WRITER, 0, addr, 0)
+    advise(x, MADV_MERGEABLE)
+    assert merge(x, 0, 1)
+    x.begin(WRITER, FN_MREMAP, 0, 0, 2, arg=2)
+    assert x.step(WRITER) == k.AGAIN
+    x.begin(PINNER, FN_ACCESS, 0, 0, 1, k.FAULT_FLAG_WRITE, 2)
+    assert x.finish(PINNER) == k.BLOCKED
+    assert x.finish(WRITER) == 0
+    assert page(x, 2) != page(x, 3)
+
+
+def test_mremap_waits_for_gup_fast_that_comes_between_two_faults() -> None:
+    """It walks with interrupts off, and the tables that mremap() empties stay until it is out."""
+    x = Schedule(row("6.12"), MOVABLE)
+    x.map(0, 0, 2)
+    for addr in range(2):
+        x.write(WRITER, 0, addr, 0)
+    advise(x, MADV_MERGEABLE)
+    assert merge(x, 0, 1)
+    x.begin(WRITER, FN_MREMAP, 0, 0, 2, arg=2)
+    x.step(WRITER)
+    x.begin_pin(PINNER, 0, k.FOLL_PIN | k.WANT_FAST)
+    while not x.m.task_irqs_off[PINNER]:
+        x.step(PINNER)
+    assert x.finish(WRITER) == k.BLOCKED
+    while x.m.task_irqs_off[PINNER]:
+        x.step(PINNER)
+    assert x.finish(WRITER) == 0

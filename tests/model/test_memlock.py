@@ -10,9 +10,9 @@ from play import Play, row
 WRITTEN = "map P x anon pages 8\nwrite P x 0x11\nmemlock P {limit}\ncapability P ipc_lock {cap}\n"
 
 
-def pinned(user: str, limit: int, cap: str = "off", memory: str = WRITTEN) -> Play:
+def pinned(user: str, limit: int, cap: str = "off", memory: str = WRITTEN, release: str = "6.2") -> Play:
     """Eight pages pinned by this user under this limit."""
-    return Play(row("6.2"), f"{memory.format(limit=limit, cap=cap)}pin P x as p write longterm user {user}\n")
+    return Play(row(release), f"{memory.format(limit=limit, cap=cap)}pin P x as p write longterm user {user}\n")
 
 
 @pytest.mark.parametrize("user", ["vfio", "io_uring", "rdma"])
@@ -28,8 +28,8 @@ def test_the_limit_is_in_pages_and_inclusive(user: str) -> None:
 def test_each_user_has_its_counter() -> None:
     """VFIO counts in locked_vm, RDMA in pinned_vm, io_uring in the user's locked_vm and in pinned_vm."""
 
-    def counters(user: str, cap: str = "off") -> tuple[int, int, int]:
-        m = pinned(user, 100, cap).m
+    def counters(user: str, cap: str = "off", release: str = "6.2") -> tuple[int, int, int]:
+        m = pinned(user, 100, cap, release=release).m
         return m.mm_locked_vm[0], m.mm_pinned_vm[0], m.user_locked_vm[0]
 
     assert counters("none") == (0, 0, 0)
@@ -37,6 +37,17 @@ def test_each_user_has_its_counter() -> None:
     assert counters("rdma") == (0, 8, 0)
     assert counters("io_uring") == (0, 8, 8)
     assert counters("io_uring", "on") == (0, 8, 0)
+    assert counters("io_uring", "off", "7.3") == (0, 8, 8)
+    assert counters("io_uring", "on", "7.3") == (0, 0, 0)
+    assert counters("rdma", "on", "7.3") == (0, 8, 0)
+
+
+@pytest.mark.parametrize("release", ["6.12", "7.3"])
+def test_a_fixed_buffer_gives_back_what_it_was_charged(release: str) -> None:
+    """Also where the capability goes between the two: what was not counted is not taken off."""
+    text = f"{WRITTEN.format(limit=100, cap='on')}io_uring P x as p\ncapability P ipc_lock off\nunpin p\n"
+    m = Play(row(release), text).m
+    assert (m.mm_pinned_vm[0], m.user_locked_vm[0]) == (0, 0)
 
 
 def test_gup_itself_charges_nobody() -> None:

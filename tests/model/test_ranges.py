@@ -90,6 +90,19 @@ def test_mremap_of_part_of_a_thp_keeps_the_folio() -> None:
     assert played.m.folio_order[played.frame()] == 9
 
 
+@pytest.mark.parametrize("memory", ["anon", "thp", "anon swapped"])
+def test_mremap_leaves_everything_soft_dirty(memory: str) -> None:
+    """What was clean before is soft-dirty at its new place, a swap entry too; without tracking nothing is."""
+    kind, _, swapped = memory.partition(" ")
+    swapout = "swapout P x\n" if swapped else ""
+    text = f"map P x {kind}\nwrite P x 0x11\n{swapout}clear_softdirty P\nmremap P x to y\n"
+    bit = k.SWP_SOFT_DIRTY if swapped else k.PTE_SOFT_DIRTY
+    played = Play(row("6.12"), text, stop=-1)
+    assert not played.entry() & bit
+    assert played.play().entry("y") & bit
+    assert not Play(row("6.12"), text, soft_dirty=0).entry("y") & bit
+
+
 @pytest.mark.parametrize("release", ["6.1", "6.12"])
 def test_reclaim_leaves_a_shared_page_alone(release: str) -> None:
     """Only what one process maps once is paged out."""

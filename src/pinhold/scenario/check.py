@@ -39,7 +39,7 @@ from pinhold.scenario.step import (
     Unpin,
     Vmsplice,
 )
-from pinhold.scenario.watch import FILE_KINDS, SHARED_KINDS, huge_unit, region_pages
+from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, SHARED_KINDS, huge_unit, region_pages
 
 FIRST_PROCESS = "P"
 
@@ -129,6 +129,15 @@ class World:
         pages = sum(self._observed(r) for r in (*watched, watch))
         if pages > MAX_WATCHED:
             raise Misuse("range", f"at most {MAX_WATCHED} watched pages", f"{pages}")
+
+    def loses_reserve(self, step: Step) -> bool:
+        """Whether the step moves a part of a private hugetlb mapping: the kernel then keeps the huge pages that were
+        reserved for the rest for nobody, until it is booted again (mm/hugetlb.py: clear_vma_resv_huge_pages)."""
+        if not isinstance(step, Mremap):
+            return False
+        region = self._regions[step.range.region]
+        whole = step.range.first == 0 and step.range.end in (None, region.pages)
+        return region.map.kind in HUGETLB_KINDS and not region.map.shared and not whole
 
     def _observed(self, r: Range) -> int:
         region = self._regions[r.region]

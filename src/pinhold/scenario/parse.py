@@ -43,6 +43,7 @@ def parse(text: str, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> 
             raise ScenarioError(last, failure.column, failure.message()) from None
     if reader.title is None:
         raise ScenarioError(last, 1, f"expected '{_TITLE} TITLE', found end of file")
+    reader.refuse_what_lasts()
     return Scenario(reader.title, tuple(reader.steps), tuple(reader.watched()), **reader.remarks, small=reader.small)
 
 
@@ -63,6 +64,7 @@ class _Reader:
         self.small: Small | None = None
         self._world = world
         self._watches: list[_Watch] = []
+        self._lasting: tuple[int, int] | None = None
 
     def line(self, line: str, number: int) -> None:
         """Read one line.  Raises Mismatch."""
@@ -117,6 +119,15 @@ class _Reader:
             self.steps.append(self._world.step(step, number))
         except Misuse as misuse:
             raise Mismatch(columns.get(misuse.field, verb_column), [misuse.expected], misuse.found) from None
+        if self._lasting is None and self._world.loses_reserve(step):
+            self._lasting = number, columns.get("range", verb_column)
+
+    def refuse_what_lasts(self) -> None:
+        """Raise ScenarioError for a step that outlives the scenario, where any machine may run it."""
+        if self._lasting is not None and self.small is None and "vm_only" not in self.remarks:
+            expected = "the whole region, or a vm_only line in the text: the kernel loses the reserve of what stays"
+            message = Mismatch(self._lasting[1], [expected], "a part of a private hugetlb mapping").message()
+            raise ScenarioError(*self._lasting, message)
 
     def watched(self) -> Iterator[Range]:
         """The ranges of all watch lines.  Only the end of the text tells whether their regions exist."""

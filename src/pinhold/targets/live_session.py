@@ -364,9 +364,16 @@ class LiveSession:
 
     def _mremap(self, step: Mremap) -> Outcome:
         pages = self._pages(step.proc, step.range)
+        of = self._region(step.proc, step.range.region)
+        part = pages["end"] - pages["first"] < of.pages
+        if part and of.kind in HUGETLB_KINDS and not of.shared and not self._machine.disposable:
+            raise CannotDo(
+                "mremap() of a part of a private hugetlb mapping: the kernel would lose the reserve of what stays, and"
+                " this machine that many huge pages until it is booted again; a scenario with a vm_only line is for"
+                " virtual machines"
+            )
         outcome = self._ask(step.proc, "mremap", **pages, to=step.to)
         if outcome.errno == 0:
-            of = self._regions[step.proc][step.range.region]
             self._regions[step.proc][step.to] = Known(pages["end"] - pages["first"], of.kind, of.shared)
             self._files.share(step.range.region, step.to)
         return outcome
