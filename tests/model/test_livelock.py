@@ -6,8 +6,8 @@ import pytest
 
 from pinhold.cli import main
 from pinhold.mm.machine import create
-from pinhold.mm.step import OutOfFuel, run
 from pinhold.mm.state import TINY
+from pinhold.mm.step import OutOfFuel, run
 from pinhold.mm.task import FN_MUNMAP, call
 from pinhold.scenario.parse import parse
 from pinhold.targets.model import CONFIG, ModelTarget
