@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from pinhold.mm import flags as k
+from pinhold.mm.pgtable import pt_leaf
+from pinhold.mm.task import FN_MREMAP
 from play import Play, row
+from schedule import HUGE, RW, Schedule
 
 HOLE = "map P x anon pages 4\nwrite P x 0x11\nunmap P x[2]\n"
 
@@ -75,6 +80,20 @@ def test_mremap_over_a_hole() -> None:
     played = Play(row("6.18"), text)
     assert played.errnos[-1] == 0
     assert [played.state("y", page) for page in range(4)] == ["present", "present", "none", "present"]
+
+
+def test_mremap_stops_at_hugetlb_behind_other_memory() -> None:
+    """Since 6.17 several mappings move, each by itself: what comes before hugetlb has moved when that is EFAULT."""
+    x = Schedule(row("6.18"), replace(HUGE, levels=3, tables=9, hugetlb=(2, 0), vmas_per_mm=3))
+    x.map(0, 0, 2)
+    x.map(0, 2, 4, RW | k.VM_HUGETLB, x.file(k.FILE_HUGETLB, 1), 1)
+    for addr in (0, 2):
+        x.write(0, 0, addr, 1)
+    x.begin(0, FN_MREMAP, 0, 0, 4, arg=4)
+    assert x.finish(0) == -k.EFAULT
+    assert [pt_leaf(x.m, 0, addr)[1] for addr in (2, 4)] == [1, 0]
+    assert x.m.pte[pt_leaf(x.m, 0, 2)[0]]
+    assert x.m.pte[pt_leaf(x.m, 0, 4)[0]]
 
 
 def test_mremap_of_a_hole_is_efault() -> None:

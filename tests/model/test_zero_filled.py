@@ -37,6 +37,7 @@ def test_whatever_splits_maps_the_zero_page(split: str) -> None:
     release, text = SPLITS[split]
     played = play(release, text, swap_clusters=0)
     assert "thp_split_zero_page" in played.sites[-1]
+    assert "pageout_shared_kept" not in played.sites[-1]
     assert played.view(page=0).byte == 0x11
     for page in (1, 8, 12, 299, 511):
         assert (played.view(page=page).kind, played.writable(page=page)) == ("zero", False)

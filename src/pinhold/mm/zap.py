@@ -19,7 +19,6 @@ from pinhold.mm.pgtable import (
     pte_present,
     pte_special,
     pte_swapped,
-    table_empty,
     table_free,
 )
 from pinhold.mm.pin import pins_detach, pins_disown
@@ -78,7 +77,7 @@ def zap_page_range(m: State, mm: int, vma: int, start: int, end: int) -> int:
 
 @kernel
 def zap_empty_pte_tables(m: State, mm: int, start: int, end: int) -> None:
-    """Free the tables of base pages all of whose entries [start, end) covers, and that are empty now.
+    """[start, end) of one VMA has been zapped: free the tables of base pages all of whose entries it covers.
 
     GUP-fast may be inside: it finds the entry that it came by gone, and the kernel frees the table by RCU.
     Linux: zap_pte_range(), zap_empty_pte_table() (mm/pt_reclaim.c at first), 6375e95f381e (6.14).
@@ -88,7 +87,7 @@ def zap_empty_pte_tables(m: State, mm: int, start: int, end: int) -> None:
         return
     for addr in range(-(-start // span) * span, end // span * span, span):
         slot = pt_walk(m, mm, addr, 1)
-        if slot >= 0 and pt_is_table(m.pte[slot]) and table_empty(m, pte_pfn(m.pte[slot])):
+        if slot >= 0 and pt_is_table(m.pte[slot]):
             decided(m, DONTNEED_FREES_TABLE)
             table_free(m, pte_pfn(m.pte[slot]))
             m.pte[slot] = 0
