@@ -10,7 +10,7 @@ from pinhold.ask.flags import Request
 from pinhold.ask.target import AskTarget
 from pinhold.mm.state import X86_64
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import PIN_USERS, Map, Pin, Scenario, Write
+from pinhold.scenario.step import PIN_USERS, Capability, Map, Pin, Scenario, Write
 from pinhold.targets.model import ModelSession
 
 PAGES = 16
@@ -44,7 +44,8 @@ class Charge:
 
 
 def charge(request: Request, user: str, memory: Charged, release: str) -> Charge:
-    """What pinning that memory costs that user; huge pages have their real size."""
+    """What pinning that memory costs that user, of a process that CAP_IPC_LOCK frees of nothing; huge pages have their
+    real size."""
     if refusal(request, release):
         return Charge(None)
     made = _scenario(memory, user)
@@ -53,7 +54,7 @@ def charge(request: Request, user: str, memory: Charged, release: str) -> Charge
         for step in made.steps:
             if isinstance(step, Pin):
                 before = _anonymous(session)
-            if isinstance(step, Map | Write | Pin) and session.do(step).errno:
+            if isinstance(step, Map | Write | Capability | Pin) and session.do(step).errno:
                 return Charge(None)
         return Charge(session.m.pin_charge[session.pins["p"]], _anonymous(session) - before)
 
@@ -65,4 +66,6 @@ def _anonymous(session: ModelSession) -> int:
 
 @cache
 def _scenario(memory: Charged, user: str) -> Scenario:
-    return parse(f"scenario {memory.name}\n{memory.lines}pin P {memory.pages} as p user {user}\n")
+    return parse(
+        f"scenario {memory.name}\n{memory.lines}capability P ipc_lock off\npin P {memory.pages} as p user {user}\n"
+    )
