@@ -306,7 +306,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "io_uring_pinned_vm",
         "Of which processes io_uring counts fixed buffers in mm->pinned_vm: of all; or of those alone whose user pays,"
-        " which a process with CAP_IPC_LOCK does not make (read in 7.2.12 and not in 6.12; no hash known).",
+        ' which a process with CAP_IPC_LOCK does not make ("io_uring/rsrc: add huge page accounting for registered'
+        ' buffers").',
         "io_buffer_account_pin",
         ("all", "user_pays"),
         (("", "all", ""), ("7.2", "user_pays", "")),
@@ -336,7 +337,7 @@ RULES: tuple[Rule, ...] = (
         "hugetlb_unmap_address",
         "Where an owner that finds no huge page to copy to takes its page from the other private mappings of the file:"
         " at its own address in each, so that one that mremap() has moved keeps the page, and the owner tries for ever;"
-        " or where each of them maps it (7.3.4, by its changelog; no hash known).",
+        ' or where each of them maps it ("mm/hugetlb: unmap the page where the other VMA maps it").',
         "unmap_ref_private",
         ("owner", "each_mapping"),
         (("", "owner", ""),),
