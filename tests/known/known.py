@@ -26,7 +26,6 @@ PENDING = {
 # Cases that guests do not tell rightly yet.
 PENDING_VM = PENDING | {
     "11h-vm-hugetlb-mremap",
-    "11l-vm-hugetlb-partial-mremap",
 }
 
 

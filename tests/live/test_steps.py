@@ -12,7 +12,7 @@ import pytest
 
 from pinhold.scenario.observation import Observation, PageView, Run
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import Drain, Madvise, Mprotect, Range, Read, Unpin, Write
+from pinhold.scenario.step import Drain, Madvise, Mprotect, Mremap, Range, Read, Unpin, Write
 from pinhold.targets.base import CannotDo
 from pinhold.targets.machine import Machine, Pool
 from pinhold.targets.runner import run_scenario
@@ -276,6 +276,15 @@ def test_pages_that_a_scenario_needs_later_are_asked_for_first(live, monkeypatch
     verdict = run_scenario(live, scenario).verdict
     assert (verdict.kind, verdict.step) == ("skipped", 0)
     assert verdict.reason == ("needs 2 free hugepages of 2 MiB: the pool has 1 free of 4 (3 more are reserved) here")
+
+
+def test_a_part_of_a_private_hugetlb_mapping_is_not_moved_here(play):
+    """The kernel would lose the reserve of the rest until it is booted again: refused before anything is done."""
+    session = play("map P x hugetlb 2M pages 1024")
+    if session.last.errno:
+        pytest.skip(session.last.note)
+    with pytest.raises(CannotDo, match="lose the reserve of what stays"):
+        session.do(Mremap("P", Range("x", 512), "y"))
 
 
 def test_a_long_term_pin_needs_gup_test(live, play):

@@ -262,6 +262,30 @@ def test_errors_of_what_exists_when(lines: list[str], error: str) -> None:
     assert _error(*lines) == error
 
 
+TWO_HUGE = "map P x {} pages 1024"
+
+
+@pytest.mark.parametrize("kind", ["hugetlb 2M", "memfd_hugetlb 2M private"])
+def test_a_part_of_a_private_hugetlb_mapping_moves_in_virtual_machines_only(kind: str) -> None:
+    """The kernel loses the reserve of the rest for good: the text says that it is for a guest, before or after."""
+    lines = [TWO_HUGE.format(kind), "mremap P x[512:] to y"]
+    assert _error(*lines) == (
+        "line 3, column 10: expected the whole region, or a vm_only line in the text: the kernel loses the reserve of"
+        " what stays, found a part of a private hugetlb mapping"
+    )
+    for text in ([*lines, 'vm_only "leaks"'], ['vm_only "leaks"', *lines], [lines[0], "mremap P x to y"]):
+        assert parse("\n".join(["scenario t", *text])).steps
+    small = ["small levels 2 bits 1 hugetlb 2", lines[0].replace("1024", "4"), "mremap P x[2:] to y"]
+    assert parse("\n".join(["scenario t", *small])).small
+
+
+@pytest.mark.parametrize("kind", ["hugetlb 2M shared", "memfd_hugetlb 2M", "thp"])
+def test_a_part_of_other_memory_moves_anywhere(kind: str) -> None:
+    """A shared mapping's reserve is its file's, and other memory has none."""
+    kind += " shared" if kind.startswith("memfd") else ""
+    assert parse(f"scenario t\n{TWO_HUGE.format(kind)}\nmremap P x[512:] to y\n").vm_only is None
+
+
 @pytest.mark.parametrize(
     ("lines", "error"),
     [
