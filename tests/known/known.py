@@ -23,11 +23,6 @@ PENDING = {
     "D31-pageout-of-held-large-folio",
 }
 
-# Cases that guests do not tell rightly yet.
-PENDING_VM = PENDING | {
-    "11h-vm-hugetlb-mremap",
-}
-
 
 def scenario(case: str) -> Scenario:
     """The case's scenario."""
