@@ -301,6 +301,7 @@ class RandomMachine:
         elif function == task.FN_KSM_MERGE:
             mm, start, arg, end = self.alike() or (mm, start, random.choice(self.processes), random.randrange(SPACE))
         elif function == task.FN_MREMAP:
+            mm, start, end = self.part_of_hugetlb() or (mm, start, end)
             if end - start >= SPACE:
                 return
             arg = random.randrange(0, SPACE - (end - start), random.choice((1, 4)))
@@ -328,6 +329,18 @@ class RandomMachine:
         elif advice == madvise.MADV_PAGEOUT and self.freed[0] in self.processes and self.random.random() < 0.7:
             return self.freed
         return mm, start, end
+
+    def part_of_hugetlb(self) -> tuple[int, int, int] | None:
+        """Sometimes the first or the last huge page of a private hugetlb mapping of several: (process, start, end)."""
+        m = self.m
+        several = [v for v in range(len(m.vma_end)) if m.vma_reserve[v] and v // m.vmas_per_mm in self.processes]
+        several = [v for v in several if m.vma_end[v] - m.vma_start[v] > 1 << m.vma_order[v]]
+        if not several or self.random.random() < 0.5:
+            return None
+        vma = self.random.choice(several)
+        size = 1 << m.vma_order[vma]
+        start = self.random.choice((m.vma_start[vma], m.vma_end[vma] - size))
+        return vma // m.vmas_per_mm, start, start + size
 
     def thps(self) -> list[tuple[int, int]]:
         """What huge entries map, as (process, address)."""
