@@ -309,8 +309,10 @@ def hugetlb_unmap_address(chosen: Row) -> Any:
 
 
 def hugetlb_restores_reserve(chosen: Row) -> Any:
-    """Huge pages reserved after the one that was mapped has been discarded."""
-    return Play(chosen, "map P x hugetlb 2M\nwrite P x 0x11\nmadvise P x dontneed\n").m.hugetlb_reserved[0]
+    """Huge pages reserved once the one that was mapped has been discarded, and when a child still had it."""
+    text = "map P x hugetlb 2M\nwrite P x 0x11\n{}madvise P x dontneed\n{}"
+    alone = Play(chosen, text.format("", ""))
+    return alone.m.hugetlb_reserved[0], Play(chosen, text.format("fork P C\n", "exit C\n")).m.hugetlb_reserved[0]
 
 
 def madv_dontneed_hugetlb(chosen: Row) -> Any:
@@ -441,6 +443,12 @@ def lazyfree_thp(chosen: Row) -> Any:
     return Play(chosen, text).state()
 
 
+def pmd_modify_dirty(chosen: Row) -> Any:
+    """A THP is written after MADV_FREE, made read-only, and paged out: what does it read as?"""
+    text = "map P x thp\nwrite P x 0x11\nmadvise P x free\nwrite P x 0x22\nmprotect P x read\n"
+    return Play(chosen, f"{text}madvise P x pageout\nread P x\n").view().byte
+
+
 def lazyfree_batch(chosen: Row) -> Any:
     """Of a lazyfree THP, one page is written: does another stay; and a read-only one is put back: is it writable?"""
     whole = {"madv_free_large": rules.BY_NAME["madv_free_large"].values.index("whole")}
@@ -530,7 +538,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     mremap_hugetlb: {"no": k.EINVAL, "yes": 0},
     mremap_several_vmas: {"no": k.EFAULT, "yes": 0},
     hugetlb_unmap_address: {"owner": "livelock", "each_mapping": "held"},
-    hugetlb_restores_reserve: {"no": 0, "yes": 1},
+    hugetlb_restores_reserve: {"no": (0, 0), "each_unmap": (1, 1), "last_unmap": (1, 0)},
     madv_dontneed_hugetlb: {"no": k.EINVAL, "yes": 0},
     dontneed_frees_tables: {"no": False, "yes": True},
     madv_populate: {"no": k.EINVAL, "yes": 0},
@@ -558,6 +566,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
         "swap_backed": ("present", "swapped"),
         "kept": ("present", "none"),
     },
+    pmd_modify_dirty: {"kept": 0x22, "lost": 0},
     lazyfree_thp: {"split": "none", "whole": "present"},
     lazyfree_batch: {
         "single": ("none", False),

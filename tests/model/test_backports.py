@@ -48,6 +48,8 @@ def test_the_stable_entries_of_the_rules_are_the_backports_that_are_listed() -> 
         ("zero_page_pin_exempt", "6.1.129", "6.1.130", "slow_fails"),
         ("zero_page_pin_exempt", "6.1.134", "6.1.135", "yes"),
         ("lazyfree_thp", "6.12.116", "6.12.117", "split"),
+        ("pmd_modify_dirty", "6.12.110", "6.12.111", "kept"),
+        ("hugetlb_restores_reserve", "6.12.109", "6.12.110", "last_unmap"),
     ],
 )
 def test_a_value_begins_with_its_stable_release(rule: str, before: str, first: str, value: str) -> None:

@@ -78,7 +78,7 @@ SINCE_5_10 = {
     "mremap_hugetlb": ("no", "yes", "yes", "yes", "yes", "yes"),
     "mremap_several_vmas": ("no", "no", "no", "no", "yes", "yes"),
     "hugetlb_unmap_address": ("owner",) * 6,
-    "hugetlb_restores_reserve": ("no", "no", "no", "yes", "yes", "yes"),
+    "hugetlb_restores_reserve": ("no", "no", "no", "each_unmap", "each_unmap", "last_unmap"),
     "madv_dontneed_hugetlb": ("no", "yes", "yes", "yes", "yes", "yes"),
     "dontneed_frees_tables": ("no", "no", "no", "no", "yes", "yes"),
     "madv_populate": ("no", "yes", "yes", "yes", "yes", "yes"),
@@ -94,6 +94,7 @@ SINCE_5_10 = {
     "madv_free_large": ("splits", "splits", "splits", "whole", "whole", "whole"),
     "lazyfree_held": ("discarded", "swap_backed", "swap_backed", "swap_backed", "kept", "kept"),
     "lazyfree_thp": ("split", "split", "split", "whole", "whole", "whole"),
+    "pmd_modify_dirty": ("kept", "kept", "kept", "lost", "lost", "kept"),
     "lazyfree_batch": ("single", "single", "single", "single", "any_rights", "same_rights"),
     "break_ksm": ("write", "write", "unshare", "unshare", "unshare", "unshare"),
 }
@@ -128,6 +129,11 @@ def test_the_stable_rows_add_what_was_taken_back() -> None:
     assert added("6.1.166", "6.1") == {"zero_page_pin_exempt": "yes"}
     assert added("6.1.134", "6.1") == {"zero_page_pin_exempt": "slow_fails"}
     assert added("6.1.129", "6.1") == {}
-    assert added("6.12.117", "6.12") == {"fork_skips_pud": "by_chance", "lazyfree_thp": "split"}
-    assert added("6.18.44", "6.18") == {"lazyfree_batch": "same_rights", "lazyfree_thp": "split"}
+    assert added("6.12.117", "6.12") == {
+        "fork_skips_pud": "by_chance",
+        "lazyfree_thp": "split",
+        "pmd_modify_dirty": "kept",
+        "hugetlb_restores_reserve": "last_unmap",
+    }
+    assert added("6.18.44", "6.18") == {"lazyfree_batch": "same_rights"}
     assert added("6.18.15", "6.18") == {}

@@ -15,6 +15,7 @@ from pinhold.mm.flags import (
     FOLIO_LAZYFREE,
     FOLIO_LRU_BATCH,
     FOLIO_RESERVED,
+    FOLIO_RESTORE_RESERVE,
     FOLIO_SWAPCACHE,
     NO_FILE,
     NO_PAGE,
@@ -203,6 +204,8 @@ def folio_free(m: State, folio: int) -> None:
     if folio_test_hugetlb(m, folio):
         hstate = 0 if m.folio_order[folio] == m.bits else 1
         m.hugetlb_free[hstate] += 1
+        if m.folio_flags[folio] & FOLIO_RESTORE_RESERVE:
+            m.hugetlb_reserved[hstate] += 1
     else:
         for i in range(folio, folio + folio_nr_pages(m, folio)):
             m.page_offset[i] = 0

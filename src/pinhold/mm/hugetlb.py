@@ -18,6 +18,7 @@ from pinhold.mm.flags import (
     FAULT_FLAG_WRITE,
     FAULT_WROTE,
     FOLIO_HUGETLB,
+    FOLIO_RESTORE_RESERVE,
     NO_FILE,
     NO_PAGE,
     NO_VMA,
@@ -41,6 +42,7 @@ from pinhold.mm.rmap import (
 )
 from pinhold.mm.sites import (
     HUGETLB_FORCE_REFUSED,
+    HUGETLB_RESERVE_EARLY,
     HUGETLB_RESERVE_LOST,
     HUGETLB_TRIES_AGAIN,
     HUGETLB_UNMAP_CHILDREN,
@@ -55,6 +57,8 @@ from pinhold.mm.vma import find_vma, vm_page_prot
 
 UNMAP_AT_OWNERS = 0
 """A value of the rule hugetlb_unmap_address."""
+RESTORES_AT_LAST_UNMAP = 2
+"""A value of the rule hugetlb_restores_reserve."""
 
 RESV_OWNER, RESV_UNMAPPED = 1, 2
 """What a private mapping is (vma_reserve_owner): the one that reserved, or a child's from which a page was taken."""
@@ -381,19 +385,31 @@ def clear_vma_resv_huge_pages(m: State, vma: int) -> None:
 
 @kernel
 def zap_hugetlb(m: State, vma: int, addr: int, slot: int) -> None:
-    """Remove one hugetlb mapping and its reference.
-
-    Since df7a6d1f6405 (6.9) an owner whose anonymous page goes back to the pool has its place reserved again.
-    Linux: __unmap_hugepage_range().
-    """
+    """Remove one hugetlb mapping and its reference; see hugetlb_restore_reserve().  Linux: __unmap_hugepage_range()."""
     folio = page_folio(m, pte_pfn(m.pte[slot]))
     m.pte[slot] = 0
     folio_remove_rmap_entire(m, vma // m.vmas_per_mm, folio)
-    restore = m.rule_hugetlb_restores_reserve and m.vma_reserve_owner[vma] == RESV_OWNER
-    restore = restore and folio_test_anon(m, folio) and m.folio_refcount[folio] == 1
+    hugetlb_restore_reserve(m, vma, addr, folio)
     folio_put(m, folio)
-    if restore and not hugetlb_reserved_here(m, vma, addr):
-        m.hugetlb_reserved[hstate_of(m, m.vma_order[vma])] += 1
+
+
+@kernel
+def hugetlb_restore_reserve(m: State, vma: int, addr: int, folio: int) -> None:
+    """The owner gives up an anonymous page: its place is reserved again, and the pool reserves a page for it once this
+    one is free.
+
+    From df7a6d1f6405 (6.9) to 7.2 also while a child maps the page: an owner that comes back meanwhile takes a page of
+    the pool though it may be reserved for others, and the pool's count of reserved pages falls below what is reserved,
+    even below 0.  Since 7.3 only the last mapping gives back; a pin then still can come between.
+    """
+    if not m.rule_hugetlb_restores_reserve or m.vma_reserve_owner[vma] != RESV_OWNER or not folio_test_anon(m, folio):
+        return
+    if folio_mapcount(m, folio):
+        if m.rule_hugetlb_restores_reserve == RESTORES_AT_LAST_UNMAP:
+            return
+        decided(m, HUGETLB_RESERVE_EARLY)
+    if not hugetlb_reserved_here(m, vma, addr):
+        m.folio_flags[folio] |= FOLIO_RESTORE_RESERVE
         m.vma_reserve[vma] |= 1 << ((addr - m.vma_start[vma]) >> m.vma_order[vma])
 
 

@@ -13,6 +13,7 @@ from pinhold.mm.flags import (
     FOLIO_ANON,
     FOLIO_LAZYFREE,
     FOLIO_LOCKED,
+    FOLIO_RESTORE_RESERVE,
     FOLIO_SWAPCACHE,
     FOLL_GET,
     FOLL_PIN,
@@ -79,7 +80,7 @@ INVARIANTS = (
     "the swap cache and its folio disagree",
     "a page table has an entry outside every VMA",
     "the hugetlb pool has lost or gained a page",
-    "the hugetlb reserve is not the sum of the VMAs' reserves and of what was lost",
+    "the hugetlb reserve is not the sum of the VMAs' reserves and of what was lost, less what pages give back",
     "a lock is not held by those who took it",
     "a file has fewer users than mappings",
     "the locked memory charged is not what the pins were charged",
@@ -281,6 +282,9 @@ def check_hugetlb(m: State) -> int:
     for file in range(len(m.file_reserve)):
         reserved += hweight(m.file_reserve[file])
     lost = m.hugetlb_lost[0] + m.hugetlb_lost[1]
+    for folio in range(m.nr_pages, m.nr_pages + m.nr_hugetlb):
+        if m.folio_flags[folio] & FOLIO_RESTORE_RESERVE:
+            reserved -= 1
     if reserved + lost != m.hugetlb_reserved[0] + m.hugetlb_reserved[1]:
         return BAD_HUGETLB_RESERVE
     free = m.hugetlb_free[0] + m.hugetlb_free[1]

@@ -19,7 +19,7 @@ from pinhold.mm.huge_memory import split_huge_range
 from pinhold.mm.hugetlb import hugetlb_level
 from pinhold.mm.kernel import kernel
 from pinhold.mm.mmap import vma_split_range
-from pinhold.mm.pgtable import level_pages, pt_walk, pte_modify, pte_pfn, pte_present, pte_special
+from pinhold.mm.pgtable import leaf_modify, level_pages, pt_walk, pte_modify, pte_pfn, pte_present, pte_special
 from pinhold.mm.rmap import page_anon_exclusive
 from pinhold.mm.sites import MPROTECT_STAYS_READ_ONLY, MPROTECT_UPGRADES, decided
 from pinhold.mm.state import State
@@ -88,7 +88,7 @@ def change_entry(m: State, vma: int, slot: int, level: int) -> None:
 
     Linux: change_pte_range(), change_huge_pmd().
     """
-    entry = pte_modify(m.pte[slot], vm_page_prot(m, vma))
+    entry = leaf_modify(m, m.pte[slot], level, vm_page_prot(m, vma))
     if not entry & PTE_RW and wants_write_upgrade(m, vma):
         if can_change_writable(m, vma, entry, level):
             decided(m, MPROTECT_UPGRADES)

@@ -25,7 +25,7 @@ from pinhold.mm.flags import (
 from pinhold.mm.folio import folio_test_ksm, is_huge_zero_page, page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.mprotect import can_change_writable, wants_write_upgrade
-from pinhold.mm.pgtable import pt_leaf, pte_modify, pte_pfn, pte_special
+from pinhold.mm.pgtable import leaf_modify, pt_leaf, pte_pfn, pte_special
 from pinhold.mm.pin import folio_maybe_dma_pinned
 from pinhold.mm.rmap import page_mapped_count
 from pinhold.mm.sites import NUMA_HINTS, NUMA_LEFT_READ_ONLY, NUMA_RESTORES, NUMA_SKIPS, decided
@@ -89,7 +89,7 @@ def numa_hint(m: State, vma: int, slot: int, level: int) -> None:
         return
     decided(m, NUMA_HINTS)
     saved = entry & PTE_RW if m.rule_numa_write == NUMA_WRITE_SAVED else 0
-    m.pte[slot] = pte_modify(entry, PTE_PROTNONE | PTE_ACCESSED) | saved
+    m.pte[slot] = leaf_modify(m, entry, level, PTE_PROTNONE | PTE_ACCESSED) | saved
 
 
 @kernel
@@ -139,7 +139,7 @@ def do_numa_page(m: State, vma: int, slot: int, level: int) -> int:
     c5b5a3dd2c1f (5.14); 6a56ccbcf6c6 (6.2).
     """
     old = m.pte[slot]
-    entry = pte_modify(old, vm_page_prot(m, vma)) | PTE_ACCESSED
+    entry = leaf_modify(m, old, level, vm_page_prot(m, vma)) | PTE_ACCESSED
     if m.rule_numa_write == NUMA_WRITE_SAVED:
         entry |= old & PTE_RW
     elif not entry & PTE_RW and wants_write_upgrade(m, vma) and can_change_writable(m, vma, entry, level):

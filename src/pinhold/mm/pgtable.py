@@ -21,6 +21,7 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.kernel import kernel
 from pinhold.mm.limits import LIMIT_TABLES, too_small
+from pinhold.mm.sites import PMD_DIRTY_LOST, decided
 from pinhold.mm.state import State
 
 PTE_TABLE_MASK = PTE_PRESENT | PTE_PSE
@@ -223,6 +224,20 @@ def pte_modify(entry: int, protection: int) -> int:
     """The entry with a VMA's protection bits, all else kept."""
     kept = entry & ~(PTE_PRESENT | PTE_RW | PTE_USER | PTE_PROTNONE)
     return kept | protection
+
+
+@kernel
+def leaf_modify(m: State, entry: int, level: int, protection: int) -> int:
+    """The same of a PTE or of the huge entry of a THP; x86 forgot of the latter, if writable, that it was dirty.
+
+    From bb3aadf7d446 (6.6), which keeps the dirty bit of read-only entries apart for the sake of shadow stacks, to
+    f7491d7c81db (7.3).  Linux: pte_modify(), pmd_modify().
+    """
+    modified = pte_modify(entry, protection)
+    if level > 0 and m.rule_pmd_modify_dirty and entry & PTE_RW and entry & PTE_DIRTY:
+        decided(m, PMD_DIRTY_LOST)
+        modified &= ~PTE_DIRTY
+    return modified
 
 
 @kernel

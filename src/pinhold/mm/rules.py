@@ -345,10 +345,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "hugetlb_restores_reserve",
-        "Whether an owner that gives up its private huge page gets the page's reserve back.",
+        "Whether an owner that gives up its private huge page gets the page's reserve back: no; at each unmapping, even"
+        " while a child maps the page; or at the last one"
+        ' ("hugetlb: only adjust reservation during unmapping if mapcount is 0", CVE-2026-89593; no hash known).',
         "__unmap_hugepage_range",
-        ("no", "yes"),
-        (("", "no", ""), ("6.9", "yes", "df7a6d1f6405")),
+        ("no", "each_unmap", "last_unmap"),
+        (("", "no", ""), ("6.9", "each_unmap", "df7a6d1f6405"), ("7.3", "last_unmap", "")),
+        (("6.12.110", "last_unmap", ""),),
     ),
     Rule(
         "madv_dontneed_hugetlb",
@@ -501,11 +504,20 @@ RULES: tuple[Rule, ...] = (
         "lazyfree_thp",
         "How reclaim discards a THP freed by MADV_FREE that a huge entry maps: it splits the entry first, and leaves a"
         " page table behind; or it takes the huge entry away, until \"mm/rmap: don't discard lazyfree THPs at PMD"
-        ' level" (in 6.18 seen in 6.18.44 and not in 6.18.15).',
+        ' level".',
         "try_to_unmap_one",
         ("split", "whole"),
         (("", "split", ""), ("6.11", "whole", "735ecdfaf4e8")),
-        (("6.12.117", "split", ""), ("6.18.44", "split", ""), ("7.3.2", "split", "")),
+        (("6.12.117", "split", ""), ("7.3.2", "split", "")),
+    ),
+    Rule(
+        "pmd_modify_dirty",
+        "Whether a THP's huge entry that was writable and dirty is still dirty after mprotect() or a NUMA scan: it is;"
+        " or it is not, so that reclaim discards what was written after MADV_FREE.",
+        "pmd_modify",
+        ("kept", "lost"),
+        (("", "kept", ""), ("6.6", "lost", "bb3aadf7d446"), ("7.3", "kept", "f7491d7c81db")),
+        (("6.12.111", "kept", "f7491d7c81db"),),
     ),
 )
 

@@ -109,7 +109,9 @@ class Site:
     LAZYFREE_HELD_KEPT,
     LAZYFREE_BATCHED,
     PIN_ZERO_PAGE_FAILS,
-) = range(86)
+    PMD_DIRTY_LOST,
+    HUGETLB_RESERVE_EARLY,
+) = range(88)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -483,6 +485,18 @@ SITES: tuple[Site, ...] = (
         "try_grab_page",
         "zero_page_pin_exempt",
         "the slow path takes its success with the zero page for a failure",
+    ),
+    Site(
+        "pmd_dirty_lost",
+        "pmd_modify",
+        "pmd_modify_dirty",
+        "the huge entry was dirty and is no more: nothing tells now that the THP was written",
+    ),
+    Site(
+        "hugetlb_reserve_early",
+        "__unmap_hugepage_range",
+        "hugetlb_restores_reserve",
+        "the owner has its reserve back while a child still maps the page: it may take a page that others reserved",
     ),
 )
 

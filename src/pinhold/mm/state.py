@@ -112,7 +112,7 @@ class State:
     lru_batch: Ints = per("one", 1, 1)
     lru_batch_page: Ints = per("batch", 4, 2, names="page")
     hugetlb_free: Ints = per("hstates", 4, 1)
-    hugetlb_reserved: Ints = per("hstates", 4, 1)
+    hugetlb_reserved: Ints = per("hstates", 4, 1, -64)
     hugetlb_lost: Ints = per("hstates", 4, 1)
 
     # files: content of file f is at f * file_pages …, in units of the file's page size
@@ -270,6 +270,7 @@ class State:
     rule_lazyfree_held: int = constant()
     rule_lazyfree_batch: int = constant()
     rule_lazyfree_thp: int = constant()
+    rule_pmd_modify_dirty: int = constant()
 
 
 TASK_DEPTH = 4
