@@ -67,7 +67,7 @@ def differences(directory: Path) -> list[str]:
                 continue
             mark = change["mark"]
             if (named(makefile.parent, mark) != mark.get("gone", False)) != has:
-                which = "has it here, and not" if has else "does not have it here, but"
+                which = "has it here, but not" if has else "does not have it here, but"
                 names = " or ".join(mark["names"])
                 told.append(f"{'.'.join(map(str, number))}: {title}: {which} by {names} in {', '.join(mark['files'])}")
     return told

@@ -1,4 +1,5 @@
-"""The rules beside the changelogs of the stable series (backports.toml, benchmarks/changelogs.py)."""
+"""The rules beside the changelogs and the sources of the stable series (backports.toml, benchmarks/changelogs.py and
+source_marks.py)."""
 
 from __future__ import annotations
 
@@ -7,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+import source_marks
 from changelogs import differences, first_releases, read_table
 from pinhold.mm.releases import STABLE, entry, parts
 from pinhold.mm.rules import BY_NAME, RULES
@@ -93,3 +95,85 @@ def test_a_changelog_is_read_title_by_title() -> None:
 def test_the_changelogs_say_the_same() -> None:
     """Where Debian's changelogs are at hand."""
     assert differences(Path(os.environ["PINHOLD_CHANGELOGS"])) == []
+
+
+def test_every_change_is_known_by_its_title_and_in_the_source() -> None:
+    """A mark that a source can be asked for, or where none tells, the function that was read."""
+    for title, change in TABLE.items():
+        assert ("mark" in change) != ("read" in change), title
+        if "mark" in change:
+            assert set(change["mark"]) <= {"files", "names", "functions", "gone", "from", "until"}, title
+            assert change["mark"]["files"] and change["mark"]["names"], title
+
+
+SOURCE = """\
+static int before(int x) { return helper(x); }
+
+static __always_inline int decides(struct thing *t,
+\t\tint flags)
+{
+\treturn t->mark_of_it & flags;
+}
+
+int after(void)
+{
+\treturn other;
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("names", "functions", "found"),
+    [
+        (["mark_of_it"], None, True),
+        (["mark_of"], None, False),
+        (["nothing", "other"], None, True),
+        (["mark_of_it"], ["decides"], True),
+        (["mark_of_it"], ["after"], False),
+        (["other"], ["decides", "after"], True),
+        (["other"], ["gone"], False),
+    ],
+)
+def test_a_mark_is_looked_for_as_a_word_in_its_function(
+    tmp_path: Path, names: list[str], functions: list[str] | None, found: bool
+) -> None:
+    """Whole names only, and nothing of other functions."""
+    (tmp_path / "a.c").write_text(SOURCE)
+    mark = {"files": ["none.c", "a.c"], "names": names} | ({"functions": functions} if functions else {})
+    assert source_marks.named(tmp_path, mark) == found
+
+
+def test_which_source_should_have_a_mark() -> None:
+    """From mainline's release on, or the stable release; unknown where neither the table nor the mark tells."""
+    change = {
+        "since": "6.6",
+        "stable": {"5.10": "", "6.1": "6.1.9"},
+        "also": {"6.5": "6.5.3"},
+        "mark": {"until": "7.0"},
+    }
+    asked = [(5, 10, 262), (6, 1, 8), (6, 1, 10), (6, 4, 9), (6, 5, 2), (6, 5, 3), (6, 6, 0), (7, 0, 0)]
+    answers = [False, False, True, False, False, True, True, None]
+    assert [source_marks.expected(change, number) for number in asked] == answers
+    alone = {"stable": {"6.1": "6.1.9"}, "mark": {"from": "6.0"}}
+    assert [source_marks.expected(alone, number) for number in [(5, 10, 1), (6, 1, 9), (6, 12, 1)]] == [
+        None,
+        True,
+        None,
+    ]
+
+
+def test_a_backport_that_the_table_does_not_know_is_told(tmp_path: Path) -> None:
+    """As with a title that no changelog has: the source has the mark, and the table says that it should not."""
+    (tmp_path / "6.1" / "mm").mkdir(parents=True)
+    (tmp_path / "6.1" / "Makefile").write_text("VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 192\nEXTRAVERSION =\n")
+    (tmp_path / "6.1" / "mm" / "mremap.c").write_text("static void remap_move(void)\n{\n}\n")
+    told = source_marks.differences(tmp_path)
+    assert any(
+        "6.1.192: mm/mremap: permit mremap() move of multiple VMAs: does not have it here, but" in t for t in told
+    )
+
+
+@pytest.mark.skipif("PINHOLD_SOURCES" not in os.environ, reason="PINHOLD_SOURCES names no directory of them")
+def test_the_sources_say_the_same() -> None:
+    """Where sources of the kernel are at hand."""
+    assert source_marks.differences(Path(os.environ["PINHOLD_SOURCES"])) == []

@@ -204,3 +204,36 @@ def test_a_childs_mapping_has_no_reserve_to_lose() -> None:
     text = f'vm_only "a part"\nmap P x hugetlb 2M pages {units(2)}\nfork P C\nmremap C x[512:] to y\n'
     played = play(f"{text}write P x 0x11\n", "6.12")
     assert (played.m.hugetlb_lost[0], played.errnos[-1]) == (0, 0)
+
+
+OWNER_COMES_BACK = (
+    "map P x hugetlb 2M\nwrite P x 0x11\nfork P C\nmadvise P x dontneed\n"
+    f"map P y hugetlb 2M pages {512 * (POOL - 1)}\nwrite P x 0x22\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("release", "error", "reserved"),
+    [("6.12.109", 0, POOL - 2), ("6.12.110", k.EFAULT, POOL - 1), ("6.18", 0, POOL - 2), ("7.3", k.EFAULT, POOL - 1)],
+)
+def test_an_owner_has_its_reserve_back_too_early(release: str, error: int, reserved: int) -> None:
+    """While the child still maps the page, the owner takes one that y has reserved; it is made up for when the child
+    ends (6.9 to 7.2: the fix is of 7.3 and 6.12.110)."""
+    played = play(OWNER_COMES_BACK, release)
+    assert (played.errnos[-1], played.m.hugetlb_reserved[0]) == (error, reserved)
+    assert play(f"{OWNER_COMES_BACK}exit C\n", release).m.hugetlb_reserved[0] == POOL - 1
+
+
+def test_the_reserve_falls_below_nothing() -> None:
+    """The owner gives its mapping up before the child: -1 page reserved until the child ends."""
+    text = "map P x hugetlb 2M\nwrite P x 0x11\nfork P C\nmadvise P x dontneed\nunmap P x\n"
+    assert play(text, "6.18").m.hugetlb_reserved[0] == -1
+    assert play(f"{text}exit C\n", "6.18").m.hugetlb_reserved[0] == 0
+    assert play(text, "7.3").m.hugetlb_reserved[0] == 0
+
+
+def test_a_pin_keeps_the_reserve_waiting() -> None:
+    """The place is reserved again at once, the pool's page when the pin is let go."""
+    text = "map P x hugetlb 2M\nwrite P x 0x11\npin P x as p\nmadvise P x dontneed\n"
+    assert play(text, "7.3").m.hugetlb_reserved[0] == 0
+    assert play(f"{text}unpin p\n", "7.3").m.hugetlb_reserved[0] == 1

@@ -161,3 +161,24 @@ def test_a_pin_taken_before_reclaim_unmaps(held: str) -> None:
     assert x.violated == (LONGTERM_PIN_RELIABLE if held == "discarded" else 0)
     x.begin(PINNER, FN_UNPIN, 0)
     x.finish(PINNER)
+
+
+@pytest.mark.parametrize("step", ["mprotect P x read", "numa_hint P x"])
+@pytest.mark.parametrize(
+    ("release", "stays"),
+    [("6.1", True), ("6.12.110", False), ("6.12.111", True), ("6.18", False), ("7.3", True)],
+)
+def test_a_written_thp_is_discarded_where_its_huge_entry_forgets(release: str, stays: bool, step: str) -> None:
+    """mprotect() or a NUMA scan after the write: the data is lost from 6.6 until f7491d7c81db, nowhere else."""
+    played = freed(release, f"write P x 0x22\n{step}\n", "thp")
+    assert (played.state() == "present") == stays
+    assert ("pmd_dirty_lost" in played.sites[4]) != stays
+
+
+def test_base_pages_remember_that_they_were_written() -> None:
+    """Only the huge entry forgets: pages that PTEs map stay, those of a THP, too."""
+    for kind, lines in (
+        ("anon", "write P x 0x22\nmprotect P x read\n"),
+        ("thp", "write P x 0x22\nmprotect P x[0] read\nmprotect P x read\n"),
+    ):
+        assert freed("6.18", lines, kind).view().byte == 0x22
