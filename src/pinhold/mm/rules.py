@@ -297,11 +297,11 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "io_uring_ring",
         "Whether the pages of io_uring's rings count in the user's locked memory, too: until they were the memory"
-        " cgroup's, and again since a ring is a region (6.14: between the sources of 6.12 and 7.2; so seen on 6.18).",
+        " cgroup's, and again since a ring is a region (8078486e1d53, too).",
         "io_create_region",
         ("charged", "free"),
-        (("", "charged", ""), ("5.12", "free", "26bfa89e25f4"), ("6.14", "charged", "")),
-        (("5.10.162", "free", ""),),
+        (("", "charged", ""), ("5.12", "free", "26bfa89e25f4"), ("6.14", "charged", "81a4058e0cd0")),
+        (("5.10.162", "free", "788d0824269b"),),
     ),
     Rule(
         "io_uring_pinned_vm",
