@@ -326,6 +326,13 @@ def dontneed_frees_tables(chosen: Row) -> Any:
     return Play(chosen, text).entry() & k.PTE_PSE != 0
 
 
+def dofork_hugetlb(chosen: Row) -> Any:
+    """The errno of MADV_DOFORK of hugetlb, and whether a child has the page then."""
+    text = "map P x hugetlb 2M\nwrite P x 0x11\nmadvise P x dontfork\nmadvise P x dofork\nfork P C\n"
+    played = Play(chosen, text)
+    return played.errnos[-2], played.state(process="C")
+
+
 def madv_populate(chosen: Row) -> Any:
     """The errno of MADV_POPULATE_WRITE."""
     return Play(chosen, "map P x anon\nmadvise P x populate_write\n").errnos[-1]
@@ -541,6 +548,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     hugetlb_restores_reserve: {"no": (0, 0), "each_unmap": (1, 1), "last_unmap": (1, 0)},
     madv_dontneed_hugetlb: {"no": k.EINVAL, "yes": 0},
     dontneed_frees_tables: {"no": False, "yes": True},
+    dofork_hugetlb: {"allowed": (0, "present"), "refused": (k.EINVAL, "none")},
     madv_populate: {"no": k.EINVAL, "yes": 0},
     hugetlb_wp_reuse: {"mapcount": "violated", "references": "held"},
     uffd_continue: {

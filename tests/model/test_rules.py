@@ -81,6 +81,7 @@ SINCE_5_10 = {
     "hugetlb_restores_reserve": ("no", "no", "no", "each_unmap", "each_unmap", "last_unmap"),
     "madv_dontneed_hugetlb": ("no", "yes", "yes", "yes", "yes", "yes"),
     "dontneed_frees_tables": ("no", "no", "no", "no", "yes", "yes"),
+    "dofork_hugetlb": ("allowed", "allowed", "allowed", "allowed", "allowed", "refused"),
     "madv_populate": ("no", "yes", "yes", "yes", "yes", "yes"),
     "uffd_continue": ("absent", *["dirty"] * 5),
     "numa_skips": ("mapped_twice", "referenced", "referenced", "shared_or_pinned", "shared_or_pinned", "any_pinned"),

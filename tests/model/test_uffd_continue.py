@@ -70,3 +70,19 @@ def test_a_file_without_the_page() -> None:
     x.begin(OTHER, FN_UFFDIO_CONTINUE, 0)
     assert x.finish(OTHER) == -k.EFAULT
     assert x.m.cache_page[0] == k.NO_PAGE
+
+
+@pytest.mark.parametrize(
+    ("how", "after", "kept"),
+    [
+        ("private", "uffdio_continue P x", "present"),
+        ("private", "read P x\nuffdio_continue P x", "present"),
+        ("private", "read P x", "none"),
+        ("shared", "uffdio_continue P x", "none"),
+    ],
+)
+def test_a_private_mapping_has_its_anon_vma_from_uffdio_continue_on(how: str, after: str, kept: str) -> None:
+    """fork() then copies the entries of such a mapping, also where the call came to nothing (EEXIST); a shared one
+    gets no anon_vma, and the child faults in for itself."""
+    played = Play(row(), f"map P x memfd {how}\n{after}\nfork P C\n")
+    assert played.state(process="C") == kept

@@ -275,7 +275,7 @@ class CompiledSearch:
         return room.states[:new], Level(room.parents[:new].copy(), room.vias[:new].copy())
 
     def trapped(self) -> int:
-        """The limit that a state came to (mm/limits.py), or 0."""
+        """The limit or the trap that a state came to (mm/limits.py, mm/trap.py), or 0."""
         slot = self.machine.layout.slots["trapped"]
         return int(self.batch[:, slot.offset].max())
 

@@ -17,6 +17,7 @@ from typing import Any, cast, get_args
 
 from pinhold.mm.limits import LEFT_OUT, LIMIT_STACK, LIMITS
 from pinhold.mm.state import TOKENS, Geometry
+from pinhold.mm.trap import TRAPS
 from pinhold.scenario import step as s
 from pinhold.scenario.grammar import NAME, parse_step
 from pinhold.scenario.needed import inconsistent, lacking
@@ -45,6 +46,8 @@ def beyond(scope: str, limit: int) -> Exception:
         return AssertionError(f"{scope}: a function was called that the scope's facts leave out")
     if limit == LIMIT_STACK:
         return AssertionError(f"{scope}: a task's stack is too small for its operations")
+    if limit in TRAPS:
+        return AssertionError(f"{scope}: {TRAPS[limit]}")
     what, word = LIMITS[limit]
     makes = f"; '{word} = N' makes more" if word else ""
     return BadScope(f"{scope}: the scope is too small: it has no more {what}{makes}")

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pinhold.mm.kernel import REGISTRY
+from pinhold.mm.limits import LEFT_OUT
 
 Kernel = Callable[..., Any]
 Node = TypeVar("Node", ast.expr, ast.stmt)
@@ -42,7 +43,6 @@ OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 PURE = (ast.Name, ast.Constant, ast.Attribute, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp)
-TRAP = "trapped"
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ class Specialiser:
         """A stand-in with the function's arguments that raises the flag and returns zeros."""
         definition = parsed(function)
         zero = {"tuple[int, int]": "(0, 0)", "bool": "False", "None": "None"}.get(annotation(function), "0")
-        definition.body = ast.parse(f"m.{TRAP}[0] = 1\nreturn {zero}").body
+        definition.body = ast.parse(f"m.trapped[0] = {LEFT_OUT}\nreturn {zero}").body
         return definition
 
     def result(self, name: str) -> ast.expr | None:

@@ -7,11 +7,12 @@ units of the file's page size; a hugetlb file's unit is its huge page.
 
 from __future__ import annotations
 
-from pinhold.mm.flags import FILE_HUGETLB, FILE_PAGECACHE, NO_FILE, NO_PAGE
+from pinhold.mm.flags import FILE_HUGETLB, FILE_PAGECACHE, FILE_SHMEM, NO_FILE, NO_PAGE
 from pinhold.mm.folio import folio_alloc, folio_get, folio_put, folio_test_lazyfree, page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.limits import LIMIT_FILES, too_small
 from pinhold.mm.state import State
+from pinhold.mm.trap import TRAP_FILE_KIND, trap
 
 FOLIO_CLEAN, FOLIO_DIRTY, FOLIO_WRITTEN_CLEAN = 0, 1, 2
 """Values of folio_dirty, for folios of files that track dirtying, and lazyfree ones.  The last: a device has written to
@@ -21,6 +22,8 @@ it while it was clean, and the file system was not told."""
 @kernel
 def file_create(m: State, file: int, kind: int, order: int) -> None:
     """Open a fresh file in slot `file`; the caller holds its one use."""
+    if kind not in (FILE_SHMEM, FILE_PAGECACHE, FILE_HUGETLB):
+        trap(m, TRAP_FILE_KIND)
     m.file_kind[file] = kind
     m.file_order[file] = order
     m.file_users[file] = 1

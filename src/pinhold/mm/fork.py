@@ -75,6 +75,7 @@ from pinhold.mm.task import (
     write_protect_seq_begin,
     write_protect_seq_end,
 )
+from pinhold.mm.trap import TRAP_STAGE, trap
 from pinhold.mm.vma import find_vma, is_cow_mapping, maybe_mkwrite, next_vma, vm_page_prot, vma_copy
 from pinhold.mm.zap import mm_teardown
 
@@ -159,7 +160,10 @@ def fork_piece(m: State, act: int, child: int) -> int:
         return copy_prealloc(m, act)
     if pc == FORK_HUGETLB_COPY:
         return copy_hugetlb_page(m, act)
-    return hugetlb_install_folio(m, act, child)
+    if pc == FORK_HUGETLB_INSTALL:
+        return hugetlb_install_folio(m, act, child)
+    trap(m, TRAP_STAGE)
+    return ALL_COPIED
 
 
 @kernel

@@ -88,6 +88,7 @@ from pinhold.mm.task import (
     mmap_read_unlock,
     returned,
 )
+from pinhold.mm.trap import TRAP_ENTRY_POINT, TRAP_STAGE, trap
 from pinhold.mm.vma import (
     find_vma,
     is_cow_mapping,
@@ -128,6 +129,8 @@ def is_valid_gup_args(m: State, api: int, flags: int) -> int:
     """
     fast = api in (GET_USER_PAGES_FAST, PIN_USER_PAGES_FAST)
     pin = api in (PIN_USER_PAGES, PIN_USER_PAGES_FAST)
+    if not pin and api not in (GET_USER_PAGES, GET_USER_PAGES_FAST):
+        return trap(m, TRAP_ENTRY_POINT)
     known = FAST_FLAGS
     if m.rule_gup_args == 1:
         known = FAST_FLAGS | FOLL_NOFAULT
@@ -329,6 +332,8 @@ def gup_slow(m: State, task: int) -> int:
             mmap_read_unlock(m, mm)
             return finish(m, task, err)
         m.act_pc[act] = GUP_PAGE
+    if m.act_pc[act] != GUP_PAGE:
+        return trap(m, TRAP_STAGE)
     left = m.batch
     while left > 0 and m.act_addr[act] < m.act_end[act]:
         vma = find_vma(m, mm, m.act_addr[act])

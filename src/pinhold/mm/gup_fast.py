@@ -35,6 +35,7 @@ from pinhold.mm.sites import (
 )
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish
+from pinhold.mm.trap import TRAP_STAGE, trap
 
 FAST_START, FAST_LOAD, FAST_GRAB, FAST_CHECK, FAST_END = 0, 1, 2, 3, 4
 
@@ -77,8 +78,10 @@ def fast_walk(m: State, act: int) -> None:
             fast_load(m, act)
     elif pc == FAST_GRAB:
         fast_grab(m, act)
-    else:
+    elif pc == FAST_CHECK:
         fast_check(m, act)
+    else:
+        trap(m, TRAP_STAGE)
 
 
 @kernel

@@ -33,7 +33,7 @@ from pinhold.mm.folio import (
     page_folio,
 )
 from pinhold.mm.kernel import kernel
-from pinhold.mm.mmap import vma_split_range
+from pinhold.mm.mmap import vma_modify_flags
 from pinhold.mm.pgtable import mk_pte, pt_walk, pte_pfn, pte_present, pte_special
 from pinhold.mm.rmap import (
     clear_page_anon_exclusive,
@@ -57,7 +57,8 @@ from pinhold.mm.task import (
     mmap_write_unlock,
     returned,
 )
-from pinhold.mm.vma import find_vma, vm_page_prot
+from pinhold.mm.trap import TRAP_STAGE, trap
+from pinhold.mm.vma import find_vma, vm_page_prot, vma_within
 
 (
     KSM_START,
@@ -110,7 +111,9 @@ def ksm_merge(m: State, task: int) -> int:
             return ksm_failed(m, task, act)
         ksm_unlock(m, act)
         return ksm_end(m, task, act, 0)
-    return ksm_break_cow(m, task, act)
+    if pc in (KSM_BREAK, KSM_BREAKING):
+        return ksm_break_cow(m, task, act)
+    return trap(m, TRAP_STAGE)
 
 
 @kernel
@@ -350,28 +353,34 @@ def next_ksm(m: State, mm: int, vma: int, start: int, end: int) -> int:
 
 @kernel
 def ksm_unmerge(m: State, task: int) -> int:
-    """One step of MADV_UNMERGEABLE of [act_addr, act_end): break what was merged, with mmap_lock held for writing.
+    """One step of MADV_UNMERGEABLE of [act_arg, act_end), of which act_addr … is left: break what was merged, with
+    mmap_lock held for writing.
 
-    Result: 0, or -ENOMEM; what was broken by then stays so.  Linux: ksm_madvise(), unmerge_ksm_pages().
+    Result: 0, or a negative errno; what was broken by then stays so.  Linux: ksm_madvise(), unmerge_ksm_pages().
     """
     act = current(m, task)
     mm = m.act_mm[act]
     if m.act_pc[act] == UNMERGE_START:
         if mmap_write_lock(m, mm) == BLOCKED:
             return BLOCKED
-        err = vma_split_range(m, mm, m.act_addr[act], m.act_end[act])
+        err = 0
         m.act_pc[act] = UNMERGE_PAGE
     else:
         err = min(returned(m, task), 0)
-    while err == 0 and m.act_addr[act] < m.act_end[act]:
-        addr = m.act_addr[act]
-        vma = find_vma(m, mm, addr)
-        if vma != NO_VMA and m.vma_flags[vma] & VM_MERGEABLE:
-            if maps_ksm(m, mm, addr):
+    vma = vma_within(m, mm, m.act_addr[act], m.act_end[act])
+    while err == 0 and vma != NO_VMA:
+        addr = max(m.act_addr[act], m.vma_start[vma])
+        stop = min(m.act_end[act], m.vma_end[vma])
+        if m.vma_flags[vma] & VM_MERGEABLE:
+            while addr < stop and not maps_ksm(m, mm, addr):
+                addr += 1
+            m.act_addr[act] = addr
+            if addr < stop:
                 return break_ksm(m, task, mm, addr)
-            if addr + 1 == m.vma_end[vma]:
-                m.vma_flags[vma] &= ~VM_MERGEABLE
-        m.act_addr[act] = addr + 1
+            start = max(m.act_arg[act], m.vma_start[vma])
+            err = vma_modify_flags(m, mm, vma, start, stop, m.vma_flags[vma] & ~VM_MERGEABLE)
+        m.act_addr[act] = stop
+        vma = vma_within(m, mm, stop, m.act_end[act])
     mmap_write_unlock(m, mm)
     return finish(m, task, err)
 

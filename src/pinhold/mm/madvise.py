@@ -10,6 +10,7 @@ from pinhold.mm.flags import (
     FOLL_MADV_POPULATE,
     FOLL_WRITE,
     NO_PAGE,
+    NO_VMA,
     VM_DONTCOPY,
     VM_HUGEPAGE,
     VM_MERGEABLE,
@@ -19,8 +20,9 @@ from pinhold.mm.folio import lru_add_drain
 from pinhold.mm.kernel import kernel
 from pinhold.mm.ksm import ksm_compatible
 from pinhold.mm.lazyfree import madvise_free
-from pinhold.mm.mmap import vma_split_range
+from pinhold.mm.mmap import vma_modify_flags
 from pinhold.mm.pin import pins_detach
+from pinhold.mm.sites import DOFORK_HUGETLB_REFUSED, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import (
     FN_GUP_SLOW,
@@ -35,7 +37,8 @@ from pinhold.mm.task import (
     mmap_write_unlock,
     returned,
 )
-from pinhold.mm.vma import mapped_end, vma_is_hugetlb
+from pinhold.mm.trap import TRAP_ADVICE, TRAP_STAGE, trap
+from pinhold.mm.vma import mapped_end, vma_is_hugetlb, vma_within
 from pinhold.mm.zap import zap_empty_pte_tables, zap_page_range
 
 (
@@ -73,6 +76,8 @@ def madvise(m: State, task: int) -> int:
     if m.act_pc[act] == MADVISE_CALLED:
         result = returned(m, task)
         return finish(m, task, result if result else hole)
+    if m.act_pc[act] != MADVISE_START:
+        return trap(m, TRAP_STAGE)
     if advice in (MADV_DONTNEED, MADV_FREE):
         if mmap_read_lock(m, mm) == BLOCKED:
             return BLOCKED
@@ -128,7 +133,7 @@ def madvise_pageout(m: State, task: int, act: int) -> int:
 def madvise_unmerge(m: State, task: int, act: int) -> int:
     """Linux: ksm_madvise()."""
     m.act_pc[act] = MADVISE_CALLED
-    return call(m, task, FN_KSM_UNMERGE, m.act_mm[act], m.act_addr[act], m.act_end[act], 0, 0)
+    return call(m, task, FN_KSM_UNMERGE, m.act_mm[act], m.act_addr[act], m.act_end[act], 0, m.act_addr[act])
 
 
 @kernel
@@ -144,32 +149,57 @@ def madvise_populate(m: State, task: int, act: int) -> int:
 @kernel
 def madvise_vma_flags(m: State, mm: int, start: int, end: int, advice: int) -> int:
     """Advice that only changes the VMA.  0, or a negative errno.  Linux: madvise_vma_behavior(), hugepage_madvise()."""
-    err = vma_split_range(m, mm, start, end)
-    first = mm * m.vmas_per_mm
-    for vma in range(first, first + m.vmas_per_mm):
-        if err or m.vma_start[vma] < start or m.vma_end[vma] > end or m.vma_end[vma] == 0:
-            continue
-        flags = m.vma_flags[vma]
-        if advice == MADV_HUGEPAGE:
-            flags = flags & ~VM_NOHUGEPAGE | VM_HUGEPAGE
-        elif advice == MADV_NOHUGEPAGE:
-            flags = flags & ~VM_HUGEPAGE | VM_NOHUGEPAGE
-        elif advice == MADV_MERGEABLE:
-            flags |= VM_MERGEABLE if ksm_compatible(flags) else 0
-        elif advice == MADV_DONTFORK:
-            flags |= VM_DONTCOPY
-        else:
-            flags &= ~VM_DONTCOPY
-        m.vma_flags[vma] = flags
-    return err
+    vma = vma_within(m, mm, start, end)
+    while vma != NO_VMA:
+        if advice_refused(m, vma, advice):
+            return -EINVAL
+        stop = min(end, m.vma_end[vma])
+        flags = advised_flags(m, m.vma_flags[vma], advice)
+        err = vma_modify_flags(m, mm, vma, max(start, m.vma_start[vma]), stop, flags)
+        if err:
+            return err
+        vma = vma_within(m, mm, stop, end)
+    return 0
 
 
-FOLLOWED_BY = dict.fromkeys(range(11), madvise_vma_flags.__name__) | {
+@kernel
+def advice_refused(m: State, vma: int, advice: int) -> bool:
+    """Whether the VMA cannot take the advice: MADV_DOFORK is not for device memory, which is told by VM_IO, and in 7.2
+    and later by any of VM_SPECIAL, of which hugetlb has VM_DONTEXPAND."""
+    if advice != MADV_DOFORK or not vma_is_hugetlb(m, vma) or not m.rule_dofork_hugetlb:
+        return False
+    decided(m, DOFORK_HUGETLB_REFUSED)
+    return True
+
+
+@kernel
+def advised_flags(m: State, flags: int, advice: int) -> int:
+    """A VMA's flags when it has taken the advice."""
+    if advice == MADV_HUGEPAGE:
+        return flags & ~VM_NOHUGEPAGE | VM_HUGEPAGE
+    if advice == MADV_NOHUGEPAGE:
+        return flags & ~VM_HUGEPAGE | VM_NOHUGEPAGE
+    if advice == MADV_MERGEABLE:
+        return flags | VM_MERGEABLE if ksm_compatible(flags) else flags
+    if advice == MADV_DONTFORK:
+        return flags | VM_DONTCOPY
+    if advice == MADV_DOFORK:
+        return flags & ~VM_DONTCOPY
+    trap(m, TRAP_ADVICE)
+    return flags
+
+
+FOLLOWED_BY = {
     MADV_DONTNEED: madvise_dontneed.__name__,
     MADV_FREE: madvise_free.__name__,
     MADV_PAGEOUT: madvise_pageout.__name__,
     MADV_UNMERGEABLE: madvise_unmerge.__name__,
     MADV_POPULATE_READ: madvise_populate.__name__,
     MADV_POPULATE_WRITE: madvise_populate.__name__,
+    MADV_HUGEPAGE: madvise_vma_flags.__name__,
+    MADV_NOHUGEPAGE: madvise_vma_flags.__name__,
+    MADV_DONTFORK: madvise_vma_flags.__name__,
+    MADV_DOFORK: madvise_vma_flags.__name__,
+    MADV_MERGEABLE: madvise_vma_flags.__name__,
 }
 """Advice -> the function that follows it."""

@@ -58,6 +58,7 @@ from pinhold.mm.sites import (
 from pinhold.mm.state import State
 from pinhold.mm.swapin import do_swap_page, swapin_lookup, swapin_read
 from pinhold.mm.task import FN_FAULT, current, finish, goto
+from pinhold.mm.trap import TRAP_STAGE, trap
 from pinhold.mm.vma import (
     find_vma,
     is_cow_mapping,
@@ -126,7 +127,9 @@ def handle_mm_fault(m: State, task: int) -> int:
         return finish(m, task, huge_install(m, act))
     if pc == FAULT_HUGE_COUNTED:
         return fault_pmd_done(m, task, act, huge_wp_counted(m, act))
-    return finish(m, task, hugetlb_install(m, act))
+    if pc == FAULT_HUGETLB_INSTALL:
+        return finish(m, task, hugetlb_install(m, act))
+    return trap(m, TRAP_STAGE)
 
 
 @kernel

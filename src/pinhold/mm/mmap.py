@@ -83,6 +83,22 @@ def vma_split(m: State, mm: int, addr: int) -> int:
 
 
 @kernel
+def vma_modify_flags(m: State, mm: int, vma: int, start: int, end: int, flags: int) -> int:
+    """Give the part [start, end) of a VMA these flags.  0, or a negative errno.
+
+    Where it has them already nothing is split, neither the VMA nor a THP across its ends: true of every release, as
+    mprotect_fixup() and madvise_update_vma() (madvise_behavior() up to 5.16) ask before they split.
+    Linux: vma_modify_flags() (up to 6.7 vma_merge(), then split_vma(), by each caller).
+    """
+    if flags == m.vma_flags[vma]:
+        return 0
+    err = vma_split_range(m, mm, start, end)
+    if err == 0:
+        m.vma_flags[find_vma(m, mm, start)] = flags
+    return err
+
+
+@kernel
 def vma_split_range(m: State, mm: int, start: int, end: int) -> int:
     """Make both ends of [start, end) boundaries.  0, or a negative errno."""
     err = vma_split(m, mm, start)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pinhold.mm.flags import (
     BLOCKED,
     ENOMEM,
+    NO_VMA,
     PTE_DIRTY,
     PTE_PRESENT,
     PTE_PSE,
@@ -18,13 +19,13 @@ from pinhold.mm.folio import folio_test_anon, is_huge_zero_page, page_folio
 from pinhold.mm.huge_memory import split_huge_range
 from pinhold.mm.hugetlb import hugetlb_level
 from pinhold.mm.kernel import kernel
-from pinhold.mm.mmap import vma_split_range
+from pinhold.mm.mmap import vma_modify_flags
 from pinhold.mm.pgtable import leaf_modify, level_pages, pt_walk, pte_modify, pte_pfn, pte_present, pte_special
 from pinhold.mm.rmap import page_anon_exclusive
 from pinhold.mm.sites import MPROTECT_STAYS_READ_ONLY, MPROTECT_UPGRADES, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_write_lock, mmap_write_unlock
-from pinhold.mm.vma import mapped_end, vm_page_prot, vma_is_hugetlb, vma_soft_dirty_enabled, vma_wants_writenotify
+from pinhold.mm.vma import find_vma, vm_page_prot, vma_is_hugetlb, vma_soft_dirty_enabled, vma_wants_writenotify
 
 
 @kernel
@@ -41,16 +42,28 @@ def mprotect(m: State, task: int) -> int:
 
 @kernel
 def mprotect_locked(m: State, mm: int, start: int, end: int, prot: int) -> int:
-    """The work of mprotect(): as far as the first hole.  0, or a negative errno."""
-    hole = mapped_end(m, mm, start, end)
-    err = vma_split_range(m, mm, start, hole)
-    first = mm * m.vmas_per_mm
-    for vma in range(first, first + m.vmas_per_mm):
-        inside = m.vma_start[vma] >= start and 0 < m.vma_end[vma] <= hole
-        if err == 0 and inside and m.vma_flags[vma] & (VM_READ | VM_WRITE) != prot:
-            m.vma_flags[vma] = m.vma_flags[vma] & ~(VM_READ | VM_WRITE) | prot
-            err = change_protection(m, mm, vma)
-    return -ENOMEM if err == 0 and hole < end else err
+    """The work of mprotect(): VMA by VMA, as far as the first hole.  0, or a negative errno."""
+    addr = start
+    while addr < end:
+        vma = find_vma(m, mm, addr)
+        if vma == NO_VMA:
+            return -ENOMEM
+        stop = min(end, m.vma_end[vma])
+        err = mprotect_fixup(m, mm, vma, addr, stop, prot)
+        if err:
+            return err
+        addr = stop
+    return 0
+
+
+@kernel
+def mprotect_fixup(m: State, mm: int, vma: int, start: int, end: int, prot: int) -> int:
+    """The part [start, end) of one VMA: rights that it has already change nothing.  0, or a negative errno."""
+    flags = m.vma_flags[vma] & ~(VM_READ | VM_WRITE) | prot
+    if flags == m.vma_flags[vma]:
+        return 0
+    err = vma_modify_flags(m, mm, vma, start, end, flags)
+    return err if err else change_protection(m, mm, find_vma(m, mm, start))
 
 
 @kernel

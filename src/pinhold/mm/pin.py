@@ -32,6 +32,7 @@ from pinhold.mm.sites import (
     decided,
 )
 from pinhold.mm.state import State
+from pinhold.mm.trap import TRAP_PIN_USER, trap
 
 GUP_PIN_COUNTING_BIAS = 1024
 
@@ -299,6 +300,8 @@ def memlock_charge_after(m: State, pin: int) -> bool:
             return True
         m.mm_pinned_vm[mm] += charge
         m.pin_charge[pin] = charge
+    elif m.pin_user[pin] not in (USER_NONE, USER_RDMA):
+        trap(m, TRAP_PIN_USER)
     return True
 
 
@@ -347,7 +350,7 @@ def memlock_uncharge(m: State, pin: int) -> None:
     mm = m.pin_mm[pin]
     if mm != NO_MM and m.pin_user[pin] == USER_VFIO:
         m.mm_locked_vm[mm] -= m.pin_charge[pin]
-    elif mm != NO_MM:
+    elif mm != NO_MM and m.pin_user[pin] in (USER_IO_URING, USER_RDMA):
         m.mm_pinned_vm[mm] -= m.pin_charge[pin]
     m.user_locked_vm[0] -= m.pin_user_charge[pin]
     m.pin_user_charge[pin] = 0

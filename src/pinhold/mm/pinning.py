@@ -27,6 +27,7 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.pin import memlock_charge_after, memlock_charge_before, pin_drop, pin_free, pin_mark_dirty
 from pinhold.mm.state import State
 from pinhold.mm.task import FN_GUP_FAST, FN_GUP_SLOW, FN_PIN, call, current, finish, returned
+from pinhold.mm.trap import TRAP_STAGE, trap
 
 PIN_START, PIN_FAST_DONE, PIN_SLOW_DONE = 0, 1, 2
 
@@ -70,12 +71,14 @@ def pin_user_pages(m: State, task: int) -> int:
         if flags & WANT_FAST:
             m.act_pc[act] = PIN_FAST_DONE
             return call(m, task, FN_GUP_FAST, mm, m.act_addr[act], m.act_end[act], flags, pin)
-    if m.act_pc[act] == PIN_SLOW_DONE:
+    elif m.act_pc[act] == PIN_SLOW_DONE:
         return pin_taken(m, task, pin, returned(m, task))
-    if m.act_pc[act] == PIN_FAST_DONE:
+    elif m.act_pc[act] == PIN_FAST_DONE:
         m.act_addr[act] = returned(m, task)
         if m.act_addr[act] >= m.act_end[act] or flags & FOLL_FAST_ONLY:
             return pin_taken(m, task, pin, 0)
+    else:
+        return trap(m, TRAP_STAGE)
     m.act_pc[act] = PIN_SLOW_DONE
     return call(m, task, FN_GUP_SLOW, mm, m.act_addr[act], m.act_end[act], flags, pin)
 

@@ -369,6 +369,14 @@ RULES: tuple[Rule, ...] = (
         (("", "no", ""), ("6.14", "yes", "6375e95f381e")),
     ),
     Rule(
+        "dofork_hugetlb",
+        "Whether MADV_DOFORK undoes MADV_DONTFORK for hugetlb, or is refused (EINVAL), as for all that is VM_SPECIAL (not"
+        " yet in 6.18, and in 7.2; what lies between has not been read).",
+        "madvise_vma_behavior",
+        ("allowed", "refused"),
+        (("", "allowed"), ("7.2", "refused")),
+    ),
+    Rule(
         "madv_populate",
         "Whether MADV_POPULATE_READ and MADV_POPULATE_WRITE exist.",
         "madvise_populate",

@@ -111,7 +111,9 @@ class Site:
     PIN_ZERO_PAGE_FAILS,
     PMD_DIRTY_LOST,
     HUGETLB_RESERVE_EARLY,
-) = range(88)
+    DOFORK_HUGETLB_REFUSED,
+    UFFD_PREPARES_ANON_VMA,
+) = range(90)
 
 SITES: tuple[Site, ...] = (
     Site(
@@ -497,6 +499,18 @@ SITES: tuple[Site, ...] = (
         "__unmap_hugepage_range",
         "hugetlb_restores_reserve",
         "the owner has its reserve back while a child still maps the page: it may take a page that others reserved",
+    ),
+    Site(
+        "dofork_hugetlb_refused",
+        "madvise_vma_behavior",
+        "dofork_hugetlb",
+        "hugetlb memory is special, so MADV_DOFORK is refused and fork() goes on leaving it out",
+    ),
+    Site(
+        "uffd_prepares_anon_vma",
+        "uffd_mfill_lock",
+        "",
+        "the private mapping gets its anon_vma, so fork() copies its page table from here on",
     ),
 )
 

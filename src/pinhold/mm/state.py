@@ -248,6 +248,7 @@ class State:
     rule_mremap_hugetlb: int = constant()
     rule_madv_dontneed_hugetlb: int = constant()
     rule_dontneed_frees_tables: int = constant()
+    rule_dofork_hugetlb: int = constant()
     rule_madv_populate: int = constant()
     rule_fork_copies_hugetlb_files: int = constant()
     rule_fork_hugetlb_copy_writable: int = constant()

@@ -43,6 +43,7 @@ from pinhold.mm.task import (
     current,
 )
 from pinhold.mm.task_mmu import clear_refs_write
+from pinhold.mm.trap import TRAP_FUNCTION, refuse_trapped, trap
 from pinhold.mm.userfaultfd import uffdio_continue
 from pinhold.mm.vmscan import pageout
 from pinhold.mm.writeback import msync
@@ -133,20 +134,27 @@ def step(m: State, task: int) -> int:
         return ksm_unmerge(m, task)
     if function == FN_EXIT:
         return exit_mmap(m, task)
-    return DONE
+    return trap(m, TRAP_FUNCTION)
+
+
+def checked_step(m: State, task: int) -> int:
+    """step(); raises Unspecified where it meets what the specification does not know."""
+    outcome = step(m, task)
+    refuse_trapped(m)
+    return outcome
 
 
 def run(m: Machine, task: int, fuel: int = FUEL) -> int:
     """Run what the task is in the middle of to its end, nobody else moving, and return its result.
 
     Raises OutOfFuel where it never ends (it comes back to a state where it was, or the fuel is gone), or waits for a
-    lock that nobody will give up.
+    lock that nobody will give up; Unspecified where it meets what the specification does not know.
     """
     recurrence = Recurrence()
     for _ in range(fuel):
         if not m.task_depth[task]:
             return m.task_result[task]
-        if step(m, task) not in (AGAIN, DONE):
+        if checked_step(m, task) not in (AGAIN, DONE):
             break
         if recurrence.after_step(m):
             raise round_of(m, task)

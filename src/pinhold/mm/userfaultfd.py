@@ -23,7 +23,7 @@ from pinhold.mm.flags import (
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import mk_pte, pt_alloc, pte_mkdirty
 from pinhold.mm.rmap import map_folio_pte
-from pinhold.mm.sites import UFFD_MAPS_DIRTY, decided
+from pinhold.mm.sites import UFFD_MAPS_DIRTY, UFFD_PREPARES_ANON_VMA, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.vma import find_vma, vm_page_prot
@@ -38,7 +38,9 @@ def uffdio_continue(m: State, task: int) -> int:
     nothing is mapped.
 
     Result: 0, -EAGAIN where it stopped after a part, or the errno of the first page: -EFAULT where the file has no
-    page, -EEXIST where something is mapped.  Linux: mfill_atomic_continue() (mcopy_continue() up to 6.3).
+    page, -EEXIST where something is mapped.  A private mapping has its anon_vma before its first page is looked for, so
+    that fork() copies what is mapped here.  Linux: mfill_atomic_continue() (mcopy_continue() up to 6.3);
+    anon_vma_prepare() in __mcopy_atomic() (6.1), in uffd_mfill_lock() (6.12, 7.3).
     """
     act = current(m, task)
     mm = m.act_mm[act]
@@ -46,6 +48,9 @@ def uffdio_continue(m: State, task: int) -> int:
         return BLOCKED
     vma = find_vma(m, mm, m.act_addr[act])
     err = uffd_refused(m, vma, m.act_end[act])
+    if err == 0 and not m.vma_flags[vma] & VM_SHARED:
+        decided(m, UFFD_PREPARES_ANON_VMA)
+        m.vma_anon[vma] = 1
     addr = m.act_addr[act]
     while err == 0 and addr < m.act_end[act]:
         err = mfill_atomic_install_pte(m, vma, addr)

@@ -40,13 +40,24 @@ def find_vma(m: State, mm: int, addr: int) -> int:
 
 @kernel
 def next_vma(m: State, mm: int, addr: int) -> int:
-    """The first VMA that starts at or behind the address, or NO_VMA.  Linux: find_vma(), for_each_vma()."""
+    """The first VMA that starts at or behind the address, or NO_VMA."""
     first = mm * m.vmas_per_mm
     found = NO_VMA
     for vma in range(first, first + m.vmas_per_mm):
         if m.vma_end[vma] and m.vma_start[vma] >= addr and (found == NO_VMA or m.vma_start[vma] < m.vma_start[found]):
             found = vma
     return found
+
+
+@kernel
+def vma_within(m: State, mm: int, addr: int, end: int) -> int:
+    """The first VMA that has a part of [addr, end), or NO_VMA.  Linux: find_vma(), for_each_vma_range()."""
+    if addr >= end:
+        return NO_VMA
+    vma = find_vma(m, mm, addr)
+    if vma == NO_VMA:
+        vma = next_vma(m, mm, addr)
+    return vma if vma != NO_VMA and m.vma_start[vma] < end else NO_VMA
 
 
 @kernel

@@ -51,6 +51,7 @@ from pinhold.mm.sites import PAGEOUT_SHARED_KEPT, SWAPOUT_PINNED_KEPT, decided
 from pinhold.mm.state import State
 from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_alloc
 from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock
+from pinhold.mm.trap import TRAP_STAGE, trap
 from pinhold.mm.vma import find_vma, merged_end, vma_is_hugetlb
 
 SWAP_SPLIT, SWAP_IN_CLUSTERS = 0, 1
@@ -99,8 +100,10 @@ def pageout_piece(m: State, act: int) -> None:
         pageout_next(m, act)
     elif pc == PAGEOUT_UNMAP:
         try_to_unmap(m, act)
-    else:
+    elif pc == PAGEOUT_WRITE:
         pageout_write(m, act)
+    else:
+        trap(m, TRAP_STAGE)
 
 
 @kernel

@@ -30,6 +30,7 @@ from pinhold.mm.sites import SITES
 from pinhold.mm.state import X86_64, Geometry
 from pinhold.mm.step import OutOfFuel, run
 from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_MADVISE, FN_MREMAP, call
+from pinhold.mm.trap import Unspecified, refuse_trapped
 from pinhold.mm.users import (
     PROCESS_VM_PAGES,
     direct_io_flags,
@@ -73,6 +74,7 @@ FILE_KIND = {
     "tmpfile": k.FILE_PAGECACHE,
     "file": k.FILE_PAGECACHE,
     "memfd_hugetlb": k.FILE_HUGETLB,
+    "hugetlb": k.FILE_HUGETLB,
 }
 PIPE_BUFFERS = 16
 """Pages that a pipe of default size holds, and vmsplice() therefore at most."""
@@ -215,10 +217,13 @@ class ModelSession:
         try:
             handler = getattr(self, f"do_{type(action).__name__}", self.do_call)
             result = handler(action)
+            refuse_trapped(self.m)
         except OutOfFuel as stuck:
             if not self.m.trapped[0]:
                 raise self.livelock(stuck) from None
             raise Broken(too_small(self.m, self.m.trapped[0])) from None
+        except Unspecified as unknown:
+            raise Broken(f"the specification does not go on: {unknown}") from unknown
         except (ValueError, IndexError) as bug:
             raise Broken(f"the specification left its bounds: {bug}") from bug
         if self.m.trapped[0]:
@@ -320,7 +325,7 @@ class ModelSession:
     def create_file(self, kind: str, file: int, order: int, units: int) -> int:
         """A file of `units` pages of zeros, allocated as fallocate() does (not for an anonymous hugetlb mapping)."""
         m = self.m
-        file_create(m, file, FILE_KIND.get(kind, k.FILE_HUGETLB), order)
+        file_create(m, file, FILE_KIND[kind], order)
         if kind == "hugetlb":
             return 0
         for index in range(units):

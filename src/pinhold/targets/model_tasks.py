@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from pinhold.mm import flags as k
 from pinhold.mm.pinning import pin_start
-from pinhold.mm.step import FUEL, OutOfFuel, Recurrence, function_name, round_of, step
+from pinhold.mm.step import FUEL, OutOfFuel, Recurrence, checked_step, function_name, round_of
 from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_UNPIN, call
 from pinhold.scenario import step as s
 from pinhold.scenario.printer import format_step
@@ -78,7 +78,7 @@ class Tasks:
         m, task = self.session.m, self.known[name]
         for _ in range(steps):
             m.choice[0], m.choices[0] = chance, 1
-            taken = step(m, task.slot)
+            taken = checked_step(m, task.slot)
             m.choice[0] = 0
             if taken == k.BLOCKED:
                 return 0
@@ -97,7 +97,7 @@ class Tasks:
         for _ in range(FUEL):
             if not m.task_depth[task.slot]:
                 return self.ended(task)
-            if step(m, task.slot) != k.BLOCKED:
+            if checked_step(m, task.slot) != k.BLOCKED:
                 if recurrence.after_step(m):
                     raise round_of(m, task.slot)
                 continue
@@ -108,7 +108,7 @@ class Tasks:
     def goes_on(self, task: Task) -> bool:
         """Whether the task was busy and could take a step."""
         m = self.session.m
-        if not m.task_depth[task.slot] or step(m, task.slot) == k.BLOCKED:
+        if not m.task_depth[task.slot] or checked_step(m, task.slot) == k.BLOCKED:
             return False
         if not m.task_depth[task.slot]:
             self.ended(task)
