@@ -197,6 +197,19 @@ def swapout_skips_pinned(chosen: Row) -> Any:
     return played.state(), played.m.folio_flags[folio] & k.FOLIO_SWAPCACHE != 0
 
 
+PARTLY_SHARED_THP = (
+    "map P x thp\nwrite P x 0x11\nmprotect P x[0] read\nmprotect P x[0] rw\nfork P C\nwrite C x[256:] 0x22\n"
+)
+"""A THP mapped by PTEs, of which a child maps the first half."""
+
+
+def mapped_shared(chosen: Row) -> Any:
+    """Page-out of the half of a THP that a child has copied, and of the same where the parent maps nothing else."""
+    pageout = "madvise P x[256:] pageout\n"
+    played = Play(chosen, f"{PARTLY_SHARED_THP}{pageout}")
+    return played.state(page=256), Play(chosen, f"{PARTLY_SHARED_THP}unmap P x[:256]\n{pageout}").state(page=256)
+
+
 def pageout_shared_large(chosen: Row) -> Any:
     """Page-out meets half a THP that is shared with a child: does it reach the pages behind?"""
     played = Play(
@@ -431,10 +444,12 @@ FREED_THP = (
 
 
 def madv_free_large(chosen: Row) -> Any:
-    """Whether a THP that PTEs map is one still once all of it is lazyfree."""
+    """Whether a THP that PTEs map is one still once all of it is lazyfree, and once half of it is, whose pages nobody
+    else maps, though a child maps the first."""
     text = FREED_THP.format(fork="", then="")
     played = Play(chosen, text, stop=5)
-    return played.m.folio_order[played.frame()] > 0
+    half = Play(chosen, f"{PARTLY_SHARED_THP}madvise P x[256:] free\n")
+    return played.m.folio_order[played.frame()] > 0, half.m.folio_order[half.frame(process="C")] > 0
 
 
 def lazyfree_held(chosen: Row) -> Any:
@@ -513,6 +528,11 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     },
     swapin_maps_writable: {"write_fault": False, "vma_writable": True},
     swapout_skips_pinned: {"no": ("present", True), "yes": ("present", False)},
+    mapped_shared: {
+        "page": ("swapped", "swapped"),
+        "guess": ("present", "swapped"),
+        "mm_ids": ("present", "present"),
+    },
     pageout_shared_large: {"gives_up": ("present", "present"), "goes_on": ("present", "swapped")},
     swap_large: {
         "split": (False, False),
@@ -568,7 +588,7 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     gup_protnone: {"faults": False, "follows": True},
     ksm_protects_exclusive: {"no": True, "yes": False},
     thp_split_zero_pages: {"stay": ("anon", "anon"), "zero_page": ("anon", "zero")},
-    madv_free_large: {"splits": False, "whole": True},
+    madv_free_large: {"splits": (False, False), "splits_by_first": (False, True), "whole": (True, False)},
     lazyfree_held: {
         "discarded": ("none", "none"),
         "swap_backed": ("present", "swapped"),

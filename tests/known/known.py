@@ -14,13 +14,6 @@ EXPECTED: dict[str, dict[str, Any]] = tomllib.loads((HERE / "expected.toml").rea
 
 # Cases that are not right yet; each mended one leaves this list.
 PENDING = {
-    "D02-mprotect-same-rights-splits",
-    "D03-madvise-same-advice-splits",
-    "D04-unmergeable-splits",
-    "D09-swapout-of-nothing",
-    "D19-uffd-prepares-anon-vma",
-    "D22-pageout-of-shared-large-folio",
-    "D31-pageout-of-held-large-folio",
 }
 
 

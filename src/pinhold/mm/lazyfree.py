@@ -13,7 +13,6 @@ from pinhold.mm.flags import (
     EINVAL,
     FOLIO_LAZYFREE,
     FOLIO_LOCKED,
-    FOLIO_MMS_SHARED,
     NO_VMA,
     PTE_ACCESSED,
     PTE_DIRTY,
@@ -45,7 +44,13 @@ from pinhold.mm.pgtable import (
     pte_special,
 )
 from pinhold.mm.pin import pins_detach
-from pinhold.mm.rmap import folio_mapcount, folio_pte_batch, folio_remove_rmap_pte, page_mapped_count
+from pinhold.mm.rmap import (
+    folio_mapcount,
+    folio_maybe_mapped_shared,
+    folio_pte_batch,
+    folio_remove_rmap_pte,
+    page_mapped_count,
+)
 from pinhold.mm.sites import (
     LAZYFREE_BATCHED,
     LAZYFREE_DISCARDED,
@@ -57,6 +62,9 @@ from pinhold.mm.sites import (
 from pinhold.mm.state import State
 from pinhold.mm.swap import folio_free_swap, free_swap_and_cache
 from pinhold.mm.vma import find_vma, merged_end, vma_is_anonymous
+
+FREE_BY_FIRST, FREE_WHOLE = 1, 2
+"""Values of the rule madv_free_large."""
 
 HELD_UNSEEN, HELD_SWAPBACKED = 0, 1
 """Values of the rule lazyfree_held."""
@@ -113,10 +121,10 @@ def madvise_free_at(m: State, mm: int, addr: int, end: int) -> int:
     count = 1
     if pages > 1:
         count = folio_pte_batch(m, slot, table_end - addr, PTE_RW | PTE_SOFT_DIRTY | CLEARED)
-        if count < pages or not m.rule_madv_free_large:
+        if count < pages or m.rule_madv_free_large != FREE_WHOLE:
             if madvise_free_split(m, folio, pte_pfn(entry)):
                 return addr
-            return addr + count if m.rule_madv_free_large else table_end
+            return addr + count if m.rule_madv_free_large == FREE_WHOLE else table_end
     if madvise_free_clean(m, folio):
         for i in range(slot, slot + count):
             m.pte[i] &= ~CLEARED
@@ -129,7 +137,7 @@ def madvise_free_huge_pmd(m: State, mm: int, addr: int, end: int, slot: int) -> 
     """A THP mapped by a PMD: marked whole; where only part of it is meant, split to base pages first, if nobody else
     has it.  Whether there are base pages to go on with."""
     folio = pte_pfn(m.pte[slot])
-    if is_huge_zero_page(m, folio) or m.folio_flags[folio] & FOLIO_LOCKED or mapped_by_others(m, folio, folio):
+    if is_huge_zero_page(m, folio) or m.folio_flags[folio] & FOLIO_LOCKED or huge_mapped_by_others(m, folio):
         return False
     if end - addr < folio_nr_pages(m, folio):
         return m.folio_refcount[folio] == 1 and split_huge_pmd(m, mm, addr) == 0 and split_folio(m, folio)
@@ -140,13 +148,21 @@ def madvise_free_huge_pmd(m: State, mm: int, addr: int, end: int, slot: int) -> 
 
 
 @kernel
+def huge_mapped_by_others(m: State, folio: int) -> bool:
+    """The same of a THP that a huge entry maps: up to 6.9 by all its mappings.  Linux: total_mapcount()."""
+    if m.rule_madv_free_large == FREE_WHOLE:
+        return folio_maybe_mapped_shared(m, folio, folio)
+    return folio_mapcount(m, folio) != 1
+
+
+@kernel
 def mapped_by_others(m: State, folio: int, page: int) -> bool:
-    """Whether other processes map the large folio, too: up to 6.9 judged by one page of it, later by all (6.12
-    guesses).  Linux: page_mapcount(), folio_estimated_sharers(); folio_likely_mapped_shared(),
+    """Whether other processes map the PTE-mapped large folio, too: judged by the page at hand, then by the folio's
+    first (0e0e9bd5f7b9, 6.5), since 6.10 by the whole.  Linux: page_mapcount(), folio_estimated_sharers(),
     folio_maybe_mapped_shared()."""
-    if m.rule_madv_free_large:
-        return m.folio_flags[folio] & FOLIO_MMS_SHARED != 0
-    return page_mapped_count(m, page) != 1
+    if m.rule_madv_free_large == FREE_WHOLE:
+        return folio_maybe_mapped_shared(m, folio, page)
+    return page_mapped_count(m, folio if m.rule_madv_free_large == FREE_BY_FIRST else page) != 1
 
 
 @kernel

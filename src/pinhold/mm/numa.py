@@ -11,7 +11,6 @@ from pinhold.mm.file import FOLIO_CLEAN
 from pinhold.mm.flags import (
     BLOCKED,
     FAULT_DONE,
-    FOLIO_MMS_SHARED,
     NO_FILE,
     NO_VMA,
     PTE_ACCESSED,
@@ -27,7 +26,7 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.mprotect import can_change_writable, wants_write_upgrade
 from pinhold.mm.pgtable import leaf_modify, pt_leaf, pte_pfn, pte_special
 from pinhold.mm.pin import folio_maybe_dma_pinned
-from pinhold.mm.rmap import page_mapped_count
+from pinhold.mm.rmap import folio_maybe_mapped_shared, page_mapped_count
 from pinhold.mm.sites import NUMA_HINTS, NUMA_LEFT_READ_ONLY, NUMA_RESTORES, NUMA_SKIPS, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_read_lock, mmap_read_unlock
@@ -108,20 +107,9 @@ def numa_skips(m: State, vma: int, page: int, level: int) -> bool:
         return cow and page_mapped_count(m, page) != 1
     if m.rule_numa_skips == NUMA_REFERENCED:
         return cow and m.folio_refcount[folio] != 1
-    if cow and folio_maybe_mapped_shared(m, folio):
+    if cow and folio_maybe_mapped_shared(m, folio, page):
         return True
     return (cow or m.rule_numa_skips == NUMA_ANY_PINNED) and folio_maybe_dma_pinned(m, folio)
-
-
-@kernel
-def folio_maybe_mapped_shared(m: State, folio: int) -> bool:
-    """Whether more than one process may map the folio; of a large one this is known since 6.15 and estimated before.
-
-    Linux: folio_maybe_mapped_shared() (folio_likely_mapped_shared() up to 6.14).
-    """
-    if m.folio_order[folio] == 0:
-        return m.page_mapcount[folio] > 1
-    return m.folio_flags[folio] & FOLIO_MMS_SHARED != 0
 
 
 @kernel

@@ -15,6 +15,9 @@ from pinhold.mm.pin import folio_maybe_dma_pinned
 from pinhold.mm.sites import SHARE_REFUSED_PINNED, decided
 from pinhold.mm.state import State
 
+SHARED_BY_PAGE, SHARED_BY_MM_IDS = 0, 2
+"""Values of the rule mapped_shared."""
+
 
 @kernel
 def folio_mapcount(m: State, folio: int) -> int:
@@ -29,6 +32,27 @@ def page_mapped_count(m: State, page: int) -> int:
     """Mappings of this very page, as /proc/kpagecount shows: its PTEs plus those of the whole folio."""
     folio = page_folio(m, page)
     return m.page_mapcount[page_index(m, page)] + m.folio_entire_mapcount[folio]
+
+
+@kernel
+def folio_maybe_mapped_shared(m: State, folio: int, page: int) -> bool:
+    """Whether more than one process may map the folio, one of whose pages is `page`.
+
+    Up to 6.9 the callers count the mappings of the page alone.  6.10 to 6.14 guess of a large folio: mapped whole
+    beside other mappings, or more mappings than pages, or else by its first page.  Since 6.15 it is remembered who maps
+    it (large_mapcount_add()).
+    Linux: folio_maybe_mapped_shared() (folio_likely_mapped_shared() up to 6.14); page_mapcount().
+    """
+    if m.rule_mapped_shared == SHARED_BY_PAGE or m.folio_order[folio] == 0:
+        return page_mapped_count(m, page) != 1
+    count = folio_mapcount(m, folio)
+    if count <= 1:
+        return False
+    if m.rule_mapped_shared == SHARED_BY_MM_IDS:
+        return m.folio_flags[folio] & FOLIO_MMS_SHARED != 0
+    if m.folio_entire_mapcount[folio] or count > folio_nr_pages(m, folio):
+        return True
+    return m.page_mapcount[folio] > 1
 
 
 @kernel

@@ -221,6 +221,15 @@ RULES: tuple[Rule, ...] = (
         (("", "split", ""), ("6.11", "whole_in_clusters", "508758960b8d"), ("6.14", "whole", "7277433096f6")),
     ),
     Rule(
+        "mapped_shared",
+        "By what MADV_PAGEOUT, MADV_FREE and NUMA balancing judge whether another process maps a large folio, too: the"
+        " mappings of the page at hand; a guess by the number of all mappings and the first page's; or who is remembered"
+        " to map it.",
+        "folio_maybe_mapped_shared",
+        ("page", "guess", "mm_ids"),
+        (("", "page", ""), ("6.10", "guess", ""), ("6.15", "mm_ids", "6af8cb80d3a9")),
+    ),
+    Rule(
         "pageout_shared_large",
         "MADV_PAGEOUT meets a PTE-mapped large folio that has to stay: it gives up the rest of that PMD's range, or"
         " goes on.",
@@ -374,7 +383,7 @@ RULES: tuple[Rule, ...] = (
         " yet in 6.18, and in 7.2; what lies between has not been read).",
         "madvise_vma_behavior",
         ("allowed", "refused"),
-        (("", "allowed"), ("7.2", "refused")),
+        (("", "allowed", ""), ("7.2", "refused", "")),
     ),
     Rule(
         "madv_populate",
@@ -482,11 +491,13 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "madv_free_large",
-        "What MADV_FREE does with a large folio that PTEs map: it splits it, and gives up the rest of that PMD's range"
-        " where it cannot; or takes it whole where all of it is meant, and goes on.",
+        "What MADV_FREE does with a large folio that PTEs map: it splits it, if the page at hand is mapped once, or if"
+        " the folio's first page is, and gives up the rest of that PMD's range where it cannot; or takes"
+        " it whole where all of it is meant, and goes on.",
         "madvise_free_pte_range",
-        ("splits", "whole"),
-        (("", "splits", ""), ("6.10", "whole", "dce7d10be4bb")),
+        ("splits", "splits_by_first", "whole"),
+        (("", "splits", ""), ("6.5", "splits_by_first", "0e0e9bd5f7b9"), ("6.10", "whole", "dce7d10be4bb")),
+        (("6.1.50", "splits_by_first", "0e0e9bd5f7b9"),),
     ),
     Rule(
         "lazyfree_held",

@@ -244,6 +244,7 @@ class State:
     rule_io_uring_pinned_vm: int = constant()
     rule_lru_batch: int = constant()
     rule_swap_large: int = constant()
+    rule_mapped_shared: int = constant()
     rule_pageout_shared_large: int = constant()
     rule_mremap_hugetlb: int = constant()
     rule_madv_dontneed_hugetlb: int = constant()

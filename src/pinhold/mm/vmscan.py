@@ -36,15 +36,15 @@ from pinhold.mm.folio import (
 )
 from pinhold.mm.huge_memory import split_folio, split_huge_pmd
 from pinhold.mm.kernel import kernel
-from pinhold.mm.lazyfree import unmap_lazyfree
+from pinhold.mm.lazyfree import FREE_WHOLE, unmap_lazyfree
 from pinhold.mm.pgtable import level_pages, mk_pte, pt_walk, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import folio_maybe_dma_pinned
 from pinhold.mm.rmap import (
     folio_mapcount,
+    folio_maybe_mapped_shared,
     folio_pte_batch,
     folio_remove_rmap_pte,
     page_anon_exclusive,
-    page_mapped_count,
     page_try_share_anon_rmap,
 )
 from pinhold.mm.sites import PAGEOUT_SHARED_KEPT, SWAPOUT_PINNED_KEPT, decided
@@ -145,7 +145,7 @@ def pageout_next(m: State, act: int) -> None:
     if folio_mapcount(m, page) != 1:
         decided(m, PAGEOUT_SHARED_KEPT)
         return
-    if folio_test_lazyfree(m, page) or (not swapout_pinned(m, page) and pageout_add_to_swap(m, page)):
+    if folio_test_lazyfree(m, page) or (not reclaim_keeps(m, page) and pageout_add_to_swap(m, page)):
         pageout_lock(m, act, page)
 
 
@@ -159,7 +159,7 @@ def pageout_whole(m: State, act: int, slot: int, page: int) -> bool:
     pages = folio_nr_pages(m, folio)
     addr = m.act_addr[act] - 1
     lazyfree = folio_test_lazyfree(m, folio)
-    if not m.rule_madv_free_large if lazyfree else not swaps_large(m):
+    if m.rule_madv_free_large != FREE_WHOLE if lazyfree else not swaps_large(m):
         return False
     end = min(m.act_end[act], merged_end(m, m.act_mm[act], find_vma(m, m.act_mm[act], addr)))
     limit = min(end - addr, level_pages(m, 1) - addr % level_pages(m, 1))
@@ -169,7 +169,7 @@ def pageout_whole(m: State, act: int, slot: int, page: int) -> bool:
         decided(m, PAGEOUT_SHARED_KEPT)
     elif lazyfree:
         pageout_lock(m, act, folio)
-    elif not swapout_pinned(m, folio):
+    elif not reclaim_keeps(m, folio):
         if not pageout_add_to_swap(m, folio):
             return False
         pageout_lock(m, act, folio)
@@ -207,6 +207,24 @@ def pageout_add_to_swap(m: State, folio: int) -> bool:
 
 
 @kernel
+def reclaim_keeps(m: State, folio: int) -> bool:
+    """Whether reclaim leaves the folio alone: one that may be pinned, and a large one that anything but its mappings
+    holds, so that it could not be split (5.10 to 7.3).
+
+    Both are asked before it is put into the swap cache: what is there already is unmapped, whoever holds it.
+    Linux: shrink_folio_list(); can_split_folio() (can_split_huge_page(); folio_expected_ref_count() in 7.3).
+    """
+    if folio_test_swapcache(m, folio):
+        return False
+    if swapout_pinned(m, folio):
+        return True
+    if m.folio_order[folio] == 0 or m.folio_refcount[folio] == folio_mapcount(m, folio):
+        return False
+    decided(m, PAGEOUT_SHARED_KEPT)
+    return True
+
+
+@kernel
 def swapout_pinned(m: State, folio: int) -> bool:
     """Whether the folio is left alone because it may be pinned.  feb889fb40fa (5.11)."""
     if not m.rule_swapout_skips_pinned or not folio_maybe_dma_pinned(m, folio):
@@ -227,12 +245,12 @@ def pageout_split_pmd(m: State, mm: int, addr: int, upper: int) -> bool:
 
 @kernel
 def pageout_split_folio(m: State, folio: int, page: int) -> bool:
-    """A PTE-mapped large folio: split it, if its page is mapped once and nothing else holds the folio.
+    """A PTE-mapped large folio: split it, if nobody else maps it, as far as is known, and nothing else holds it.
 
     5.10 and 6.1 give up the rest of the PMD's range otherwise, later kernels go on with the next page.
     """
     kept = not folio_test_lazyfree(m, folio) and swapout_pinned(m, folio)
-    if page_mapped_count(m, page) == 1 and not kept and split_folio(m, folio):
+    if not folio_maybe_mapped_shared(m, folio, page) and not kept and split_folio(m, folio):
         return True
     decided(m, PAGEOUT_SHARED_KEPT)
     return False

@@ -381,7 +381,7 @@ class ModelSession:
 
     def do_SwapOut(self, a: s.SwapOut) -> int:
         result = self.do_call(a)
-        if result == 0 and any(state != "swapped" for _, _, state in self.page_state(a.proc, a.range)):
+        if result == 0 and any(state == "present" for _, _, state in self.page_state(a.proc, a.range)):
             return -k.EBUSY
         return result
 
