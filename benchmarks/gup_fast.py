@@ -24,7 +24,7 @@ from pinhold.mm import releases
 from pinhold.mm.fork import mm_init
 from pinhold.mm.gup_fast_range import gup_fast_whole
 from pinhold.mm.machine import Machine, create
-from pinhold.mm.mmap import mmap_region
+from pinhold.mm.mmap import do_mmap
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import X86_64
 from pinhold.mm.step import step
@@ -69,7 +69,7 @@ class Simulated:
         self.step = compiled.entry(step, GEOMETRY, constants)
         self.loop = compiled.entry(gup_fast_whole, GEOMETRY, constants)
         mm_init(self.m, 0)
-        assert mmap_region(self.m, 0, START, START + PAGES, k.VM_READ | k.VM_WRITE, k.NO_FILE, 0) == 0
+        assert do_mmap(self.m, 0, START, START + PAGES, k.VM_READ | k.VM_WRITE, k.NO_FILE, 0, 0) == 0
         call(self.m, 0, FN_ACCESS, 0, START, START + PAGES, k.FAULT_FLAG_WRITE, 1)
         self.finish()
 

@@ -14,7 +14,7 @@ from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlb_fill_file
 from pinhold.mm.ksm import find_mergeable_vma, mapped_small_anon
 from pinhold.mm.machine import Machine, create
-from pinhold.mm.mmap import mmap_region
+from pinhold.mm.mmap import do_mmap
 from pinhold.mm.pgtable import pt_leaf, pte_pfn
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TINY
@@ -224,11 +224,14 @@ class RandomMachine:
                 return
             order = m.file_order[file]
             flags |= k.VM_HUGETLB if m.file_kind[file] == k.FILE_HUGETLB else 0
+        readonly = int(file >= 0 and random.random() < 0.2)
         unit = 1 << order
         start = random.randrange(0, SPACE, unit if order else random.choice((1, 4)))
         length = unit * random.choice((1, 1, 2, 3, 4)) if order else random.choice((1, 2, 4, 8))
-        result = mmap_region(m, mm, start, min(start + length, SPACE), flags, file, order)
-        self.log.append(f"mmap {mm} {start}+{length} flags {flags:#x} file {file} order {order} -> {result}")
+        result = do_mmap(m, mm, start, min(start + length, SPACE), flags, file, order, readonly)
+        self.log.append(
+            f"mmap {mm} {start}+{length} flags {flags:#x} file {file} order {order} readonly {readonly} -> {result}"
+        )
         if file >= 0 and m.file_users[file] == 1 and file not in self.descriptors:
             file_put(m, file)
 

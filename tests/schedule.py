@@ -10,7 +10,7 @@ from pinhold.mm.file import file_create
 from pinhold.mm.fork import mm_init
 from pinhold.mm.invariants import INVARIANTS, check_invariants
 from pinhold.mm.machine import Machine, create
-from pinhold.mm.mmap import mmap_region
+from pinhold.mm.mmap import do_mmap
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.properties import check_properties
 from pinhold.mm.state import TINY, Geometry
@@ -60,7 +60,7 @@ class Schedule:
         assert mm_init(self.m, 0) == 0
 
     def map(self, mm: int, start: int, end: int, flags: int = RW, file: int = k.NO_FILE, order: int = 0) -> None:
-        assert mmap_region(self.m, mm, start, end, flags, file, order) == 0
+        assert do_mmap(self.m, mm, start, end, flags, file, order, 0) == 0
 
     def file(self, kind: int, order: int = 0) -> int:
         """A fresh open file, number 0."""

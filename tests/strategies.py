@@ -105,7 +105,8 @@ def _map(draw: st.DrawFn, world: _World) -> s.Step:
     if files and draw(st.booleans()):
         of = draw(st.sampled_from(files))
         first = world.maps[of]
-        step = s.Map(proc, name, first.kind, draw(st.booleans()), prot, first.pages, first.size, of)
+        readonly = draw(st.booleans())
+        step = s.Map(proc, name, first.kind, draw(st.booleans()), prot, first.pages, first.size, of, readonly)
     else:
         kind = draw(st.sampled_from(s.KINDS))
         sizes = s.HUGETLB_SIZES if world.small is None else ("2M",)
@@ -113,7 +114,8 @@ def _map(draw: st.DrawFn, world: _World) -> s.Step:
         shared = kind in SHARED_KINDS and draw(st.booleans())
         unit = huge_unit(s.Map(proc, name, kind, size=size), *world.huge)
         pages = draw(st.none() | st.integers(1, 2 if unit > 1 else 600).map(lambda n: n * unit))
-        step = s.Map(proc, name, kind, shared, prot, pages, size)
+        readonly = kind in FILE_KINDS and draw(st.booleans())
+        step = s.Map(proc, name, kind, shared, prot, pages, size, readonly=readonly)
     world.maps[name], world.pages[name] = step, region_pages(step, *world.huge)
     world.processes[proc].append(name)
     return step

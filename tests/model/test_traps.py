@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pinhold.mm import flags as k
-from pinhold.mm import madvise, task
+from pinhold.mm import madvise, task, trap
 from pinhold.mm.file import file_create
 from pinhold.mm.flags import USER_RDMA
 from pinhold.mm.gup import PIN_USER_PAGES_FAST, is_valid_gup_args
@@ -84,8 +84,6 @@ def test_an_unknown_kind_of_file_is_refused() -> None:
 
 def test_every_trap_has_its_sentence() -> None:
     """No number without words, and no two with the same."""
-    from pinhold.mm import trap
-
     numbers = sorted(value for name, value in vars(trap).items() if name.startswith("TRAP_"))
     assert numbers == sorted(TRAPS)
     assert len(set(TRAPS.values())) == len(TRAPS) and min(numbers) > max(LIMITS)

@@ -47,7 +47,8 @@ def test_nohugepage_again_splits_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "other", ["mprotect P x[1] read", "madvise P x[1] nohugepage", "madvise P x[1] dontfork", "madvise P x[1] mergeable"]
+    "other",
+    ["mprotect P x[1] read", "madvise P x[1] nohugepage", "madvise P x[1] dontfork", "madvise P x[1] mergeable"],
 )
 def test_what_a_vma_is_not_yet_splits_it_and_the_thp(other: str) -> None:
     """Where flags change, the part becomes a VMA of its own, and the THP across its ends is mapped by PTEs."""

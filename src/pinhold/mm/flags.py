@@ -72,8 +72,8 @@ WANT_FAST = 0x1000000
 """Not a FOLL flag: the request came through a *_fast entry point."""
 
 # --- errno ---
-EPERM, ENOENT, EIO, EAGAIN, ENOMEM, EFAULT, EBUSY, EEXIST, EINVAL, ENOSPC = 1, 2, 5, 11, 12, 14, 16, 17, 22, 28
-EMLINK, EOPNOTSUPP = 31, 95
+EPERM, ENOENT, EIO, EAGAIN, ENOMEM, EACCES, EFAULT, EBUSY, EEXIST = 1, 2, 5, 11, 12, 13, 14, 16, 17
+EINVAL, ENOSPC, EMLINK, EOPNOTSUPP = 22, 28, 31, 95
 
 # --- folios ---
 FOLIO_ANON = 0x01

@@ -26,6 +26,7 @@ from pinhold.mm.flags import (
     PTE_PSE,
     PTE_RW,
     VM_HUGETLB,
+    VM_MAYSHARE,
     VM_SHARED,
     VM_WRITE,
 )
@@ -91,7 +92,7 @@ def hugetlb_reserve(m: State, vma: int) -> int:
         too_small(m, LIMIT_RESERVE)
         return -ENOMEM
     reserve = (1 << units) - 1
-    if m.vma_flags[vma] & VM_SHARED:
+    if m.vma_flags[vma] & VM_MAYSHARE:
         reserve &= ~m.file_reserve[file]
         for index in range(units):
             if cache_lookup(m, file, index) != NO_PAGE:
@@ -99,7 +100,7 @@ def hugetlb_reserve(m: State, vma: int) -> int:
     if m.hugetlb_free[hstate] - m.hugetlb_reserved[hstate] < hweight(reserve):
         return -ENOMEM
     m.hugetlb_reserved[hstate] += hweight(reserve)
-    if m.vma_flags[vma] & VM_SHARED:
+    if m.vma_flags[vma] & VM_MAYSHARE:
         m.file_reserve[file] |= reserve
     else:
         m.vma_reserve[vma] = reserve
@@ -110,7 +111,7 @@ def hugetlb_reserve(m: State, vma: int) -> int:
 @kernel
 def hugetlb_reserved_here(m: State, vma: int, addr: int) -> bool:
     """Whether the mapping, or its file, still has a reserved page for this address.  Linux: vma_needs_reservation()."""
-    if m.vma_flags[vma] & VM_SHARED:
+    if m.vma_flags[vma] & VM_MAYSHARE:
         return (m.file_reserve[m.vma_file[vma]] >> hugetlb_file_index(m, vma, addr)) & 1 != 0
     return (m.vma_reserve[vma] >> ((addr - m.vma_start[vma]) >> m.vma_order[vma])) & 1 != 0
 
@@ -119,7 +120,7 @@ def hugetlb_reserved_here(m: State, vma: int, addr: int) -> bool:
 def hugetlb_use_reserve(m: State, vma: int, addr: int) -> None:
     """The reserved page for this address is allocated.  Linux: vma_commit_reservation()."""
     m.hugetlb_reserved[hstate_of(m, m.vma_order[vma])] -= 1
-    if m.vma_flags[vma] & VM_SHARED:
+    if m.vma_flags[vma] & VM_MAYSHARE:
         m.file_reserve[m.vma_file[vma]] &= ~(1 << hugetlb_file_index(m, vma, addr))
     else:
         m.vma_reserve[vma] &= ~(1 << ((addr - m.vma_start[vma]) >> m.vma_order[vma]))
@@ -214,7 +215,7 @@ def hugetlb_no_page(m: State, act: int, vma: int, slot: int) -> int:
         page = alloc_hugetlb_folio(m, m.vma_order[vma], vma, m.act_addr[act], 0)
         if page == NO_PAGE:
             return -EFAULT
-        if not m.vma_flags[vma] & VM_SHARED:
+        if not m.vma_flags[vma] & VM_MAYSHARE:
             m.vma_anon[vma] = 1
             m.act_new[act] = page
             return FAULT_ALLOCATED
@@ -253,7 +254,7 @@ def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
     if not unshare and not m.vma_flags[vma] & VM_WRITE and m.rule_hugetlb_force_write == 1:
         decided(m, HUGETLB_FORCE_REFUSED)
         return -EFAULT
-    if m.vma_flags[vma] & VM_SHARED:
+    if m.vma_flags[vma] & VM_MAYSHARE:
         if not unshare:
             m.pte[slot] = pte_mkdirty(m, entry) | PTE_RW
         return FAULT_DONE
@@ -352,7 +353,7 @@ def unmap_ref_private(m: State, vma: int, addr: int, folio: int) -> bool:
     for other in range(len(m.vma_end)):
         if other == vma or m.vma_end[other] == 0 or m.vma_file[other] != m.vma_file[vma]:
             continue
-        if m.vma_file[other] == NO_FILE or m.vma_flags[other] & VM_SHARED or m.vma_reserve_owner[other] == RESV_OWNER:
+        if m.vma_file[other] == NO_FILE or m.vma_flags[other] & VM_MAYSHARE or m.vma_reserve_owner[other] == RESV_OWNER:
             continue
         at = m.vma_start[other] + (index << m.vma_order[other]) - m.vma_pgoff[other]
         if not m.vma_start[other] <= at < m.vma_end[other]:

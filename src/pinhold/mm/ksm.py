@@ -20,6 +20,7 @@ from pinhold.mm.flags import (
     PTE_DIRTY,
     PTE_RW,
     VM_HUGETLB,
+    VM_MAYSHARE,
     VM_MERGEABLE,
     VM_SHARED,
 )
@@ -388,4 +389,4 @@ def ksm_unmerge(m: State, task: int) -> int:
 @kernel
 def ksm_compatible(flags: int) -> bool:
     """Whether MADV_MERGEABLE means anything to such a VMA; others ignore it."""
-    return flags & (VM_SHARED | VM_HUGETLB) == 0
+    return flags & (VM_SHARED | VM_MAYSHARE | VM_HUGETLB) == 0

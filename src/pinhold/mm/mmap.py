@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pinhold.mm.flags import (
+    EACCES,
     EEXIST,
     EINVAL,
     ENOMEM,
@@ -14,6 +15,7 @@ from pinhold.mm.flags import (
     VM_MAYWRITE,
     VM_SHARED,
     VM_SOFTDIRTY,
+    VM_WRITE,
 )
 from pinhold.mm.huge_memory import split_huge_range
 from pinhold.mm.hugetlb import hugetlb_reserve
@@ -23,11 +25,26 @@ from pinhold.mm.vma import find_vma, vma_alloc, vma_copy, vma_free
 
 
 @kernel
-def mmap_region(m: State, mm: int, start: int, end: int, flags: int, file: int, order: int) -> int:
+def do_mmap(m: State, mm: int, start: int, end: int, flags: int, file: int, order: int, readonly: int) -> int:
     """Map [start, end), from the file's beginning where there is a file.  0, or a negative errno.
 
-    flags: VM_READ, VM_WRITE, VM_SHARED, VM_HUGETLB.  order: of a hugetlb mapping, else 0.  Linux: mmap_region().
+    flags: VM_READ, VM_WRITE, VM_SHARED, VM_HUGETLB.  order: of a hugetlb mapping, else 0.  readonly: whether the file
+    was opened for reading alone.  A shared mapping of such a file cannot become writable: it has no VM_MAYWRITE, and is
+    not even VM_SHARED, by which the kernel asks whether writes are shared; VM_MAYSHARE tells that it is no private one.
     """
+    flags |= VM_MAYREAD | VM_MAYWRITE
+    if flags & VM_SHARED:
+        flags |= VM_MAYSHARE
+        if readonly and flags & VM_WRITE:
+            return -EACCES
+        if readonly:
+            flags &= ~(VM_MAYWRITE | VM_SHARED)
+    return mmap_region(m, mm, start, end, flags, file, order)
+
+
+@kernel
+def mmap_region(m: State, mm: int, start: int, end: int, flags: int, file: int, order: int) -> int:
+    """The work of mmap(), with all VM_ flags known."""
     first = mm * m.vmas_per_mm
     for vma in range(first, first + m.vmas_per_mm):
         if m.vma_end[vma] > start and m.vma_start[vma] < end:
@@ -35,9 +52,6 @@ def mmap_region(m: State, mm: int, start: int, end: int, flags: int, file: int, 
     vma = vma_alloc(m, mm)
     if vma == NO_VMA:
         return -ENOMEM
-    flags |= VM_MAYREAD | VM_MAYWRITE
-    if flags & VM_SHARED:
-        flags |= VM_MAYSHARE
     if m.config_soft_dirty:
         flags |= VM_SOFTDIRTY
     m.vma_start[vma] = start

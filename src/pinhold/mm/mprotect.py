@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pinhold.mm.flags import (
     BLOCKED,
+    EACCES,
     ENOMEM,
     NO_VMA,
     PTE_DIRTY,
@@ -11,6 +12,7 @@ from pinhold.mm.flags import (
     PTE_PSE,
     PTE_RW,
     PTE_SOFT_DIRTY,
+    VM_MAYWRITE,
     VM_READ,
     VM_SHARED,
     VM_WRITE,
@@ -42,12 +44,17 @@ def mprotect(m: State, task: int) -> int:
 
 @kernel
 def mprotect_locked(m: State, mm: int, start: int, end: int, prot: int) -> int:
-    """The work of mprotect(): VMA by VMA, as far as the first hole.  0, or a negative errno."""
+    """The work of mprotect(): VMA by VMA, as far as the first hole, or the first VMA that may never have these rights.
+
+    0, or a negative errno.  Linux: do_mprotect_pkey().
+    """
     addr = start
     while addr < end:
         vma = find_vma(m, mm, addr)
         if vma == NO_VMA:
             return -ENOMEM
+        if prot & VM_WRITE and not m.vma_flags[vma] & VM_MAYWRITE:
+            return -EACCES
         stop = min(end, m.vma_end[vma])
         err = mprotect_fixup(m, mm, vma, addr, stop, prot)
         if err:

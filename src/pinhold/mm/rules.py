@@ -223,8 +223,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "mapped_shared",
         "By what MADV_PAGEOUT, MADV_FREE and NUMA balancing judge whether another process maps a large folio, too: the"
-        " mappings of the page at hand; a guess by the number of all mappings and the first page's; or who is remembered"
-        " to map it.",
+        " mappings of the page at hand; a guess by the number of all mappings and the first page's; or who is known to"
+        " map it.",
         "folio_maybe_mapped_shared",
         ("page", "guess", "mm_ids"),
         (("", "page", ""), ("6.10", "guess", ""), ("6.15", "mm_ids", "6af8cb80d3a9")),
@@ -379,8 +379,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "dofork_hugetlb",
-        "Whether MADV_DOFORK undoes MADV_DONTFORK for hugetlb, or is refused (EINVAL), as for all that is VM_SPECIAL (not"
-        " yet in 6.18, and in 7.2; what lies between has not been read).",
+        "Whether MADV_DOFORK undoes MADV_DONTFORK for hugetlb, or is refused (EINVAL), as for all that is VM_SPECIAL"
+        " (not yet in 6.18, and in 7.2; what lies between has not been read).",
         "madvise_vma_behavior",
         ("allowed", "refused"),
         (("", "allowed", ""), ("7.2", "refused", "")),

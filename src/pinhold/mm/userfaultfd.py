@@ -11,12 +11,14 @@ from pinhold.mm.flags import (
     EINVAL,
     ENOENT,
     ENOMEM,
+    EPERM,
     FILE_SHMEM,
     NO_FILE,
     NO_PAGE,
     NO_VMA,
     PTE_ACCESSED,
     PTE_RW,
+    VM_MAYWRITE,
     VM_SHARED,
     VM_WRITE,
 )
@@ -62,13 +64,16 @@ def uffdio_continue(m: State, task: int) -> int:
 
 @kernel
 def uffd_refused(m: State, vma: int, end: int) -> int:
-    """0, or why the range cannot be registered for minor faults (c949b097ef2e, 5.14, for shmem) and continued."""
+    """0, or why the range cannot be registered for minor faults (c949b097ef2e, 5.14, for shmem) and continued; what
+    may never be written is not for filling in, either."""
     if m.rule_uffd_continue == UFFD_ABSENT:
         return -EINVAL
     if vma == NO_VMA or end > m.vma_end[vma]:
         return -ENOENT
     file = m.vma_file[vma]
-    return 0 if file != NO_FILE and m.file_kind[file] == FILE_SHMEM else -EINVAL
+    if file == NO_FILE or m.file_kind[file] != FILE_SHMEM:
+        return -EINVAL
+    return 0 if m.vma_flags[vma] & VM_MAYWRITE else -EPERM
 
 
 @kernel

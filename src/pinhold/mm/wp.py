@@ -19,6 +19,7 @@ from pinhold.mm.flags import (
     NO_VMA,
     PTE_ACCESSED,
     PTE_SOFT_DIRTY,
+    VM_MAYSHARE,
     VM_SHARED,
     ZERO_PFN,
 )
@@ -103,7 +104,7 @@ def do_wp_page(m: State, task: int, act: int, vma: int, slot: int) -> int:
     elif unshare and m.rule_unshare_breaks < 2:
         decided(m, UNSHARE_NOT_ANON)
         return finish(m, task, FAULT_DONE)
-    elif m.vma_flags[vma] & VM_SHARED:
+    elif m.vma_flags[vma] & (VM_SHARED | VM_MAYSHARE):
         if unshare:
             return finish(m, task, FAULT_DONE)
         decided(m, WP_SHARED)

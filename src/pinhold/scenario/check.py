@@ -208,6 +208,8 @@ class World:
             step = replace(step, kind=first.kind, size=first.size, pages=first.pages)
         if step.shared and step.kind not in SHARED_KINDS:
             raise Misuse("shared", f"private ({step.kind} is private memory; use memfd to share)", "'shared'")
+        if step.readonly and step.kind not in FILE_KINDS:
+            raise Misuse("readonly", f"a file, which could be opened read-only ({step.kind} is none)", "'readonly'")
         unit = self._unit(step)
         if step.pages is not None and step.pages % unit:
             raise Misuse("pages", f"a multiple of {unit} pages, the huge page size", f"'{step.pages}'")

@@ -305,6 +305,7 @@ _PROT = _one_of("prot", "|".join(s.PROTS), s.PROTS)
 _MAP_OPTIONS = (
     Chosen("shared", {"shared": True, "private": False}, False),
     Chosen("prot", {prot: prot for prot in s.PROTS}, "rw"),
+    Chosen("readonly", {"readonly": True}, False),
 )
 _PAGES = Field("pages", "N", (f"a number of pages (1 to {MAX_PAGES})",), _number(MAX_PAGES))
 _MEMLOCK = Field("pages", "PAGES", (f"a number of pages (0 to {MAX_MEMLOCK})",), _number(MAX_MEMLOCK, 0))

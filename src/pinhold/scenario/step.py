@@ -64,7 +64,8 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """mmap() of a fresh region.  `of`: a second mapping of that region's file (kind is then that region's)."""
+    """mmap() of a fresh region.  `of`: a second mapping of that region's file (kind is then that region's).  readonly:
+    of a descriptor of the file that was opened for reading alone."""
 
     meets: ClassVar[Meets] = Meets(
         refused={
@@ -84,6 +85,7 @@ class Map:
     pages: int | None = None
     size: str | None = None
     of: str | None = None
+    readonly: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,10 +38,12 @@ class Files:
 
     def __init__(self) -> None:
         self._open: dict[str, int] = {}
+        self._reading: list[int] = []
         self._paths: list[str] = []
 
     def for_map(self, step: Map, pages: int) -> int | None:
-        """The descriptor that `step` maps, made if it has to be; None for anonymous memory.  Raises OSError.
+        """The descriptor that `step` maps, made if it has to be, read-only where it says so; None for anonymous memory.
+        Raises OSError.
 
         A fresh file is allocated in full, with zeros, as in the selftests: a private mapping then reads the page cache,
         where hugetlbfs would fill a hole with a page of the process's own.
@@ -53,7 +55,13 @@ class Files:
             os.posix_fallocate(fd, 0, pages * PAGE)
         else:
             return None
-        return self._open[step.region]
+        fd = self._open[step.region]
+        return self._for_reading(fd) if step.readonly else fd
+
+    def _for_reading(self, fd: int) -> int:
+        """The file opened once more, for reading alone: what a mapping may ever do goes by the descriptor."""
+        self._reading.append(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC))
+        return self._reading[-1]
 
     def share(self, region: str, to: str) -> None:
         """`to` is a moved part of `region`."""
@@ -81,9 +89,10 @@ class Files:
         return fd
 
     def close(self) -> None:
-        for fd in self._open.values():
+        for fd in (*self._open.values(), *self._reading):
             os.close(fd)
         self._open.clear()
+        self._reading.clear()
         for path in self._paths:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(path)

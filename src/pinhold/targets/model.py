@@ -19,7 +19,7 @@ from pinhold.mm.hugetlb import hugetlb_fill_file
 from pinhold.mm.invariants import INVARIANTS, check_invariants
 from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_MMS
 from pinhold.mm.machine import Machine, create
-from pinhold.mm.mmap import mmap_region
+from pinhold.mm.mmap import do_mmap
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present, pte_swapped
 from pinhold.mm.pin import pin_page_at
 from pinhold.mm.pinning import unpin
@@ -313,7 +313,7 @@ class ModelSession:
                 if err:
                     file_put(self.m, file)
                     return err
-        err = mmap_region(self.m, self.mms[a.proc], start, start + pages, flags, file, order)
+        err = do_mmap(self.m, self.mms[a.proc], start, start + pages, flags, file, order, int(a.readonly))
         if a.kind == "hugetlb":
             file_put(self.m, file)  # anonymous: nobody has a descriptor
         if err == 0:
