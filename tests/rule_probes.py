@@ -339,6 +339,21 @@ def dontneed_frees_tables(chosen: Row) -> Any:
     return Play(chosen, text).entry() & k.PTE_PSE != 0
 
 
+def vma_merges_anon(chosen: Row) -> Any:
+    """A written page takes the advice of the rest, of which nothing is written, and the other way round: is it one VMA,
+    so that fork() copies the zero page of the rest as well?"""
+    begin = "map P x anon pages 2\nmadvise P x[1] mergeable\nread P x[1]\nwrite P x[0] 0x11\n"
+    changes = ("madvise P x[0] mergeable\n", "madvise P x[1] unmergeable\n")
+    return tuple(Play(chosen, f"{begin}{change}fork P C\n").state(page=1, process="C") for change in changes)
+
+
+def mprotect_unaccounts(chosen: Row) -> Any:
+    """The same, where a written part is read-only and the rest becomes so."""
+    begin = "map P x anon pages 2\nmadvise P x[1] mergeable\nread P x[1]\nwrite P x[0] 0x11\n"
+    change = "mprotect P x[0] read\nmadvise P x[1] unmergeable\nmprotect P x[1] read\n"
+    return Play(chosen, f"{begin}{change}fork P C\n").state(page=1, process="C")
+
+
 def dofork_hugetlb(chosen: Row) -> Any:
     """The errno of MADV_DOFORK of hugetlb, and whether a child has the page then."""
     text = "map P x hugetlb 2M\nwrite P x 0x11\nmadvise P x dontfork\nmadvise P x dofork\nfork P C\n"
@@ -568,6 +583,8 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     hugetlb_restores_reserve: {"no": (0, 0), "each_unmap": (1, 1), "last_unmap": (1, 0)},
     madv_dontneed_hugetlb: {"no": k.EINVAL, "yes": 0},
     dontneed_frees_tables: {"no": False, "yes": True},
+    vma_merges_anon: {"neighbour_has": ("none", "present"), "either_has": ("present", "present")},
+    mprotect_unaccounts: {"no": "present", "yes": "none"},
     dofork_hugetlb: {"allowed": (0, "present"), "refused": (k.EINVAL, "none")},
     madv_populate: {"no": k.EINVAL, "yes": 0},
     hugetlb_wp_reuse: {"mapcount": "violated", "references": "held"},

@@ -81,6 +81,8 @@ SINCE_5_10 = {
     "hugetlb_restores_reserve": ("no", "no", "no", "each_unmap", "each_unmap", "last_unmap"),
     "madv_dontneed_hugetlb": ("no", "yes", "yes", "yes", "yes", "yes"),
     "dontneed_frees_tables": ("no", "no", "no", "no", "yes", "yes"),
+    "mprotect_unaccounts": ("no", "no", "no", "yes", "yes", "yes"),
+    "vma_merges_anon": (*["neighbour_has"] * 4, "either_has", "either_has"),
     "dofork_hugetlb": ("allowed", "allowed", "allowed", "allowed", "allowed", "refused"),
     "madv_populate": ("no", "yes", "yes", "yes", "yes", "yes"),
     "uffd_continue": ("absent", *["dirty"] * 5),

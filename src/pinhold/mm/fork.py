@@ -76,7 +76,7 @@ from pinhold.mm.task import (
     write_protect_seq_end,
 )
 from pinhold.mm.trap import TRAP_STAGE, trap
-from pinhold.mm.vma import find_vma, is_cow_mapping, maybe_mkwrite, next_vma, vm_page_prot, vma_copy
+from pinhold.mm.vma import anon_vma_fork, find_vma, is_cow_mapping, maybe_mkwrite, next_vma, vm_page_prot, vma_copy
 from pinhold.mm.zap import mm_teardown
 
 FORK_START, FORK_COPY, FORK_SHARE, FORK_PREALLOC, FORK_HUGETLB_COPY, FORK_HUGETLB_INSTALL = range(6)
@@ -138,6 +138,7 @@ def fork_begin(m: State, mm: int, child: int) -> int:
         vma = mm * m.vmas_per_mm + i
         if m.vma_end[vma] and not m.vma_flags[vma] & VM_DONTCOPY:
             vma_copy(m, vma, child * m.vmas_per_mm + i)
+            anon_vma_fork(m, child * m.vmas_per_mm + i)
     return 0
 
 

@@ -68,7 +68,7 @@ from pinhold.mm.sites import (
 )
 from pinhold.mm.state import State
 from pinhold.mm.swap import free_swap_cache, page_map_swapcount, reuse_counted_page, reuse_swap_page
-from pinhold.mm.vma import find_vma, maybe_mkwrite, vm_page_prot, vma_is_anonymous
+from pinhold.mm.vma import anon_vma_prepare, find_vma, maybe_mkwrite, vm_page_prot, vma_is_anonymous
 
 
 @kernel
@@ -100,7 +100,7 @@ def do_huge_pmd_anonymous_page(m: State, act: int, vma: int, slot: int) -> int:
 
     The anon_vma is made before either, so fork() copies even a mapping that was only read.
     """
-    m.vma_anon[vma] = 1
+    anon_vma_prepare(m, vma)
     if not m.act_flags[act] & FAULT_FLAG_WRITE and m.config_use_zero_page:
         folio = huge_zero_folio(m, m.act_mm[act])
         if folio == NO_PAGE:

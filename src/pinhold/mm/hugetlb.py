@@ -54,7 +54,7 @@ from pinhold.mm.sites import (
     decided,
 )
 from pinhold.mm.state import State
-from pinhold.mm.vma import find_vma, vm_page_prot
+from pinhold.mm.vma import anon_vma_prepare, find_vma, vm_page_prot
 
 UNMAP_AT_OWNERS = 0
 """A value of the rule hugetlb_unmap_address."""
@@ -216,7 +216,7 @@ def hugetlb_no_page(m: State, act: int, vma: int, slot: int) -> int:
         if page == NO_PAGE:
             return -EFAULT
         if not m.vma_flags[vma] & VM_MAYSHARE:
-            m.vma_anon[vma] = 1
+            anon_vma_prepare(m, vma)
             m.act_new[act] = page
             return FAULT_ALLOCATED
         cache_add(m, m.vma_file[vma], index, page)
@@ -276,7 +276,7 @@ def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
     decided(m, HUGETLB_WP_COPY)
     folio_get(m, folio)
     folio_copy(m, pte_pfn(entry), new, 1)
-    m.vma_anon[vma] = 1
+    anon_vma_prepare(m, vma)
     m.act_page[act] = pte_pfn(entry)
     m.act_new[act] = new
     return FAULT_ALLOCATED

@@ -61,7 +61,7 @@ from pinhold.mm.sites import (
 )
 from pinhold.mm.state import State
 from pinhold.mm.swap import folio_free_swap, free_swap_and_cache
-from pinhold.mm.vma import find_vma, merged_end, vma_is_anonymous
+from pinhold.mm.vma import find_vma, vma_is_anonymous
 
 FREE_BY_FIRST, FREE_WHOLE = 1, 2
 """Values of the rule madv_free_large."""
@@ -88,7 +88,7 @@ def madvise_free(m: State, mm: int, start: int, end: int) -> int:
             continue
         if not vma_is_anonymous(m, vma):
             return -EINVAL
-        stop = min(end, merged_end(m, mm, vma))
+        stop = min(end, m.vma_end[vma])
         while addr < stop:
             addr = madvise_free_at(m, mm, addr, stop)
     return 0
@@ -273,7 +273,7 @@ def lazyfree_batch(m: State, mm: int, addr: int, slot: int) -> int:
     if m.rule_lazyfree_batch == BATCH_SINGLE:
         return 1
     span = level_pages(m, 1)
-    end = min((addr // span + 1) * span, merged_end(m, mm, find_vma(m, mm, addr)))
+    end = min((addr // span + 1) * span, m.vma_end[find_vma(m, mm, addr)])
     ignored = CLEARED | (PTE_RW | PTE_SOFT_DIRTY if m.rule_lazyfree_batch == BATCH_ANY else 0)
     count = folio_pte_batch(m, slot, end - addr, ignored)
     if count > 1:

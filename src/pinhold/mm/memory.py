@@ -60,6 +60,7 @@ from pinhold.mm.swapin import do_swap_page, swapin_lookup, swapin_read
 from pinhold.mm.task import FN_FAULT, current, finish, goto
 from pinhold.mm.trap import TRAP_STAGE, trap
 from pinhold.mm.vma import (
+    anon_vma_prepare,
     find_vma,
     is_cow_mapping,
     vm_page_prot,
@@ -239,7 +240,7 @@ def do_anonymous_page(m: State, task: int, act: int, vma: int, slot: int) -> int
         decided(m, ANON_READ_ZERO_PAGE)
         m.pte[slot] = mk_pte(ZERO_PFN, vm_page_prot(m, vma) | PTE_SPECIAL | PTE_ACCESSED)
         return finish(m, task, FAULT_DONE)
-    m.vma_anon[vma] = 1
+    anon_vma_prepare(m, vma)
     return goto(m, act, FAULT_COPY)
 
 
@@ -254,7 +255,7 @@ def do_fault(m: State, task: int, act: int, vma: int, slot: int) -> int:
     if page == NO_PAGE:
         return finish(m, task, -ENOMEM)
     if write and not m.vma_flags[vma] & VM_SHARED:
-        m.vma_anon[vma] = 1
+        anon_vma_prepare(m, vma)
         m.act_page[act] = page
         return goto(m, act, FAULT_COPY)
     folio_add_rmap_pte(m, m.act_mm[act], page)

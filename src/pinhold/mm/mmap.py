@@ -9,6 +9,7 @@ from pinhold.mm.flags import (
     ENOMEM,
     NO_FILE,
     NO_VMA,
+    VM_ACCOUNT,
     VM_HUGETLB,
     VM_MAYREAD,
     VM_MAYSHARE,
@@ -21,7 +22,7 @@ from pinhold.mm.huge_memory import split_huge_range
 from pinhold.mm.hugetlb import hugetlb_reserve
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import State
-from pinhold.mm.vma import find_vma, vma_alloc, vma_copy, vma_free
+from pinhold.mm.vma import find_vma, is_mergeable_anon_vma, vma_alloc, vma_continues, vma_copy, vma_free
 
 
 @kernel
@@ -31,6 +32,7 @@ def do_mmap(m: State, mm: int, start: int, end: int, flags: int, file: int, orde
     flags: VM_READ, VM_WRITE, VM_SHARED, VM_HUGETLB.  order: of a hugetlb mapping, else 0.  readonly: whether the file
     was opened for reading alone.  A shared mapping of such a file cannot become writable: it has no VM_MAYWRITE, and is
     not even VM_SHARED, by which the kernel asks whether writes are shared; VM_MAYSHARE tells that it is no private one.
+    VM_ACCOUNT: what may be written in private counts as committed memory; here it only tells VMAs apart.
     """
     flags |= VM_MAYREAD | VM_MAYWRITE
     if flags & VM_SHARED:
@@ -39,6 +41,8 @@ def do_mmap(m: State, mm: int, start: int, end: int, flags: int, file: int, orde
             return -EACCES
         if readonly:
             flags &= ~(VM_MAYWRITE | VM_SHARED)
+    elif flags & (VM_WRITE | VM_HUGETLB) == VM_WRITE:
+        flags |= VM_ACCOUNT
     return mmap_region(m, mm, start, end, flags, file, order)
 
 
@@ -101,15 +105,53 @@ def vma_modify_flags(m: State, mm: int, vma: int, start: int, end: int, flags: i
     """Give the part [start, end) of a VMA these flags.  0, or a negative errno.
 
     Where it has them already nothing is split, neither the VMA nor a THP across its ends: true of every release, as
-    mprotect_fixup() and madvise_update_vma() (madvise_behavior() up to 5.16) ask before they split.
+    mprotect_fixup() and madvise_update_vma() (madvise_behavior() up to 5.16) ask before they split.  The part is merged
+    with neighbours that it comes to be like.
     Linux: vma_modify_flags() (up to 6.7 vma_merge(), then split_vma(), by each caller).
     """
     if flags == m.vma_flags[vma]:
         return 0
     err = vma_split_range(m, mm, start, end)
     if err == 0:
-        m.vma_flags[find_vma(m, mm, start)] = flags
+        part = find_vma(m, mm, start)
+        m.vma_flags[part] = flags
+        vma_merge(m, mm, part)
     return err
+
+
+@kernel
+def vma_merge(m: State, mm: int, vma: int) -> None:
+    """Make one VMA of this and those of its neighbours that go on where it ends, or end where it begins.
+
+    What is one has this one's VM_SOFTDIRTY (in 7.2 and later it is soft-dirty if any was).  Linux: vma_merge(),
+    vma_merge_existing_range().
+    """
+    flags = m.vma_flags[vma]
+    lower = find_vma(m, mm, m.vma_start[vma] - 1)
+    upper = find_vma(m, mm, m.vma_end[vma])
+    if lower != NO_VMA and not (vma_continues(m, lower, vma, VM_SOFTDIRTY) and is_mergeable_anon_vma(m, vma, lower)):
+        lower = NO_VMA
+    if upper != NO_VMA and not (vma_continues(m, vma, upper, VM_SOFTDIRTY) and is_mergeable_anon_vma(m, vma, upper)):
+        upper = NO_VMA
+    if lower != NO_VMA and upper != NO_VMA and m.vma_anon[lower] and m.vma_anon[upper]:
+        if m.vma_anon[lower] != m.vma_anon[upper]:
+            upper = NO_VMA
+    if upper != NO_VMA:
+        vma_absorb(m, vma, upper)
+    if lower != NO_VMA:
+        vma_absorb(m, lower, vma)
+        m.vma_flags[lower] = flags
+
+
+@kernel
+def vma_absorb(m: State, lower: int, upper: int) -> None:
+    """The lower VMA reaches to the end of the upper, which is no more."""
+    m.vma_end[lower] = m.vma_end[upper]
+    if not m.vma_anon[lower]:
+        m.vma_anon[lower] = m.vma_anon[upper]
+    if m.vma_file[upper] != NO_FILE:
+        m.file_users[m.vma_file[upper]] -= 1
+    vma_free(m, upper)
 
 
 @kernel

@@ -12,6 +12,8 @@ from pinhold.mm.flags import (
     PTE_PSE,
     PTE_RW,
     PTE_SOFT_DIRTY,
+    VM_ACCOUNT,
+    VM_HUGETLB,
     VM_MAYWRITE,
     VM_READ,
     VM_SHARED,
@@ -27,7 +29,14 @@ from pinhold.mm.rmap import page_anon_exclusive
 from pinhold.mm.sites import MPROTECT_STAYS_READ_ONLY, MPROTECT_UPGRADES, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_write_lock, mmap_write_unlock
-from pinhold.mm.vma import find_vma, vm_page_prot, vma_is_hugetlb, vma_soft_dirty_enabled, vma_wants_writenotify
+from pinhold.mm.vma import (
+    find_vma,
+    vm_page_prot,
+    vma_is_anonymous,
+    vma_is_hugetlb,
+    vma_soft_dirty_enabled,
+    vma_wants_writenotify,
+)
 
 
 @kernel
@@ -69,15 +78,24 @@ def mprotect_fixup(m: State, mm: int, vma: int, start: int, end: int, prot: int)
     flags = m.vma_flags[vma] & ~(VM_READ | VM_WRITE) | prot
     if flags == m.vma_flags[vma]:
         return 0
-    err = vma_modify_flags(m, mm, vma, start, end, flags)
-    return err if err else change_protection(m, mm, find_vma(m, mm, start))
+    err = vma_modify_flags(m, mm, vma, start, end, mprotect_account(m, vma, flags))
+    return err if err else change_protection(m, mm, find_vma(m, mm, start), start, end)
 
 
 @kernel
-def change_protection(m: State, mm: int, vma: int) -> int:
-    """Give every present entry of the VMA its new rights.  0, or -ENOMEM."""
-    start = m.vma_start[vma]
-    end = m.vma_end[vma]
+def mprotect_account(m: State, vma: int, flags: int) -> int:
+    """The new flags, with VM_ACCOUNT where private memory becomes writable; what has no page of its own yet gives it
+    back in 6.12 and later when it becomes read-only."""
+    if flags & VM_WRITE:
+        return flags if m.vma_flags[vma] & (VM_WRITE | VM_HUGETLB | VM_SHARED) else flags | VM_ACCOUNT
+    if m.rule_mprotect_unaccounts and vma_is_anonymous(m, vma) and not m.vma_anon[vma]:
+        return flags & ~VM_ACCOUNT
+    return flags
+
+
+@kernel
+def change_protection(m: State, mm: int, vma: int, start: int, end: int) -> int:
+    """Give every present entry of the part [start, end) of the VMA its new rights.  0, or -ENOMEM."""
     if vma_is_hugetlb(m, vma):
         for addr in range(start, end, 1 << m.vma_order[vma]):
             slot = pt_walk(m, mm, addr, hugetlb_level(m, m.vma_order[vma]))

@@ -22,7 +22,7 @@ from pinhold.mm.pgtable import free_pgtables, level_pages, pt_alloc, pt_walk, pt
 from pinhold.mm.pin import pins_moved
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, gup_fast_running, mmap_write_lock, mmap_write_unlock, returned
-from pinhold.mm.vma import find_vma, merged_end, vma_is_hugetlb
+from pinhold.mm.vma import find_vma, vma_is_hugetlb
 from pinhold.mm.zap import munmap_locked
 
 MREMAP_START, MREMAP_NEXT, MREMAP_BREAKING = 0, 1, 2
@@ -89,7 +89,7 @@ def mremap_check(m: State, mm: int, start: int, end: int, to: int) -> int:
     if to < end and start < to + end - start:
         return -EINVAL
     if end > m.vma_end[vma]:
-        if not m.rule_mremap_several_vmas and merged_end(m, mm, vma) < end:
+        if not m.rule_mremap_several_vmas and m.vma_end[vma] < end:
             return -EFAULT
         if vma_is_hugetlb(m, vma):
             return -EFAULT

@@ -378,6 +378,22 @@ RULES: tuple[Rule, ...] = (
         (("", "no", ""), ("6.14", "yes", "6375e95f381e")),
     ),
     Rule(
+        "mprotect_unaccounts",
+        "Whether private memory without pages of its own that becomes read-only is accounted no more, so that it is no"
+        " longer like a part that has pages and is read-only, too (not in 6.1, and in 6.12).",
+        "mprotect_fixup",
+        ("no", "yes"),
+        (("", "no", ""), ("6.7", "yes", "")),
+    ),
+    Rule(
+        "vma_merges_anon",
+        "Which VMAs that come to be alike become one where one of the two has no anonymous pages yet: those where that"
+        " is the one that changed; or either, if fork() did not make the other.",
+        "is_mergeable_anon_vma",
+        ("neighbour_has", "either_has"),
+        (("", "neighbour_has", ""), ("6.16", "either_has", "")),
+    ),
+    Rule(
         "dofork_hugetlb",
         "Whether MADV_DOFORK undoes MADV_DONTFORK for hugetlb, or is refused (EINVAL), as for all that is VM_SPECIAL"
         " (not yet in 6.18, and in 7.2; what lies between has not been read).",

@@ -28,7 +28,7 @@ from pinhold.mm.rmap import map_folio_pte
 from pinhold.mm.sites import UFFD_MAPS_DIRTY, UFFD_PREPARES_ANON_VMA, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_read_lock, mmap_read_unlock
-from pinhold.mm.vma import find_vma, vm_page_prot
+from pinhold.mm.vma import anon_vma_prepare, find_vma, vm_page_prot
 
 UFFD_ABSENT, UFFD_DIRTY_IF_WRITABLE, UFFD_DIRTY = 0, 1, 2
 """Values of the rule uffd_continue."""
@@ -52,7 +52,7 @@ def uffdio_continue(m: State, task: int) -> int:
     err = uffd_refused(m, vma, m.act_end[act])
     if err == 0 and not m.vma_flags[vma] & VM_SHARED:
         decided(m, UFFD_PREPARES_ANON_VMA)
-        m.vma_anon[vma] = 1
+        anon_vma_prepare(m, vma)
     addr = m.act_addr[act]
     while err == 0 and addr < m.act_end[act]:
         err = mfill_atomic_install_pte(m, vma, addr)

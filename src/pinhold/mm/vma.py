@@ -1,7 +1,7 @@
 """VMAs: which addresses a process has mapped, with what rights, to what.
 
-Addresses are page numbers.  A process's VMAs are a small unordered set of disjoint ranges.  VMAs are split where a
-range operation needs it and not merged again; mremap(), which cares, looks whether they could be.
+Addresses are page numbers.  A process's VMAs are a small unordered set of disjoint ranges.  vma_anon tells which
+anon_vma one has: a number within its process from 1 on, negative where fork() made it a child of the parent's, or 0.
 """
 
 from __future__ import annotations
@@ -184,16 +184,68 @@ def soft_dirty_write_protected(m: State, vma: int, entry: int) -> bool:
 
 
 @kernel
-def merged_end(m: State, mm: int, vma: int) -> int:
-    """The end of the VMA if VMAs that differ in nothing but their place were merged.  Linux: vma_merge()."""
-    end = m.vma_end[vma]
-    upper = find_vma(m, mm, end)
-    while upper != NO_VMA and not vma_is_hugetlb(m, vma):
-        differ = (m.vma_flags[vma] ^ m.vma_flags[upper]) & ~VM_SOFTDIRTY
-        if differ or m.vma_file[vma] != m.vma_file[upper]:
-            return end
-        if m.vma_file[vma] != NO_FILE and m.vma_pgoff[upper] != m.vma_pgoff[vma] + end - m.vma_start[vma]:
-            return end
-        end = m.vma_end[upper]
-        upper = find_vma(m, mm, end)
-    return end
+def vma_continues(m: State, lower: int, upper: int, ignored: int) -> bool:
+    """Whether `upper` goes on where `lower` ends, in the address space and in what is mapped, with the same flags but
+    for `ignored`.  hugetlb is never looked at so (VM_SPECIAL)."""
+    if m.vma_end[lower] != m.vma_start[upper] or m.vma_file[lower] != m.vma_file[upper]:
+        return False
+    if (m.vma_flags[lower] ^ m.vma_flags[upper]) & ~ignored or vma_is_hugetlb(m, lower):
+        return False
+    return m.vma_pgoff[upper] == m.vma_pgoff[lower] + m.vma_end[lower] - m.vma_start[lower]
+
+
+@kernel
+def anon_vma_prepare(m: State, vma: int) -> None:
+    """The VMA is about to have anonymous pages: give it an anon_vma, a neighbour's where the two could be one VMA but
+    for their rights, so that they still can be later.  Linux: __anon_vma_prepare(), find_mergeable_anon_vma()."""
+    if m.vma_anon[vma]:
+        return
+    mm = vma // m.vmas_per_mm
+    ignored = VM_READ | VM_WRITE | VM_SOFTDIRTY
+    for other in range(mm * m.vmas_per_mm, (mm + 1) * m.vmas_per_mm):
+        if m.vma_end[other] and m.vma_anon[other] > 0:
+            if vma_continues(m, vma, other, ignored) or vma_continues(m, other, vma, ignored):
+                m.vma_anon[vma] = m.vma_anon[other]
+                return
+    m.vma_anon[vma] = unused_anon_vma(m, mm)
+
+
+@kernel
+def anon_vma_fork(m: State, vma: int) -> None:
+    """A child's VMA, copied from its parent's: an anon_vma of its own, a child of the parent's.  Linux:
+    anon_vma_fork()."""
+    if m.vma_anon[vma]:
+        m.vma_anon[vma] = 0
+        m.vma_anon[vma] = -unused_anon_vma(m, vma // m.vmas_per_mm)
+
+
+@kernel
+def unused_anon_vma(m: State, mm: int) -> int:
+    """The lowest number of an anon_vma that the process does not use."""
+    number = 1
+    while anon_vma_used(m, mm, number):
+        number += 1
+    return number
+
+
+@kernel
+def anon_vma_used(m: State, mm: int, number: int) -> bool:
+    for vma in range(mm * m.vmas_per_mm, (mm + 1) * m.vmas_per_mm):
+        if m.vma_anon[vma] == number or m.vma_anon[vma] == -number:
+            return True
+    return False
+
+
+@kernel
+def is_mergeable_anon_vma(m: State, vma: int, target: int) -> bool:
+    """Whether the anon_vmas of a VMA and of the neighbour that it is to be merged into let them be one.
+
+    The same; or the neighbour alone has one, or (6.16 and later) the VMA alone, and fork() did not make it.
+    """
+    own = m.vma_anon[vma]
+    other = m.vma_anon[target]
+    if own == other:
+        return True
+    if own == 0:
+        return other > 0
+    return other == 0 and own > 0 and m.rule_vma_merges_anon != 0

@@ -52,7 +52,7 @@ from pinhold.mm.state import State
 from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_alloc
 from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.trap import TRAP_STAGE, trap
-from pinhold.mm.vma import find_vma, merged_end, vma_is_hugetlb
+from pinhold.mm.vma import find_vma, vma_is_hugetlb
 
 SWAP_SPLIT, SWAP_IN_CLUSTERS = 0, 1
 """Values of the rule swap_large."""
@@ -161,7 +161,7 @@ def pageout_whole(m: State, act: int, slot: int, page: int) -> bool:
     lazyfree = folio_test_lazyfree(m, folio)
     if m.rule_madv_free_large != FREE_WHOLE if lazyfree else not swaps_large(m):
         return False
-    end = min(m.act_end[act], merged_end(m, m.act_mm[act], find_vma(m, m.act_mm[act], addr)))
+    end = min(m.act_end[act], m.vma_end[find_vma(m, m.act_mm[act], addr)])
     limit = min(end - addr, level_pages(m, 1) - addr % level_pages(m, 1))
     if page != folio or folio_pte_batch(m, slot, limit, PTE_RW | PTE_SOFT_DIRTY | PTE_DIRTY | PTE_ACCESSED) < pages:
         return False

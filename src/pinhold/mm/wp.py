@@ -61,6 +61,7 @@ from pinhold.mm.state import State
 from pinhold.mm.swap import folio_free_swap, free_swap_cache, reuse_swap_page
 from pinhold.mm.task import finish, goto
 from pinhold.mm.vma import (
+    anon_vma_prepare,
     find_vma,
     maybe_mkwrite,
     vm_page_prot,
@@ -112,7 +113,7 @@ def do_wp_page(m: State, task: int, act: int, vma: int, slot: int) -> int:
         wp_page_reuse(m, vma, slot)
         return finish(m, task, FAULT_WROTE)
     decided(m, UNSHARE_COPIES if unshare else WP_COPY)
-    m.vma_anon[vma] = 1
+    anon_vma_prepare(m, vma)
     m.act_page[act] = page
     if normal:
         folio_get(m, folio)
