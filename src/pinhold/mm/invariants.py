@@ -28,6 +28,7 @@ from pinhold.mm.folio import folio_nr_pages, is_huge_zero_page, page_folio, page
 from pinhold.mm.gup_fast import FAST_CHECK
 from pinhold.mm.kernel import kernel
 from pinhold.mm.ksm import KSM_LOCKS_FOLIO_UP_TO, KSM_LOCKS_MMAP
+from pinhold.mm.madvise import MADVISE_DISCARDING
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS, folio_has_pincount
 from pinhold.mm.state import State
@@ -40,9 +41,12 @@ from pinhold.mm.task import (
     FN_GUP_SLOW,
     FN_KSM_MERGE,
     FN_KSM_UNMERGE,
+    FN_MADVISE,
     FN_MREMAP,
     FN_NONE,
     FN_PAGEOUT,
+    FN_PROT_NUMA,
+    FN_UFFDIO_CONTINUE,
     current,
 )
 from pinhold.mm.unused import unused_is_clean
@@ -339,8 +343,11 @@ def holders(m: State, mm: int, writer: int) -> int:
                     count += function == writer
                 elif function == FN_KSM_MERGE:
                     count += m.act_pc[act] >= KSM_LOCKS_MMAP
+                elif function == FN_MADVISE:
+                    count += m.act_pc[act] == MADVISE_DISCARDING
                 else:
                     count += function in (FN_ACCESS, FN_GUP_SLOW, FN_PAGEOUT, FN_ACCESS_REMOTE)
+                    count += function in (FN_UFFDIO_CONTINUE, FN_PROT_NUMA)
     return count
 
 

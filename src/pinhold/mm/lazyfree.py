@@ -13,7 +13,6 @@ from pinhold.mm.flags import (
     EINVAL,
     FOLIO_LAZYFREE,
     FOLIO_LOCKED,
-    NO_VMA,
     PTE_ACCESSED,
     PTE_DIRTY,
     PTE_PSE,
@@ -29,7 +28,6 @@ from pinhold.mm.folio import (
     folio_test_lazyfree,
     folio_test_swapcache,
     is_huge_zero_page,
-    lru_add_drain,
     page_folio,
 )
 from pinhold.mm.huge_memory import split_folio, split_huge_pmd, zap_huge_pmd
@@ -76,21 +74,14 @@ CLEARED = PTE_DIRTY | PTE_ACCESSED
 
 
 @kernel
-def madvise_free(m: State, mm: int, start: int, end: int) -> int:
-    """Mark what is mapped in [start, end) lazyfree; swapped pages go at once.  0, or -EINVAL at memory that is not
+def madvise_free(m: State, mm: int, vma: int, start: int, end: int) -> int:
+    """Mark what the VMA maps in [start, end) lazyfree; swapped pages go at once.  0, or -EINVAL where it is not
     anonymous.  Linux: madvise_free_single_vma()."""
-    lru_add_drain(m)
+    if not vma_is_anonymous(m, vma):
+        return -EINVAL
     addr = start
     while addr < end:
-        vma = find_vma(m, mm, addr)
-        if vma == NO_VMA:
-            addr += 1
-            continue
-        if not vma_is_anonymous(m, vma):
-            return -EINVAL
-        stop = min(end, m.vma_end[vma])
-        while addr < stop:
-            addr = madvise_free_at(m, mm, addr, stop)
+        addr = madvise_free_at(m, mm, addr, end)
     return 0
 
 

@@ -4,6 +4,7 @@ vmscan.py, MADV_FREE in lazyfree.py."""
 from __future__ import annotations
 
 from pinhold.mm.flags import (
+    AGAIN,
     BLOCKED,
     EINVAL,
     ENOMEM,
@@ -21,6 +22,7 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.ksm import ksm_compatible
 from pinhold.mm.lazyfree import madvise_free
 from pinhold.mm.mmap import vma_modify_flags
+from pinhold.mm.pgtable import level_pages
 from pinhold.mm.pin import pins_detach
 from pinhold.mm.sites import DOFORK_HUGETLB_REFUSED, decided
 from pinhold.mm.state import State
@@ -55,7 +57,7 @@ from pinhold.mm.zap import zap_empty_pte_tables, zap_page_range
     MADV_FREE,
 ) = range(11)
 
-MADVISE_START, MADVISE_POPULATED, MADVISE_CALLED = 0, 1, 2
+MADVISE_START, MADVISE_POPULATED, MADVISE_CALLED, MADVISE_DISCARDING = 0, 1, 2, 3
 
 
 @kernel
@@ -69,6 +71,8 @@ def madvise(m: State, task: int) -> int:
     start = m.act_addr[act]
     end = m.act_end[act]
     advice = m.act_flags[act]
+    if m.act_pc[act] == MADVISE_DISCARDING:
+        return madvise_discard(m, task, act)
     hole = -ENOMEM if mapped_end(m, mm, start, end) < end else 0
     if m.act_pc[act] == MADVISE_POPULATED:
         lru_add_drain(m)
@@ -81,10 +85,10 @@ def madvise(m: State, task: int) -> int:
     if advice in (MADV_DONTNEED, MADV_FREE):
         if mmap_read_lock(m, mm) == BLOCKED:
             return BLOCKED
-        discard = advice == MADV_DONTNEED
-        err = madvise_dontneed(m, mm, start, end) if discard else madvise_free(m, mm, start, end)
-        mmap_read_unlock(m, mm)
-        return finish(m, task, err if err else hole)
+        lru_add_drain(m)
+        m.act_pc[act] = MADVISE_DISCARDING
+        m.act_arg[act] = -hole
+        return madvise_discard(m, task, act)
     if advice == MADV_PAGEOUT:
         return madvise_pageout(m, task, act)
     if advice == MADV_UNMERGEABLE:
@@ -99,27 +103,56 @@ def madvise(m: State, task: int) -> int:
 
 
 @kernel
-def madvise_dontneed(m: State, mm: int, start: int, end: int) -> int:
-    """Discard: the next touch starts afresh; pins keep the old pages.  hugetlb: since 90e7e7f5ef3f (5.18)."""
-    first = mm * m.vmas_per_mm
-    lru_add_drain(m)
-    for vma in range(first, first + m.vmas_per_mm):
-        lo = max(start, m.vma_start[vma])
-        hi = min(end, m.vma_end[vma])
-        if lo >= hi:
-            continue
-        if vma_is_hugetlb(m, vma):
-            size = 1 << m.vma_order[vma]
-            if not m.rule_madv_dontneed_hugetlb or lo % size:
-                return -EINVAL
-            hi = hi // size * size
-        err = zap_page_range(m, mm, vma, lo, hi)
-        if err:
-            return err
-        if not vma_is_hugetlb(m, vma):
-            zap_empty_pte_tables(m, mm, lo, hi)
+def madvise_discard(m: State, task: int, act: int) -> int:
+    """One step of MADV_DONTNEED or MADV_FREE: the next page table, or huge page, of [act_addr, act_end).  act_arg: the
+    errno of a hole.
+
+    mmap_lock is held for reading all the while (in 7.3 the lock of the VMA alone, if the range lies in one), the
+    page-table lock for one table at a time: faults and GUP come between.
+    """
+    mm = m.act_mm[act]
+    err = 0
+    left = m.batch
+    while left > 0 and err == 0 and m.act_addr[act] < m.act_end[act]:
+        err = madvise_discard_next(m, act)
+        left -= 1
+    if err == 0 and m.act_addr[act] < m.act_end[act]:
+        return AGAIN
+    mmap_read_unlock(m, mm)
+    return finish(m, task, err if err else -m.act_arg[act])
+
+
+@kernel
+def madvise_discard_next(m: State, act: int) -> int:
+    """The next piece: what one VMA has in one page table, or one of its huge pages.  0, or a negative errno."""
+    mm = m.act_mm[act]
+    vma = vma_within(m, mm, m.act_addr[act], m.act_end[act])
+    if vma == NO_VMA:
+        m.act_addr[act] = m.act_end[act]
+        return 0
+    start = max(m.act_addr[act], m.vma_start[vma])
+    span = max(level_pages(m, 1), 1 << m.vma_order[vma])
+    end = min(m.act_end[act], m.vma_end[vma], (start // span + 1) * span)
+    m.act_addr[act] = end
+    if m.act_flags[act] == MADV_FREE:
+        return madvise_free(m, mm, vma, start, end)
+    return madvise_dontneed(m, mm, vma, start, end)
+
+
+@kernel
+def madvise_dontneed(m: State, mm: int, vma: int, start: int, end: int) -> int:
+    """Discard: the next touch starts afresh; pins keep the old pages.  hugetlb: since 90e7e7f5ef3f (5.18), whole pages
+    alone.  0, or a negative errno."""
+    if vma_is_hugetlb(m, vma):
+        size = 1 << m.vma_order[vma]
+        if not m.rule_madv_dontneed_hugetlb or start % size:
+            return -EINVAL
+        end = end // size * size
     pins_detach(m, mm, start, end)
-    return 0
+    err = zap_page_range(m, mm, vma, start, end)
+    if err == 0 and not vma_is_hugetlb(m, vma):
+        zap_empty_pte_tables(m, mm, start, end)
+    return err
 
 
 @kernel

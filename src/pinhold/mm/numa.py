@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pinhold.mm.file import FOLIO_CLEAN
 from pinhold.mm.flags import (
+    AGAIN,
     BLOCKED,
     FAULT_DONE,
     NO_FILE,
@@ -24,13 +25,15 @@ from pinhold.mm.flags import (
 from pinhold.mm.folio import folio_test_ksm, is_huge_zero_page, page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.mprotect import can_change_writable, wants_write_upgrade
-from pinhold.mm.pgtable import leaf_modify, pt_leaf, pte_pfn, pte_special
+from pinhold.mm.pgtable import leaf_modify, level_pages, pt_leaf, pte_pfn, pte_special
 from pinhold.mm.pin import folio_maybe_dma_pinned
 from pinhold.mm.rmap import folio_maybe_mapped_shared, page_mapped_count
 from pinhold.mm.sites import NUMA_HINTS, NUMA_LEFT_READ_ONLY, NUMA_RESTORES, NUMA_SKIPS, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.vma import find_vma, is_cow_mapping, vm_page_prot, vma_is_accessible, vma_is_hugetlb
+
+NUMA_START, NUMA_TABLE = 0, 1
 
 NUMA_MAPPED_TWICE, NUMA_REFERENCED, NUMA_SHARED_OR_PINNED, NUMA_ANY_PINNED = 0, 1, 2, 3
 """Values of the rule numa_skips."""
@@ -44,24 +47,41 @@ NUMA_HUGE_READ_ONLY = 0
 
 @kernel
 def change_prot_numa(m: State, task: int) -> int:
-    """Make the entries of [act_addr, act_end) inaccessible, so that the next access says who uses the page.  Result: 0.
+    """One step, one page table, of making the entries of [act_addr, act_end) inaccessible, so that the next access says
+    who uses the page.  Result: 0.
 
     Linux: task_numa_work() (kernel/sched/fair.c), change_prot_numa(), under mmap_lock for reading.
     """
     act = current(m, task)
     mm = m.act_mm[act]
-    if mmap_read_lock(m, mm) == BLOCKED:
-        return BLOCKED
-    addr = m.act_addr[act]
-    while addr < m.act_end[act]:
+    if m.act_pc[act] == NUMA_START:
+        if mmap_read_lock(m, mm) == BLOCKED:
+            return BLOCKED
+        m.act_pc[act] = NUMA_TABLE
+    left = m.batch
+    while left > 0 and m.act_addr[act] < m.act_end[act]:
+        span = level_pages(m, 1)
+        end = min(m.act_end[act], (m.act_addr[act] // span + 1) * span)
+        change_prot_table(m, mm, m.act_addr[act], end)
+        m.act_addr[act] = end
+        left -= 1
+    if m.act_addr[act] < m.act_end[act]:
+        return AGAIN
+    mmap_read_unlock(m, mm)
+    return finish(m, task, 0)
+
+
+@kernel
+def change_prot_table(m: State, mm: int, start: int, end: int) -> None:
+    """What one page table maps of [start, end), or the huge page there, under the page-table lock."""
+    addr = start
+    while addr < end:
         vma = find_vma(m, mm, addr)
         slot, level = pt_leaf(m, mm, addr)
         if vma != NO_VMA and numa_scans(m, vma) and m.pte[slot] & PTE_PRESENT:
             numa_hint(m, vma, slot, level)
         span = 1 << (m.bits * level)
         addr = (addr // span + 1) * span
-    mmap_read_unlock(m, mm)
-    return finish(m, task, 0)
 
 
 @kernel

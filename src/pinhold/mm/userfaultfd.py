@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pinhold.mm.file import cache_lookup
 from pinhold.mm.flags import (
+    AGAIN,
     BLOCKED,
     EAGAIN,
     EEXIST,
@@ -30,14 +31,16 @@ from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.vma import anon_vma_prepare, find_vma, vm_page_prot
 
+UFFD_START, UFFD_PAGE = 0, 1
+
 UFFD_ABSENT, UFFD_DIRTY_IF_WRITABLE, UFFD_DIRTY = 0, 1, 2
 """Values of the rule uffd_continue."""
 
 
 @kernel
 def uffdio_continue(m: State, task: int) -> int:
-    """UFFDIO_CONTINUE of [act_addr, act_end), which lies in one shmem mapping: maps pages of the page cache where
-    nothing is mapped.
+    """One step, one page, of UFFDIO_CONTINUE of [act_addr, act_end), which lies in one shmem mapping: maps pages of the
+    page cache where nothing is mapped, with mmap_lock held for reading.  act_arg: whether some are mapped.
 
     Result: 0, -EAGAIN where it stopped after a part, or the errno of the first page: -EFAULT where the file has no
     page, -EEXIST where something is mapped.  A private mapping has its anon_vma before its first page is looked for, so
@@ -46,20 +49,27 @@ def uffdio_continue(m: State, task: int) -> int:
     """
     act = current(m, task)
     mm = m.act_mm[act]
-    if mmap_read_lock(m, mm) == BLOCKED:
-        return BLOCKED
     vma = find_vma(m, mm, m.act_addr[act])
-    err = uffd_refused(m, vma, m.act_end[act])
-    if err == 0 and not m.vma_flags[vma] & VM_SHARED:
-        decided(m, UFFD_PREPARES_ANON_VMA)
-        anon_vma_prepare(m, vma)
-    addr = m.act_addr[act]
-    while err == 0 and addr < m.act_end[act]:
-        err = mfill_atomic_install_pte(m, vma, addr)
+    err = 0
+    if m.act_pc[act] == UFFD_START:
+        if mmap_read_lock(m, mm) == BLOCKED:
+            return BLOCKED
+        m.act_pc[act] = UFFD_PAGE
+        err = uffd_refused(m, vma, m.act_end[act])
+        if err == 0 and not m.vma_flags[vma] & VM_SHARED:
+            decided(m, UFFD_PREPARES_ANON_VMA)
+            anon_vma_prepare(m, vma)
+    left = m.batch
+    while left > 0 and err == 0 and m.act_addr[act] < m.act_end[act]:
+        err = mfill_atomic_install_pte(m, vma, m.act_addr[act])
         if err == 0:
-            addr += 1
+            m.act_addr[act] += 1
+            m.act_arg[act] = 1
+        left -= 1
+    if err == 0 and m.act_addr[act] < m.act_end[act]:
+        return AGAIN
     mmap_read_unlock(m, mm)
-    return finish(m, task, -EAGAIN if err and addr > m.act_addr[act] else err)
+    return finish(m, task, -EAGAIN if err and m.act_arg[act] else err)
 
 
 @kernel
