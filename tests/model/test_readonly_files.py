@@ -5,9 +5,16 @@ from __future__ import annotations
 import pytest
 
 from pinhold.mm import flags as k
+from pinhold.mm.file import cache_lookup
+from pinhold.mm.folio import page_folio
+from pinhold.mm.mmap import do_mmap
 from pinhold.mm.mprotect import mprotect_locked
+from pinhold.mm.state import TINY
+from pinhold.mm.step import run
+from pinhold.mm.task import FN_FAULT, call
 from pinhold.mm.vma import is_cow_mapping
 from play import Play, row, verdict
+from schedule import Schedule
 
 RELEASES = ("5.10", "6.1", "6.12", "7.3")
 SHARED = "map P x memfd shared read readonly\n"
@@ -72,3 +79,23 @@ def test_hugetlb_of_it_uses_the_file() -> None:
     """hugetlb asks VM_MAYSHARE: the page is the file's, and a second mapping finds it there."""
     text = "map P x memfd_hugetlb 2M shared read readonly\nread P x\nmap P y of x shared\nwrite P y 0xff\n"
     assert verdict(row(), f"{text}expect P x 0xff\n") == "held"
+
+
+def test_a_hole_of_a_hugetlb_file_is_filled_for_all() -> None:
+    """A read through such a mapping gives the file a page, not the process one of its own: VM_MAYSHARE is asked."""
+    x = Schedule(row(), TINY)
+    order = TINY.bits
+    file = x.file(k.FILE_HUGETLB, order)
+    assert do_mmap(x.m, 0, 0, 1 << order, k.VM_READ | k.VM_SHARED | k.VM_HUGETLB, file, order, 1) == 0
+    assert x.read(0, 0, 0) == 0
+    assert cache_lookup(x.m, file, 0) != k.NO_PAGE
+    assert not x.m.folio_flags[page_folio(x.m, cache_lookup(x.m, file, 0))] & k.FOLIO_ANON
+
+
+def test_unsharing_leaves_it_alone_where_nobody_cleared_the_flag() -> None:
+    """do_wp_page() itself asks VM_SHARED | VM_MAYSHARE: the page is the file's after the fault, too."""
+    played = Play(row("6.1", unshare_breaks="cow_mapping"), f"{SHARED}read P x\n")
+    mm, address = played.address()
+    call(played.m, 0, FN_FAULT, mm, address, 0, k.FAULT_FLAG_UNSHARE, 0)
+    assert run(played.m, 0) == k.FAULT_DONE
+    assert played.view().kind == "file"

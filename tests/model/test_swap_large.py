@@ -70,3 +70,21 @@ def test_a_reference_to_one_page_makes_all_pages_of_the_folio_be_copied() -> Non
     last = [{v.frame for v in o.pages if v.proc == "C" and v.page == 511} for o in result.observations][-3:-1]
     before = {v.frame for v in result.observations[-4].pages if v.proc == "C" and v.page == 511}
     assert last[0] != before
+
+
+SWAPPED_IN = "map P x anon\nwrite P x 0x01\nswapout P x\nread P x\npin P x as p\nmadvise P x pageout\n"
+
+
+@pytest.mark.parametrize(("release", "state"), [("5.10.262", "swapped"), ("6.1", "present"), ("7.3", "present")])
+def test_who_holds_a_page_is_asked_before_it_is_in_the_swap_cache(release: str, state: str) -> None:
+    """What a read brought back is still there: reclaim unmaps it without asking whether it may be pinned, and only the
+    exclusive mark, which 5.10 has not, keeps its entry.  Nothing is lost: the next touch finds the same page."""
+    assert verdict(release, f"{SWAPPED_IN}require P x {state}\nread P x\nexpect p sees P x") == "held"
+
+
+@pytest.mark.parametrize("release", ["6.12", "6.18", "7.3"])
+@pytest.mark.parametrize("hold", ["vmsplice P x as p", "pin P x as p"])
+def test_a_large_folio_that_is_held_stays_mapped(release: str, hold: str) -> None:
+    """One that could not be split is not put into the swap cache: shrink_folio_list()."""
+    lines = f"{THP}mprotect P x[0] read\nmprotect P x[0] rw\n{hold}\nmadvise P x pageout\n"
+    assert verdict(release, f"{lines}require P x present\nexpect P x 0x01") == "held"
