@@ -120,7 +120,8 @@ def pageout_next(m: State, act: int) -> None:
         folio = pte_pfn(m.pte[upper])
         span = level_pages(m, 1)
         whole = addr % span == 0 and addr + span <= m.act_end[act]
-        if whole and folio_test_lazyfree(m, folio) and folio_mapcount(m, folio) == 1:
+        free = not m.folio_flags[folio] & FOLIO_LOCKED
+        if whole and free and folio_test_lazyfree(m, folio) and folio_mapcount(m, folio) == 1:
             m.act_addr[act] = addr + span
             pageout_lock(m, act, folio)
             return
