@@ -46,7 +46,7 @@ class FakeTarget:
     """A target that answers every byte alike, refuses every step, or is not there at all."""
 
     def __init__(self, name: str, byte: int = 0, refusal: str | None = None, absent: str | None = None) -> None:
-        self.name = name
+        self.name = self.what = name
         self._byte, self._refusal, self._absent = byte, refusal, absent
 
     def info(self) -> TargetInfo:

@@ -29,7 +29,7 @@ EXIT_BROKEN_PIPE = 141
 _TEST = "SUITE, SUITE/N, SUITE/N-M (for example seed/151-162) or FILE.pin"
 _TARGET = (
     "model:REL (for example model:6.2; model:6.2,RULE=VALUE switches a rule), live (the running kernel), vm:REL or "
-    "vm:PATH (in QEMU); repeat it to compare"
+    "vm:PATH (in QEMU); NAME=TARGET gives it a name in the report; repeat it to compare"
 )
 
 _CHECKED = "model:6.1 model:6.2 live, and vm:6.1 vm:6.12 where QEMU and these kernels are"
@@ -66,6 +66,7 @@ def parser() -> argparse.ArgumentParser:
     grammar_lab.add_jobs(check)
     grammar_lab.add_luggage(check)
     grammar_lab.add_deadline(check)
+    grammar_lab.add_without(check)
 
     _allow_change(check)
 
@@ -83,6 +84,7 @@ def parser() -> argparse.ArgumentParser:
     grammar_lab.add_jobs(run)
     grammar_lab.add_luggage(run)
     grammar_lab.add_deadline(run)
+    grammar_lab.add_without(run)
     _allow_change(run)
 
     show = command("show", "print the text of a test, or the tests of a suite")

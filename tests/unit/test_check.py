@@ -8,10 +8,11 @@ from fakes import FakeTarget
 from pinhold.cli import main
 from pinhold.commands import UsageError
 from pinhold.commands.expected import is_twelve, predicted
-from pinhold.commands.lab import columns, quick_target
-from pinhold.commands.registry import make_target, model_of
+from pinhold.commands.lab import columns, leave_out_gigantic
+from pinhold.commands.registry import make_targets, model_of
 from pinhold.commands.select import select
 from pinhold.lab.store import Store
+from pinhold.lab.target import VmTarget
 from pinhold.targets.base import TargetInfo
 
 SEED = select(["seed"])
@@ -40,7 +41,7 @@ def test_the_known_leak_of_hugetlb_is_predicted() -> None:
 def install(monkeypatch: pytest.MonkeyPatch, *targets: FakeTarget) -> None:
     """Make these the only targets, by their names."""
     by_name = {target.name: target for target in targets}
-    monkeypatch.setattr("pinhold.commands.check.make_target", lambda name, **_: by_name[name])
+    monkeypatch.setattr("pinhold.commands.check.make_targets", lambda names, **_: [by_name[name] for name in names])
     monkeypatch.setattr("pinhold.commands.check.model_of", lambda info: by_name[f"model:{info.rules}"])
 
 
@@ -105,7 +106,7 @@ def test_stock_kernels_at_hand_are_columns(
         adding.has("image", adding.folder / "vmlinuz")
     assert columns()[0] == ("vm:6.1",)
     targets = {name: FakeTarget(name) for name in ("model:6.1", "model:6.2", "live", "vm:6.1")}
-    monkeypatch.setattr("pinhold.commands.check.quick_target", lambda name, **_: targets[name])
+    monkeypatch.setattr("pinhold.commands.check.make_targets", lambda names, **_: [targets[name] for name in names])
     main(["check"])
     out = " ".join(capsys.readouterr().out.split())
     assert "model:6.1 model:6.2 live vm:6.1" in out
@@ -126,8 +127,11 @@ def test_a_default_column_leaves_out_what_takes_long(monkeypatch: pytest.MonkeyP
     """1 GiB pages are for those who name the target."""
     image = tmp_path / "vmlinuz"
     image.write_bytes(b"\0" * 0x202 + b"HdrS" + b"\0" * 0x200)
-    assert quick_target(f"vm:{image}").big is False
-    assert make_target(f"vm:{image}").big is True
+    (target,) = make_targets([f"vm:{image}"])
+    assert isinstance(target, VmTarget)
+    assert target.big
+    leave_out_gigantic([target])
+    assert not target.big
 
 
 def test_the_model_of_a_kernel_has_its_configuration() -> None:

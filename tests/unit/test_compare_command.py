@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pinhold.cli import main
-from pinhold.commands import compare
+from pinhold.commands import compare, registry
 from pinhold.commands.registry import configured_as
 from pinhold.scenario.step import Scenario
 from pinhold.scenario.verdict import Verdict
@@ -56,7 +56,7 @@ def test_what_neither_could_do_is_not_alike(capsys: pytest.CaptureFixture[str], 
 class Guest:
     """A kernel in QEMU that comes to the same verdict in every test, or does not come up."""
 
-    name = "vm:./bzImage"
+    name = what = "vm:./bzImage"
 
     def __init__(self, verdict: Verdict, absent: str | None = None, unbootable: str | None = None) -> None:
         self.verdict, self.absent, self.unbootable = verdict, absent, unbootable
@@ -89,9 +89,9 @@ def bisected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, guest: Guest, refe
     """The exit status for a commit whose kernel is that guest."""
     image = tmp_path / "bzImage"
     image.touch()
-    real = compare.make_target
+    real = registry.make_target
     monkeypatch.setattr(
-        compare, "make_target", lambda name, **named: guest if name.startswith("vm:") else real(name, **named)
+        registry, "make_target", lambda name, **named: guest if name.startswith("vm:") else real(name, **named)
     )
     return main(["compare", "--bisect", f"vm:{image}", reference, "seed/151"])
 

@@ -9,8 +9,9 @@ import pytest
 from pinhold.scenario.observation import Run
 from pinhold.targets import content, syscalls
 from pinhold.targets.base import CannotDo
+from pinhold.targets.directories import DIRECT
 from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN
-from pinhold.targets.pins.direct_io import FILE_SYSTEMS, DirectIo
+from pinhold.targets.pins.direct_io import DirectIo
 from pinhold.targets.pins.forced import ProcMem
 from pinhold.targets.pins.process_vm import ProcessVm
 from pinhold.targets.syscalls import PAGE
@@ -65,7 +66,7 @@ def test_direct_io_copies_and_fills(memory, tmp_path) -> None:
 
 def test_a_file_system_that_copies_is_no_direct_io() -> None:
     """tmpfs takes O_DIRECT and copies: it is refused with the directories that were looked at, and no step is done."""
-    if syscalls.file_system("/dev/shm") in {None, *FILE_SYSTEMS}:
+    if syscalls.file_system("/dev/shm") in {None, *DIRECT}:
         pytest.skip("needs a tmpfs at /dev/shm: there is none")
     mechanism = DirectIo(["/dev/shm", "/no/such/directory"])
     sentence = (

@@ -151,7 +151,7 @@ def test_what_is_judged_is_what_is_shown(monkeypatch: pytest.MonkeyPatch, capsys
     for breaks in (True, False):
         live = Once("live")
         live.breaks = breaks
-        monkeypatch.setattr("pinhold.commands.check.make_target", lambda name, live=live, **_: live)
+        monkeypatch.setattr("pinhold.commands.check.make_targets", lambda names, live=live, **_: [live])
         status = main(["check", "--on", "live"])
         out = capsys.readouterr().out
         assert ("ERROR" in out) == breaks

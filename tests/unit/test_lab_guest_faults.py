@@ -284,14 +284,15 @@ def test_no_guest_outlives_its_program(fake: Path, number: signal.Signals) -> No
 
 def test_the_command_line_of_qemu() -> None:
     """What is booted, how results come back, which devices there are; kernel parameters have values, all but one."""
-    setup = Setup(Path("bzImage"), b"", memory=700, swap=256, huge=16, gigantic=4, edu=True)
-    line = command(setup, "initramfs", 7, "disk")
+    setup = Setup(Path("bzImage"), b"", memory=700, swap=256, huge=16, gigantic=4, edu=2)
+    line = command(setup, "initramfs", 7, {"swap": "disk", "files": "other"})
     assert line[0] == qemu.PROGRAM
     assert "socket,id=port,fd=7" in line
     assert line[line.index("-serial", line.index("-serial") + 1) + 1] == "chardev:port"
     assert line[line.index("-m") + 1] == "700M"
     assert line[line.index("-accel") + 1] == "tcg,thread=multi"
-    assert {"edu", "virtio-blk-pci,drive=swap"} <= set(line)
+    assert {"virtio-blk-pci,drive=swap,serial=swap", "virtio-blk-pci,drive=files,serial=files"} <= set(line)
+    assert line.count("edu") == 2
     append = line[line.index("-append") + 1].split()
     assert "hugepagesz=1G" in append
     assert append[append.index("hugepagesz=1G") + 1] == "hugepages=4"
@@ -299,12 +300,12 @@ def test_the_command_line_of_qemu() -> None:
 
 
 def test_time_by_instructions_needs_one_thread() -> None:
-    """With icount QEMU runs one thread; without a swap disk there is no drive; KVM takes the host's processor."""
-    line = command(Setup(Path("k"), b"", icount=True), "i", 3, None)
+    """With icount QEMU runs one thread; without a disk there is no drive; KVM takes the host's processor."""
+    line = command(Setup(Path("k"), b"", icount=True), "i", 3, {})
     assert line[line.index("-accel") + 1] == "tcg"
     assert "-icount" in line
     assert "-drive" not in line
-    line = command(Setup(Path("k"), b"", icount=True, accelerator="kvm"), "i", 3, None)
+    line = command(Setup(Path("k"), b"", icount=True, accelerator="kvm"), "i", 3, {})
     assert line[line.index("-cpu") + 1] == "host"
     assert "-icount" not in line
 

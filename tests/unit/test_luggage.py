@@ -57,11 +57,12 @@ def test_the_guest_is_told(swap: str, setting: str, tmp_path: Path, monkeypatch:
         return b""
 
     monkeypatch.setattr(vm, "build", build)
+    monkeypatch.setattr(vm.disk, "missing", lambda: None)
     kernel = Kernel("fake", Path("/dev/null"), "6.1.192", own=True)
     vm.VmTarget("fake", kernel, Luggage((module,), (), swap))._setup(gigantic=False)
     ((modules, settings),) = packed
     assert list(modules)[-1] == "mine"
-    assert settings == {setting: vm.SWAP, "programs": [], "deadline": vm.DEADLINE}
+    assert settings == {setting: vm.SWAP, "programs": [], "deadline": vm.DEADLINE, "absent": {}}
 
 
 @pytest.mark.parametrize("option", [["--module", "mine.ko"], ["--swap", "zram"], ["--pin", "exec:true"]])

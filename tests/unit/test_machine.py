@@ -5,12 +5,13 @@ from __future__ import annotations
 import gzip
 import os
 from array import array
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
 
+from pinhold.targets import directories, vmas
 from pinhold.targets import machine as module
-from pinhold.targets import vmas
 from pinhold.targets.base import Unavailable
 from pinhold.targets.machine import Machine, check_supported, exact_release
 from pinhold.targets.pagemap import Sight
@@ -216,9 +217,33 @@ def test_cut_leaves_no_gap(spans, pieces):
 
 
 @pytest.mark.parametrize(("kind", "name"), [(0x01021994, "tmpfs"), (0x858458F6, "ramfs"), (0xEF53, None)])
-def test_files_that_are_never_written_back_are_told(root, monkeypatch, tmp_path, kind, name):
-    """The sentence names the directory, what it is on, and what to set; ext4 is fine."""
-    monkeypatch.setattr(module.tempfile, "tempdir", str(tmp_path))
-    monkeypatch.setattr(module.syscalls, "file_system", lambda _: kind)
-    expected = f"needs files that are written back, and those of {tmp_path} are on {name}: set TMPDIR"
-    assert root().missing_dirty_tracking() == (expected if name else None)
+def test_files_that_are_never_written_back_are_no_ordinary_ones(root, monkeypatch, tmp_path, kind, name):
+    """The sentence names the directories, what they are on, and what to set, or why a guest has none; ext4 is fine."""
+    monkeypatch.setattr(directories.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(directories.syscalls, "file_system", lambda _: kind)
+    machine = root()
+    words = f"the files of {tmp_path} and /var/tmp are on {name}, and nothing writes them back: set TMPDIR"
+    assert machine.missing_files() == (f"needs an ordinary file: {words}" if name else None)
+    guest = replace(machine, absent={"files": "no disk"})
+    assert guest.missing_files() == ("needs an ordinary file: no disk" if name else None)
+    assert machine.config(SIGHT)["files"] == ("none" if name else "ext4")
+
+
+def test_an_ordinary_file_goes_where_it_is_written_back(monkeypatch, tmp_path):
+    """Where the temporary directory is on tmpfs, as on many a distribution, the file is made in /var/tmp."""
+    monkeypatch.setattr(directories.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(directories.syscalls, "file_system", lambda path: 0x01021994 if path != "/var/tmp" else 0xEF53)
+    assert directories.ordinary() == "/var/tmp"
+
+
+def test_what_a_kernel_was_built_without_is_told(root):
+    """Swap, KSM, THP and huge pages that are not there are put down to the option that is off."""
+    machine = root(**{f"boot__config-{os.uname().release}": "CONFIG_MMU=y\n"})
+    reasons = {
+        "SWAP": machine.missing_swap(),
+        "KSM": machine.missing_ksm(),
+        "TRANSPARENT_HUGEPAGE": machine.missing_thp("thp"),
+        "HUGETLBFS": machine.missing_hugepages("2M", 512),
+    }
+    for option, reason in reasons.items():
+        assert (reason or "").endswith(f"this kernel was built without CONFIG_{option}")

@@ -13,12 +13,13 @@ import pytest
 
 from pinhold.scenario.observation import Run
 from pinhold.scenario.step import Pin, Range, Scenario
+from pinhold.targets import kconfig
 from pinhold.targets.base import CannotDo
 from pinhold.targets.live_pins import LivePins
 from pinhold.targets.nursery import Nursery
 from pinhold.targets.pins import HOLDERS, MECHANISMS
 from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN, Access, Gives, Need, choose
-from pinhold.targets.pins.gup_test import GupTest
+from pinhold.targets.pins.gup_test import PIN_LONGTERM_TEST_START, GupTest
 from pinhold.targets.pins.vmsplice import Vmsplice
 from pinhold.targets.progress import Deadline
 from pinhold.targets.tree import Tree
@@ -94,10 +95,10 @@ def test_read_copies_every_page_and_stop_releases(device):
 
 
 def test_a_second_set_of_pins_is_refused_in_words(device):
-    """EINVAL from START is not the scenario's errno: the device is too old or busy."""
+    """EINVAL from START is not the scenario's errno: the device is busy."""
     kernel = Kernel()
     first = GupTest(device, kernel.ioctl).acquire(0x1000, 1, False, False)
-    with pytest.raises(CannotDo, match=r"older than 6\.2 here, or another set of pins is alive"):
+    with pytest.raises(CannotDo, match="another set of pins is alive"):
         GupTest(device, kernel.ioctl).acquire(0x1000, 1, False, False)
     os.close(first.fds[0])
 
@@ -113,16 +114,38 @@ def test_an_errno_of_the_pin_is_passed_on(device):
     assert caught.value.errno == errno.EFAULT
 
 
-def test_gup_test_says_why_it_is_missing(tmp_path, device):
-    """No file and no permission are different reasons; looking opens nothing."""
+def test_gup_test_says_why_it_is_missing(tmp_path, device, monkeypatch):
+    """No file and no permission are different reasons, and so is an option of the kernel; looking opens nothing."""
     opened = []
     missing = str(tmp_path / "nothing")
-    assert GupTest(missing, opened.append).unavailable() == f"no {missing} here"
-    assert GupTest(device).unavailable() is None
+    monkeypatch.setattr(kconfig, "running", lambda: {"DEBUG_FS": "y"})
+    why = f"no {missing} here: this kernel was built without CONFIG_GUP_TEST"
+    assert GupTest(missing, opened.append).unavailable() == why
+    assert GupTest(device, opened.append, "6.2.0").unavailable() is None
     if os.geteuid() != 0:
         os.chmod(device, 0)
         assert GupTest(device).unavailable() == f"{device} cannot be opened by this user"
     assert opened == []
+
+
+@pytest.mark.parametrize(
+    ("answer", "old"), [(errno.EINVAL, "takes no long-term pins that last: it is older than 6.2"), (errno.EFAULT, None)]
+)
+def test_a_gup_test_that_is_too_old_gives_way(device, answer, old):
+    """Before 6.2 the device is asked, once, whether it knows START: EINVAL is the answer to what is unknown, and then
+    the next mechanism is taken; a kernel that has it by hand (EFAULT, for no memory) is as good as a new one."""
+    asked = []
+
+    def ioctl(fd: int, request: int, argument: object) -> int:
+        asked.append((request, argument))
+        raise OSError(answer, os.strerror(answer))
+
+    mechanism = GupTest(device, ioctl, "6.1.192")
+    assert (mechanism.unavailable() or "").endswith(old or "")
+    assert (mechanism.unavailable() is None) == (old is None)
+    assert asked == [(PIN_LONGTERM_TEST_START, 0)]
+    other = GupTest(device, ioctl, "6.2")
+    assert choose(Need(longterm=True), None, {"one": mechanism, "other": other}) is (other if old else mechanism)
 
 
 @pytest.mark.parametrize("mechanism", MECHANISMS.values(), ids=lambda each: each.name)
@@ -174,8 +197,9 @@ def test_a_pin_that_does_not_last_never_meets():
     assert not any(momentary.meets(need) for need in NEEDS)
 
 
-def test_choose_names_need_and_reasons(tmp_path):
+def test_choose_names_need_and_reasons(tmp_path, monkeypatch):
     """The refusal says what is needed, and of each mechanism that would fit why it is not here."""
+    monkeypatch.setattr(kconfig, "running", dict)
     one, other = GupTest(str(tmp_path / "a")), GupTest(str(tmp_path / "b"))
     with pytest.raises(CannotDo) as caught:
         choose(Need(longterm=True), None, {"one": one, "other": other})

@@ -26,7 +26,7 @@ from pinhold.scenario.verdict import KINDS, Verdict
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "run-schema-1.jsonl"
 
-MODEL = RecordedTarget("model:6.1", "6.1", "6.1")
+MODEL = RecordedTarget("before", "6.1", "6.1", what="model:6.1")
 LIVE = RecordedTarget("live", "6.18.44", "6.18", {"THP": "always"}, {"gup_test": "no /sys/kernel/debug/gup_test"})
 SCENARIO = parse('scenario R/O longterm GUP pin ... with \u201cmemfd\u201d\nmap P x memfd\npin P x as p longterm\n'
                  'write P x 0xff\nexpect p sees P x "Longterm R/O pin is reliable"')  # fmt: skip
@@ -56,7 +56,7 @@ def _written() -> str:
     stream = io.StringIO()
     writer = RunWriter(stream, "0.1.0", seed=7)
     writer.target(MODEL)
-    run = writer.begin("model:6.1", "seed/152", SCENARIO)
+    run = writer.begin("before", "seed/152", SCENARIO)
     for step in STEPS:
         writer.step(run, step)
     writer.end(run, VIOLATED, 0.0123456789, {"p": "model"})
@@ -77,7 +77,7 @@ def test_what_is_written_is_read() -> None:
     assert (file.schema, file.pinhold, file.seed, file.complete) == (1, "0.1.0", 7, True)
     assert file.targets == (MODEL, LIVE)
     first, second = file.runs
-    assert (first.target, first.name, first.text) == ("model:6.1", "seed/152", format_scenario(SCENARIO))
+    assert (first.target, first.name, first.text) == ("before", "seed/152", format_scenario(SCENARIO))
     assert first.steps == STEPS
     assert (first.verdict, first.seconds, first.mechanisms) == (VIOLATED, 0.012346, {"p": "model"})
     assert (second.target, second.steps) == ("live", ())
@@ -108,7 +108,7 @@ def test_every_line_is_flushed() -> None:
 
     stream = Watched()
     writer = RunWriter(stream, "0.1.0")
-    writer.begin("model:6.1", "seed/152", SCENARIO)
+    writer.begin("before", "seed/152", SCENARIO)
     assert stream.flushed == stream.getvalue()
     assert stream.flushed.count("\n") == 2
 

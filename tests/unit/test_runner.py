@@ -43,6 +43,7 @@ class Scripted:
     opening: Exception | None = None
     closing: Exception | None = None
     name: str = "scripted"
+    what: str = "scripted"
     done: list[str] = field(default_factory=list)
 
     def info(self) -> TargetInfo:

@@ -14,8 +14,9 @@ from pinhold.commands.select import select
 from pinhold.lab.conversation import Conversation, GuestLost
 from pinhold.lab.luggage import Luggage
 from pinhold.lab.store import Kernel, Store
-from pinhold.lab.target import VmTarget, gigantic
+from pinhold.lab.target import VmTarget
 from pinhold.scenario.parse import parse
+from pinhold.scenario.watch import gigantic
 from pinhold.targets.base import Unavailable
 from pinhold.targets.model import ModelTarget
 from pinhold.targets.runner import run_scenario
@@ -69,7 +70,9 @@ def test_the_guest_has_every_precondition_of_the_suite(kernel: Kernel) -> None:
     assert info.config["huge_zero_page"] == "y"
     assert int(info.config["swap_kib"]) > 200_000
     assert info.config["hugetlb_2M"] == "16 free of 16"
-    assert info.mechanisms["vfio"] == "available"
+    assert info.config["files"] == "ext4"
+    assert info.config["GUP_TEST"] == "n"
+    assert info.mechanisms["vfio"] == info.mechanisms["direct_io"] == "available"
 
 
 @both

@@ -36,7 +36,7 @@ def _changed(areas: Sequence[str], tests: Sequence[Selected]) -> Iterator[None]:
     from pinhold.system.host import Host
     from pinhold.system.needs import needs_of
 
-    needs = needs_of(test.scenario for test in tests)
+    needs = needs_of(test.scenario for test in tests if test.left_out is None)
     try:
         with ExitStack() as stack:
             try:

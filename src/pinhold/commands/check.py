@@ -16,10 +16,11 @@ from pinhold.commands.agreement import agrees, settled
 from pinhold.commands.allow import allowed
 from pinhold.commands.expected import is_twelve
 from pinhold.commands.judged import MODEL, Column, closing
-from pinhold.commands.lab import columns, quick_target
+from pinhold.commands.lab import columns, leave_out_gigantic
 from pinhold.commands.matrix import run_matrix
+from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pins import deadline, luggage
-from pinhold.commands.registry import by_chance, describe, make_target, model_of
+from pinhold.commands.registry import by_chance, describe, make_targets, model_of
 from pinhold.commands.runs import run_target
 from pinhold.commands.select import Selected, select
 from pinhold.report.results import CaseResult, TargetRun
@@ -32,13 +33,13 @@ TARGETS = ("model:6.1", "model:6.2", "live")
 
 def main(options: Namespace) -> int:
     """Print the table and the summary; 0: every column is as its rules predict, or agrees with its model."""
-    seed, stock = select(["seed"]), select(["stock"])
+    seed, stock = select(["seed"], options.without), select(["stock"], options.without)
     guests, without = columns() if options.on is None else ((), None)
-    names = tuple(dict.fromkeys(options.on or (*TARGETS, *guests)))
-    bags = luggage(options, names)
-    make = make_target if options.on else quick_target
-    limit = deadline(options, names)
-    targets = [make(name, luggage=bags, deadline=limit) for name in names]
+    given = tuple(dict.fromkeys(options.on or (*TARGETS, *guests)))
+    names = targets_of(given)
+    targets = make_targets(given, luggage=luggage(options, names), deadline=deadline(options, names))
+    if not options.on:
+        leave_out_gigantic(targets)
     with allowed(options.allow_change, names, [*seed, *stock]):
         return _check(targets, seed, stock, without, options.jobs)
 
@@ -56,7 +57,7 @@ def _check(
             absent.append(str(outcome))
             continue
         seed.append(_column(target, outcome, tests))
-        if target.name == "live":
+        if target.what == "live":
             real.append(target)
     if not seed:
         raise NothingToRun("; ".join(absent))
@@ -90,9 +91,9 @@ def _paragraphs(sentences: Iterable[str]) -> None:
 
 def _column(target: Target, run: TargetRun, tests: Sequence[Selected]) -> Column:
     """What is shown of a target, and what it is judged by: a model by its rules, a real kernel by its model."""
-    if run.info.name.startswith(MODEL):
+    if run.info.target.startswith(MODEL):
         return Column(run, tests)
-    if target.name == "live":
+    if target.what == "live":
         return _beside_model(target, run, tests)
     return Column(run, tests, _model_run(run, tests))
 

@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from pinhold.commands import NothingToRun
 from pinhold.commands.judged import EXIT_UNTESTABLE, compared
 from pinhold.commands.matrix import run_matrix
+from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pins import deadline, external, luggage
-from pinhold.commands.registry import configured_as, make_target, ready
+from pinhold.commands.registry import configured_as, make_targets, ready
 from pinhold.commands.select import Selected, select
 from pinhold.report.results import TargetRun
 from pinhold.scenario.verdict import EXIT_NOTHING_RUN
@@ -23,15 +24,16 @@ def main(options: Namespace) -> int:
     With --bisect also 1 where a kernel crashed in a test, and 125 where nothing can be told of this commit: it gave no
     image, did not come up, or nothing could be compared.
     """
-    tests = select(options.tests or ["seed"])
-    names = (options.left, options.right)
+    tests = select(options.tests or ["seed"], options.without)
+    given = (options.left, options.right)
+    names = targets_of(given)
     pins, bags = external(options.pin, names), luggage(options, names)
     limit = deadline(options, names)
     for name in names:
         if options.bisect and (image := unbuilt(name)) is not None:
             print(f"cannot be tested: there is no {image}")
             return EXIT_UNTESTABLE
-    targets = [make_target(name, pins=pins, luggage=bags, deadline=limit) for name in names]
+    targets = make_targets(given, pins=pins, luggage=bags, deadline=limit)
     for target in targets:
         ready(target)
     try:
@@ -52,7 +54,7 @@ def unbuilt(name: str) -> str | None:
 
 def _both(targets: Sequence[Target], tests: Sequence[Selected], jobs: int | None) -> list[TargetRun]:
     """Both runs; a model beside a real kernel is configured as that is.  Raises NothingToRun."""
-    models = [target.name.startswith("model:") for target in targets]
+    models = [target.what.startswith("model:") for target in targets]
     if models.count(True) != 1:
         return _run(targets, tests, jobs)
     model, real = targets if models[0] else reversed(targets)

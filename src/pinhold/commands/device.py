@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pinhold.commands import NothingToRun
 from pinhold.commands.judged import shown
 from pinhold.commands.matrix import run_matrix
+from pinhold.commands.names import called
+from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pins import deadline
 from pinhold.commands.select import Selected
 from pinhold.report.results import CaseResult, TargetRun
@@ -52,7 +54,8 @@ def main(options: Namespace) -> int:
     from pinhold.lab.errors import LabError
     from pinhold.lab.target import VmTarget
 
-    names = list(dict.fromkeys(options.on or DEFAULT))
+    given = list(dict.fromkeys(options.on or DEFAULT))
+    names = targets_of(given)
     for name in names:
         if not name.startswith("vm:") or name == "vm:":
             raise NothingToRun(f"the device is QEMU's: {name} has none; give --on vm:REL")
@@ -61,6 +64,8 @@ def main(options: Namespace) -> int:
         targets = [VmTarget(name.removeprefix("vm:"), device=True, deadline=limit) for name in names]
     except LabError as reason:
         raise NothingToRun(str(reason)) from None
+    for target, name in zip(targets, called(given), strict=True):
+        target.name = name
     runs = []
     for outcome in run_matrix(targets, tests(), options.jobs):
         if isinstance(outcome, NothingToRun):

@@ -45,6 +45,13 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
+def add_without(command: argparse.ArgumentParser) -> None:
+    """What is left out of the tests."""
+    command.add_argument(
+        "--without", choices=("1G",), help="skip the tests that need 1 GiB pages: a guest with them takes 5 GB"
+    )
+
+
 def _jobs(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 5 and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of guests: give 1 or more")
@@ -61,6 +68,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     add_pin(compare)
     add_luggage(compare)
     add_deadline(compare)
+    add_without(compare)
     compare.add_argument("--bisect", action="store_true", help="the exit statuses that git bisect run takes")
     add_jobs(compare)
     device = command("device", "what a device reads of memory that its owner has written, on real kernels")

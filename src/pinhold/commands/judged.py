@@ -65,7 +65,7 @@ class Column:
 
     def judged(self) -> Judged:
         """As its rules predict, or as its model does; and what broke decides before that."""
-        if self.run.info.name.startswith(MODEL):
+        if self.run.info.target.startswith(MODEL):
             found = _against_rules(self.run, self.tests)
         else:
             found = _against_model(self.run, self.model)
@@ -159,7 +159,7 @@ def _against_rules(
     run: TargetRun, tests: Sequence[Selected], prediction: Callable[[Selected, str], str | None] = predicted
 ) -> Judged:
     """A model column: is it as the rules of its release predict?  No rules predict a livelock."""
-    release = run.info.name.removeprefix(MODEL)
+    release = run.info.target.removeprefix(MODEL)
     wrong, judged = [], 0
     for result, test in zip(run.results, tests, strict=True):
         kind, expected = result.verdict.kind, prediction(test, release)

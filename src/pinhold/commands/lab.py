@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
-from pinhold.commands.registry import make_target
 from pinhold.targets.base import Target
-
-if TYPE_CHECKING:
-    from pinhold.lab.luggage import Luggage
 
 COLUMNS = ("6.1", "6.12")
 """The stock kernels on either side of the patch."""
@@ -42,11 +38,10 @@ def columns() -> tuple[tuple[str, ...], str | None]:
     ), f"{without}, stock kernels in QEMU, are left out for want of {', '.join(absent)}: make lab gets them"
 
 
-def quick_target(name: str, luggage: Luggage | None = None, deadline: float | None = None) -> Target:
-    """The target of that name; a guest leaves out the 1 GiB pages, which take most of the time.  Raises UsageError."""
+def leave_out_gigantic(targets: Iterable[Target]) -> None:
+    """Let the guests among the targets leave out the 1 GiB pages, which take most of the time."""
     from pinhold.lab.target import VmTarget
 
-    target = make_target(name, luggage=luggage, deadline=deadline)
-    if isinstance(target, VmTarget):
-        target.big = False
-    return target
+    for target in targets:
+        if isinstance(target, VmTarget):
+            target.big = False

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pinhold.commands import NothingToRun, UsageError, nearest
+from pinhold.commands.names import called, split
 from pinhold.targets.base import Target, TargetInfo, Unavailable
 from pinhold.targets.batch import BatchTarget
 
@@ -101,6 +102,24 @@ def make_target(
     return factory(rest, properties)
 
 
+def make_targets(
+    texts: Sequence[str],
+    *,
+    properties: bool = False,
+    pins: Sequence[External] = (),
+    luggage: Luggage | None = None,
+    deadline: float | None = None,
+) -> list[Target]:
+    """The targets of a command line, each TARGET or NAME=TARGET, by the names that reports call them; all else as of
+    make_target().  Raises UsageError."""
+    made = []
+    for text, name in zip(texts, called(texts), strict=True):
+        target = make_target(split(text)[1], properties=properties, pins=pins, luggage=luggage, deadline=deadline)
+        target.name = name
+        made.append(target)
+    return made
+
+
 def model_of(info: TargetInfo) -> Target:
     """The model of a real kernel: its release's rules, its configuration.  Raises UsageError for an unknown release.
 
@@ -123,7 +142,7 @@ def configured_as(model: Target, info: TargetInfo) -> Target:
     """A model with the configuration of a real kernel; any other target as it is."""
     from pinhold.targets.model import ModelTarget
 
-    if not isinstance(model, ModelTarget) or info.name.startswith("model:"):
+    if not isinstance(model, ModelTarget) or info.target.startswith("model:"):
         return model
     return model.configured(_configuration(info))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
@@ -11,29 +12,31 @@ from pinhold.commands import Ended, NothingToRun
 from pinhold.commands.allow import allowed
 from pinhold.commands.ending import ended_by_signals
 from pinhold.commands.matrix import Outcome, run_matrix
+from pinhold.commands.names import targets as targets_of
 from pinhold.commands.output import output
 from pinhold.commands.pins import deadline, external, luggage
-from pinhold.commands.registry import make_target, ready
+from pinhold.commands.registry import make_targets, ready
 from pinhold.commands.select import Selected, is_file, select
 from pinhold.report.listener import NOT_RUN, Listener, Report, Whole
-from pinhold.report.results import CaseResult, TargetRun, tally
+from pinhold.report.results import CaseResult, TargetRun, pools, tally
 from pinhold.scenario.verdict import Verdict, exit_status
 from pinhold.targets.runner import Result
 
 
 def main(options: Namespace) -> int:
     """Run, report, and give the exit status of the verdicts."""
-    tests = select(options.tests)
-    with ended_by_signals(), allowed(options.allow_change, options.on, tests):
+    tests = select(options.tests, options.without)
+    with ended_by_signals(), allowed(options.allow_change, targets_of(options.on), tests):
         return _run(options, tests)
 
 
 def _run(options: Namespace, tests: Sequence[Selected]) -> int:
     own = any(is_file(argument) for argument in options.tests)
-    pins = external(options.pin, options.on)
-    bags = luggage(options, options.on)
-    limit = deadline(options, options.on)
-    targets = [make_target(name, properties=own, pins=pins, luggage=bags, deadline=limit) for name in options.on]
+    names = targets_of(options.on)
+    pins = external(options.pin, names)
+    bags = luggage(options, names)
+    limit = deadline(options, names)
+    targets = make_targets(options.on, properties=own, pins=pins, luggage=bags, deadline=limit)
     for target in targets:
         ready(target)
     with output(options.output) as stream:
@@ -83,7 +86,7 @@ def _report(name: str, stream: TextIO, targets: int, tests: Sequence[Selected]) 
 
 
 def _table(runs: Sequence[TargetRun], cut: str | None) -> Iterator[str]:
-    from pinhold.report.table import table
+    from pinhold.report.table import WIDTH, table
 
     if cut is not None:
         yield f"CUT OFF by {cut}."
@@ -93,3 +96,5 @@ def _table(runs: Sequence[TargetRun], cut: str | None) -> Iterator[str]:
         yield ""
     for run in runs:
         yield f"{run.info.name}: {tally(run.results)}" + (f" in {run.seconds:.1f} s" if cut is None else "")
+        if has := pools(run.info):
+            yield from textwrap.wrap(f"  with {has}", WIDTH, subsequent_indent="  ")

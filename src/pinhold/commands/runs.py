@@ -44,19 +44,25 @@ def run_tests(target: Target, tests: Sequence[Selected]) -> Iterator[CaseResult]
     """The results in the order of `tests`, each as soon as it and all before it are known."""
     progress = Progress(target.name, len(tests))
     # The kernel that runs here is one machine, where tests beside each other would disturb each other.
-    parallel = target.name.startswith("model:") and len(tests) >= _WORTH_IT and worth_it()
+    wanted = [test for test in tests if test.left_out is None]
+    parallel = target.what.startswith("model:") and len(wanted) >= _WORTH_IT and worth_it()
     if isinstance(target, BatchTarget):
-        results = target.run_all([t.scenario for t in tests])
+        results = target.run_all([t.scenario for t in wanted])
     elif parallel:
-        results = _in_workers(target, tests)
+        results = _in_workers(target, wanted)
     else:
-        results = (run_scenario(target, t.scenario) for t in tests)
+        results = (run_scenario(target, t.scenario) for t in wanted)
     try:
-        for done, (test, result) in enumerate(zip(tests, results, strict=True), start=1):
+        for done, test in enumerate(tests, start=1):
+            result = _left_out(target, test) if test.left_out else next(results)
             progress.at(done)
             yield CaseResult(test.number, test.name, test.text, result)
     finally:
         progress.clear()
+
+
+def _left_out(target: Target, test: Selected) -> Result:
+    return Result(target.name, test.scenario, Verdict("skipped", reason=test.left_out))
 
 
 def run_target(

@@ -13,6 +13,7 @@ from pinhold.scenario.bounds import MAX_TEXT
 from pinhold.scenario.parse import ScenarioError, parse
 from pinhold.scenario.step import EXPECTATIONS, Scenario
 from pinhold.scenario.suites import SUITES, Suite, suite
+from pinhold.scenario.watch import gigantic
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,18 +21,22 @@ class Selected:
     """One test that was asked for.
 
     number: in its suite, or of a file its place on the command line; name: "seed/151" or the file's name; text: the
-    words of its result line.
+    words of its result line; left_out: why it is not run, though it has its line.
     """
 
     number: int
     name: str
     scenario: Scenario
     text: str
+    left_out: str | None = None
 
 
-def select(arguments: Iterable[str]) -> list[Selected]:
-    """The tests, in the order asked for.  Raises UsageError."""
+def select(arguments: Iterable[str], without: str | None = None) -> list[Selected]:
+    """The tests, in the order asked for.  without: "1G" or nothing.  Raises UsageError."""
     tests = [test for argument in arguments for test in _select_one(argument)]
+    if without == "1G":
+        words = "1 GiB pages are left out (--without 1G)"
+        tests = [replace(test, left_out=words) if gigantic(test.scenario) else test for test in tests]
     return [test if test.number else replace(test, number=place) for place, test in enumerate(tests, start=1)]
 
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 
 from pinhold.commands import UsageError
 from pinhold.commands.agreement import compare_results
+from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pins import deadline, external, luggage
-from pinhold.commands.registry import describe, make_target
+from pinhold.commands.registry import describe, make_targets
 from pinhold.commands.select import select
 from pinhold.report.narrate import outcome_lines, view_lines
 from pinhold.scenario.compare import Difference
@@ -27,10 +28,11 @@ def main(options: Namespace) -> int:
         raise UsageError(f"{options.test!r} names {len(tests)} tests; step takes one, for example {tests[0].name}")
     if len(options.on) > 2:
         raise UsageError("step takes one target, or two to compare; --on was given more often")
-    pins = external(options.pin, options.on)
-    bags = luggage(options, options.on)
-    limit = deadline(options, options.on)
-    targets = [make_target(name, properties=True, pins=pins, luggage=bags, deadline=limit) for name in options.on]
+    names = targets_of(options.on)
+    pins = external(options.pin, names)
+    bags = luggage(options, names)
+    limit = deadline(options, names)
+    targets = make_targets(options.on, properties=True, pins=pins, luggage=bags, deadline=limit)
     for target in targets:
         describe(target)
     results = [run_on(target, tests[0].scenario) for target in targets]

@@ -115,7 +115,7 @@ def serve(line: Line) -> None:
             missing[f"{PREFIX}{command}"] = str(reason)
     ear = Ear(line)
     progress.in_machine(lambda: ear.clock)
-    target = LiveTarget(Deadline(settings["deadline"]), disposable=True, external=programs)
+    target = LiveTarget(Deadline(settings["deadline"]), disposable=True, external=programs, absent=missing)
     line.send({"hello": asdict(target.info()), "missing": missing})
     gc.freeze()
     while True:

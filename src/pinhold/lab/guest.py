@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import ctypes
+import errno
 import os
 import struct
+import tempfile
 import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pinhold.lab.layout import FILES, FILES_AT, SWAP
+from pinhold.targets import kconfig
 from pinhold.targets.pins import edu
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -20,6 +26,9 @@ _POWER_OFF = (0xFEE1DEAD, 672274793, 0x4321FEDC, 0)
 _LOOKS = 1000
 _POLL_SECONDS = 0.01
 """By the guest's clock, which may be wrong: what counts is how often the kernel could do something in between."""
+
+_DISKS = ("PCI", "VIRTIO_PCI", "VIRTIO_BLK")
+"""What the disks need, of a kernel's configuration."""
 
 MOUNTED = (
     ("proc", "/proc", "proc"),
@@ -35,6 +44,7 @@ QUIET = (
     ("/proc/sys/kernel/numa_balancing", "0"),
     ("/proc/sys/kernel/hung_task_timeout_secs", "0"),
     ("/proc/sys/kernel/watchdog", "0"),
+    ("/proc/sys/vm/dirty_writeback_centisecs", "0"),
 )
 """What moves pages at times of its own: a scenario has the machine to itself.  And the kernel's watch for tasks that
 take long, by clocks that run on while the host keeps this machine waiting: the host watches (conversation.py)."""
@@ -49,10 +59,15 @@ def _check(result: int) -> None:
         raise OSError(number, os.strerror(number))
 
 
+def _mount(source: str, target: str, kind: str) -> None:
+    _check(_LIBC.mount(source.encode(), target.encode(), kind.encode(), 0, b""))
+
+
 def mount() -> None:
     """What a scenario needs; what this kernel does not have stays away."""
     for source, target, kind in MOUNTED:
-        _LIBC.mount(source.encode(), target.encode(), kind.encode(), 0, b"")
+        with suppress(OSError):
+            _mount(source, target, kind)
     os.environ["TMPDIR"] = "/scratch"
 
 
@@ -77,13 +92,28 @@ def load(modules: list[str], folder: str) -> dict[str, str]:
     return failed
 
 
-def wait_for(path: str) -> bool:
-    """Whether it appears: devices do a little after their driver."""
+def disk(serial: str) -> str:
+    """The device of the disk with that serial number.  Raises OSError."""
+    if not os.path.isdir("/sys/bus/virtio/drivers/virtio_blk"):
+        raise OSError(errno.ENXIO, "this kernel has no driver for its disk (CONFIG_VIRTIO_BLK)")
+    return appeared(lambda: next(_disks(serial), None), "its disk")
+
+
+def _disks(serial: str) -> Iterator[str]:
+    for path in Path("/sys/block").glob("*/serial"):
+        device = f"/dev/{path.parent.name}"
+        with suppress(OSError):
+            if path.read_text().strip() == serial and os.path.exists(device):
+                yield device
+
+
+def appeared(look: Callable[[], str | None], what: str) -> str:
+    """What `look` finds: devices come a little after their driver.  Raises OSError."""
     for _ in range(_LOOKS):
-        if os.path.exists(path):
-            return True
+        if (found := look()) is not None:
+            return found
         time.sleep(_POLL_SECONDS)
-    return False
+    raise OSError(errno.ENXIO, f"{what} did not appear")
 
 
 def swap_on(device: str) -> None:
@@ -101,32 +131,40 @@ def swap_on(device: str) -> None:
 
 def zram(mebibytes: int) -> str:
     """The device of a compressed swap area in memory.  Raises OSError."""
-    if not wait_for("/dev/zram0"):
-        raise OSError(0, "this kernel has no zram")
+    device = appeared(lambda: "/dev/zram0" if os.path.exists("/dev/zram0") else None, "zram")
     Path("/sys/block/zram0/disksize").write_text(str(mebibytes << 20))
-    return "/dev/zram0"
+    return device
 
 
 def set_up(settings: dict[str, Any], folder: str) -> dict[str, str]:
     """Everything; what is not there, and why."""
     quieten()
     missing = {f"module {name}": why for name, why in load(settings["modules"], folder).items()}
-    device = edu.slot()
-    if device is not None:
+    missing.update(settings["absent"])
+
+    def attempt(what: str, do: Callable[[], None], *options: str) -> None:
+        """What does not work for want of an option of the kernel is put down to that."""
         try:
-            edu.bind(device)
+            do()
         except OSError as error:
-            missing["the edu device for vfio"] = error.strerror or "it failed"
-    try:
-        if settings.get("zram"):
-            swap_on(zram(settings["zram"]))
-        elif settings.get("swap"):
-            if not wait_for("/dev/vda"):
-                raise OSError(0, "its disk did not appear")
-            swap_on("/dev/vda")
-    except OSError as error:
-        missing["swap"] = error.strerror or "it failed"
+            missing[what] = kconfig.without(*options) or error.strerror or "it failed"
+
+    for device in edu.slots():
+        attempt("the edu device for vfio", partial(edu.bind, device), *edu.OPTIONS)
+    if settings.get("zram"):
+        attempt(SWAP, lambda: swap_on(zram(settings["zram"])), "SWAP", "ZRAM")
+    elif settings.get("swap"):
+        attempt(SWAP, lambda: swap_on(disk(SWAP)), "SWAP", *_DISKS)
+    if FILES not in missing:
+        attempt(FILES, mount_files, *_DISKS, "EXT4_FS")
     return missing
+
+
+def mount_files() -> None:
+    """The directory for ordinary files.  Raises OSError."""
+    _mount(disk(FILES), FILES_AT, "ext4")
+    os.environ["TMPDIR"] = FILES_AT
+    tempfile.tempdir = None
 
 
 def power_off() -> None:

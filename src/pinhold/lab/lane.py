@@ -11,8 +11,9 @@ from contextlib import suppress
 
 from pinhold.lab.conversation import Conversation, GuestLost
 from pinhold.lab.errors import LabError
-from pinhold.scenario.step import Map, Scenario
+from pinhold.scenario.step import Scenario
 from pinhold.scenario.verdict import Verdict
+from pinhold.scenario.watch import gigantic
 from pinhold.targets.runner import Result, StepRecord
 
 BOOTS = 2
@@ -74,8 +75,3 @@ class Lane:
         if guest is not None:
             with suppress(OSError):
                 guest.close(gently)
-
-
-def gigantic(scenario: Scenario) -> bool:
-    """Whether it maps 1 GiB pages."""
-    return any(isinstance(step, Map) and step.size == "1G" for step in scenario.steps)

@@ -40,6 +40,11 @@ def image_release(image: Path) -> str:
     return head[start : start + 256].split(b"\0")[0].decode("ascii", "replace")
 
 
+def version(image: Path) -> str:
+    """The first word of that: the name of its configuration and of its modules.  Raises LabError."""
+    return image_release(image).partition(" ")[0]
+
+
 def exact(version: str) -> str:
     """The exact release of an image's version string, which ends like `uname -v`: Debian's number is in there."""
     debian = re.search(r"Debian (\d+\.\d+(?:\.\d+)?)", version)

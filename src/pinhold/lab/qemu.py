@@ -1,6 +1,6 @@
 """One QEMU: its command line, its process, and nothing left of either.
 
-Nothing of it is a file with a name: initramfs and swap disk are memory files, the serial ports are a socket and an
+Nothing of it is a file with a name: initramfs and disks are memory files, the serial ports are a socket and an
 unlinked file.  The process dies with its parent.
 """
 
@@ -12,13 +12,16 @@ import socket
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
 from pinhold import trust
+from pinhold.lab import disk
 from pinhold.lab.errors import LabError
+from pinhold.lab.layout import FILES, SWAP
 
 PROGRAM = "qemu-system-x86_64"
 HOW_TO_GET = "apt-get install qemu-system-x86, or make lab"
@@ -29,7 +32,7 @@ _TERM_SECONDS = 5.0
 
 APPEND = (
     "console=ttyS0 panic=-1 oops=panic quiet loglevel=4 mitigations=off rdinit=/init PYTHONHASHSEED=0 "
-    "random.trust_cpu=on transparent_hugepage=madvise tsc=reliable"
+    "random.trust_cpu=on transparent_hugepage=madvise tsc=reliable 8250.nr_uarts=4"
 )
 """Parameters without a value that the kernel does not know would become arguments of init: there are none."""
 
@@ -45,7 +48,8 @@ os.getppid() == int(sys.argv[1]) and os.execv(sys.argv[2], sys.argv[3:])
 class Setup:
     """What to boot.
 
-    memory, swap: MiB; huge, gigantic: 2 MiB and 1 GiB pages to reserve; edu: with the DMA device and an IOMMU;
+    memory, swap, files: MiB, of memory and of the two disks; 0: without that disk; huge, gigantic: 2 MiB and 1 GiB
+    pages to reserve; edu: so many DMA devices behind an IOMMU;
     icount: time stands for instructions, so that waiting for a device takes none (TCG alone does that).
     """
 
@@ -53,17 +57,19 @@ class Setup:
     initramfs: bytes
     memory: int = 1024
     swap: int = 256
+    files: int = 0
     huge: int = 0
     gigantic: int = 0
-    edu: bool = False
+    edu: int = 0
     icount: bool = False
     accelerator: str = "tcg"
     append: str = ""
     extra: tuple[str, ...] = field(default=())
 
 
-def command(setup: Setup, initramfs: str, port: int, swap: str | None) -> list[str]:
-    """The command line; initramfs, swap: paths; port: the descriptor of the second serial port's socket."""
+def command(setup: Setup, initramfs: str, port: int, disks: Mapping[str, str]) -> list[str]:
+    """The command line; initramfs: a path; port: the descriptor of the second serial port's socket; disks: name, which
+    is the serial number that the guest sees, to path."""
     # Without fast string moves TCG copies by whole pages: a 1 GiB page in 1.6 s instead of 37.
     cpu = {"tcg": "max,erms=off,fsrm=off", "kvm": "host"}[setup.accelerator]
     accelerator = setup.accelerator if setup.icount or setup.accelerator == "kvm" else "tcg,thread=multi"
@@ -75,11 +81,11 @@ def command(setup: Setup, initramfs: str, port: int, swap: str | None) -> list[s
         "-chardev", f"socket,id=port,fd={port}", "-serial", "chardev:port",
         "-kernel", os.path.abspath(setup.kernel), "-initrd", initramfs, "-append", _append(setup),
     ]  # fmt: skip
-    if swap is not None:
-        drive = f"file={swap},format=raw,if=none,id=swap,cache=unsafe,file.locking=off"
-        parts += ["-drive", drive, "-device", "virtio-blk-pci,drive=swap"]
+    for name, path in disks.items():
+        drive = f"file={path},format=raw,if=none,id={name},cache=unsafe,file.locking=off"
+        parts += ["-drive", drive, "-device", f"virtio-blk-pci,drive={name},serial={name}"]
     if setup.edu:
-        parts += ["-device", "intel-iommu,intremap=off", "-device", "edu"]
+        parts += ["-device", "intel-iommu,intremap=off", *["-device", "edu"] * setup.edu]
     if setup.icount and setup.accelerator == "tcg":
         parts += ["-icount", "shift=auto,sleep=off"]
     return [*parts, *setup.extra]
@@ -119,19 +125,20 @@ class Qemu:
             opened.callback(self.port.close)
             self._monitor, monitor = socket.socketpair()
             opened.callback(self._monitor.close)
-            with far, monitor, _memory_file("initramfs", setup.initramfs) as initramfs, _disk(setup.swap) as swap:
-                line = command(
-                    setup,
-                    f"/proc/self/fd/{initramfs.fileno()}",
-                    far.fileno(),
-                    f"/proc/self/fd/{swap.fileno()}" if setup.swap else None,
-                )
+            with ExitStack() as handed:
+                handed.enter_context(far)
+                handed.enter_context(monitor)
+                initramfs = handed.enter_context(disk.memory_file("initramfs", setup.initramfs))
+                disks = {name: handed.enter_context(made) for name, made in _disks(setup)}
+                paths = {name: f"/proc/self/fd/{file.fileno()}" for name, file in disks.items()}
+                line = command(setup, f"/proc/self/fd/{initramfs.fileno()}", far.fileno(), paths)
+                sockets = (far.fileno(), monitor.fileno())
                 self._process = subprocess.Popen(
                     [
                         *(sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid())),
                         *(trust.program(PROGRAM), *line, *_monitored(monitor)),
                     ],
-                    pass_fds=[far.fileno(), monitor.fileno(), initramfs.fileno(), swap.fileno()],
+                    pass_fds=[*sockets, initramfs.fileno(), *(file.fileno() for file in disks.values())],
                     stdin=subprocess.DEVNULL,
                     stdout=self._console,
                     stderr=subprocess.STDOUT,
@@ -184,15 +191,9 @@ def _monitored(monitor: socket.socket) -> list[str]:
     return ["-chardev", f"socket,id=monitor,fd={monitor.fileno()}", "-mon", "chardev=monitor,mode=readline"]
 
 
-def _memory_file(name: str, data: bytes = b"") -> IO[bytes]:
-    file = os.fdopen(os.memfd_create(f"pinhold-{name}", 0), "w+b", buffering=0)
-    view = memoryview(data)
-    while view:
-        view = view[file.write(view) :]
-    return file
-
-
-def _disk(mebibytes: int) -> IO[bytes]:
-    file = _memory_file("swap")
-    file.truncate(mebibytes << 20)
-    return file
+def _disks(setup: Setup) -> Iterator[tuple[str, IO[bytes]]]:
+    """Those of a guest, by name.  Raises LabError."""
+    if setup.swap:
+        yield SWAP, disk.empty(SWAP, setup.swap)
+    if setup.files:
+        yield FILES, disk.ext4(FILES, setup.files)

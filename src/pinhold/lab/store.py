@@ -45,10 +45,6 @@ class Kernel:
         """Its configuration, "" where it did not come with one."""
         return self.config.read_text(errors="replace") if self.config else ""
 
-    def has(self, option: str) -> bool:
-        """Whether CONFIG_`option` is y or m, as far as is known."""
-        return bool(re.search(rf"^CONFIG_{option}=[ym]$", self.text, re.MULTILINE))
-
 
 def _say(line: str) -> None:
     print(f"pinhold: {line}", file=sys.stderr, flush=True)

@@ -15,18 +15,23 @@ from dataclasses import replace
 from pathlib import Path
 from queue import SimpleQueue
 
+from pinhold.lab import disk, layout
 from pinhold.lab.conversation import Conversation, GuestLost
 from pinhold.lab.errors import LabError
 from pinhold.lab.initramfs import build
+from pinhold.lab.kconfig import configuration, suspected, text, unbootable
 from pinhold.lab.kvm import accelerator
-from pinhold.lab.lane import Lane, gigantic
+from pinhold.lab.lane import Lane
 from pinhold.lab.luggage import Luggage
 from pinhold.lab.modules import Modules, needs
-from pinhold.lab.own import own_kernel
+from pinhold.lab.own import own_kernel, version
 from pinhold.lab.qemu import Setup, missing
 from pinhold.lab.store import Kernel, Store
 from pinhold.scenario.step import Scenario
+from pinhold.scenario.watch import gigantic
 from pinhold.targets.base import SCHEDULED, CannotDo, Session, TargetInfo, Unavailable
+from pinhold.targets.pins import gup_test
+from pinhold.targets.pins.release import release_of
 from pinhold.targets.progress import DEADLINE
 from pinhold.targets.runner import Result
 
@@ -36,7 +41,21 @@ MEMORY = 640
 HUGE_PAGES = 16
 GIGANTIC_PAGES = 4
 SWAP = 256
-DRIVERS = ("virtio_pci", "virtio_blk", "vfio_iommu_type1", "vfio_pci")
+FILES = 256
+"""MiB of the disks, of which the machine gives what is written to them."""
+
+DEVICES = 2
+"""Edu devices: so many pins by VFIO at a time."""
+
+DRIVERS = (
+    "virtio_pci",
+    "virtio_blk",
+    "crc32c_generic",  # ext4 asks for "crc32c", which is no module's name
+    "crc32c_cryptoapi",
+    "ext4",
+    "vfio_iommu_type1",
+    "vfio_pci",
+)
 ZRAM = ("lzo_rle", "lz4", "zstd", "zram")
 PINPROBE = "pinprobe"
 WORTH_A_BOOT = 16
@@ -75,15 +94,20 @@ class VmTarget:
         self._device = device
         self._deadline = deadline
         self._stopped = threading.Event()
-        self.name = f"vm:{wanted}"
+        self.name = self.what = f"vm:{wanted}"
         self.kernel = kernel or kernel_of(wanted)
         self._luggage = luggage
-        self._lanes = [self._lane()]
+        self._lanes: list[Lane] = []
         self._share = 1
         self._info: TargetInfo | None = None
 
     def _lane(self) -> Lane:
         return Lane(self.name, self._boot)
+
+    def _first(self) -> Lane:
+        if not self._lanes:
+            self._lanes.append(self._lane())
+        return self._lanes[0]
 
     def share(self, guests: int) -> None:
         """Let so many guests of this kernel run side by side, where a run is long enough."""
@@ -97,11 +121,18 @@ class VmTarget:
         """Boots the kernel, where it has not been booted yet.  Raises Unavailable."""
         if self._info is None:
             try:
-                info = self._lanes[0].booted(gigantic=False).info
+                info = self._first().booted(gigantic=False).info
             except (GuestLost, LabError) as reason:
                 raise Unavailable(str(reason)) from None
-            self._info = replace(info, name=self.name, rules=info.rules or self.kernel.release)
+            config = {**info.config, **self._gigantic()}
+            rules = info.rules or self.kernel.release
+            self._info = replace(info, name=self.name, what=self.what, config=config, rules=rules)
         return self._info
+
+    def _gigantic(self) -> dict[str, str]:
+        """The pool of 1 GiB pages, which a guest of its own has; nothing where this machine has no memory for it."""
+        here = self.big and _room_for_gigantic()
+        return {"hugetlb_1G": f"{GIGANTIC_PAGES} free of {GIGANTIC_PAGES}"} if here else {}
 
     def open(self, scenario: Scenario) -> AbstractContextManager[Session]:
         """Scenarios run as a whole in the guest: run_all() does it."""
@@ -119,7 +150,7 @@ class VmTarget:
     def _one_by_one(self, scenarios: Sequence[Scenario], turns: _Turns) -> Iterator[tuple[int, Result]]:
         """(which, result) in the order in which they end."""
         while (turn := turns.take(gigantic_first=False)) is not None:
-            yield turn, self._run(self._lanes[0], scenarios[turn])
+            yield turn, self._run(self._first(), scenarios[turn])
 
     def _side_by_side(self, scenarios: Sequence[Scenario], turns: _Turns, lanes: int) -> Iterator[tuple[int, Result]]:
         """The same, from several guests.  The last one has the 1 GiB pages, and begins with them."""
@@ -161,9 +192,9 @@ class VmTarget:
         """A guest, with 1 GiB pages where they are needed and this machine has the memory."""
         if self._stopped.is_set():
             raise LabError("it was stopped")
-        if reason := missing():
+        if reason := missing() or unbootable(self.kernel):
             raise LabError(reason)
-        setup = self._setup(gigantic and _free_mebibytes() >= MEMORY + GIGANTIC_PAGES * _GIB + _SPARE)
+        setup = self._setup(gigantic and _room_for_gigantic())
         kind = accelerator(lambda trial: self._conversation(setup, trial).close())
         guest = self._conversation(setup, kind)
         for name in self._luggage.names():
@@ -175,7 +206,11 @@ class VmTarget:
         return guest
 
     def _conversation(self, setup: Setup, accelerator: str) -> Conversation:
-        return Conversation(replace(setup, accelerator=accelerator), self.name, self._stopped, self._deadline)
+        try:
+            return Conversation(replace(setup, accelerator=accelerator), self.name, self._stopped, self._deadline)
+        except GuestLost as lost:
+            hint = suspected(self.kernel, str(lost))
+            raise GuestLost(lost.kind, f"{lost}; {hint}") if hint else lost from None
 
     def _setup(self, gigantic: bool) -> Setup:
         kernel = self.kernel
@@ -186,17 +221,24 @@ class VmTarget:
         if kernel.pinprobe is not None:
             modules[PINPROBE] = kernel.pinprobe.read_bytes()
         modules |= own
-        settings = {"zram" if zram else "swap": SWAP, "programs": self._luggage.commands(), "deadline": self._deadline}
+        no_files = disk.missing()
+        settings = {
+            "zram" if zram else "swap": SWAP,
+            "programs": self._luggage.commands(),
+            "deadline": self._deadline,
+            "absent": {layout.FILES: no_files} if no_files else {},
+        }
         unpacked = _unpacked(kernel)
         return Setup(
             kernel=unpacked or kernel.image,
-            initramfs=build(modules, settings, self._luggage.files()),
+            initramfs=build(modules, settings, {**self._luggage.files(), **_config_file(kernel)}),
             memory=MEMORY + HUGE_PAGES * 2 + (GIGANTIC_PAGES * _GIB if gigantic else 0),
             swap=SWAP,
+            files=0 if no_files else FILES,
             huge=HUGE_PAGES,
             gigantic=GIGANTIC_PAGES if gigantic else 0,
-            edu=True,
-            icount=self._device or not (kernel.pinprobe or kernel.has("GUP_TEST")),
+            edu=DEVICES,
+            icount=self._device or not (kernel.pinprobe or _has_gup_test(kernel)),
         )
 
     def stop(self) -> None:
@@ -247,12 +289,27 @@ def _in_order(runs: Iterator[tuple[int, Result]]) -> Iterator[Result]:
             following += 1
 
 
+def _has_gup_test(kernel: Kernel) -> bool:
+    """Whether pins go by gup_test, which is known of a kernel that is new enough."""
+    return configuration(kernel).get("GUP_TEST") == "y" and release_of(kernel.release) >= gup_test.FIRST
+
+
+def _config_file(kernel: Kernel) -> dict[str, bytes]:
+    """The kernel's configuration, where the guest looks for it."""
+    known = text(kernel)
+    return {f"/boot/config-{version(kernel.image)}": known.encode()} if known else {}
+
+
 def _unpacked(kernel: Kernel) -> Path | None:
     """The stock kernel as ELF, which boots without unpacking itself; None where there is none."""
     if kernel.own:
         return None
     folder = next((path for path in kernel.image.parents if path.name == kernel.name), kernel.image.parent)
     return folder / "vmlinux" if (folder / "vmlinux").exists() else None
+
+
+def _room_for_gigantic() -> bool:
+    return _free_mebibytes() >= MEMORY + GIGANTIC_PAGES * _GIB + _SPARE
 
 
 def _free_mebibytes() -> int:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from io import StringIO
 from typing import TextIO
 
-from pinhold.report.results import CaseResult, TargetRun, one_line
+from pinhold.report.results import CaseResult, TargetRun, one_line, pools
 from pinhold.targets.base import TargetInfo
 
 _TOTALS = ("pass", "fail", "xfail", "xpass", "skip", "error")
@@ -63,7 +63,8 @@ class KtapReport:
     def begin(self, place: int, info: TargetInfo) -> None:
         self._names[place] = info.name
         head = ["KTAP version 1", f"# Subtest: {info.name}"] if self._nested else []
-        self._say(place, *head, f"1..{self._tests}")
+        has = pools(info)
+        self._say(place, *head, f"1..{self._tests}", *([f"# {one_line(has)}"] if has else []))
 
     def result(self, place: int, result: CaseResult) -> None:
         """Tests are numbered from 1 as KTAP wants it; a part of a suite names each test."""

@@ -68,7 +68,17 @@ class TargetRun:
     def kernel(self) -> str:
         """Of a real kernel "Linux 6.18.44", without the builder's suffix; of a model ""."""
         number = re.match(r"[0-9]+(\.[0-9]+)*", self.info.rules or self.info.release)
-        return "" if self.info.name.startswith("model:") else f"Linux {number[0] if number else self.info.release}"
+        return "" if self.info.target.startswith("model:") else f"Linux {number[0] if number else self.info.release}"
+
+
+def pools(info: TargetInfo) -> str:
+    """Of a real kernel what memory tests can use up there, in words, as far as it is known; of a model ""."""
+    config = info.config
+    if info.target.startswith("model:") or "swap_kib" not in config:
+        return ""
+    huge = (f"{config[f'hugetlb_{size}']} huge pages of {size}" for size in ("2M", "1G"))
+    swap = f"{int(config['swap_kib']) >> 10} MiB of swap"
+    return ", ".join([*huge, swap, f"ordinary files on {config['files']}"])
 
 
 def one_line(text: str) -> str:

@@ -28,13 +28,14 @@ class RunFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RecordedTarget:
-    """What ran; as targets.base.TargetInfo."""
+    """What ran; as targets.base.TargetInfo.  what: None where the name is that."""
 
     name: str
     release: str
     rules: str
     config: Mapping[str, str] = field(default_factory=dict)
     mechanisms: Mapping[str, str] = field(default_factory=dict)
+    what: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,6 +228,7 @@ class _Reader:
                 _str(record["rules"]),
                 _strings(record.get("config", {})),
                 _strings(record.get("mechanisms", {})),
+                _optional(_str, record.get("what")),
             )
         )
 

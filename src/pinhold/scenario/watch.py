@@ -78,3 +78,8 @@ def _regions(scenario: Scenario, pmd_pages: int, pud_pages: int) -> dict[str, tu
             end = size if step.range.end is None else step.range.end
             found[step.to] = end - step.range.first, unit
     return found
+
+
+def gigantic(scenario: Scenario) -> bool:
+    """Whether it maps 1 GiB pages."""
+    return any(isinstance(step, Map) and step.size == "1G" for step in scenario.steps)

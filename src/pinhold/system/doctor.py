@@ -13,7 +13,7 @@ from pinhold.system.host import Host
 from pinhold.system.journal import Journal, JournalFailed
 from pinhold.system.plan import KSM, NAMES, POOL_KIB
 from pinhold.system.restore import unrestored
-from pinhold.targets import cgroup
+from pinhold.targets import cgroup, directories
 from pinhold.targets.base import Unavailable
 from pinhold.targets.machine import Machine, check_supported, probe_sight
 from pinhold.targets.pagemap import Sight, pin_counters
@@ -130,6 +130,9 @@ def _memory(host: Host, machine: Machine) -> Iterator[Finding]:
         swap is None,
         "none is configured here" if swap else f"{host.meminfo('SwapFree') >> 10} MiB of swap are free",
     )
+    files = machine.missing_files()
+    where = "" if files else f"ordinary files are made in {directories.ordinary()}, on {directories.ordinary_kind()}"
+    yield Finding("files", files is None, files or where)
     ksm = _optional(host, f"{KSM}/run")
     state = {None: "this kernel has no KSM", "1": "KSM merges pages"}.get(ksm, "KSM is there and stopped")
     yield Finding("ksm", ksm == "1", state)

@@ -81,13 +81,19 @@ class Outcome:
 @dataclass(frozen=True, slots=True)
 class TargetInfo:
     """What ran: release "6.18.44"; rules: the rule row compared with, e.g. "6.18"; config: name -> value;
-    mechanisms: name -> "available" or the reason why not."""
+    mechanisms: name -> "available" or the reason why not; what: as Target.what, "" where that is the name."""
 
     name: str
     release: str
     rules: str
     config: dict[str, str]
     mechanisms: dict[str, str]
+    what: str = ""
+
+    @property
+    def target(self) -> str:
+        """What ran, e.g. "model:6.1", by whatever name."""
+        return self.what or self.name
 
 
 class Session(Protocol):
@@ -113,9 +119,11 @@ class Session(Protocol):
 
 
 class Target(Protocol):
-    """`name` as on the command line, e.g. "model:6.1"."""
+    """what: which one, as the command line spells it, e.g. "model:6.1"; name: what results call it, which is the same
+    unless the user has named it."""
 
     name: str
+    what: str
 
     def info(self) -> TargetInfo:
         """Raises Unavailable."""

@@ -15,6 +15,7 @@ class BatchTarget(Protocol):
     """See base.Target; it takes scenarios instead of steps, and has to be closed."""
 
     name: str
+    what: str
 
     def unavailable(self) -> str | None:
         """Why it cannot work here, found out without starting anything."""

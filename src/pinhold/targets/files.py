@@ -10,6 +10,7 @@ import os
 import tempfile
 
 from pinhold.scenario.step import Map
+from pinhold.targets import directories
 from pinhold.targets.base import CannotDo
 from pinhold.targets.regions import HUGE_SHIFTS
 from pinhold.targets.syscalls import MAP_HUGE_SHIFT, PAGE
@@ -20,9 +21,9 @@ KINDS = ("memfd", "tmpfile", "file", "memfd_hugetlb")
 _PREFIX = "pinhold-file-"
 
 
-def _sweep() -> None:
+def _sweep(directory: str) -> None:
     """Remove what controllers that were killed left behind: a living one has its files locked."""
-    for path in glob.glob(os.path.join(glob.escape(tempfile.gettempdir()), f"{_PREFIX}*")):
+    for path in glob.glob(os.path.join(glob.escape(directory), f"{_PREFIX}*")):
         with contextlib.suppress(OSError):
             fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
             try:
@@ -79,8 +80,9 @@ class Files:
                 if error.errno in (errno.ENODEV, errno.EINVAL, errno.ENOENT):
                     raise CannotDo(f"needs hugepages of {size}: this machine has no such size") from None
                 raise
-        _sweep()
-        fd, path = tempfile.mkstemp(prefix=_PREFIX)
+        directory = directories.ordinary()
+        _sweep(directory)
+        fd, path = tempfile.mkstemp(prefix=_PREFIX, dir=directory)
         fcntl.flock(fd, fcntl.LOCK_EX)
         if step.kind == "tmpfile":
             os.unlink(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
@@ -26,10 +26,11 @@ class LiveTarget:
 
     deadline: of one step.  What runs in the kernel for longer is `Livelock`, anything else that does not end `Broken`.
     external: programs of the user's that pin memory.
-    disposable: this kernel runs in a virtual machine of pinhold's own, and may crash; nursery: starts the processes.
+    disposable: this kernel runs in a virtual machine of pinhold's own, and may crash; absent: what that has not, see
+    Machine; nursery: starts the processes.
     """
 
-    name = "live"
+    name = what = "live"
 
     def __init__(
         self,
@@ -37,11 +38,12 @@ class LiveTarget:
         disposable: bool = False,
         nursery: Nursery | None = None,
         external: Sequence[External] = (),
+        absent: Mapping[str, str] | None = None,
     ) -> None:
         self._deadline = deadline
         self._disposable = disposable
         self._external = {program.name: program for program in external}
-        self._machine = Machine(disposable=disposable)
+        self._machine = Machine(disposable=disposable, absent=absent or {})
         self._nursery = nursery or Nursery()
 
     @cached_property
@@ -59,6 +61,7 @@ class LiveTarget:
             rules=self._machine.release(),
             config=self._machine.config(self._sight),
             mechanisms={name: each.unavailable() or "available" for name, each in mechanisms.items()},
+            what=self.what,
         )
 
     @contextmanager

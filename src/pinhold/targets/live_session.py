@@ -26,7 +26,6 @@ from pinhold.scenario.step import (
     Drain,
     Exit,
     Fork,
-    Hold,
     IoUring,
     Ksm,
     LimitMemlock,
@@ -186,7 +185,9 @@ class LiveSession:
             case Capability(proc, on):
                 return self._ask(proc, "capability", on=on)
             case Pin() | Vmsplice() | IoUring():
-                return self._take(action)
+                return self._pins.take(action, self._pages(action.proc, action.range))
+            case DirectWrite() | DirectRead() if reason := self._machine.missing_files():
+                raise CannotDo(reason)
             case ProcessVmReadv() | DirectWrite():
                 return self._pins.copy(action, self._pages(action.proc, action.range))
             case ProcessVmWritev() | DirectRead():
@@ -227,6 +228,8 @@ class LiveSession:
         pages = region_pages(step)
         if step.kind in HUGE_KINDS:
             self._refuse(self._machine.missing_thp(step.kind))
+        if step.kind in ON_DISK:
+            self._refuse(self._machine.missing_files())
         if step.kind not in HUGETLB_KINDS:
             self._mapped += pages * PAGE
             self._refuse(self._machine.missing_memory(self._mapped))
@@ -285,13 +288,6 @@ class LiveSession:
         if number == 0:
             self._regions[child] = dict(self._regions[proc])
         return Outcome(number)
-
-    def _take(self, step: Hold) -> Outcome:
-        known = self._region(step.proc, step.range.region)
-        written = isinstance(step, IoUring) or (isinstance(step, Pin) and step.longterm and step.write)
-        if written and known.shared and known.kind in ON_DISK:
-            self._refuse(self._machine.missing_dirty_tracking())
-        return self._pins.take(step, self._pages(step.proc, step.range))
 
     def _exit(self, proc: str) -> Outcome:
         """A process takes its pins with it: their descriptors close after its memory is gone, as in do_exit()."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import ctypes
-import gzip
 import os
 import re
 import resource
 import sys
-import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from pinhold.targets import pagemap, syscalls
+from pinhold.targets import directories, kconfig, pagemap, syscalls
 from pinhold.targets.base import Unavailable
 from pinhold.targets.pagemap import FrameWords, Sight
 from pinhold.targets.syscalls import PAGE
@@ -29,8 +28,6 @@ _OPTIONS = (
     "GUP_TEST",
 )
 _POOLS = {"2M": 2048, "1G": 1048576}
-_MEMORY_ONLY = {0x01021994: "tmpfs", 0x858458F6: "ramfs"}
-"""File systems (statfs(2) f_type) that have nothing behind them to write back to."""
 _THP = "sys/kernel/mm/transparent_hugepage"
 
 
@@ -102,10 +99,12 @@ class Pool:
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """root: where /proc and /sys are looked up; disposable: it is a virtual machine of pinhold's own."""
+    """root: where /proc and /sys are looked up; disposable: it is a virtual machine of pinhold's own; absent: what that
+    was to have and has not ("swap", "files"), and why."""
 
     root: Path = Path("/")
     disposable: bool = False
+    absent: Mapping[str, str] = field(default_factory=dict)
 
     def _text(self, path: str) -> str | None:
         try:
@@ -118,16 +117,12 @@ class Machine:
         name = os.uname()
         return exact_release(name.release, name.version, self._text("proc/version_signature") or "")
 
-    def kernel_config(self) -> dict[str, str]:
+    def kernel_config(self) -> Mapping[str, str]:
         """The kernel's configuration, CONFIG_ left off; empty where the kernel does not show it."""
-        release = os.uname().release
-        try:
-            text = gzip.decompress((self.root / "proc/config.gz").read_bytes()).decode()
-        except (OSError, EOFError):
-            text = self._text(f"boot/config-{release}") or self._text(f"lib/modules/{release}/config") or ""
-        found = dict(re.findall(r"^CONFIG_(\w+)=(.*)$", text, re.MULTILINE))
-        found.update(dict.fromkeys(re.findall(r"^# CONFIG_(\w+) is not set$", text, re.MULTILINE), "n"))
-        return found
+        return kconfig.running() if self.root == Path("/") else kconfig.read(self.root)
+
+    def _without(self, *options: str) -> str | None:
+        return kconfig.without(*options, config=None if self.root == Path("/") else self.kernel_config())
 
     def _meminfo(self, name: str) -> int:
         match = re.search(rf"^{name}:\s+(\d+) kB", self._text("proc/meminfo") or "", re.MULTILINE)
@@ -196,6 +191,7 @@ class Machine:
         found["ipc_lock"] = "y" if self.ipc_lock() else "n"
         found["swap_rotates"] = "y" if self.swap_rotates() else "n"
         found["swap_synchronous"] = "y" if self.swap_synchronous() else "n"
+        found["files"] = directories.ordinary_kind() or "none"
         for size in _POOLS:
             pool = self.hugepages(size)
             found[f"hugetlb_{size}"] = "none" if pool is None else str(pool)
@@ -206,23 +202,27 @@ class Machine:
     # Why something is missing, for people
 
     def missing_swap(self) -> str | None:
-        return None if self.swap_kib() else "needs swap: none is configured here"
+        if self.swap_kib():
+            return None
+        return f"needs swap: {self.absent.get('swap') or self._without('SWAP') or 'none is configured here'}"
 
     def missing_ksm(self) -> str | None:
         run = self._text("sys/kernel/mm/ksm/run")
         if run is None:
-            return "needs KSM: this kernel has none"
+            return f"needs KSM: {self._without('KSM') or 'this kernel has none'}"
         return (
             None
             if self.disposable or run.strip() == "1"
             else "needs KSM to run: /sys/kernel/mm/ksm/run is not 1 (--allow-change ksm)"
         )
 
-    def missing_dirty_tracking(self) -> str | None:
-        """Whether files, other than memfds, are kept where nobody tracks which pages are dirty."""
-        directory = tempfile.gettempdir()
-        name = _MEMORY_ONLY.get(syscalls.file_system(directory) or 0)
-        return name and f"needs files that are written back, and those of {directory} are on {name}: set TMPDIR"
+    def missing_files(self) -> str | None:
+        """Why there is no directory for files that are written back."""
+        try:
+            directories.ordinary()
+        except FileNotFoundError as none:
+            return f"needs an ordinary file: {self.absent.get('files') or none.strerror}"
+        return None
 
     def ksm_scans(self) -> int:
         """How many times ksmd has gone through all the memory that was advised mergeable."""
@@ -238,7 +238,7 @@ class Machine:
     def missing_thp(self, kind: str) -> str | None:
         mode = self.thp()
         if mode == "none":
-            return "needs transparent huge pages: this kernel has none"
+            return f"needs transparent huge pages: {self._without('TRANSPARENT_HUGEPAGE') or 'this kernel has none'}"
         if mode == "never":
             return f"needs transparent huge pages: /{_THP}/enabled is never here"
         if kind == "hugezero" and not self.huge_zero_page():
@@ -250,5 +250,5 @@ class Machine:
         name = {"2M": "2 MiB", "1G": "1 GiB"}[size]
         pool = self.hugepages(size)
         if pool is None:
-            return f"needs {name} hugepages: this machine has no such size"
+            return f"needs {name} hugepages: {self._without('HUGETLBFS') or 'this machine has no such size'}"
         return f"needs {count} free hugepage{'s' if count != 1 else ''} of {name}: the pool has {pool} here"

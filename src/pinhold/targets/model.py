@@ -105,7 +105,7 @@ class ModelTarget:
         self.release = release
         self.row = releases.switched(releases.row(release), switches)
         changed = (f"{rule}={BY_NAME[rule].values[self.row[rule]]}" for rule in switches)
-        self.name = ",".join([f"model:{release}", *changed])
+        self.name = self.what = ",".join([f"model:{release}", *changed])
         self.config = CONFIG | dict(config or {})
         self.geometry = geometry
         self.properties = properties
@@ -119,7 +119,7 @@ class ModelTarget:
 
     def info(self) -> TargetInfo:
         config = {name: str(value) for name, value in self.config.items()}
-        return TargetInfo(self.name, self.release, self.release, config, {"model": "available"})
+        return TargetInfo(self.name, self.release, self.release, config, {"model": "available"}, self.what)
 
     @contextmanager
     def open(self, scenario: s.Scenario) -> Iterator[ModelSession]:

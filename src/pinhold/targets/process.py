@@ -18,7 +18,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from pinhold.targets import content, pagemap, syscalls, uffd, vmas
+from pinhold.targets import content, kconfig, pagemap, syscalls, uffd, vmas
 from pinhold.targets.base import CannotDo
 from pinhold.targets.channel import Channel, Closed, Message
 from pinhold.targets.pins import COPIERS, HOLDERS, PROC_MEM
@@ -224,7 +224,7 @@ class Process:
             except OSError:
                 raise CannotDo(f"needs MADV_{advice.upper()}: this kernel has none (it came with 5.14)") from None
         if advice in ("mergeable", "unmergeable"):
-            raise CannotDo(f"needs MADV_{advice.upper()}: this kernel was built without KSM")
+            raise CannotDo(f"needs MADV_{advice.upper()}: {kconfig.without('KSM') or 'this kernel has no KSM'}")
 
     def _mremap(self, message: Message) -> None:
         region, _, _ = self._span(message)

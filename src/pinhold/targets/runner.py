@@ -295,4 +295,5 @@ def recorded_step(record: StepRecord) -> RecordedStep:
 
 def recorded_target(info: TargetInfo) -> RecordedTarget:
     """A target's description as the run file keeps it."""
-    return RecordedTarget(info.name, info.release, info.rules, dict(info.config), dict(info.mechanisms))
+    what = None if info.target == info.name else info.target
+    return RecordedTarget(info.name, info.release, info.rules, dict(info.config), dict(info.mechanisms), what)

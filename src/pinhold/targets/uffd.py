@@ -7,7 +7,7 @@ import fcntl
 import os
 import struct
 
-from pinhold.targets import syscalls, vmas
+from pinhold.targets import kconfig, syscalls, vmas
 from pinhold.targets.base import CannotDo
 
 NR_USERFAULTFD = 323
@@ -47,7 +47,7 @@ def _userfaultfd() -> int:
                 raise
             return syscalls.raw(NR_USERFAULTFD, os.O_CLOEXEC)
     except OSError as error:
-        reason = os.strerror(error.errno or errno.EIO)
+        reason = kconfig.without("USERFAULTFD") or os.strerror(error.errno or errno.EIO)
         raise CannotDo(f"needs userfaultfd(), which this kernel refuses: {reason}") from None
 
 

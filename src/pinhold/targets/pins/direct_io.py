@@ -15,14 +15,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from pinhold.scenario.observation import Run
-from pinhold.targets import content, syscalls
+from pinhold.targets import content, directories, syscalls
 from pinhold.targets.base import CannotDo
 from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN, Gives
 from pinhold.targets.pins.release import release_of
 from pinhold.targets.syscalls import PAGE
-
-FILE_SYSTEMS = {0xEF53: "ext4", 0x58465342: "xfs"}
-"""f_type of those that hand the pages to the block layer, whatever else they are mounted with."""
 
 FIRST_PIN = (6, 5)
 """Since a7e689dd1c06 the block layer pins; before, it takes references."""
@@ -54,11 +51,11 @@ class DirectIo:
     def unavailable(self) -> str | None:
         if self._directory() is not None:
             return None
-        names = " and ".join(dict.fromkeys(self._candidates()))
+        names = " and ".join(self._candidates())
         return f"needs a directory on ext4 or xfs, which do direct I/O, and found none in {names}: set TMPDIR"
 
     def _candidates(self) -> Sequence[str]:
-        return self._directories or (tempfile.gettempdir(), "/var/tmp")
+        return self._directories or directories.candidates()
 
     def _directory(self) -> str | None:
         if not self._found:
@@ -93,7 +90,7 @@ class DirectIo:
 
 def _does_direct_io(directory: str) -> bool:
     """Whether a file of the directory can be opened for direct I/O on a file system that is known to do it."""
-    if syscalls.file_system(directory) not in FILE_SYSTEMS:
+    if syscalls.file_system(directory) not in directories.DIRECT:
         return False
     try:
         with tempfile.TemporaryFile(prefix="pinhold-", dir=directory, buffering=0) as file, _direct(file.fileno()):

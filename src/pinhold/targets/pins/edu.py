@@ -42,6 +42,10 @@ BUFFER_BYTES = 2048
 ADDRESS_BITS = 28
 
 VENDOR, DEVICE = "0x1234", "0x11e8"
+
+OPTIONS = ("PCI", "INTEL_IOMMU", "VFIO", "VFIO_IOMMU_TYPE1", "VFIO_PCI")
+"""What it takes of a kernel's configuration."""
+
 _POLL_SECONDS = 0.01
 _LOOKS = 5000
 """A transfer takes 100 ms of the device's time.  Each look has QEMU do something, so that its clock goes on."""
@@ -50,16 +54,17 @@ _REGION = struct.Struct("=IIIIQQ")
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def slot() -> str | None:
-    """Where in the system's tree the device is, None where there is none."""
-    for path in glob.glob("/sys/bus/pci/devices/*"):
+def slots() -> list[str]:
+    """Where in the system's tree such devices are."""
+    found = []
+    for path in sorted(glob.glob("/sys/bus/pci/devices/*")):
         try:
             with open(f"{path}/vendor") as vendor, open(f"{path}/device") as device:
                 if (vendor.read().strip(), device.read().strip()) == (VENDOR, DEVICE):
-                    return path
+                    found.append(path)
         except OSError:
             continue
-    return None
+    return found
 
 
 def group(path: str) -> str:

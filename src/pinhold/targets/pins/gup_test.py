@@ -10,9 +10,10 @@ from collections.abc import Callable
 from typing import Any
 
 from pinhold.scenario.observation import Run
-from pinhold.targets import content
+from pinhold.targets import content, kconfig
 from pinhold.targets.base import CannotDo
 from pinhold.targets.pins.base import FOLL_PIN, Gives, Taken
+from pinhold.targets.pins.release import release_of
 from pinhold.targets.syscalls import PAGE
 
 PATH = "/sys/kernel/debug/gup_test"
@@ -33,6 +34,10 @@ _READ = struct.Struct("=Q")
 Ioctl = Callable[[int, int, Any], Any]
 
 
+FIRST = (6, 2)
+"""Since c77369b437f9 it has the three; an older kernel may have them by hand."""
+
+
 class GupTest:
     """Up to 6.12 the kernel keeps one set of pins for all openers, and a second START is EINVAL."""
 
@@ -47,21 +52,47 @@ class GupTest:
         readable=True,
     )
 
-    def __init__(self, path: str = PATH, ioctl: Ioctl = fcntl.ioctl) -> None:
+    def __init__(self, path: str = PATH, ioctl: Ioctl = fcntl.ioctl, release: str | None = None) -> None:
         self._path = path
         self._ioctl = ioctl
+        self._release = release
+        self._old: bool | None = None
 
     def unavailable(self) -> str | None:
-        """Looks only: opening and closing the device would release the pins of whoever uses it."""
+        """Looks only, from 6.2 on: opening and closing the device would release the pins of whoever uses it."""
         try:
             os.stat(self._path)
         except FileNotFoundError:
-            return f"no {self._path} here"
+            why = kconfig.without("DEBUG_FS", "GUP_TEST")
+            return f"no {self._path} here" + (f": {why}" if why else "")
         except OSError as error:
             return f"{self._path} cannot be reached: {error.strerror}"
         if not os.access(self._path, os.R_OK | os.W_OK):
             return f"{self._path} cannot be opened by this user"
+        if self._is_old():
+            return "gup_test of this kernel takes no long-term pins that last: it is older than 6.2"
         return None
+
+    def _is_old(self) -> bool:
+        """Whether START is unknown.  Asked once, before the first pin: the device is opened for that where the release
+        does not tell, and nobody can hold pins by one that is old."""
+        if self._old is None:
+            self._old = release_of(self._release or os.uname().release) < FIRST and not self._knows_start()
+        return self._old
+
+    def _knows_start(self) -> bool:
+        """START with an address where nothing is: EFAULT where it is known, EINVAL where it is not."""
+        try:
+            fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            self._ioctl(fd, PIN_LONGTERM_TEST_START, 0)
+        except OSError as error:
+            return error.errno == errno.EFAULT
+        finally:
+            os.close(fd)
+        return True
 
     def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
         try:
@@ -74,9 +105,7 @@ class GupTest:
         except OSError as error:
             os.close(fd)
             if error.errno == errno.EINVAL:
-                raise CannotDo(
-                    "gup_test refused to start: it is older than 6.2 here, or another set of pins is alive"
-                ) from None
+                raise CannotDo("gup_test refused to start: another set of pins is alive") from None
             raise
         return Taken([fd], pages)
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from pinhold.scenario.observation import Run
-from pinhold.targets import content, syscalls
+from pinhold.targets import content, kconfig, syscalls
 from pinhold.targets.base import CannotDo
 from pinhold.targets.pins.base import FOLL_PIN, Gives, Taken
 from pinhold.targets.pins.release import release_of
@@ -93,7 +93,7 @@ class IoUring:
 
     def _why_not(self, error: OSError) -> str:
         if error.errno == errno.ENOSYS:
-            return "this kernel has no io_uring"
+            return kconfig.without("IO_URING") or "this kernel has no io_uring"
         try:
             disabled = (self._root / DISABLED).read_text(encoding="ascii").strip()
         except OSError:

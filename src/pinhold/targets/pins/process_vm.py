@@ -11,7 +11,7 @@ import errno
 import os
 
 from pinhold.scenario.observation import Run
-from pinhold.targets import content, syscalls
+from pinhold.targets import content, kconfig, syscalls
 from pinhold.targets.pins.base import FOLL_PIN, Gives
 from pinhold.targets.syscalls import PAGE
 
@@ -37,7 +37,8 @@ class ProcessVm:
             try:
                 syscalls.process_vm_readv(os.getpid(), buffer, buffer + PAGE, 1)
             except OSError as error:
-                return f"process_vm_readv() cannot be used here: {error.strerror}"
+                why = kconfig.without("CROSS_MEMORY_ATTACH") or error.strerror
+                return f"process_vm_readv() cannot be used here: {why}"
         return None
 
     def copy(self, address: int, pages: int) -> list[Run]:

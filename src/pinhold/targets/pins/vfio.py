@@ -1,4 +1,4 @@
-"""Long-term pins by VFIO, on every stock kernel, read by a device: QEMU's edu device behind an IOMMU.
+"""Long-term pins by VFIO, on every stock kernel, read by a device: QEMU's edu devices behind an IOMMU.
 
 VFIO_IOMMU_MAP_DMA is pin_user_pages_remote(FOLL_LONGTERM), with FOLL_WRITE where the device may write, and never
 GUP-fast.  What the pin's holder reads is what the device's own DMA engine reads through the IOMMU.
@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from functools import partial
 
 from pinhold.scenario.observation import MIXED, Run
-from pinhold.targets import content
+from pinhold.targets import content, kconfig
 from pinhold.targets.base import CannotDo
 from pinhold.targets.pins.base import FOLL_PIN, Gives, Taken
-from pinhold.targets.pins.edu import ADDRESS_BITS, BUFFER_BYTES, DMA_READ, DMA_WRITE, Edu, group, slot
+from pinhold.targets.pins.edu import ADDRESS_BITS, BUFFER_BYTES, DMA_READ, DMA_WRITE, OPTIONS, Edu, group, slots
 from pinhold.targets.syscalls import PAGE
 
 _AT = 0x1000000
@@ -28,7 +28,8 @@ _WHOLE = 4
 
 
 class Vfio:
-    """One device, so one pin at a time."""
+    """A pin takes a device for itself, whose addresses all mean its pages: as many pins at a time as there are
+    devices."""
 
     name = "vfio"
     summary = "long-term pins that are not GUP-fast"
@@ -44,27 +45,21 @@ class Vfio:
     )
 
     def unavailable(self) -> str | None:
-        path = slot()
-        if path is None:
+        paths = slots()
+        if not paths:
             return "no edu device (QEMU's) here"
         try:
-            file = group(path)
+            file = group(paths[0])
         except OSError:
-            return "no IOMMU here for the edu device"
-        return None if os.access(file, os.R_OK | os.W_OK) else "the edu device is not in the hands of vfio-pci here"
+            return f"no IOMMU here for the edu device{_because()}"
+        if os.access(file, os.R_OK | os.W_OK):
+            return None
+        return f"the edu device is not in the hands of vfio-pci here{_because()}"
 
     def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
-        path = slot()
-        if path is None:
-            raise CannotDo("no edu device (QEMU's) here")
         if pages > MOST_PAGES:
             raise CannotDo(f"the edu device reaches {1 << ADDRESS_BITS >> 20} MiB, too little for {pages} pages")
-        try:
-            device = Edu.open(path)
-        except OSError as error:
-            if error.errno == errno.EBUSY:
-                raise CannotDo("the edu device holds another pin already") from None
-            raise CannotDo(f"the edu device cannot be opened: {error.strerror}") from None
+        device = _free_one(slots())
         try:
             device.map(address, _AT, pages * PAGE, DMA_READ | (DMA_WRITE if write else 0))
         except OSError:
@@ -105,6 +100,25 @@ class Vfio:
 _SAMPLE = 16
 _STRIDE = BUFFER_BYTES // _SAMPLE
 """Pages whose beginnings fill the device's buffer."""
+
+
+def _because() -> str:
+    why = kconfig.without(*OPTIONS)
+    return f": {why}" if why else ""
+
+
+def _free_one(paths: Sequence[str]) -> Edu:
+    """The first device that holds no pin.  Raises CannotDo."""
+    for path in paths:
+        try:
+            return Edu.open(path)
+        except OSError as error:
+            if error.errno != errno.EBUSY:
+                raise CannotDo(f"the edu device cannot be opened: {error.strerror}") from None
+    if not paths:
+        raise CannotDo("no edu device (QEMU's) here")
+    held = "holds another pin" if len(paths) == 1 else "hold other pins"
+    raise CannotDo(f"the {len(paths)} edu device{'s' * (len(paths) > 1)} here {held} already")
 
 
 def _whole(device: Edu, page: int, first: int, pages: int) -> Iterator[int]:
