@@ -12,9 +12,6 @@ from pinhold.scenario.step import Scenario
 HERE = Path(__file__).parent
 EXPECTED: dict[str, dict[str, Any]] = tomllib.loads((HERE / "expected.toml").read_text())
 
-# Cases that are not right yet; each mended one leaves this list.
-PENDING: set[str] = set()
-
 
 def scenario(case: str) -> Scenario:
     """The case's scenario."""

@@ -2,7 +2,7 @@
 
 import pytest
 
-from known import EXPECTED, PENDING, by_itself, scenario
+from known import EXPECTED, by_itself, scenario
 from pinhold.commands.agreement import agreement
 from pinhold.commands.registry import describe, model_of
 from pinhold.commands.runs import run_tests
@@ -22,7 +22,7 @@ def live() -> LiveTarget:
 
 
 @pytest.mark.parametrize("case", [name for name in EXPECTED if scenario(name).vm_only is None])
-def test_the_running_kernel_agrees_with_its_model(live: LiveTarget, case: str, request: pytest.FixtureRequest) -> None:
+def test_the_running_kernel_agrees_with_its_model(live: LiveTarget, case: str) -> None:
     """Verdict and every observed value are those of the model; what the machine has not got is said."""
     test = by_itself(case)
     if test.scenario.small is not None:
@@ -31,8 +31,6 @@ def test_the_running_kernel_agrees_with_its_model(live: LiveTarget, case: str, r
     if ours[0].verdict.kind in ("skipped", "unknown"):
         assert ours[0].verdict.reason
         pytest.skip(ours[0].verdict.reason)
-    if case in PENDING:
-        request.applymarker(pytest.mark.xfail(reason="a known wrong answer"))
     theirs = list(run_tests(model_of(describe(live)), [test]))
     assert agreement(ours, theirs).differences == ()
     assert ours[0].verdict.kind == theirs[0].verdict.kind

@@ -2,7 +2,7 @@
 
 import pytest
 
-from known import EXPECTED, HERE, PENDING, on_models, scenario
+from known import EXPECTED, HERE, on_models, scenario
 from pinhold.mm.releases import UnknownRelease
 from pinhold.scenario.parse import ScenarioError
 from pinhold.targets.model import ModelTarget
@@ -15,7 +15,6 @@ LIMITED = "D30-memlock-limit-of-the-machine"
 def test_every_case_is_expected_and_every_expectation_has_its_case() -> None:
     """Neither a scenario without a verdict nor a verdict without a scenario lies here unseen."""
     assert {file.stem for file in (HERE / "cases").glob("*.pin")} == set(EXPECTED) | REFUSED.keys() | {LIMITED}
-    assert set(EXPECTED) >= PENDING
 
 
 @pytest.mark.parametrize("case", REFUSED)
@@ -35,10 +34,8 @@ def test_the_limit_of_the_target_is_the_models(memlock: int, verdict: str) -> No
 
 
 @pytest.mark.parametrize("case", EXPECTED)
-def test_the_model_gives_what_is_right(case: str, request: pytest.FixtureRequest) -> None:
+def test_the_model_gives_what_is_right(case: str) -> None:
     """Each case on every release: the verdict that sources and real kernels give."""
-    if case in PENDING:
-        request.applymarker(pytest.mark.xfail(reason="a known wrong answer", strict=True))
     wrong = {}
     for _, release, verdict in (row for row in on_models() if row[0] == case):
         try:
