@@ -108,7 +108,8 @@ def create(geometry: Geometry, row: Mapping[str, int], config: Mapping[str, int]
 
     row: rule name -> value (`releases.row`).  config: soft_dirty, thp, use_zero_page, swap, swap_sync, swap_clusters,
     pt_reclaim -> 0 or 1; fork_skips_pud, how the chance of that rule turns out; memory_ends, whether what finds no page
-    frame is told ENOMEM, as at the limit of a memory cgroup, instead of trapping the machine.
+    frame is told ENOMEM, as at the limit of a memory cgroup, instead of trapping the machine; vma_merges, 0 for a
+    machine that keeps VMAs apart and tells anon_vmas from none alone, as a search can want for fewer states.
     """
     m = Machine(geometry, checked=checked).with_stacks()
     scope = {

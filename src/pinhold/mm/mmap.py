@@ -126,6 +126,8 @@ def vma_merge(m: State, mm: int, vma: int) -> None:
     What is one has this one's VM_SOFTDIRTY (in 7.2 and later it is soft-dirty if any was).  Linux: vma_merge(),
     vma_merge_existing_range().
     """
+    if not m.config_vma_merges:
+        return
     flags = m.vma_flags[vma]
     lower = find_vma(m, mm, m.vma_start[vma] - 1)
     upper = find_vma(m, mm, m.vma_end[vma])

@@ -184,6 +184,7 @@ class State:
     config_pt_reclaim: int = constant()
     config_fork_skips_pud: int = constant()
     config_memory_ends: int = constant()
+    config_vma_merges: int = constant()
     # constants: whether stores are left out, so that no page is known to be zero-filled
     content_unknown: int = constant()
     # constants: which of the outcomes that nobody decides (see chance.py)

@@ -200,29 +200,50 @@ def anon_vma_prepare(m: State, vma: int) -> None:
     for their rights, so that they still can be later.  Linux: __anon_vma_prepare(), find_mergeable_anon_vma()."""
     if m.vma_anon[vma]:
         return
+    if not m.config_vma_merges:
+        m.vma_anon[vma] = 1
+        return
     mm = vma // m.vmas_per_mm
     ignored = VM_READ | VM_WRITE | VM_SOFTDIRTY
     for other in range(mm * m.vmas_per_mm, (mm + 1) * m.vmas_per_mm):
         if m.vma_end[other] and m.vma_anon[other] > 0:
             if vma_continues(m, vma, other, ignored) or vma_continues(m, other, vma, ignored):
-                m.vma_anon[vma] = m.vma_anon[other]
+                anon_vma_join(m, vma, m.vma_anon[other])
                 return
-    m.vma_anon[vma] = unused_anon_vma(m, mm)
+    m.vma_anon[vma] = unused_anon_vma(m, vma)
+
+
+@kernel
+def anon_vma_join(m: State, vma: int, number: int) -> None:
+    """Give the VMA an anon_vma that others of its process have, under the lowest number of a slot that has it: who had
+    it first makes no different states either."""
+    mm = vma // m.vmas_per_mm
+    own = vma - mm * m.vmas_per_mm + 1
+    if own < number and not anon_vma_used(m, mm, own):
+        for other in range(mm * m.vmas_per_mm, (mm + 1) * m.vmas_per_mm):
+            if m.vma_anon[other] == number:
+                m.vma_anon[other] = own
+        number = own
+    m.vma_anon[vma] = number
 
 
 @kernel
 def anon_vma_fork(m: State, vma: int) -> None:
     """A child's VMA, copied from its parent's: an anon_vma of its own, a child of the parent's.  Linux:
     anon_vma_fork()."""
-    if m.vma_anon[vma]:
+    if m.vma_anon[vma] and m.config_vma_merges:
         m.vma_anon[vma] = 0
-        m.vma_anon[vma] = -unused_anon_vma(m, vma // m.vmas_per_mm)
+        m.vma_anon[vma] = -unused_anon_vma(m, vma)
 
 
 @kernel
-def unused_anon_vma(m: State, mm: int) -> int:
-    """The lowest number of an anon_vma that the process does not use."""
-    number = 1
+def unused_anon_vma(m: State, vma: int) -> int:
+    """A number that no anon_vma of the process has: that of the VMA's slot, so that in which order VMAs get theirs
+    makes no different states; the lowest one, where a part of another VMA still has that."""
+    mm = vma // m.vmas_per_mm
+    number = vma - mm * m.vmas_per_mm + 1
+    if anon_vma_used(m, mm, number):
+        number = 1
     while anon_vma_used(m, mm, number):
         number += 1
     return number

@@ -27,6 +27,7 @@ OFF: Mapping[str, int] = {
     "pt_reclaim": 0,
     "fork_skips_pud": 0,
     "memory_ends": 0,
+    "vma_merges": 1,
 }
 """A kernel in which nothing is configured that the small machine does not ask for."""
 
@@ -39,6 +40,7 @@ SWITCHES = (
     "pt_reclaim",
     "fork_skips_pud",
     "memory_ends",
+    "vma_merges",
 )
 """What of OFF can be asked for; there is swap where there are slots."""
 
@@ -68,6 +70,7 @@ class Small:
     pt_reclaim: int | None = None
     fork_skips_pud: int | None = None
     memory_ends: int | None = None
+    vma_merges: int | None = None
 
     @property
     def pmd_pages(self) -> int:

@@ -61,9 +61,11 @@ CONFIG = {
     "pt_reclaim": 1,
     "fork_skips_pud": 0,
     "memory_ends": 0,
+    "vma_merges": 1,
 }
 """What a release is taken to be configured with: soft-dirty tracking, THP on advice, swap on an ordinary block
-device that does not rotate, empty page tables given back; that chance is kind, and that memory does not end."""
+device that does not rotate, empty page tables given back; that chance is kind, that memory does not end, and that VMAs
+merge."""
 
 RESOURCES = ("hugetlb_2M", "hugetlb_1G", "swap_pages", "memlock_pages", "ipc_lock")
 """What a kernel gives a scenario: free huge pages, free swap, RLIMIT_MEMLOCK (-1: unlimited), CAP_IPC_LOCK.  A release
