@@ -213,7 +213,7 @@ class Conversation:
             self._qemu.wait(POLL_SECONDS)
             self._watch.look()
         stack = interrupted(self._qemu.console())
-        where = f": kernel stack {' < '.join(stack)}" if stack else self._said()
+        where = f": kernel stack {' < '.join(stack[:_DEEP])}" if stack else self._said()
         spent = f"{budget.words} in {budget.limit.processor:g} s of processor time"
         # What used the processor was then no kernel that loops, but a device of QEMU's.
         kind = "crashed" if _IDLE in stack else budget.kind
@@ -232,6 +232,7 @@ class Conversation:
 
 _FRAME = re.compile(r"^(?:\[[^\]]*\])?\s*(?:RIP: \w+:)?([A-Za-z_][\w.]*)\+0x[0-9a-f]+/0x[0-9a-f]+")
 _DEEP = 12
+"""So many functions are told; an idle kernel in its timer's interrupt has more above do_idle()."""
 _IDLE = "do_idle"
 
 
@@ -247,7 +248,7 @@ def interrupted(console: str) -> list[str]:
         return []
     frames = [found[1] for line in below.splitlines() if (found := _FRAME.match(line))]
     at = [found[1] for line in trace.splitlines() if "RIP:" in line and (found := _FRAME.match(line))]
-    return list(dict.fromkeys([*at[:1], *frames]))[:_DEEP]
+    return list(dict.fromkeys([*at[:1], *frames]))
 
 
 def _tail(text: str) -> str:
