@@ -11,7 +11,7 @@ from pinhold.mm.device import device_write
 from pinhold.mm.file import file_create, file_free_slot, file_put
 from pinhold.mm.folio import folio_test_anon
 from pinhold.mm.fork import mm_init
-from pinhold.mm.hugetlb import hugetlb_fill_file
+from pinhold.mm.hugetlb import hugetlbfs_fallocate
 from pinhold.mm.ksm import find_mergeable_vma, mapped_small_anon
 from pinhold.mm.machine import Machine, create
 from pinhold.mm.mmap import do_mmap
@@ -245,7 +245,7 @@ class RandomMachine:
             file_create(m, file, kind, order)
             self.descriptors.append(file)
             if kind == k.FILE_HUGETLB and self.random.random() < 0.3:
-                hugetlb_fill_file(m, file, 0)
+                hugetlbfs_fallocate(m, file, 1)
         return file
 
     def pin(self, number: int, mm: int) -> None:

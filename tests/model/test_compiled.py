@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from random import Random
 
 import pytest
 
 from pinhold.explore import compiled
-from pinhold.mm.flags import BLOCKED
+from pinhold.mm import releases
+from pinhold.mm.file import file_create, file_free_slot, shmem_fallocate
+from pinhold.mm.flags import BLOCKED, ENOMEM, FILE_HUGETLB, FILE_PAGECACHE, FILE_SHMEM, NO_PAGE
+from pinhold.mm.hugetlb import hugetlbfs_fallocate
 from pinhold.mm.invariants import INVARIANTS, check_invariants
-from pinhold.mm.machine import Machine
+from pinhold.mm.machine import Machine, create
 from pinhold.mm.properties import check_properties
 from pinhold.mm.sites import SITES
 from pinhold.mm.state import TINY
 from pinhold.mm.step import step
 from pinhold.scenario.suites import seed
 from pinhold.targets import model, model_users
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model import CONFIG, ModelTarget
 from pinhold.targets.runner import run_scenario
 from random_machine import Livelock, RandomMachine
 
@@ -34,6 +38,14 @@ UNREACHED = {
     "hugetlb_force_refused": "check_vma_flags refuses the forced write before it faults",
 }
 """Decision sites that guard against callers that do not exist; test_rules.py calls them by hand."""
+
+
+FALLOCATES = (
+    (shmem_fallocate, FILE_SHMEM, 0),
+    (shmem_fallocate, FILE_PAGECACHE, 0),
+    (hugetlbfs_fallocate, FILE_HUGETLB, TINY.bits),
+)
+"""What fills a file: the function, the file's kind, its pages' order."""
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -105,6 +117,24 @@ def test_tiny_twins_of_the_seed_suite(release: str, monkeypatch: pytest.MonkeyPa
     assert kinds.count("violated") == hugetlb_leaks + (reliable_since_6_2 if release == "6.1" else 0)
     assert kinds.count("held") == len(kinds) - kinds.count("violated")
     assert steps > 5 * len(kinds)
+
+
+@pytest.mark.parametrize(("fallocate", "kind", "order"), FALLOCATES)
+def test_files_are_filled_both_ways(fallocate: Callable[[Machine, int, int], int], kind: int, order: int) -> None:
+    """A file gets its pages, as long as there are any, and keeps those that it has: equal bytes, and invariants."""
+    m = create(TINY, releases.row("6.1"), CONFIG)
+    first, second = file_free_slot(m), 1
+    file_create(m, first, kind, order)
+    file_create(m, second, kind, order)
+    twins = Twins(m)
+    results = []
+    for file, units in ((first, 2), (first, 3), (second, 3)):
+        results.append(fallocate(m, file, units))
+        assert compiled.entry(fallocate, TINY)(twins.record.address, file, units) == results[-1]
+        assert twins.data[: twins.size] == m.data[: twins.size]
+        twins.check()
+    held = [sum(page != NO_PAGE for page in m.cache_page[file * 16 : file * 16 + 16]) for file in (first, second)]
+    assert (results, held) == (([0, 0, 0], [3, 3]) if order == 0 else ([0, 0, -ENOMEM], [3, 1]))
 
 
 def test_random_steps_both_ways() -> None:

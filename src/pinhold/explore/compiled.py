@@ -22,7 +22,9 @@ from pinhold.explore.facts import load_specification
 from pinhold.explore.image import INNER, OUTER, alone, load, store
 from pinhold.explore.lower import lower
 from pinhold.explore.specialise import Facts, Kernel, specialise
+from pinhold.mm.file import shmem_fallocate
 from pinhold.mm.gup_fast_range import gup_fast_whole
+from pinhold.mm.hugetlb import hugetlbfs_fallocate
 from pinhold.mm.invariants import check_invariants
 from pinhold.mm.kernel import REGISTRY
 from pinhold.mm.machine import Machine
@@ -30,7 +32,14 @@ from pinhold.mm.properties import check_properties
 from pinhold.mm.state import Geometry, Layout, layout
 from pinhold.mm.step import step
 
-ENTRIES: tuple[Kernel, ...] = (step, check_invariants, check_properties, gup_fast_whole)
+ENTRIES: tuple[Kernel, ...] = (
+    step,
+    check_invariants,
+    check_properties,
+    gup_fast_whole,
+    shmem_fallocate,
+    hugetlbfs_fallocate,
+)
 """What is entered from outside."""
 
 HEADER = """from numba import int64, njit

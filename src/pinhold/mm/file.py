@@ -7,10 +7,10 @@ units of the file's page size; a hugetlb file's unit is its huge page.
 
 from __future__ import annotations
 
-from pinhold.mm.flags import FILE_HUGETLB, FILE_PAGECACHE, FILE_SHMEM, NO_FILE, NO_PAGE
+from pinhold.mm.flags import ENOMEM, FILE_HUGETLB, FILE_PAGECACHE, FILE_SHMEM, NO_FILE, NO_PAGE
 from pinhold.mm.folio import folio_alloc, folio_get, folio_put, folio_test_lazyfree, page_folio
 from pinhold.mm.kernel import kernel
-from pinhold.mm.limits import LIMIT_FILES, too_small
+from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_FILES, too_small
 from pinhold.mm.state import State
 from pinhold.mm.trap import TRAP_FILE_KIND, trap
 
@@ -102,6 +102,24 @@ def cache_get_page(m: State, file: int, index: int) -> int:
         cache_add(m, file, index, page)
     folio_get(m, page_folio(m, page))
     return page
+
+
+@kernel
+def shmem_fallocate(m: State, file: int, units: int) -> int:
+    """Give a file its first `units` pages, of zeros.  0, or -ENOMEM, and then it keeps what it has got.
+
+    An ordinary file is left by write() as shmem is by this.  Linux: shmem_fallocate() (mm/shmem.c).
+    """
+    if units > m.file_pages:
+        too_small(m, LIMIT_FILE_PAGES)
+        return -ENOMEM
+    for index in range(units):
+        if cache_lookup(m, file, index) == NO_PAGE:
+            page = folio_alloc(m, 0)
+            if page == NO_PAGE:
+                return -ENOMEM
+            cache_add(m, file, index, page)
+    return 0
 
 
 @kernel

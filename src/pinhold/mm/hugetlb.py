@@ -30,9 +30,9 @@ from pinhold.mm.flags import (
     VM_SHARED,
     VM_WRITE,
 )
-from pinhold.mm.folio import folio_copy, folio_get, folio_page, folio_put, folio_test_anon, page_folio, page_index
+from pinhold.mm.folio import folio_copy, folio_get, folio_page, folio_put, folio_test_anon, page_folio
 from pinhold.mm.kernel import kernel
-from pinhold.mm.limits import LIMIT_RESERVE, RESERVE_MAX, too_small
+from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_RESERVE, RESERVE_MAX, too_small
 from pinhold.mm.pgtable import mk_pte, pt_alloc, pt_walk, pte_mkdirty, pte_pfn
 from pinhold.mm.rmap import (
     folio_add_rmap_entire,
@@ -415,16 +415,18 @@ def hugetlb_restore_reserve(m: State, vma: int, addr: int, folio: int) -> None:
 
 
 @kernel
-def hugetlb_content(m: State, page: int) -> int:
-    """The one content token of the huge page that `page` lies in."""
-    return m.page_content[page_index(m, page)]
+def hugetlbfs_fallocate(m: State, file: int, units: int) -> int:
+    """Give a file its first `units` huge pages, of zeros.  0, or -ENOMEM, and then it keeps what it has got.
 
-
-@kernel
-def hugetlb_fill_file(m: State, file: int, index: int) -> int:
-    """fallocate(): give the file a page of zeros.  0, or -ENOMEM.  Linux: hugetlbfs_fallocate()."""
-    page = alloc_hugetlb_folio(m, m.file_order[file], NO_VMA, 0, 1)
-    if page == NO_PAGE:
+    Linux: hugetlbfs_fallocate() (fs/hugetlbfs/inode.c).
+    """
+    if units > m.file_pages:
+        too_small(m, LIMIT_FILE_PAGES)
         return -ENOMEM
-    cache_add(m, file, index, page)
+    for index in range(units):
+        if cache_lookup(m, file, index) == NO_PAGE:
+            page = alloc_hugetlb_folio(m, m.file_order[file], NO_VMA, 0, 1)
+            if page == NO_PAGE:
+                return -ENOMEM
+            cache_add(m, file, index, page)
     return 0

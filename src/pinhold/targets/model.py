@@ -12,10 +12,10 @@ from copy import copy
 from pinhold.mm import flags as k
 from pinhold.mm import madvise, releases
 from pinhold.mm.device import device_write
-from pinhold.mm.file import file_create, file_free_slot, file_put
-from pinhold.mm.folio import folio_alloc, lru_add_drain, page_folio, page_index
+from pinhold.mm.file import file_create, file_free_slot, file_put, shmem_fallocate
+from pinhold.mm.folio import lru_add_drain, page_folio, page_index
 from pinhold.mm.fork import mm_init
-from pinhold.mm.hugetlb import hugetlb_fill_file
+from pinhold.mm.hugetlb import hugetlbfs_fallocate
 from pinhold.mm.invariants import INVARIANTS, check_invariants
 from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_MMS
 from pinhold.mm.machine import Machine, create
@@ -326,22 +326,10 @@ class ModelSession:
 
     def create_file(self, kind: str, file: int, order: int, units: int) -> int:
         """A file of `units` pages of zeros, allocated as fallocate() does (not for an anonymous hugetlb mapping)."""
-        m = self.m
-        file_create(m, file, FILE_KIND[kind], order)
+        file_create(self.m, file, FILE_KIND[kind], order)
         if kind == "hugetlb":
             return 0
-        for index in range(units):
-            if order:
-                if hugetlb_fill_file(m, file, index) < 0:
-                    return -k.ENOMEM
-                continue
-            page = folio_alloc(m, 0)
-            if page == k.NO_PAGE:
-                return -k.ENOMEM
-            m.cache_page[file * m.file_pages + index] = page
-            m.folio_file[page] = file
-            m.folio_index[page] = index
-        return 0
+        return hugetlbfs_fallocate(self.m, file, units) if order else shmem_fallocate(self.m, file, units)
 
     def do_Fork(self, a: s.Fork) -> int:
         free = self.free_mm()
