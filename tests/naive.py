@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pinhold.explore.moves import move
+from pinhold.explore.record import SearchMachine
 from pinhold.explore.world import World
 from pinhold.mm.invariants import check_invariants
-from pinhold.mm.machine import Machine
 from pinhold.mm.properties import check_properties
 
 
@@ -34,8 +34,8 @@ def every_state(world: World) -> Seen:
     return seen
 
 
-def machine(world: World, state: bytes) -> Machine:
-    return Machine(world.machine.geometry, bytearray(state + world.machine.data[len(state) :]))
+def machine(world: World, state: bytes) -> SearchMachine:
+    return SearchMachine(world.machine.geometry, bytearray(state + world.machine.data[len(state) :]))
 
 
 def is_bad(world: World, state: bytes) -> bool:

@@ -8,11 +8,12 @@ from random import Random
 
 import pytest
 
-from pinhold.explore import canonical as c
 from pinhold.explore import moves
-from pinhold.explore.renaming import rename, rename_pins, rename_tokens
+from pinhold.explore.record import SearchMachine
 from pinhold.explore.scope import Scope, library, read_scopes
 from pinhold.explore.search import Stepper
+from pinhold.explore.symmetry import canonical as c
+from pinhold.explore.symmetry.renaming import rename, rename_pins, rename_tokens
 from pinhold.explore.world import World, world
 from pinhold.mm import releases
 from pinhold.mm.flags import NO_ADDR, PIN_LIVE, PIN_TAKING
@@ -121,7 +122,7 @@ def shuffled(values: list[int], random: Random) -> dict[int, int]:
     return dict(zip(values, random.sample(values, len(values)), strict=True))
 
 
-def permute(m: Machine, scope: Scope, random: Random) -> None:
+def permute(m: SearchMachine, scope: Scope, random: Random) -> None:
     """Give frames, tables, slots and tokens other numbers, within what is alike."""
     c.forget_numbers(m)
     c.number_tables(m)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pinhold.mm
+from pinhold.explore.record import SearchState
 from pinhold.mm import rules, sites
 from pinhold.mm.kernel import REGISTRY
 from pinhold.mm.state import Field, State
@@ -185,7 +186,7 @@ def test_rules_and_their_fields_are_the_same() -> None:
 
 def explorer_reads() -> set[str]:
     """Fields that the explorer's functions of the subset use: working space outside the saved state."""
-    trees = [ast.parse(file.read_text()) for file in sorted((MM.parent / "explore").glob("*.py"))]
+    trees = [ast.parse(file.read_text()) for file in sorted((MM.parent / "explore").rglob("*.py"))]
     names = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
     return {name for name in names & FIELDS if vars(State)[name].constant} | {"trapped"}
 
@@ -194,6 +195,20 @@ def test_every_field_of_the_state_is_used() -> None:
     """@kernel functions look at every field but one that is asked for when a machine is made; of the constants, the
     explorer's functions look at some that those of mm/ do not."""
     assert FIELDS - attributes_read() - explorer_reads() == {"rule_lru_batch"}
+
+
+def test_mm_names_no_room_above_it() -> None:
+    """What others need in a state they declare themselves: the specification does not mention where they are."""
+    above = [room.name for room in MM.parent.iterdir() if room.is_dir() and room != MM and room.name != "__pycache__"]
+    told = {f"{name}: {room}/" for name in TREES for room in above if f"{room}/" in (MM / f"{name}.py").read_text()}
+    assert told == set()
+
+
+def test_every_field_that_the_explorer_adds_is_used() -> None:
+    """The explorer's functions look at each field of its own."""
+    added = {name for name, value in vars(SearchState).items() if isinstance(value, Field)}
+    trees = [ast.parse(file.read_text()) for file in sorted((MM.parent / "explore").rglob("*.py"))]
+    assert added <= {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
 
 def test_every_decision_site_is_used() -> None:

@@ -20,12 +20,12 @@ from types import ModuleType
 import numba
 
 from pinhold.explore import engine, memory
-from pinhold.explore.canonical import canonical
 from pinhold.explore.known import cache_directory, known, put
 from pinhold.explore.lower import lower
 from pinhold.explore.moves import get_chances, in_operation, move, set_chance
 from pinhold.explore.settled import settled
 from pinhold.explore.specialise import Facts, Kernel, specialise
+from pinhold.explore.symmetry.canonical import canonical
 from pinhold.mm.invariants import check_invariants
 from pinhold.mm.properties import check_properties
 from pinhold.mm.state import Layout

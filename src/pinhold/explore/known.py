@@ -46,7 +46,7 @@ def sources() -> bytes:
     """A digest of the specification's and the explorer's source files."""
     found = hashlib.sha256(sys.version.encode())
     for package in (pinhold.mm, pinhold.explore):
-        for file in sorted(Path(package.__path__[0]).glob("*.py")):
+        for file in sorted(Path(package.__path__[0]).rglob("*.py")):
             found.update(file.name.encode() + b"\0" + file.read_bytes())
     return found.digest()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pinhold.explore.record import SearchState
 from pinhold.mm.chance import choose
 from pinhold.mm.device import device_write
 from pinhold.mm.flags import BLOCKED, FAULT_FLAG_WRITE, PIN_FREE, PIN_LIVE
@@ -18,7 +19,9 @@ NO_PIN = -1
 
 
 @kernel
-def begin(m: State, task: int, kind: int, function: int, mm: int, addr: int, end: int, flags: int, arg: int) -> bool:
+def begin(
+    m: SearchState, task: int, kind: int, function: int, mm: int, addr: int, end: int, flags: int, arg: int
+) -> bool:
     """Start an operation, if it makes sense now: its process lives, a slot of its pin is free (to be used: live)."""
     if kind == ACT_DEVICE_WRITE:
         pin = pin_slot(m, arg, PIN_LIVE)
@@ -49,7 +52,7 @@ def begin(m: State, task: int, kind: int, function: int, mm: int, addr: int, end
 
 
 @kernel
-def pin_slot(m: State, first: int, state: int) -> int:
+def pin_slot(m: SearchState, first: int, state: int) -> int:
     """Of the pool that begins with the slot `first` one in that state, or NO_PIN.
 
     To be taken, the first free one: nothing tells them apart.  To be used or let go of, any live one.
@@ -74,7 +77,7 @@ def user_of(m: State, function: int) -> int:
 
 
 @kernel
-def stored(m: State, byte: int) -> int:
+def stored(m: SearchState, byte: int) -> int:
     """What a store stores: the byte, or, where content is tokens, one that nothing holds yet."""
     if not m.content_tokens:
         return byte
@@ -109,7 +112,9 @@ def being_forked(m: State, mm: int) -> bool:
 
 
 @kernel
-def move(m: State, task: int, kind: int, function: int, mm: int, addr: int, end: int, flags: int, arg: int) -> bool:
+def move(
+    m: SearchState, task: int, kind: int, function: int, mm: int, addr: int, end: int, flags: int, arg: int
+) -> bool:
     """One transition of a task: the next step of what it is in, or an operation begun and its first step taken.
 
     False: it cannot move; the state is then to be thrown away.  The result of an operation that has ended is forgotten,

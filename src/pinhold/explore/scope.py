@@ -15,8 +15,9 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from pinhold.explore.record import TOKENS
 from pinhold.mm.limits import LEFT_OUT, LIMIT_STACK, LIMITS
-from pinhold.mm.state import TOKENS, Geometry
+from pinhold.mm.state import Geometry
 from pinhold.mm.trap import TRAPS
 from pinhold.scenario import step as s
 from pinhold.scenario.grammar import NAME, parse_step

@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pinhold.explore.canonical import canonical
 from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
 from pinhold.explore.moves import move
+from pinhold.explore.record import SearchMachine
 from pinhold.explore.scope import beyond
+from pinhold.explore.symmetry.canonical import canonical
 from pinhold.explore.world import World
 from pinhold.mm.invariants import check_invariants
-from pinhold.mm.machine import Machine
 from pinhold.mm.properties import PROPERTIES, check_properties
 
 ALL_PROPERTIES = sum(PROPERTIES)
@@ -45,7 +45,7 @@ class Stepper:
         self.symmetric = symmetric
         self.properties = properties
         self.invariants = invariants
-        self.m = Machine(world.machine.geometry, bytearray(world.machine.data))
+        self.m = SearchMachine(world.machine.geometry, bytearray(world.machine.data))
         self.sites: set[int] = set()
         self.size = world.machine.layout.mutable_size
         self.move = functions["move"]

@@ -8,11 +8,12 @@ from typing import cast
 
 from pinhold.explore.moves import ACT_CALL, ACT_DEVICE_WRITE, ACT_PIN
 from pinhold.explore.pushes import depth
-from pinhold.explore.renaming import rename_pins
+from pinhold.explore.record import SearchMachine
 from pinhold.explore.scope import BadScope, Scope
+from pinhold.explore.symmetry.renaming import rename_pins
 from pinhold.mm import madvise
 from pinhold.mm import task as t
-from pinhold.mm.machine import Machine, create
+from pinhold.mm.machine import boot
 from pinhold.scenario import step as s
 from pinhold.scenario.printer import format_step
 from pinhold.targets.base import Broken, CannotDo, Livelock
@@ -42,7 +43,7 @@ class World:
 
     scope: Scope
     row: Mapping[str, int]
-    machine: Machine
+    machine: SearchMachine
     actions: tuple[Action, ...]
     menu: tuple[range, ...]
     regions: Mapping[str, tuple[int, int]]
@@ -50,7 +51,7 @@ class World:
 
 def world(scope: Scope, row: Mapping[str, int]) -> World:
     """The scope under the rules of a row.  Raises BadScope where its set-up or an operation fails."""
-    m = create(scope.geometry, row, scope.small.configuration)
+    m = boot(SearchMachine(scope.geometry), row, scope.small.configuration)
     m.set_constant("content_tokens", int(scope.content))
     m.set_constant("content_unknown", int(not scope.content))
     session = ModelSession(m, scope.scenario, scope.rules)
@@ -75,7 +76,7 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
     return World(scope, row, m, tuple(actions), tuple(menu), translator.regions)
 
 
-def make_pools(m: Machine, pools: Mapping[str, range], held: Mapping[str, int]) -> None:
+def make_pools(m: SearchMachine, pools: Mapping[str, range], held: Mapping[str, int]) -> None:
     """Say which slots are one pool, and move each pin that the set-up holds to the first slot of its own."""
     for slots in pools.values():
         for slot in slots:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal, cast
+from typing import Any, Literal, Self, TypeVar, cast
 
 from pinhold.mm import rules
 from pinhold.mm.state import LRU_BATCH_MAX, Geometry, Slot, State, layout
+
+M = TypeVar("M", bound="Machine")
 
 CODES: dict[int, Literal["b", "h", "i", "q"]] = {1: "b", 2: "h", 4: "i", 8: "q"}
 
@@ -51,6 +53,8 @@ class Trace:
 class Machine(State):
     """A record, interpreted: arrays are memoryviews over `data`, constant scalars plain attributes.
 
+    A class derived from this one and from one that adds fields to State has that one's record.
+
     checked: trap stores outside their field's range.  settled: see state.fields.
     """
 
@@ -64,7 +68,7 @@ class Machine(State):
     ) -> None:
         self.geometry = geometry
         self.settled = settled
-        self.layout = layout(geometry, settled)
+        self.layout = layout(geometry, settled, type(self))  # type: ignore[arg-type]  # mypy: a class had no hash
         self.data = bytearray(self.layout.size) if data is None else data
         self.trace = Trace()
         raw = memoryview(self.data)
@@ -84,15 +88,15 @@ class Machine(State):
         self.data[slot.offset : slot.offset + slot.width] = value.to_bytes(slot.width, "little", signed=True)
         setattr(self, name, value)
 
-    def arranged(self, geometry: Geometry, settled: frozenset[str] = frozenset()) -> Machine:
+    def arranged(self, geometry: Geometry, settled: frozenset[str] = frozenset()) -> Self:
         """The same machine, its tasks idle, with other stacks, and these fields in the constant part of its record."""
-        other = Machine(geometry, settled=settled)
+        other = type(self)(geometry, settled=settled)
         for name, slot in other.layout.slots.items():
             start, length = self.layout.slots[name].offset, slot.width * max(slot.count, 1)
             other.data[slot.offset : slot.offset + length] = self.data[start : start + length]
-        return Machine(geometry, other.data, settled=settled).with_stacks()
+        return type(self)(geometry, other.data, settled=settled).with_stacks()
 
-    def with_stacks(self) -> Machine:
+    def with_stacks(self) -> Self:
         """Itself, the tasks' stacks in their places."""
         for task, start in enumerate(self.geometry.stack_starts):
             self.task_stack[task] = start
@@ -104,14 +108,19 @@ class Machine(State):
 
 
 def create(geometry: Geometry, row: Mapping[str, int], config: Mapping[str, int], *, checked: bool = False) -> Machine:
-    """A machine at boot: no process, the zero page, full hugetlb pools, no swap used.
+    """A machine at boot (see `boot`)."""
+    return boot(Machine(geometry, checked=checked), row, config)
+
+
+def boot(m: M, row: Mapping[str, int], config: Mapping[str, int]) -> M:
+    """Make the machine what it is at boot: no process, the zero page, full hugetlb pools, no swap used.
 
     row: rule name -> value (`releases.row`).  config: soft_dirty, thp, use_zero_page, swap, swap_sync, swap_clusters,
     pt_reclaim -> 0 or 1; fork_skips_pud, how the chance of that rule turns out; memory_ends, whether what finds no page
     frame is told ENOMEM, as at the limit of a memory cgroup, instead of trapping the machine; vma_merges, 0 for a
     machine that keeps VMAs apart and tells anon_vmas from none alone, as a search can want for fewer states.
     """
-    m = Machine(geometry, checked=checked).with_stacks()
+    geometry = m.with_stacks().geometry
     scope = {
         "levels": geometry.levels,
         "bits": geometry.bits,

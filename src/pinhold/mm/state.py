@@ -1,7 +1,7 @@
 """The state: one flat record, declared once, as a table of fields.
 
 A field is an array over one dimension (or, if constant, a scalar).  The mutable fields come first and are what a saved
-state is; constants (rules, geometry, scope, scratch) follow and are neither hashed nor stored per state.  A size class
+state is; constants (rules, geometry, scratch) follow and are neither hashed nor stored per state.  A size class
 fixes dimensions and field widths: `full` has x86-64's 4 x 9 page-table levels and bits, `tiny` 3 x 2 for exhaustive
 search and for comparing interpreter and compiler.
 
@@ -58,7 +58,16 @@ def constant() -> int:
 
 
 class State:
-    """All of a machine.  "Page" means a page frame number; its per-page fields are at `folio.page_index(page)`."""
+    """All of a machine.  "Page" means a page frame number; its per-page fields are at `folio.page_index(page)`.
+
+    Who computes with a machine and needs fields of its own beside it (constant ones: a saved state is a machine's)
+    declares them in a class derived from this one, and has that class's record: see `layout`.
+    """
+
+    @classmethod
+    def dimensions(cls, geometry: Geometry) -> dict[str, int]:
+        """The length of each dimension that a field can have."""
+        return geometry.dimensions()
 
     # page tables: a pool of tables, numbered; a table's entries are at (table << bits) + index
     pte: Ints = per("slots", 8, 4, names="entry")
@@ -190,22 +199,7 @@ class State:
     # constants: which of the outcomes that nobody decides (see chance.py)
     choice: Ints = constant_per("one", 8, 8)
     choices: Ints = constant_per("one", 8, 8)
-    # constants: of each pin's slot, how many of its pool come behind it (see explore/scope.py)
-    pool_rest: Ints = constant_per("pins", 8, 8)
-    # constants: new numbers for frames, tables, slots and tokens (see explore/canonical.py)
-    new_page: Ints = constant_per("pages", 8, 8)
-    new_table: Ints = constant_per("tables", 8, 8)
-    new_swap: Ints = constant_per("swap", 8, 8)
-    new_pin: Ints = constant_per("pins", 8, 8)
-    new_token: Ints = constant_per("tokens", 8, 8)
-    next_number: Ints = constant_per("kinds", 8, 8)
-    table_order: Ints = constant_per("tables", 8, 8)
-    table_level: Ints = constant_per("tables", 8, 8)
-    pin_order: Ints = constant_per("pins", 8, 8)
-    spare: Ints = constant_per("spare", 8, 8)
-    content_tokens: int = constant()
-    # constants: whether the machine was too small, or something was entered that a linked image leaves out (see
-    # limits.py and explore/specialise.py)
+    # constants: whether the machine was too small, or met what is not specified (see limits.py and trap.py)
     trapped: Ints = constant_per("one", 8, 8)
     # constants: which decision sites were passed, and working space of the invariants
     coverage: Ints = constant_per("sites", 1, 1)
@@ -279,7 +273,6 @@ class State:
 
 
 TASK_DEPTH = 4
-TOKENS = 64
 LRU_BATCH_MAX = 31
 
 
@@ -346,9 +339,6 @@ class Geometry:
             "stacks": self.tasks + 1,
             "acts": self.stack_starts[-1],
             "sites": 256,
-            "kinds": 5,
-            "tokens": TOKENS,
-            "spare": max(2 * pages, self.tables << self.bits, self.swap + 1, self.pins * self.runs_per_pin),
         }
 
 
@@ -396,12 +386,13 @@ TINY = replace(
 """Three levels of four entries: 64 pages of address space, a THP of 4 pages, a gigantic page of 16."""
 
 
-def fields(settled: Collection[str] = ()) -> Iterator[tuple[str, Field]]:
+def fields(settled: Collection[str] = (), record: type[State] = State) -> Iterator[tuple[str, Field]]:
     """The table of fields in record order: mutable ones first, wide before narrow, then constants.
 
-    settled: fields that keep their values, and are constant therefore.
+    settled: fields that keep their values, and are constant therefore.  record: State, or a class that adds fields.
     """
-    table = [(name, f) for name, f in vars(State).items() if isinstance(f, Field)]
+    declared = (item for cls in reversed(record.__mro__) for item in vars(cls).items())
+    table = [(name, f) for name, f in declared if isinstance(f, Field)]
     table = [(name, replace(f, constant=f.constant or name in settled)) for name, f in table]
     return iter(sorted(table, key=lambda item: (item[1].constant, item[1].dim == "", -item[1].full)))
 
@@ -424,12 +415,12 @@ class Layout:
 
 
 @cache
-def layout(geometry: Geometry, settled: frozenset[str] = frozenset()) -> Layout:
-    """Offsets of all fields for a geometry; every field is aligned to its width."""
-    dims = geometry.dimensions()
+def layout(geometry: Geometry, settled: frozenset[str] = frozenset(), record: type[State] = State) -> Layout:
+    """Offsets of all fields for a geometry (settled, record: see `fields`); every field is aligned to its width."""
+    dims = record.dimensions(geometry)
     slots: dict[str, Slot] = {}
     offset = mutable_size = 0
-    for name, f in fields(settled):
+    for name, f in fields(settled, record):
         width = f.full if geometry.full else f.tiny
         count = dims[f.dim] if f.dim else 0
         if f.constant and not mutable_size:

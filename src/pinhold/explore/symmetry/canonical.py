@@ -9,13 +9,13 @@ are tokens: equal or different, and zero.
 
 from __future__ import annotations
 
-from pinhold.explore.order import pin_order
-from pinhold.explore.renaming import rename, rename_pins, rename_tokens
+from pinhold.explore.record import SearchState
+from pinhold.explore.symmetry.order import pin_order
+from pinhold.explore.symmetry.renaming import rename, rename_pins, rename_tokens
 from pinhold.mm.flags import ZERO_PFN
 from pinhold.mm.folio import folio_page, page_folio, page_index
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import pt_is_table, pte_pfn, pte_present
-from pinhold.mm.state import State
 from pinhold.mm.task import FN_GUP_FAST, arg_is_content
 
 UNNAMED = -1
@@ -25,7 +25,7 @@ NEXT_BASE, NEXT_HUGE, NEXT_HUGETLB, NEXT_TABLE, NEXT_SWAP = range(5)
 
 
 @kernel
-def canonical(m: State) -> None:
+def canonical(m: SearchState) -> None:
     """Give the state the numbers that every state symmetric to it gets."""
     forget_numbers(m)
     number_tables(m)
@@ -46,7 +46,7 @@ def canonical(m: State) -> None:
 
 
 @kernel
-def forget_numbers(m: State) -> None:
+def forget_numbers(m: SearchState) -> None:
     for i in range(len(m.new_page)):
         m.new_page[i] = UNNAMED
     for i in range(len(m.new_table)):
@@ -66,7 +66,7 @@ def forget_numbers(m: State) -> None:
 
 
 @kernel
-def number_page(m: State, page: int) -> None:
+def number_page(m: SearchState, page: int) -> None:
     """The next number of its size for the page's frame, if it has none yet; and for the swap slots that it is in."""
     if page < 0 or m.new_page[page_index(m, page)] >= 0:
         return
@@ -78,7 +78,7 @@ def number_page(m: State, page: int) -> None:
 
 
 @kernel
-def number_frame(m: State, page: int) -> None:
+def number_frame(m: SearchState, page: int) -> None:
     """The next number of its size; a THP's frames are numbered together."""
     if page >= m.nr_pages:
         m.new_page[page_index(m, page)] = m.next_number[NEXT_HUGETLB]
@@ -94,7 +94,7 @@ def number_frame(m: State, page: int) -> None:
 
 
 @kernel
-def number_swap(m: State, slot: int) -> None:
+def number_swap(m: SearchState, slot: int) -> None:
     """The next number for a swap slot; and for the frame that the swap cache has for it."""
     if m.new_swap[slot] >= 0:
         return
@@ -106,7 +106,7 @@ def number_swap(m: State, slot: int) -> None:
 
 
 @kernel
-def number_entry(m: State, entry: int) -> None:
+def number_entry(m: SearchState, entry: int) -> None:
     """What an entry that is no table names: a page or a swap slot."""
     if entry == 0:
         return
@@ -117,7 +117,7 @@ def number_entry(m: State, entry: int) -> None:
 
 
 @kernel
-def number_tables(m: State) -> None:
+def number_tables(m: SearchState) -> None:
     """Tables level by level, processes in their order; then what the leaves map, table by table."""
     for mm in range(m.nr_mms):
         if m.mm_alive[mm]:
@@ -135,7 +135,7 @@ def number_tables(m: State) -> None:
 
 
 @kernel
-def number_table(m: State, table: int, level: int) -> None:
+def number_table(m: SearchState, table: int, level: int) -> None:
     number = m.next_number[NEXT_TABLE]
     m.new_table[table] = number
     m.table_order[number] = table
@@ -144,14 +144,14 @@ def number_table(m: State, table: int, level: int) -> None:
 
 
 @kernel
-def number_caches(m: State) -> None:
+def number_caches(m: SearchState) -> None:
     for i in range(len(m.cache_page)):
         number_page(m, m.cache_page[i])
     number_page(m, m.huge_zero_page[0])
 
 
 @kernel
-def number_tasks(m: State) -> None:
+def number_tasks(m: SearchState) -> None:
     """What the tasks hold and what they have only seen: a frame that is free by now, but named, is not like others."""
     for task in range(len(m.task_depth)):
         for act in range(m.task_stack[task], m.task_stack[task] + m.task_depth[task]):
@@ -162,7 +162,7 @@ def number_tasks(m: State) -> None:
 
 
 @kernel
-def number_pins(m: State) -> None:
+def number_pins(m: SearchState) -> None:
     """Each pool's pins in an order that symmetric states share, and what they hold: which orders those left."""
     for pin in range(len(m.pin_order)):
         m.pin_order[pin] = pin
@@ -175,7 +175,7 @@ def number_pins(m: State) -> None:
 
 
 @kernel
-def put_first(m: State, place: int) -> None:
+def put_first(m: SearchState, place: int) -> None:
     """To this place of `pin_order` the pin that is the first of those of its pool that have none yet."""
     for later in range(place + 1, place + 1 + m.pool_rest[place]):
         pin = m.pin_order[later]
@@ -185,7 +185,7 @@ def put_first(m: State, place: int) -> None:
 
 
 @kernel
-def number_swap_cache(m: State) -> None:
+def number_swap_cache(m: SearchState) -> None:
     """Slots that no entry names: what the swap cache keeps of pages that nobody maps, the least used first."""
     while True:
         first = 0
@@ -199,7 +199,7 @@ def number_swap_cache(m: State) -> None:
 
 
 @kernel
-def swap_before(m: State, slot: int, other: int) -> bool:
+def swap_before(m: SearchState, slot: int, other: int) -> bool:
     """An order of slots that looks at nothing but what symmetric states share."""
     if m.swap_count[slot] != m.swap_count[other]:
         return m.swap_count[slot] < m.swap_count[other]
@@ -207,7 +207,7 @@ def swap_before(m: State, slot: int, other: int) -> bool:
 
 
 @kernel
-def number_batch(m: State) -> None:
+def number_batch(m: SearchState) -> None:
     """Pages that only the LRU batch still holds, exclusive ones first."""
     for exclusive in range(1, -1, -1):
         for i in range(m.lru_batch[0]):
@@ -216,7 +216,7 @@ def number_batch(m: State) -> None:
 
 
 @kernel
-def number_rest(m: State) -> None:
+def number_rest(m: SearchState) -> None:
     """What nothing names is free, and one free frame is like another."""
     for index in range(len(m.new_page)):
         if m.new_page[index] < 0:
@@ -231,7 +231,7 @@ def number_rest(m: State) -> None:
 
 
 @kernel
-def already_canonical(m: State) -> bool:
+def already_canonical(m: SearchState) -> bool:
     for i in range(len(m.new_page)):
         if m.new_page[i] != i:
             return False
@@ -245,7 +245,7 @@ def already_canonical(m: State) -> bool:
 
 
 @kernel
-def pins_in_order(m: State) -> bool:
+def pins_in_order(m: SearchState) -> bool:
     for pin in range(len(m.new_pin)):
         if m.new_pin[pin] != pin:
             return False
@@ -253,7 +253,7 @@ def pins_in_order(m: State) -> bool:
 
 
 @kernel
-def sort_batch(m: State) -> None:
+def sort_batch(m: SearchState) -> None:
     """The LRU batch is a set: it is drained as a whole."""
     for i in range(1, m.lru_batch[0]):
         page = m.lru_batch_page[i]
@@ -265,7 +265,7 @@ def sort_batch(m: State) -> None:
 
 
 @kernel
-def number_tokens(m: State) -> None:
+def number_tokens(m: SearchState) -> None:
     """Content in the order of frames, swap slots, and stores under way; zero stays zero."""
     for token in range(len(m.new_token)):
         m.new_token[token] = 0
@@ -281,7 +281,7 @@ def number_tokens(m: State) -> None:
 
 
 @kernel
-def number_token(m: State, token: int, count: int) -> int:
+def number_token(m: SearchState, token: int, count: int) -> int:
     """The next number for a token, if it has none yet; gives how many have one."""
     if token <= 0 or m.new_token[token]:
         return count

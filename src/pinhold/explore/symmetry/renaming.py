@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from pinhold.explore.generated import made
+from pinhold.explore.record import SearchState
 from pinhold.mm.flags import PTE_FLAGS
 from pinhold.mm.folio import folio_page, page_index
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import mk_pte, pt_is_table, pte_pfn, pte_present
-from pinhold.mm.state import State, fields
+from pinhold.mm.state import fields
 from pinhold.mm.task import FN_GUP_FAST, arg_is_content, arg_is_pin  # noqa: F401
 
 PLACES = {
@@ -32,7 +33,7 @@ PIN_PLACES = {
 
 
 @kernel
-def new_page_number(m: State, page: int) -> int:
+def new_page_number(m: SearchState, page: int) -> int:
     """The page's new number; a negative one is no page."""
     if page < 0:
         return page
@@ -43,7 +44,7 @@ def new_page_number(m: State, page: int) -> int:
 
 
 @kernel
-def new_entry(m: State, entry: int) -> int:
+def new_entry(m: SearchState, entry: int) -> int:
     """An entry that names a page or a swap slot, with the new number."""
     if entry == 0:
         return 0
@@ -53,7 +54,7 @@ def new_entry(m: State, entry: int) -> int:
 
 
 @kernel
-def new_table_entry(m: State, entry: int, level: int) -> int:
+def new_table_entry(m: SearchState, entry: int, level: int) -> int:
     """An entry of a table of that level."""
     if level > 0 and pt_is_table(entry):
         return mk_pte(m.new_table[pte_pfn(entry)], entry & PTE_FLAGS)
@@ -61,7 +62,7 @@ def new_table_entry(m: State, entry: int, level: int) -> int:
 
 
 @kernel
-def rename_tables(m: State) -> None:
+def rename_tables(m: SearchState) -> None:
     """Each table's entries to its new place."""
     for table in range(len(m.new_table)):
         first = m.new_table[table] << m.bits
@@ -72,7 +73,7 @@ def rename_tables(m: State) -> None:
 
 
 @kernel
-def rename_new(m: State) -> None:
+def rename_new(m: SearchState) -> None:
     """act_new is a page, but in GUP-fast a number of pages."""
     for act in range(len(m.act_new)):
         if m.act_function[act] not in (FN_GUP_FAST, 0):
@@ -80,7 +81,7 @@ def rename_new(m: State) -> None:
 
 
 @kernel
-def new_pin_number(m: State, pin: int) -> int:
+def new_pin_number(m: SearchState, pin: int) -> int:
     """The slot's new number; a negative one is no pin."""
     return m.new_pin[pin] if pin >= 0 else pin
 
@@ -146,6 +147,6 @@ def token_lines() -> Iterator[str]:
     yield from argument_lines("content", "m.new_token[{}]")
 
 
-rename: Callable[[State], None] = made(renaming_lines(), globals())
-rename_pins: Callable[[State], None] = made(pin_lines(), globals())
-rename_tokens: Callable[[State], None] = made(token_lines(), globals())
+rename: Callable[[SearchState], None] = made(renaming_lines(), globals())
+rename_pins: Callable[[SearchState], None] = made(pin_lines(), globals())
+rename_tokens: Callable[[SearchState], None] = made(token_lines(), globals())

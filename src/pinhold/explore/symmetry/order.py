@@ -13,10 +13,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from pinhold.explore.generated import made
+from pinhold.explore.record import SearchState
 from pinhold.mm.flags import ZERO_PFN
 from pinhold.mm.folio import page_folio, page_index
 from pinhold.mm.kernel import kernel
-from pinhold.mm.state import State, fields
+from pinhold.mm.state import fields
 from pinhold.mm.task import arg_is_pin
 
 COMPARED = {"page": "page_order", "token": "content_order"}
@@ -24,7 +25,7 @@ COMPARED = {"page": "page_order", "token": "content_order"}
 
 
 @kernel
-def pin_order(m: State, pin: int, other: int) -> int:
+def pin_order(m: SearchState, pin: int, other: int) -> int:
     """Live pins first and free slots last; then who takes them, and run by run what they hold."""
     order = slot_order(m, pin, other)
     if order == 0:
@@ -36,7 +37,7 @@ def pin_order(m: State, pin: int, other: int) -> int:
 
 
 @kernel
-def taker(m: State, pin: int) -> int:
+def taker(m: SearchState, pin: int) -> int:
     """The task that is at the pin, or the number of tasks."""
     for task in range(len(m.task_depth)):
         for act in range(m.task_stack[task], m.task_stack[task] + m.task_depth[task]):
@@ -46,7 +47,7 @@ def taker(m: State, pin: int) -> int:
 
 
 @kernel
-def page_order(m: State, page: int, other: int) -> int:
+def page_order(m: SearchState, page: int, other: int) -> int:
     """By the new numbers; without them by what the pages and their folios are."""
     one = page_index(m, page)
     two = page_index(m, other)
@@ -61,7 +62,7 @@ def page_order(m: State, page: int, other: int) -> int:
 
 
 @kernel
-def content_order(m: State, content: int, other: int) -> int:
+def content_order(m: SearchState, content: int, other: int) -> int:
     """By the bytes; tokens by the first numbered page that holds the same."""
     if not m.content_tokens:
         return content - other
@@ -69,7 +70,7 @@ def content_order(m: State, content: int, other: int) -> int:
 
 
 @kernel
-def content_place(m: State, token: int) -> int:
+def content_place(m: SearchState, token: int) -> int:
     if token == 0:
         return ZERO_PFN
     place = len(m.page_content)
@@ -95,7 +96,7 @@ def order_lines(name: str, dim: str) -> Iterator[str]:
     yield "    return 0"
 
 
-Order = Callable[[State, int, int], int]
+Order = Callable[[SearchState, int, int], int]
 
 frame_order: Order = made(order_lines("frame_order", "pages"), globals(), "int")
 run_order: Order = made(order_lines("run_order", "runs"), globals(), "int")
