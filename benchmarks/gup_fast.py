@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from pinhold.explore import compiled
+from pinhold.compiler import whole
 from pinhold.mm import flags as k
 from pinhold.mm import releases
 from pinhold.mm.fork import mm_init
@@ -64,10 +64,10 @@ class Simulated:
 
     def __init__(self) -> None:
         self.m: Machine = create(GEOMETRY, releases.row(RELEASE), CONFIG | {"thp": 0})
-        self.address = compiled.Record(self.m.layout, self.m.data).address
-        constants = compiled.constants_of(self.m)
-        self.step = compiled.entry(step, GEOMETRY, constants)
-        self.loop = compiled.entry(gup_fast_whole, GEOMETRY, constants)
+        self.address = whole.Record(self.m.layout, self.m.data).address
+        constants = whole.constants_of(self.m)
+        self.step = whole.entry(step, GEOMETRY, constants)
+        self.loop = whole.entry(gup_fast_whole, GEOMETRY, constants)
         mm_init(self.m, 0)
         assert do_mmap(self.m, 0, START, START + PAGES, k.VM_READ | k.VM_WRITE, k.NO_FILE, 0, 0) == 0
         call(self.m, 0, FN_ACCESS, 0, START, START + PAGES, k.FAULT_FLAG_WRITE, 1)

@@ -8,7 +8,7 @@ from random import Random
 
 import pytest
 
-from pinhold.explore import compiled
+from pinhold.compiler import whole
 from pinhold.mm import releases
 from pinhold.mm.file import file_create, file_free_slot, shmem_fallocate
 from pinhold.mm.flags import BLOCKED, ENOMEM, FILE_HUGETLB, FILE_PAGECACHE, FILE_SHMEM, NO_PAGE
@@ -51,7 +51,7 @@ FALLOCATES = (
 @pytest.fixture(scope="module", autouse=True)
 def compiled_once() -> None:
     """Everything compiles, which the other tests need."""
-    assert compiled.uncompilable(TINY) == {}
+    assert whole.uncompilable(TINY) == {}
 
 
 class Twins:
@@ -60,7 +60,7 @@ class Twins:
     def __init__(self, machine: Machine) -> None:
         self.m = machine
         self.data = bytearray(machine.data)
-        self.record = compiled.Record(machine.layout, self.data)
+        self.record = whole.Record(machine.layout, self.data)
         self.size = machine.layout.mutable_size
 
     def catch_up(self) -> None:
@@ -70,14 +70,14 @@ class Twins:
     def step(self, m: Machine, task: int) -> int:
         before = bytes(m.data[: self.size])
         outcome = step(m, task)
-        assert compiled.entry(step, TINY)(self.record.address, task) == outcome
+        assert whole.entry(step, TINY)(self.record.address, task) == outcome
         assert self.data[: self.size] == m.data[: self.size]
         assert outcome != BLOCKED or before == m.data[: self.size], "a step that was blocked has changed something"
         return outcome
 
     def check(self) -> None:
         """The structural invariants hold, and both sides say the same of the properties."""
-        broken = compiled.entry(check_invariants, TINY)(self.record.address)
+        broken = whole.entry(check_invariants, TINY)(self.record.address)
         assert broken == 0, INVARIANTS[broken]
 
     def coverage(self) -> set[str]:
@@ -87,8 +87,8 @@ class Twins:
 
 def test_every_kernel_function_compiles() -> None:
     """numba compiles each @kernel function for a record's address and 64-bit integers; those that fail are named."""
-    assert compiled.uncompilable(TINY) == {}
-    assert len(compiled.kernels()) > 200
+    assert whole.uncompilable(TINY) == {}
+    assert len(whole.kernels()) > 200
 
 
 @pytest.mark.parametrize("release", ["6.1", "6.2"])
@@ -103,7 +103,7 @@ def test_tiny_twins_of_the_seed_suite(release: str, monkeypatch: pytest.MonkeyPa
             twins.step(m, task)
             steps += 1
         twins.check()
-        assert compiled.entry(check_properties, TINY)(twins.record.address) == check_properties(m)
+        assert whole.entry(check_properties, TINY)(twins.record.address) == check_properties(m)
         return m.task_result[task]
 
     monkeypatch.setattr(model, "run", lockstep)
@@ -130,7 +130,7 @@ def test_files_are_filled_both_ways(fallocate: Callable[[Machine, int, int], int
     results = []
     for file, units in ((first, 2), (first, 3), (second, 3)):
         results.append(fallocate(m, file, units))
-        assert compiled.entry(fallocate, TINY)(twins.record.address, file, units) == results[-1]
+        assert whole.entry(fallocate, TINY)(twins.record.address, file, units) == results[-1]
         assert twins.data[: twins.size] == m.data[: twins.size]
         twins.check()
     held = [sum(page != NO_PAGE for page in m.cache_page[file * 16 : file * 16 + 16]) for file in (first, second)]
@@ -163,10 +163,10 @@ def test_random_steps_pass_every_decision() -> None:
     """Random runs reach every decision site but those that guard against callers that do not exist; no invariant
     breaks on the way."""
     missing = {site.name for site in SITES} - UNREACHED.keys()
-    advance, check = compiled.entry(step, TINY), compiled.entry(check_invariants, TINY)
+    advance, check = whole.entry(step, TINY), whole.entry(check_invariants, TINY)
     for number in range(COVERAGE_MACHINES):
         x = RandomMachine(Random(number))
-        state = compiled.Record(x.m.layout, x.m.data)
+        state = whole.Record(x.m.layout, x.m.data)
         with suppress(Livelock):
             for _ in x.steps(COVERAGE_STEPS, lambda _m, task, state=state: int(advance(state.address, task))):
                 broken = check(state.address)

@@ -81,7 +81,7 @@ def test_in_one_loop_as_in_pieces() -> None:
 @pytest.mark.xdist_group("compiled")
 def test_compiled_in_one_loop_as_in_pieces() -> None:
     """The same of the compiled loop, which benchmarks/gup_fast.py measures."""
-    from pinhold.explore import compiled
+    from pinhold.compiler import whole
 
-    loop = compiled.entry(gup_fast_whole, TINY)
-    assert compare(lambda m, task: loop(compiled.Record(m.layout, m.data).address, task), ENOUGH // 10)
+    loop = whole.entry(gup_fast_whole, TINY)
+    assert compare(lambda m, task: loop(whole.Record(m.layout, m.data).address, task), ENOUGH // 10)

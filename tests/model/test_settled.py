@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 
-from pinhold.explore.facts import facts_of, load_specification
-from pinhold.explore.image import SEARCHED
+from pinhold.compiler.settled import settled
+from pinhold.compiler.specialise import specialise
+from pinhold.explore.facts import facts_of
+from pinhold.explore.moves import move
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper
-from pinhold.explore.settled import settled
-from pinhold.explore.specialise import specialise
+from pinhold.explore.searched import SEARCHED
 from pinhold.explore.world import world
 from pinhold.mm import releases
+from pinhold.mm.kernel import load_specification
 
 pytestmark = pytest.mark.slow
 
@@ -44,7 +46,7 @@ def test_settled_fields_keep_their_value(name: str, symmetric: bool) -> None:
     for rules in (row, releases.switched(row, scope.without)):
         ready = world(scope, rules)
         facts = facts_of(ready)
-        everywhere = settled(SEARCHED, facts).everywhere
+        everywhere = settled(SEARCHED, move, facts).everywhere
         assert set(everywhere) > set(facts.everywhere)
         assert not {"pte", "folio_refcount", "task_depth", "act_function"} & set(everywhere)
         stepper = Stepper(ready, symmetric=symmetric)
@@ -62,7 +64,7 @@ def test_the_specialised_functions_do_what_the_plain_ones_do(name: str) -> None:
     scope = library()[name]
     ready = world(scope, releases.switched(releases.row(scope.rules), scope.without))
     functions: dict[str, Callable[..., Any]] = {}
-    exec(specialise(SEARCHED, settled(SEARCHED, facts_of(ready))), functions)
+    exec(specialise(SEARCHED, settled(SEARCHED, move, facts_of(ready))), functions)
     plain, special = Stepper(ready), Stepper(ready, functions=functions)
     for state in reachable(plain, COMPARED):
         assert list(special.successors(state)) == list(plain.successors(state))

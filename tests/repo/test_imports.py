@@ -13,6 +13,7 @@ STANDARD_ONLY = ("mm", "scenario", "targets", "system")
 BELOW = {
     "mm": set[str](),
     "scenario": set[str](),
+    "compiler": {"mm", "trust"},
     "targets": {"mm", "scenario", "trust"},
     "system": {"scenario", "targets", "trust"},
     "ask": {"mm", "scenario", "targets"},

@@ -9,14 +9,13 @@ from dataclasses import replace
 
 import pytest
 
-from pinhold.explore.facts import load_specification
 from pinhold.explore.moves import ACT_CALL
 from pinhold.explore.pushes import absent_functions, depth, dispatch, pushes, reached
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.world import World, world
 from pinhold.mm import madvise, releases, task
-from pinhold.mm.kernel import REGISTRY
+from pinhold.mm.kernel import REGISTRY, load_specification
 from pinhold.mm.state import TASK_DEPTH
 
 NAMES = {getattr(task, name): name for name in vars(task) if name.startswith("FN_")}

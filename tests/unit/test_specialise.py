@@ -8,7 +8,8 @@ from itertools import product
 
 import pytest
 
-from pinhold.explore.specialise import Facts, Specialiser, parsed
+from pinhold.compiler.facts import Facts
+from pinhold.compiler.specialise import Specialiser, parsed
 
 Function = Callable[..., int]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from pinhold.explore import known
+from pinhold.compiler import cache
 from pinhold.lab import initramfs
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import Map
@@ -95,11 +95,11 @@ def test_half_written_parts_of_the_cache_go_with_the_next_start(
         (images / name).touch()
         if name != "known/4567.78":
             os.utime(images / name, (HOURS_AGO, HOURS_AGO))
-    known.cache_directory.cache_clear()
+    cache.cache_directory.cache_clear()
     try:
-        assert known.cache_directory() == images
+        assert cache.cache_directory() == images
     finally:
-        known.cache_directory.cache_clear()
+        cache.cache_directory.cache_clear()
     left = {str(file.relative_to(images)) for file in images.rglob("*") if file.is_file()}
     assert left == {*whole, "known/4567.78"}
 

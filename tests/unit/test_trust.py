@@ -205,16 +205,17 @@ def test_code_of_the_explorer_is_not_taken_from_a_cache_of_others(
 ) -> None:
     """What a compiled search would import from there is not: status 4, a sentence, and before any work."""
     pytest.importorskip("numba")
-    from pinhold.explore import image, known
+    from pinhold.compiler import cache
+    from pinhold.explore import searched
 
-    monkeypatch.setattr(image, "settled", lambda *_: pytest.fail("work was done"))
+    monkeypatch.setattr(searched, "settled", lambda *_: pytest.fail("work was done"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     (tmp_path / "pinhold").mkdir()
     (tmp_path / "pinhold").chmod(0o777)
-    known.cache_directory.cache_clear()
+    cache.cache_directory.cache_clear()
     try:
         assert main(["explore", "bench-tiny", "--compiled"]) == 4
         assert f"others may write to {tmp_path}/pinhold" in capsys.readouterr().err
     finally:
-        known.cache_directory.cache_clear()
+        cache.cache_directory.cache_clear()
     assert list((tmp_path / "pinhold").iterdir()) == []

@@ -1,1 +1,1 @@
-"""The explorer's room: the specification compiled.  The only room that needs numba and numpy."""
+"""The explorer: every interleaving of a bounded scope.  With the compiler the only room that needs numba and numpy."""

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from pinhold.explore.known import clean
+from pinhold.compiler.cache import clean
 
 Array = np.ndarray[Any, Any]
 

@@ -16,15 +16,18 @@ from typing import Any
 
 import numpy as np
 
+from pinhold.compiler.image import alone
+from pinhold.compiler.settled import settled_fields
 from pinhold.explore import engine
 from pinhold.explore.checkpoint import Checkpoint, read
-from pinhold.explore.facts import facts_of, load_specification
-from pinhold.explore.image import SEARCHED, alone, image
+from pinhold.explore.facts import facts_of
 from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
+from pinhold.explore.moves import move
 from pinhold.explore.scope import beyond
 from pinhold.explore.search import ALL_PROPERTIES, Stepper
-from pinhold.explore.settled import settled_fields
+from pinhold.explore.searched import SEARCHED, image
 from pinhold.explore.world import World
+from pinhold.mm.kernel import load_specification
 
 CHUNK = 1 << 14
 """States expanded between two looks at the clock."""
@@ -92,7 +95,7 @@ class CompiledSearch:
         self.properties = properties
         self.invariants = invariants
         facts = facts_of(world)
-        fields = settled_fields(SEARCHED, facts, world.machine.layout)
+        fields = settled_fields(SEARCHED, move, facts, world.machine.layout)
         self.machine = world.machine.arranged(world.machine.geometry, fields)
         layout = self.machine.layout
         self.words = layout.mutable_size // 8

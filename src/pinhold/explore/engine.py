@@ -1,8 +1,8 @@
 """The inner loop of the compiled search: one level of breadth-first search, in batches.
 
-Nothing but 64-bit integers and addresses: numba compiles it together with a scope's specialised functions (image.py),
-which define `move`, `canonical`, `check_properties` and `check_invariants`, and with STATE_WORDS and RECORD_BYTES.  A
-search is an array of words, its registers, whose address each function takes as `s`.
+Nothing but 64-bit integers and addresses: numba compiles it together with a scope's specialised functions
+(searched.py), which define `move`, `canonical`, `check_properties` and `check_invariants`, and with STATE_WORDS and
+RECORD_BYTES.  A search is an array of words, its registers, whose address each function takes as `s`.
 
 Successors are made in a batch of full records; when it is full their places in the table of fingerprints are touched
 first, so that the cache misses overlap, and then they are inserted; what is new goes to the next level's frontier.
@@ -11,7 +11,7 @@ first, so that the cache misses overlap, and then they are inserted; what is new
 from __future__ import annotations
 
 # ruff: noqa: F821
-from pinhold.explore.memory import fold, load1, load2, load4, load8, store1, store2, store4, store8  # noqa: F401
+from pinhold.compiler.memory import fold, load1, load2, load4, load8, store1, store2, store4, store8  # noqa: F401
 
 (
     BATCH,

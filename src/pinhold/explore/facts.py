@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import ast
-import importlib
-import pkgutil
 from dataclasses import dataclass, field
 
-import pinhold.mm
-from pinhold.explore.known import known
+from pinhold.compiler.cache import known
+from pinhold.compiler.facts import Facts
+from pinhold.compiler.specialise import specialise
 from pinhold.explore.moves import ACT_PIN, move
 from pinhold.explore.pushes import absent_functions
-from pinhold.explore.specialise import Facts, specialise
 from pinhold.explore.world import World
+from pinhold.mm.kernel import load_specification
 from pinhold.mm.state import fields
 
 
 @dataclass(frozen=True)
 class Without:
-    """What is known where a kind of memory is missing: see specialise.Facts."""
+    """What is known where a kind of memory is missing: see compiler/facts.py."""
 
     results: dict[str, str] = field(default_factory=dict)
     everywhere: tuple[str, ...] = ()
@@ -101,7 +100,9 @@ def decisions_of(world: World) -> frozenset[int]:
     """The decision sites that the functions of the scope contain, whatever the rules."""
     load_specification()
     facts = facts_of(world)
-    told = known("decisions", facts, world.machine.layout, lambda: " ".join(map(str, sorted(decisions_in(facts)))))
+    told = known(
+        "decisions", (move,), facts, world.machine.layout, lambda: " ".join(map(str, sorted(decisions_in(facts))))
+    )
     return frozenset(map(int, told.split()))
 
 
@@ -120,9 +121,3 @@ def sites_in(expression: ast.expr) -> set[int]:
     """The site, or the two between which an expression chooses."""
     chosen = (expression.body, expression.orelse) if isinstance(expression, ast.IfExp) else (expression,)
     return {e.value for e in chosen if isinstance(e, ast.Constant) and isinstance(e.value, int)}
-
-
-def load_specification() -> None:
-    """Import every file of mm/, so that every `@kernel` function is known."""
-    for module in pkgutil.iter_modules(pinhold.mm.__path__):
-        importlib.import_module(f"pinhold.mm.{module.name}")

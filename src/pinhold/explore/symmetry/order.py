@@ -12,10 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pinhold.explore.generated import made
 from pinhold.explore.record import SearchState
 from pinhold.mm.flags import ZERO_PFN
 from pinhold.mm.folio import page_folio, page_index
+from pinhold.mm.generated import made
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import fields
 from pinhold.mm.task import arg_is_pin

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from pinhold.explore.generated import made
 from pinhold.explore.record import SearchState
 from pinhold.mm.flags import PTE_FLAGS
 from pinhold.mm.folio import folio_page, page_index
+from pinhold.mm.generated import made
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import mk_pte, pt_is_table, pte_pfn, pte_present
 from pinhold.mm.state import fields

@@ -6,16 +6,17 @@ import hashlib
 import os
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
+from typing import Any
 
-import pinhold.explore
-import pinhold.mm
-from pinhold import trust
-from pinhold.explore.specialise import Facts
+from pinhold import compiler, mm, trust
+from pinhold.compiler.facts import Facts
 from pinhold.mm.state import Layout
+
+Kernel = Callable[..., Any]
 
 
 @cache
@@ -42,24 +43,31 @@ def clean(files: Iterable[Path]) -> None:
 
 
 @cache
-def sources() -> bytes:
-    """A digest of the specification's and the explorer's source files."""
+def sources(rooms: frozenset[str]) -> bytes:
+    """A digest of the source files of these packages, of the specification and of the compiler."""
     found = hashlib.sha256(sys.version.encode())
-    for package in (pinhold.mm, pinhold.explore):
-        for file in sorted(Path(package.__path__[0]).rglob("*.py")):
-            found.update(file.name.encode() + b"\0" + file.read_bytes())
+    for room in sorted(rooms | {mm.__name__, compiler.__name__}):
+        folder = Path(sys.modules[room].__path__[0])
+        for file in sorted(folder.rglob("*.py")):
+            found.update(str(file.relative_to(folder)).encode() + b"\0" + file.read_bytes())
     return found.digest()
 
 
-def known(what: str, facts: Facts, layout: Layout, make: Callable[[], str]) -> str:
-    """The text that `make` made for these facts and this layout the first time, whichever process that was.
+def room(function: Kernel) -> str:
+    """The package of pinhold that a function belongs to."""
+    return ".".join(function.__module__.split(".")[:2])
+
+
+def known(what: str, entries: Sequence[Kernel], facts: Facts, layout: Layout, make: Callable[[], str]) -> str:
+    """The text that `make` made of these functions, facts and layout the first time, whichever process that was.
 
     Where nothing can be kept it is made each time.
     """
     numbers = (facts.constants, facts.sizes, facts.everywhere, facts.first, facts.parameters, facts.results)
     given = [sorted(part.items()) for part in numbers]
-    question = repr((what, given, sorted(facts.absent), sorted(layout.slots.items()), layout.mutable_size))
-    name = hashlib.sha256(sources() + question.encode()).hexdigest()[:24]
+    names = [f.__name__ for f in entries]
+    question = repr((what, names, given, sorted(facts.absent), sorted(layout.slots.items()), layout.mutable_size))
+    name = hashlib.sha256(sources(frozenset(map(room, entries))) + question.encode()).hexdigest()[:24]
     try:
         return (cache_directory() / "known" / name).read_text()
     except OSError:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from pinhold.explore import known
-from pinhold.explore.specialise import Facts
+from pinhold.compiler import cache
+from pinhold.compiler.facts import Facts
 from pinhold.mm.state import TINY, layout
+from pinhold.mm.step import step
 
 FACTS = Facts({"levels": 1}, {"pte": 4}, absent=frozenset({"a", "b"}))
 LAYOUT = layout(TINY)
@@ -18,7 +19,7 @@ LAYOUT = layout(TINY)
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What had to be made, in a cache of its own."""
-    monkeypatch.setattr(known, "cache_directory", lambda: tmp_path)
+    monkeypatch.setattr(cache, "cache_directory", lambda: tmp_path)
     return []
 
 
@@ -27,7 +28,7 @@ def ask(made: list[str], what: str = "it", facts: Facts = FACTS) -> str:
         made.append(what)
         return f"{what} {len(made)}"
 
-    return known.known(what, facts, LAYOUT, make)
+    return cache.known(what, (step,), facts, LAYOUT, make)
 
 
 def test_the_same_question_is_answered_once(made: list[str]) -> None:
@@ -42,7 +43,7 @@ def test_the_same_question_is_answered_once(made: list[str]) -> None:
 def test_other_sources_are_another_question(made: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
     """An edit of the specification or of the explorer."""
     ask(made)
-    monkeypatch.setattr(known, "sources", lambda: b"edited")
+    monkeypatch.setattr(cache, "sources", lambda _rooms: b"edited")
     assert ask(made) == "it 2"
 
 
@@ -52,5 +53,5 @@ def test_where_nothing_can_be_kept_it_is_made_each_time(made: list[str], monkeyp
     def nowhere() -> Path:
         raise PermissionError("/nonexistent")
 
-    monkeypatch.setattr(known, "cache_directory", nowhere)
+    monkeypatch.setattr(cache, "cache_directory", nowhere)
     assert (ask(made), ask(made)) == ("it 1", "it 2")

@@ -15,9 +15,9 @@ import inspect
 import operator
 import textwrap
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
+from pinhold.compiler.facts import Facts
 from pinhold.mm.kernel import REGISTRY
 from pinhold.mm.limits import LEFT_OUT
 
@@ -43,25 +43,6 @@ OPERATORS: dict[type[ast.AST], Callable[[Any, Any], Any]] = {
     ast.GtE: operator.ge,
 }
 PURE = (ast.Name, ast.Constant, ast.Attribute, ast.Subscript, ast.BinOp, ast.UnaryOp, ast.Compare, ast.BoolOp)
-
-
-@dataclass(frozen=True)
-class Facts:
-    """What a scope fixes.
-
-    constants: scalar fields of the record -> value.  sizes: array fields -> number of elements.  everywhere: array
-    fields -> the value that each element has and keeps.  results: function -> its value, as an expression over its
-    arguments.  absent: functions that are never entered.  first: array fields -> the value that each element has at
-    first.  parameters: (function, parameter) -> what every call passes.
-    """
-
-    constants: Mapping[str, int]
-    sizes: Mapping[str, int]
-    everywhere: Mapping[str, int] = field(default_factory=dict)
-    results: Mapping[str, str] = field(default_factory=dict)
-    absent: frozenset[str] = frozenset()
-    first: Mapping[str, int] = field(default_factory=dict)
-    parameters: Mapping[tuple[str, str], Any] = field(default_factory=dict)
 
 
 class Specialiser:

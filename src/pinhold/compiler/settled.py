@@ -16,9 +16,9 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pinhold.explore.known import known
-from pinhold.explore.moves import move
-from pinhold.explore.specialise import Facts, Kernel, Specialiser, constant, stored_field, value
+from pinhold.compiler.cache import known
+from pinhold.compiler.facts import Facts
+from pinhold.compiler.specialise import Kernel, Specialiser, constant, stored_field, value
 from pinhold.mm.state import Layout, fields
 
 KEPT_NAMES = {"": (), "page": (-1, 0), "swap": (0,), "entry": (0,), "token": (0,)}
@@ -29,15 +29,16 @@ NOTHING_ADDED = (ast.Add, ast.Sub, ast.BitOr, ast.BitXor)
 Definitions = list[ast.FunctionDef]
 
 
-def settled(entries: Sequence[Kernel], facts: Facts) -> Facts:
-    """The facts, and what they settle for these functions, of which `move` alone changes a state, but for renaming."""
+def settled(entries: Sequence[Kernel], changing: Kernel, facts: Facts) -> Facts:
+    """The facts, and what they settle for these functions.  changing: of them the one that changes a state, but for
+    renaming."""
     names = {name: f.names for name, f in fields()}
     first = {name: v for name, v in facts.first.items() if not names[name] or v in KEPT_NAMES.get(names[name], ())}
     while True:
         specialiser = Specialiser(facts)
         for function in entries:
             specialiser.function(function)
-        changed = set(changed_fields(list(specialiser.reachable([move])), first))
+        changed = set(changed_fields(list(specialiser.reachable([changing])), first))
         everywhere = {name: v for name, v in first.items() if name not in changed} | dict(facts.everywhere)
         found = passed(list(specialiser.reachable(entries)), {entry.__name__ for entry in entries})
         parameters = found | dict(facts.parameters)  # what is put in where it was called is called no more
@@ -46,9 +47,13 @@ def settled(entries: Sequence[Kernel], facts: Facts) -> Facts:
         facts = replace(facts, everywhere=everywhere, parameters=parameters)
 
 
-def settled_fields(entries: Sequence[Kernel], facts: Facts, layout: Layout) -> frozenset[str]:
+def settled_fields(entries: Sequence[Kernel], changing: Kernel, facts: Facts, layout: Layout) -> frozenset[str]:
     """The fields that keep their value, remembered for the next process.  layout: of all fields."""
-    names = known("settled fields", facts, layout, lambda: " ".join(settled(entries, facts).everywhere))
+
+    def told() -> str:
+        return " ".join(settled(entries, changing, facts).everywhere)
+
+    names = known("settled fields", entries, facts, layout, told)
     return frozenset(names.split())
 
 

@@ -18,15 +18,15 @@ import numba
 import numpy as np
 from numba.core.errors import NumbaError
 
-from pinhold.explore.facts import load_specification
-from pinhold.explore.image import INNER, OUTER, alone, load, store
-from pinhold.explore.lower import lower
-from pinhold.explore.specialise import Facts, Kernel, specialise
+from pinhold.compiler.facts import Facts
+from pinhold.compiler.image import INNER, OUTER, alone, load, store
+from pinhold.compiler.lower import lower
+from pinhold.compiler.specialise import Kernel, specialise
 from pinhold.mm.file import shmem_fallocate
 from pinhold.mm.gup_fast_range import gup_fast_whole
 from pinhold.mm.hugetlb import hugetlbfs_fallocate
 from pinhold.mm.invariants import check_invariants
-from pinhold.mm.kernel import REGISTRY
+from pinhold.mm.kernel import REGISTRY, load_specification
 from pinhold.mm.machine import Machine
 from pinhold.mm.properties import check_properties
 from pinhold.mm.state import Geometry, Layout, layout
@@ -44,7 +44,7 @@ ENTRIES: tuple[Kernel, ...] = (
 
 HEADER = """from numba import int64, njit
 
-from pinhold.explore.memory import load1, load2, load4, load8, store1, store2, store4, store8
+from pinhold.compiler.memory import load1, load2, load4, load8, store1, store2, store4, store8
 """
 
 

@@ -1,0 +1,73 @@
+"""What a search compiles: a scope's specialised functions and the inner loop, one image."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from types import ModuleType
+
+import numba
+
+from pinhold.compiler.cache import cache_directory, known
+from pinhold.compiler.facts import Facts
+from pinhold.compiler.image import FILE, INNER, OUTER, load, store
+from pinhold.compiler.lower import lower
+from pinhold.compiler.settled import settled
+from pinhold.compiler.specialise import Kernel, specialise
+from pinhold.explore import engine
+from pinhold.explore.moves import get_chances, in_operation, move, set_chance
+from pinhold.explore.symmetry.canonical import canonical
+from pinhold.mm.invariants import check_invariants
+from pinhold.mm.properties import check_properties
+from pinhold.mm.state import Layout
+
+SEARCHED: tuple[Kernel, ...] = (
+    move,
+    canonical,
+    check_properties,
+    check_invariants,
+    in_operation,
+    set_chance,
+    get_chances,
+)
+"""What the inner loop calls."""
+
+LOOP = (
+    engine.register,
+    engine.fingerprint,
+    engine.copy_state,
+    engine.insert,
+    engine.successors,
+    engine.look,
+    engine.flush,
+)
+ENTRIES = (engine.expand, engine.rehash, engine.fingerprint_of)
+
+HEADER = """from numba import int64, njit
+
+from pinhold.compiler.memory import fold, load1, load2, load4, load8, store1, store2, store4, store8
+
+"""
+
+NUMBERS = "\n".join(f"{name} = {value}" for name, value in vars(engine).items() if isinstance(value, int))
+"""The inner loop's constants."""
+
+
+def image_source(facts: Facts, layout: Layout, functions: Iterable[Kernel] = SEARCHED) -> str:
+    """The module's text: specialised functions over addresses, the inner loop, and the entries."""
+    sizes = f"STATE_WORDS = {layout.mutable_size // 8}\nRECORD_BYTES = {layout.size}"
+    parts = [HEADER, NUMBERS, sizes, lower(specialise(functions, facts), layout, decorator=f"njit({INNER})")]
+    parts += [f"@njit({INNER})\n{inspect.getsource(f)}" for f in LOOP]
+    parts += [f"@njit({OUTER})\n{inspect.getsource(f)}" for f in ENTRIES]
+    return "\n\n".join(parts)
+
+
+def image(facts: Facts, layout: Layout) -> ModuleType:
+    """The search's image of a scope.  Raises Untrusted, OSError before any work where none can be kept."""
+    kept = cache_directory()
+
+    def made() -> str:
+        return store(image_source(settled(SEARCHED, move, facts), layout))
+
+    name = known(f"image for numba {numba.__version__}", SEARCHED, facts, layout, made)
+    return load(name if (kept / name / FILE).exists() else made())
