@@ -1,10 +1,15 @@
-"""Which page GUP asks about: the one that the entry maps which it followed, of a huge entry the head."""
+"""What GUP asks about the page that it wants: which function asks, and of a huge entry for the head."""
 
 from __future__ import annotations
 
+import inspect
+
 import pytest
 
+from pinhold.mm import follow, gup_fast
+from pinhold.mm.flags import NO_VMA
 from pinhold.mm.releases import releases
+from pinhold.mm.state import State
 from play import Play, row, verdict
 
 SINCE_5_19 = releases()[1:]
@@ -39,3 +44,31 @@ def test_a_page_of_a_thp_that_ptes_map_is_asked_for_itself(release: str, path: s
     assert played.m.page_exclusive[played.frame()] == 1
     assert "must_unshare_anon" in played.sites[-1]
     assert verdict(row(release), f"{shared}pin P x[5] as p {path}\nwrite P x[5] 0x02\nexpect p sees P x[5]\n") == "held"
+
+
+ASKED_BY = (
+    ("memfd private", "follow_page_pte", "gup_fast_pte_range"),
+    ("hugezero", "follow_huge_pmd", "gup_fast_pmd_leaf"),
+    ("memfd_hugetlb 2M private", "__follow_hugetlb_must_fault", "gup_fast_pmd_leaf"),
+    ("memfd_hugetlb 1G private", "__follow_hugetlb_must_fault", "gup_fast_pud_leaf"),
+)
+"""Memory -> the function that asks whether to unshare it, in the slow path and in the fast one."""
+
+
+@pytest.mark.parametrize(("memory", "slow", "fast"), ASKED_BY)
+def test_each_function_of_the_seed_asks_for_itself(
+    memory: str, slow: str, fast: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The slow path's functions hand their VMA on to gup_must_unshare(), the fast path's have none."""
+    asked: list[tuple[str, bool]] = []
+
+    def noted(m: State, vma: int, flags: int, page: int) -> bool:
+        asked.append((inspect.stack()[1].function, vma == NO_VMA))
+        return must_unshare(m, vma, flags, page)
+
+    must_unshare = follow.gup_must_unshare
+    monkeypatch.setattr(follow, "gup_must_unshare", noted)
+    monkeypatch.setattr(gup_fast, "gup_must_unshare", noted)
+    played = Play(row("6.2"), f"map P x {memory}\nread P x\npin P x as p longterm fast\n")
+    assert asked[:2] == [(fast, True), (slow, False)]
+    assert "must_unshare_cow_mapping" in played.sites[-1]

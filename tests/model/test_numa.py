@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pinhold.mm import flags as k
-from pinhold.mm.gup import gup_can_follow_protnone
+from pinhold.mm.follow import gup_can_follow_protnone
 from pinhold.mm.madvise import MADV_DONTNEED
 from pinhold.mm.pgtable import pt_leaf
 from pinhold.mm.properties import LONGTERM_PIN_RELIABLE

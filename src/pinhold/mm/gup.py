@@ -1,13 +1,12 @@
 """Get user pages, the slow path: mm/gup.c.
 
 `__get_user_pages` walks a range with mmap_lock held for reading: follow the page tables, fault in what cannot be
-followed, follow again.  `gup_must_unshare` decides whether a read-only pin has to break COW first; the seed's patch
-is its last rule.
+followed, follow again.  What can be followed, and what a read-only pin has to break COW of first, is in follow.py.
 """
 
 from __future__ import annotations
 
-from pinhold.mm.file import cache_lookup, folio_mark_dirty
+from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.flags import (
     AGAIN,
     BLOCKED,
@@ -22,7 +21,6 @@ from pinhold.mm.flags import (
     FAULT_WROTE,
     FOLL_ANON,
     FOLL_COW,
-    FOLL_DUMP,
     FOLL_FAST_ONLY,
     FOLL_FORCE,
     FOLL_GET,
@@ -42,38 +40,22 @@ from pinhold.mm.flags import (
     NO_VMA,
     PTE_ACCESSED,
     PTE_DIRTY,
-    PTE_PRESENT,
-    PTE_PSE,
-    PTE_RW,
-    PTE_SPECIAL,
     VM_HUGETLB,
     VM_MAYREAD,
-    VM_MAYWRITE,
     VM_READ,
-    VM_SHARED,
     VM_WRITE,
 )
-from pinhold.mm.folio import folio_test_anon, is_huge_zero_page, page_folio
-from pinhold.mm.hugetlb import hugetlb_file_index, hugetlb_level
+from pinhold.mm.folio import page_folio
+from pinhold.mm.follow import FORCE_BY_EXCLUSIVE, FORCE_DROPS_WRITE, entry_level, follow_page_mask
 from pinhold.mm.kernel import kernel
-from pinhold.mm.pgtable import level_pages, pt_walk, pte_mkdirty, pte_pfn, pte_present
+from pinhold.mm.pgtable import level_pages, pte_mkdirty, pte_pfn
 from pinhold.mm.pin import grab_page_fails, pin_record, try_grab_folio
-from pinhold.mm.rmap import page_anon_exclusive
 from pinhold.mm.sites import (
-    FOLL_FORCE_FOLLOWS,
     FOLL_WRITE_DROPPED,
     GUP_ARGS_INVALID,
     GUP_DIRTY_TRACKED_REFUSED,
-    GUP_HONORS_NUMA_FAULT,
     GUP_VMA_REFUSED,
-    MUST_UNSHARE_ANON,
-    MUST_UNSHARE_COW_MAPPING,
-    MUST_UNSHARE_NO_VMA,
     TOUCH_PMD_READ,
-    UNSHARE_NOT_LONGTERM,
-    UNSHARE_NOT_NEEDED_EXCLUSIVE,
-    UNSHARE_NOT_NEEDED_SHARED_MAPPING,
-    UNSHARE_RULE_ABSENT,
     decided,
 )
 from pinhold.mm.state import State
@@ -92,17 +74,10 @@ from pinhold.mm.trap import TRAP_ENTRY_POINT, TRAP_STAGE, trap
 from pinhold.mm.vma import (
     find_vma,
     is_cow_mapping,
-    soft_dirty_write_protected,
-    vma_is_accessible,
     vma_is_anonymous,
     vma_is_hugetlb,
     vma_needs_dirty_tracking,
 )
-
-UNSHARE_NONE, UNSHARE_ANON, UNSHARE_COW_LONGTERM = 0, 1, 2
-
-FORCE_DROPS_WRITE, FORCE_BY_FOLL_COW, FORCE_BY_EXCLUSIVE = 0, 1, 2
-"""Values of the rule foll_force."""
 
 GET_USER_PAGES, GET_USER_PAGES_FAST, PIN_USER_PAGES, PIN_USER_PAGES_FAST = 0, 1, 2, 3
 """The entry points that callers name; *_remote and *_unlocked check alike."""
@@ -152,42 +127,6 @@ def is_valid_gup_args(m: State, api: int, flags: int) -> int:
 
 
 @kernel
-def gup_must_unshare(m: State, vma: int, flags: int, page: int) -> bool:
-    """Whether a read-only pin of `page`, whose entry is not writable, has to break COW first.
-
-    vma: index, or NO_VMA from GUP-fast, which has none and can only answer "perhaps": the slow path decides.
-    page: what the entry maps, of a huge one the head, whose exclusive mark is that of the whole.  A pin that is not
-    long-term is a snapshot of what is not anonymous.  Linux: gup_must_unshare() (include/linux/mm.h, later
-    mm/internal.h); a7f226604170 (5.19) for anonymous pages, 84209e87c696 (6.2) for all others.
-    """
-    if flags & FOLL_WRITE or not flags & FOLL_PIN:
-        return False
-    if m.rule_gup_unshares == UNSHARE_NONE:
-        decided(m, UNSHARE_RULE_ABSENT)
-        return False
-    if folio_test_anon(m, page_folio(m, page)):
-        if page_anon_exclusive(m, page):
-            decided(m, UNSHARE_NOT_NEEDED_EXCLUSIVE)
-            return False
-        decided(m, MUST_UNSHARE_ANON)
-        return True
-    if m.rule_gup_unshares < UNSHARE_COW_LONGTERM:
-        decided(m, UNSHARE_RULE_ABSENT)
-        return False
-    if not flags & FOLL_LONGTERM:
-        decided(m, UNSHARE_NOT_LONGTERM)
-        return False
-    if vma == NO_VMA:
-        decided(m, MUST_UNSHARE_NO_VMA)
-        return True
-    if is_cow_mapping(m.vma_flags[vma]):
-        decided(m, MUST_UNSHARE_COW_MAPPING)
-        return True
-    decided(m, UNSHARE_NOT_NEEDED_SHARED_MAPPING)
-    return False
-
-
-@kernel
 def check_vma_flags(m: State, vma: int, flags: int) -> int:
     """0, or the errno (negative) for a VMA that the request may not touch.  Linux: check_vma_flags() (mm/gup.c).
 
@@ -223,98 +162,6 @@ def gup_dirty_tracked(m: State, vma: int, flags: int) -> bool:
 
 
 @kernel
-def can_follow_write(m: State, vma: int, flags: int, entry: int, page: int) -> bool:
-    """Whether a write request may use this entry, which maps `page` (of a huge one the head).
-
-    FOLL_FORCE may write through an entry that is not writable, in a private mapping without VM_WRITE, once COW is
-    broken: known from the exclusive mark since 5535be309971 (6.0), before from a dirty entry after a write fault
-    (FOLL_COW, 19be0eaffa3a, 4.9). Before that it looks for its page as a read does (follow_flags()).
-    Linux: can_follow_write_pte(), can_follow_write_pmd().
-    """
-    if entry & PTE_RW:
-        return True
-    if not flags & FOLL_FORCE or m.rule_foll_force == FORCE_DROPS_WRITE:
-        return False
-    if m.rule_foll_force == FORCE_BY_FOLL_COW:
-        follows = flags & FOLL_COW != 0 and entry & PTE_DIRTY != 0
-    else:
-        vm_flags = m.vma_flags[vma]
-        follows = not vm_flags & (VM_SHARED | VM_WRITE) and vm_flags & VM_MAYWRITE != 0
-        follows = follows and folio_test_anon(m, page_folio(m, page)) and page_anon_exclusive(m, page)
-        follows = follows and not soft_dirty_write_protected(m, vma, entry)
-    if follows:
-        decided(m, FOLL_FORCE_FOLLOWS)
-    return follows
-
-
-@kernel
-def follow_entry(m: State, vma: int, addr: int, flags: int) -> int:
-    """The slot of the entry that maps `addr` as the request needs it, or -ENOENT (fault it in), -EMLINK (unshare it),
-    or -EFAULT (give up).
-
-    Linux: follow_page_pte(), follow_trans_huge_pmd() (follow_huge_pmd() since 6.8), and for hugetlb
-    __follow_hugetlb_must_fault() (up to 6.4, since then folded into the same walk).
-    """
-    mm = vma // m.vmas_per_mm
-    level = 0
-    if vma_is_hugetlb(m, vma):
-        level = hugetlb_level(m, m.vma_order[vma])
-    slot = pt_walk(m, mm, addr, level)
-    if slot < 0 and m.levels > 1 and level == 0:
-        level = 1
-        slot = pt_walk(m, mm, addr, 1)
-    entry = 0 if slot < 0 else m.pte[slot]
-    if entry == 0 or (level == 1 and not entry & PTE_PSE):
-        return no_page_table(m, vma, addr, flags)
-    if not pte_present(entry):
-        return -ENOENT
-    page = pte_pfn(entry)
-    if not entry & PTE_PRESENT and not gup_can_follow_protnone(m, vma, flags):
-        return -ENOENT
-    if flags & FOLL_WRITE and not can_follow_write(m, vma, flags, entry, page):
-        return -ENOENT
-    if flags & FOLL_DUMP and (entry & PTE_SPECIAL or is_huge_zero_page(m, page)):
-        return -EFAULT  # core dumps leave the zero pages out
-    if not entry & PTE_RW and gup_must_unshare(m, vma, flags, page):
-        return -EMLINK
-    return slot
-
-
-@kernel
-def gup_can_follow_protnone(m: State, vma: int, flags: int) -> bool:
-    """Whether an inaccessible entry is followed, or faulted on first, as an access would be.
-
-    Linux: gup_can_follow_protnone(); up to 6.4 forced requests alone follow (FOLL_NUMA up to 6.0), since d74943a2f3cd
-    (6.5) all but those that ask for hinting faults (FOLL_HONOR_NUMA_FAULT).
-    """
-    if not m.rule_gup_protnone:
-        return flags & FOLL_FORCE != 0
-    if not flags & FOLL_HONOR_NUMA_FAULT or not vma_is_accessible(m, vma):
-        return True
-    decided(m, GUP_HONORS_NUMA_FAULT)
-    return False
-
-
-@kernel
-def no_page_table(m: State, vma: int, addr: int, flags: int) -> int:
-    """Nothing is mapped: -ENOENT, to fault it in, or -EFAULT, where a core dump leaves a hole instead."""
-    if flags & FOLL_DUMP:
-        if vma_is_anonymous(m, vma):
-            return -EFAULT
-        if vma_is_hugetlb(m, vma) and cache_lookup(m, m.vma_file[vma], hugetlb_file_index(m, vma, addr)) == NO_PAGE:
-            return -EFAULT
-    return -ENOENT
-
-
-@kernel
-def entry_level(m: State, vma: int, addr: int) -> int:
-    """The level of the leaf that follow_entry found."""
-    if vma_is_hugetlb(m, vma):
-        return hugetlb_level(m, m.vma_order[vma])
-    return 0 if pt_walk(m, vma // m.vmas_per_mm, addr, 0) >= 0 else 1
-
-
-@kernel
 def gup_slow(m: State, task: int) -> int:
     """One step of __get_user_pages().  act_addr … act_end: what is left; act_flags; act_arg: the pin that takes the
     pages; NO_PAGE: none, and with FOLL_GET the caller, who asks for one page, finds it in its act_page.  Result: 0, or
@@ -339,7 +186,7 @@ def gup_slow(m: State, task: int) -> int:
         vma = find_vma(m, mm, m.act_addr[act])
         err = check_vma(m, vma, m.act_flags[act])
         if err == 0:
-            slot = follow_entry(m, vma, m.act_addr[act], follow_flags(m, m.act_flags[act]))
+            slot = follow_page_mask(m, vma, m.act_addr[act], follow_flags(m, m.act_flags[act]))
             if slot in (-ENOENT, -EMLINK) and not m.act_flags[act] & FOLL_NOFAULT:
                 return faultin_page(m, task, act, slot == -EMLINK)
             if slot < 0:

@@ -21,7 +21,7 @@ from pinhold.mm.flags import (
     PTE_SPECIAL,
 )
 from pinhold.mm.folio import folio_test_anon, page_folio
-from pinhold.mm.gup import gup_must_unshare
+from pinhold.mm.follow import gup_must_unshare
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn
 from pinhold.mm.pin import gup_put_folio, pin_drop, pin_record, try_grab_folio
@@ -35,7 +35,7 @@ from pinhold.mm.sites import (
 )
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish
-from pinhold.mm.trap import TRAP_STAGE, trap
+from pinhold.mm.trap import TRAP_LEVEL, TRAP_STAGE, trap
 
 FAST_START, FAST_LOAD, FAST_GRAB, FAST_CHECK, FAST_END = 0, 1, 2, 3, 4
 
@@ -86,11 +86,7 @@ def fast_walk(m: State, act: int) -> None:
 
 @kernel
 def fast_load(m: State, act: int) -> None:
-    """Read the entry once.
-
-    Linux: gup_fast_pte_range() (gup_pte_range() up to 6.8), gup_fast_pmd_leaf() (gup_huge_pmd()), gup_fast_pud_leaf()
-    (gup_huge_pud()), gup_hugepte().
-    """
+    """Read the entry once."""
     addr = m.act_addr[act]
     slot, level = pt_leaf(m, m.act_mm[act], addr)
     entry = m.pte[slot]
@@ -138,15 +134,12 @@ def fast_check(m: State, act: int) -> None:
     """Grabbed: is the entry still what it was, and may the page be pinned without more ado?"""
     page = m.act_page[act]
     count = m.act_new[act]
-    entry = m.pte[pt_leaf(m, m.act_mm[act], m.act_addr[act])[0]]
-    good = entry == m.act_entry[act]
-    if not good:
+    slot, level = pt_leaf(m, m.act_mm[act], m.act_addr[act])
+    good = False
+    if m.pte[slot] != m.act_entry[act]:
         decided(m, FAST_ENTRY_CHANGED)
-    elif not fast_folio_allowed(m, page, m.act_flags[act]):
-        good = False
-        decided(m, FAST_DIRTY_TRACKED_REFUSED)
-    elif not entry & PTE_RW and gup_must_unshare(m, NO_VMA, m.act_flags[act], pte_pfn(entry)):
-        good = False
+    else:
+        good = gup_fast_leaf_allowed(m, level, m.pte[slot], page, m.act_flags[act])
     if good and pin_record(m, m.act_arg[act], m.act_addr[act], page, count):
         decided(m, FAST_PINNED)
         m.act_addr[act] += count
@@ -161,10 +154,51 @@ def fast_check(m: State, act: int) -> None:
 
 
 @kernel
-def fast_folio_allowed(m: State, page: int, flags: int) -> bool:
+def gup_fast_leaf_allowed(m: State, level: int, entry: int, page: int, flags: int) -> bool:
+    """Whether the fast path may pin `page`, which the entry of that level maps; asked when its folio is grabbed."""
+    if not gup_fast_folio_allowed(m, page, flags):
+        decided(m, FAST_DIRTY_TRACKED_REFUSED)
+        return False
+    if level == 0:
+        return gup_fast_pte_range(m, entry, flags)
+    if level == 1:
+        return gup_fast_pmd_leaf(m, entry, flags)
+    if level == 2:
+        return gup_fast_pud_leaf(m, entry, flags)
+    trap(m, TRAP_LEVEL)
+    return False
+
+
+@kernel
+def gup_fast_pte_range(m: State, entry: int, flags: int) -> bool:
+    """Whether what a PTE maps is pinned without unsharing it; there is no VMA to ask.
+
+    Linux: gup_fast_pte_range() (gup_pte_range() up to 6.9), the last that it asks of each entry.
+    """
+    return entry & PTE_RW != 0 or not gup_must_unshare(m, NO_VMA, flags, pte_pfn(entry))
+
+
+@kernel
+def gup_fast_pmd_leaf(m: State, entry: int, flags: int) -> bool:
+    """The same of what a PMD maps: a THP, the huge zero folio, or hugetlb.
+
+    Linux: gup_fast_pmd_leaf() (gup_huge_pmd() up to 6.9).  gup_hugepte(), which the seed's patch changes alike, is for
+    huge pages of sizes that no level has: it is not built on x86-64.
+    """
+    return entry & PTE_RW != 0 or not gup_must_unshare(m, NO_VMA, flags, pte_pfn(entry))
+
+
+@kernel
+def gup_fast_pud_leaf(m: State, entry: int, flags: int) -> bool:
+    """The same of what a PUD maps: hugetlb.  Linux: gup_fast_pud_leaf() (gup_huge_pud() up to 6.9)."""
+    return entry & PTE_RW != 0 or not gup_must_unshare(m, NO_VMA, flags, pte_pfn(entry))
+
+
+@kernel
+def gup_fast_folio_allowed(m: State, page: int, flags: int) -> bool:
     """A writable long-term pin of a page of a file that tracks dirtying needs the VMA: slow path.
 
-    Linux: gup_fast_folio_allowed() (folio_fast_pin_allowed()), a6e79df92e4a (6.5).
+    Linux: gup_gup_fast_folio_allowed() (folio_fast_pin_allowed()), a6e79df92e4a (6.5).
     """
     wanted = FOLL_PIN | FOLL_LONGTERM | FOLL_WRITE
     folio = page_folio(m, page)

@@ -6,14 +6,13 @@ It is here to be fast: 1 GiB is 262,144 pages.  Tests show that it leaves the st
 
 from __future__ import annotations
 
-from pinhold.mm.flags import FOLL_PIN, NO_VMA, PTE_RW
+from pinhold.mm.flags import FOLL_PIN
 from pinhold.mm.folio import page_folio
-from pinhold.mm.gup import gup_must_unshare
-from pinhold.mm.gup_fast import fast_entry_allowed, fast_folio_allowed
+from pinhold.mm.gup_fast import fast_entry_allowed, gup_fast_leaf_allowed
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn
 from pinhold.mm.pin import pin_record, try_grab_folio
-from pinhold.mm.sites import FAST_DIRTY_TRACKED_REFUSED, FAST_FALLS_BACK, FAST_FORK_SEEN, FAST_PINNED, decided
+from pinhold.mm.sites import FAST_FALLS_BACK, FAST_FORK_SEEN, FAST_PINNED, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish
 
@@ -37,7 +36,7 @@ def gup_fast_whole(m: State, task: int) -> int:
 def gup_fast_pgd_range(m: State, mm: int, addr: int, end: int, flags: int, pin: int) -> int:
     """Pin [addr, end) up to the first page that the slow path has to look at; gives its address.
 
-    Linux: gup_fast_pgd_range() and its kin for each level (gup_pgd_range() up to 6.8).
+    Linux: gup_fast_pgd_range() and its kin for each level (gup_pgd_range() up to 6.9).
     """
     while addr < end:
         slot, level = pt_leaf(m, mm, addr)
@@ -45,10 +44,10 @@ def gup_fast_pgd_range(m: State, mm: int, addr: int, end: int, flags: int, pin: 
         if level > 0:
             offset = addr & (pages - 1)
             wanted = min(pages - offset, end - addr)
-            held = wanted if gup_fast_leaf(m, addr, m.pte[slot], offset, wanted, flags, pin) else 0
+            held = wanted if gup_fast_leaf(m, addr, m.pte[slot], level, offset, wanted, flags, pin) else 0
         else:
             wanted = min((1 << m.bits) - (slot & ((1 << m.bits) - 1)), end - addr)
-            held = gup_fast_pte_range(m, addr, slot, wanted, flags, pin)
+            held = gup_fast_table(m, addr, slot, wanted, flags, pin)
         addr += held
         if held < wanted:
             break
@@ -56,27 +55,20 @@ def gup_fast_pgd_range(m: State, mm: int, addr: int, end: int, flags: int, pin: 
 
 
 @kernel
-def gup_fast_pte_range(m: State, addr: int, slot: int, count: int, flags: int, pin: int) -> int:
-    """Pin what `count` entries of one table map; gives how many.
-
-    Linux: gup_fast_pte_range() (gup_pte_range() up to 6.8).
-    """
+def gup_fast_table(m: State, addr: int, slot: int, count: int, flags: int, pin: int) -> int:
+    """Pin what `count` entries of one table map; gives how many."""
     for i in range(count):
-        if not gup_fast_leaf(m, addr + i, m.pte[slot + i], 0, 1, flags, pin):
+        if not gup_fast_leaf(m, addr + i, m.pte[slot + i], 0, 0, 1, flags, pin):
             return i
     return count
 
 
 @kernel
-def gup_fast_leaf(m: State, addr: int, entry: int, offset: int, count: int, flags: int, pin: int) -> bool:
+def gup_fast_leaf(m: State, addr: int, entry: int, level: int, offset: int, count: int, flags: int, pin: int) -> bool:
     """Pin `count` pages of what the entry maps, from its page number `offset` on, or none of them."""
     page = pte_pfn(entry) + offset
     good = fast_entry_allowed(entry, flags) and m.folio_refcount[page_folio(m, page)] > 0
-    if good and not fast_folio_allowed(m, page, flags):
-        decided(m, FAST_DIRTY_TRACKED_REFUSED)
-        good = False
-    if good and not entry & PTE_RW and gup_must_unshare(m, NO_VMA, flags, pte_pfn(entry)):
-        good = False
+    good = good and gup_fast_leaf_allowed(m, level, entry, page, flags)
     if not good or not pin_record(m, pin, addr, page, count):
         decided(m, FAST_FALLS_BACK)
         return False
