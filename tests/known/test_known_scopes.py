@@ -3,7 +3,7 @@
 import pytest
 
 from known import HERE
-from pinhold.explore.limits import Result
+from pinhold.explore.result import SearchResult
 from pinhold.explore.run import Options, explore
 from pinhold.explore.scope import BadScope, Scope, read_file
 from pinhold.explore.world import world
@@ -18,7 +18,7 @@ def only_scope(case: str) -> Scope:
     return scope
 
 
-def searched(case: str, release: str) -> Result:
+def searched(case: str, release: str) -> SearchResult:
     return explore(world(only_scope(case), releases.row(release)), Options("interpreted"))
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from pinhold.explore.checkpoint import Unusable
 from pinhold.explore.compiled_search import CompiledSearch
-from pinhold.explore.limits import Limits, Progress, Result
+from pinhold.explore.limits import Limits, Progress
+from pinhold.explore.result import SearchResult
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.world import World, world
@@ -21,7 +22,7 @@ SCOPES = ("fork-pin", "huge-dirty-cow", "swap-races-pin", "seed-hugetlb", "two-b
 """Together they have every kind of memory, and leave out each other's; and one has a pool of pins."""
 
 
-def numbers(result: Result) -> tuple[object, ...]:
+def numbers(result: SearchResult) -> tuple[object, ...]:
     return (result.levels, result.transitions, result.violation, result.path, result.uses, result.sites)
 
 

@@ -10,7 +10,8 @@ import pytest
 from naive import every_state
 from pinhold.explore import moves
 from pinhold.explore.history import bad_world
-from pinhold.explore.limits import Result, Via, Violation
+from pinhold.explore.result import SearchResult, Violation
+from pinhold.explore.via import Via
 from pinhold.explore.moves import pin_slot
 from pinhold.explore.replay import Replay
 from pinhold.explore.scope import Scope, library
@@ -48,7 +49,7 @@ def bad(scope: Scope) -> World:
     return world(scope, releases.switched(releases.row(scope.rules), LOST_AT_FORK))
 
 
-def both(ready: World) -> list[Result]:
+def both(ready: World) -> list[SearchResult]:
     """The searches with symmetry and without."""
     return [search(Stepper(ready, symmetric=symmetric)) for symmetric in (True, False)]
 

@@ -15,7 +15,8 @@ from pinhold.commands.output import output
 from pinhold.commands.registry import switches
 from pinhold.explore.facts import decisions_of
 from pinhold.explore.history import defects, good_world, history
-from pinhold.explore.limits import Limits, Progress, Result
+from pinhold.explore.limits import Limits, Progress
+from pinhold.explore.result import SearchResult
 from pinhold.explore.run import Options, compiler_at_hand, engine_for, explore
 from pinhold.explore.scope import BadScope, Scope, library, read_file
 from pinhold.explore.story import model_name, outcome, scenario, shows, story, verdict
@@ -127,7 +128,7 @@ def search_options(options: argparse.Namespace) -> Options:
     )
 
 
-def summary(ready: World, result: Result, engine: str, how: Options) -> str:
+def summary(ready: World, result: SearchResult, engine: str, how: Options) -> str:
     """One paragraph: how far, and what came of it."""
     scope = ready.scope
     space = f"{result.states:,} states, {result.transitions:,} transitions, depth {result.depth}"
@@ -143,7 +144,7 @@ def summary(ready: World, result: Result, engine: str, how: Options) -> str:
     return f"{head}.\nExhausted: nothing bad is reachable."
 
 
-def print_unreached(ready: World, result: Result) -> None:
+def print_unreached(ready: World, result: SearchResult) -> None:
     """What never happened: operations that never began, and decisions that the scope's functions could have come by."""
     idle = [str(action) for action, count in zip(ready.actions, result.uses, strict=True) if not count]
     if idle:

@@ -18,12 +18,13 @@ import numpy as np
 
 from pinhold.compiler.image import alone
 from pinhold.compiler.settled import settled_fields
-from pinhold.explore import engine
+from pinhold.explore import engine, via
 from pinhold.explore.checkpoint import Checkpoint, read
 from pinhold.explore.facts import facts_of
-from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
+from pinhold.explore.limits import Clock, Limits, Progress, Watch, unwatched
 from pinhold.explore.moves import move
-from pinhold.explore.scope import beyond
+from pinhold.explore.result import SearchResult, Violation
+from pinhold.explore.scope import beyond, too_many_outcomes
 from pinhold.explore.search import ALL_PROPERTIES, Stepper
 from pinhold.explore.searched import SEARCHED, image
 from pinhold.explore.world import World
@@ -37,6 +38,9 @@ BATCH = 32
 
 FULLEST = 0.6
 """Of the table of fingerprints, before it is doubled."""
+
+VIA = np.dtype(f"u{via.WORD_BYTES}")
+"""A word that says how a state was reached."""
 
 Array = np.ndarray[Any, Any]
 
@@ -63,7 +67,7 @@ class Room:
 
     @classmethod
     def of(cls, count: int, words: int) -> Room:
-        return cls(np.empty((count, words), np.int64), np.empty(count, np.int32), np.empty(count, np.uint16))
+        return cls(np.empty((count, words), np.int64), np.empty(count, np.int32), np.empty(count, VIA))
 
     def grow(self, count: int) -> None:
         """To at least `count` states, and by half at least, where they are: nothing is copied, no view is left."""
@@ -100,7 +104,7 @@ class CompiledSearch:
         layout = self.machine.layout
         self.words = layout.mutable_size // 8
         self.module: ModuleType = image(facts, layout)
-        self.branch = max(1, sum(len(menu) for menu in world.menu)) * max(world.scope.small.frames, 8)
+        self.branch = max(1, len(world.actions)) * world.scope.outcomes
         constants = np.frombuffer(bytes(self.machine.data), dtype=np.uint8)
         self.batch = np.tile(constants, (BATCH + self.branch, 1))
         self.notes = np.zeros(3 * len(self.batch), dtype=np.int64)
@@ -122,6 +126,7 @@ class CompiledSearch:
         r[engine.ACTIONS], r[engine.MENU], r[engine.TASKS] = address(self.actions), address(self.menu), len(self.menu)
         r[engine.SYMMETRIC], r[engine.PROPERTIES] = int(self.symmetric), self.properties
         r[engine.INVARIANTS], r[engine.USES], r[engine.BRANCH] = int(self.invariants), address(self.uses), self.branch
+        r[engine.OUTCOMES] = self.world.scope.outcomes
         self.use_table(self.table)
 
     def use_table(self, table: Array) -> None:
@@ -157,9 +162,9 @@ class CompiledSearch:
         limits: Limits = Limits(),  # noqa: B008
         watch: Watch = unwatched,
         checkpoint: Path | None = None,
-    ) -> Result:
+    ) -> SearchResult:
         """Search from the start, or from the checkpoint; a search that a limit ends leaves one there."""
-        result = Result(states=1, levels=[1])
+        result = SearchResult(states=1, levels=[1])
         result.compile_seconds = self.compile()
         clock = Clock(limits)
         saved = read(checkpoint, self.key()) if checkpoint else None
@@ -184,7 +189,7 @@ class CompiledSearch:
         self.finish(result, clock)
         return result
 
-    def begun(self, result: Result) -> Array:
+    def begun(self, result: SearchResult) -> Array:
         """The first level: the first state, looked at."""
         first = Stepper(self.world, symmetric=self.symmetric).first()
         stepper = Stepper(self.world, symmetric=False, properties=self.properties, invariants=self.invariants)
@@ -218,7 +223,7 @@ class CompiledSearch:
     def transitions_and_uses(self) -> tuple[int, Array]:
         return int(self.registers[engine.TRANSITIONS]), self.uses.copy()
 
-    def put_aside(self, result: Result, source: Array, unfinished: Array, before: tuple[int, Array]) -> Checkpoint:
+    def put_aside(self, result: SearchResult, source: Array, unfinished: Array, before: tuple[int, Array]) -> Checkpoint:
         """The search as it was at the end of the last whole level."""
         fresh = self.fingerprints(unfinished)
         return Checkpoint(
@@ -226,14 +231,14 @@ class CompiledSearch:
             seen=np.setdiff1d(self.table[self.table != 0], fresh),
             frontier=source,
             parents=np.concatenate([np.empty(0, np.int32), *(level.parents for level in self.levels)]),
-            vias=np.concatenate([np.empty(0, np.uint16), *(level.vias for level in self.levels)]),
+            vias=np.concatenate([np.empty(0, VIA), *(level.vias for level in self.levels)]),
             counts=np.array(result.levels, dtype=np.int64),
             transitions=before[0],
             uses=before[1],
             sites=np.array(sorted(self.sites()), dtype=np.int64),
         )
 
-    def resumed(self, saved: Checkpoint, result: Result) -> Array:
+    def resumed(self, saved: Checkpoint, result: SearchResult) -> Array:
         """Go on where the checkpoint was taken; gives the last level's states."""
         self.remember(np.ascontiguousarray(saved.seen, dtype=np.int64))
         result.levels = [int(count) for count in saved.counts]
@@ -247,7 +252,7 @@ class CompiledSearch:
             start += count
         return np.ascontiguousarray(saved.frontier, dtype=np.int64)
 
-    def next_level(self, source: Array, result: Result, clock: Clock, watch: Watch) -> tuple[Array, Level]:
+    def next_level(self, source: Array, result: SearchResult, clock: Clock, watch: Watch) -> tuple[Array, Level]:
         """All successors of a level; room and table grow as they fill."""
         count = len(source)
         room, _ = self.rooms
@@ -272,6 +277,8 @@ class CompiledSearch:
             result.limit = clock.over(used)
             if result.limited():
                 break
+        if outcomes := int(r[engine.OUTCOMES_MET]):
+            raise too_many_outcomes(self.world.scope, outcomes)
         if limit := self.trapped():
             raise beyond(self.world.scope.name, limit)
         self.rooms.reverse()
@@ -282,7 +289,7 @@ class CompiledSearch:
         slot = self.machine.layout.slots["trapped"]
         return int(self.batch[:, slot.offset].max())
 
-    def look_for_violation(self, result: Result) -> None:
+    def look_for_violation(self, result: SearchResult) -> None:
         """Take the first stuck state of the level that was expanded, or the first bad one of the new level."""
         r = self.registers
         if r[engine.STUCK] >= 0:
@@ -292,17 +299,16 @@ class CompiledSearch:
             result.violation = Violation(int(r[engine.BAD_PROPERTIES]), int(r[engine.BAD_INVARIANT]))
             result.path = self.path(len(self.levels) - 1, int(r[engine.BAD]))
 
-    def path(self, level: int, place: int) -> tuple[Via, ...]:
+    def path(self, level: int, place: int) -> tuple[via.Via, ...]:
         """The transitions to the state at that place; level -1 is the first state's."""
         path = []
         while level >= 0:
-            via = int(self.levels[level].vias[place])
-            path.append(Via(via >> 14, (via >> 6 & 0xFF) - 1, via & 0x3F))
+            path.append(via.unpacked(int(self.levels[level].vias[place])))
             place = int(self.levels[level].parents[place])
             level -= 1
         return tuple(reversed(path))
 
-    def finish(self, result: Result, clock: Clock) -> None:
+    def finish(self, result: SearchResult, clock: Clock) -> None:
         result.transitions, result.uses = int(self.registers[engine.TRANSITIONS]), self.uses.tolist()
         result.uses = result.uses[: len(self.world.actions)]
         result.seconds = clock.seconds

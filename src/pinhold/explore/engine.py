@@ -21,6 +21,7 @@ from pinhold.compiler.memory import fold, load1, load2, load4, load8, store1, st
     TARGET,
     ROOM,
     BRANCH,
+    OUTCOMES,
     TABLE,
     MASK,
     PARENTS,
@@ -38,20 +39,21 @@ from pinhold.compiler.memory import fold, load1, load2, load4, load8, store1, st
     BAD_INVARIANT,
     STUCK,
     REACHED,
+    OUTCOMES_MET,
     TOUCHED,
-) = range(25)
+) = range(27)
 """Registers of a search.
 
 BATCH: records, BATCH_SIZE of them before it is flushed; NOTES: of each its fingerprint, its parent's place and how it
 was reached.  SOURCE, TARGET: the two frontiers, states as the words with which a record begins; ROOM: how many the
-second has place for; BRANCH: the most successors that a state has.  TABLE: fingerprints, MASK + 1 of them.  PARENTS,
+second has place for; BRANCH: the most successors that a state has, OUTCOMES: the most that a step has.  TABLE: fingerprints, MASK + 1 of them.  PARENTS,
 VIAS: for each state of TARGET its parent's place in SOURCE, and (task, action, chance) that led there.
 ACTIONS: of each operation kind, function, mm, addr, end, flags, arg; MENU: for each of the TASKS the numbers of its
 first action and of the one behind its last; USES: per action, how often it was begun.
 
 What is found: TRANSITIONS; BAD: place in TARGET of the first bad state, or -1, with its properties and its invariant;
 STUCK: place in SOURCE of the first state in which everybody waits, or -1; REACHED: the first state that was not
-expanded, for want of room.  TOUCHED keeps the touching of the table alive.
+expanded, for want of room; OUTCOMES_MET: of a step that has more than foreseen, or 0.  TOUCHED keeps the touching of the table alive.
 """
 
 ACTION_WORDS = 7
@@ -163,12 +165,15 @@ def successors(s, state, number, filled):  # type: ignore[no-untyped-def]
                 ):
                     break
                 chances = get_chances(m)
+                if chances > register(s, OUTCOMES):
+                    store8(s + 8 * OUTCOMES_MET, chances)
+                    break
                 if symmetric:
                     canonical(m)
                 note = notes + 24 * filled
                 store8(note, fingerprint(m))
                 store8(note + 8, number)
-                store8(note + 16, (task << 14) | (((action + 1) if begins else 0) << 6) | chance)
+                store8(note + 16, packed(task, action if begins else WENT_ON, chance))
                 filled += 1
                 chance += 1
             action += 1
@@ -190,9 +195,9 @@ def flush(s, filled, new):  # type: ignore[no-untyped-def]
     store8(s + 8 * TOUCHED, touched)
     for k in range(filled):
         via = load8(notes + 24 * k + 16)
-        begun = (via >> 6) & 0xFF
-        if begun:
-            store8(uses + 8 * (begun - 1), load8(uses + 8 * (begun - 1)) + 1)
+        action = begun(via)
+        if action != WENT_ON:
+            store8(uses + 8 * action, load8(uses + 8 * action) + 1)
         if not insert(table, mask, load8(notes + 24 * k)):
             continue
         m = register(s, BATCH) + RECORD_BYTES * k

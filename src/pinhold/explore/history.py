@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from pinhold.explore.limits import Result
+from pinhold.explore.result import SearchResult
 from pinhold.explore.run import Options, explore
 from pinhold.explore.scope import Scope, library
 from pinhold.explore.world import World, world
@@ -18,8 +18,8 @@ class Chapter:
 
     scope: Scope
     world: World
-    bad: Result
-    good: Result
+    bad: SearchResult
+    good: SearchResult
 
     @property
     def told(self) -> bool:

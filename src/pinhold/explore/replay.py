@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from itertools import count
 
-from pinhold.explore.limits import Via
 from pinhold.explore.moves import pin_slot, set_chance
-from pinhold.explore.search import NOTHING, Stepper
+from pinhold.explore.search import Stepper
+from pinhold.explore.via import WENT_ON, ActionNumber, Via
 from pinhold.explore.world import World
 from pinhold.mm import flags as k
 from pinhold.mm.folio import is_huge_zero_page, page_folio, page_index
@@ -82,7 +82,7 @@ class Replay:
 
     def step(self, state: bytes, via: Via, wanted: bytes) -> tuple[bytes, int, list[int]]:
         """The successor that is symmetric to the wanted one: chance may have to fall otherwise here, which is told."""
-        numbers = NOTHING if via.action < 0 else self.world.actions[via.action].numbers
+        numbers = self.world.numbers(via.action)
         chance = 0
         while self.concrete.step(state, via.task, numbers, chance):
             chances = self.concrete.m.choices[0]
@@ -101,10 +101,10 @@ class Replay:
 
     # --- pins ---
 
-    def begun(self, state: bytes, action: int, chance: int) -> tuple[s.Step | None, int]:
+    def begun(self, state: bytes, action: ActionNumber, chance: int) -> tuple[s.Step | None, int]:
         """The operation, if one is begun, with the name of the pin that it takes, uses or lets go of; and what is left
         of chance when it has decided which."""
-        if action < 0:
+        if action == WENT_ON:
             return None, chance
         step = self.world.actions[action].step
         if not isinstance(step, (*s.HOLDS, s.Unpin, s.DeviceWrite)):

@@ -6,7 +6,8 @@ import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pinhold.explore.limits import Limits, Result, Watch, unwatched
+from pinhold.explore.limits import Limits, Watch, unwatched
+from pinhold.explore.result import SearchResult
 from pinhold.explore.search import ALL_PROPERTIES, Stepper, search
 from pinhold.explore.shortest import fewest_switches
 from pinhold.explore.world import World
@@ -35,7 +36,7 @@ def engine_for(world: World, options: Options) -> str:
     return "compiled" if world.scope.size != "small" and compiler_at_hand() else "interpreted"
 
 
-def explore(world: World, options: Options = Options(), watch: Watch = unwatched) -> Result:
+def explore(world: World, options: Options = Options(), watch: Watch = unwatched) -> SearchResult:
     """Search; a way to a bad state is then the one with the fewest changes between tasks."""
     stepper = Stepper(world, symmetric=options.symmetric, properties=options.properties, invariants=options.invariants)
     if engine_for(world, options) == "compiled":

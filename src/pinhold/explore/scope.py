@@ -15,6 +15,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, cast, get_args
 
+from pinhold.explore import via
 from pinhold.explore.record import TOKENS
 from pinhold.mm.limits import LEFT_OUT, LIMIT_STACK, LIMITS
 from pinhold.mm.state import Geometry
@@ -33,7 +34,9 @@ SIZES = ("small", "medium", "large")
 """What Python exhausts in seconds; what needs the compiler; what takes minutes, or gigabytes, then."""
 
 POOL_MAX = 8
-"""Pins of a name: more than anybody exhausts; which of them is let go of is one of a move's at most 64 outcomes."""
+"""Pins of a name: more than anybody exhausts; which of them is let go of is one of a move's outcomes (via.py)."""
+
+PROCESSES_MAX = 4
 
 
 class BadScope(ValueError):
@@ -52,6 +55,11 @@ def beyond(scope: str, limit: int) -> Exception:
     what, word = LIMITS[limit]
     makes = f"; '{word} = N' makes more" if word else ""
     return BadScope(f"{scope}: the scope is too small: it has no more {what}{makes}")
+
+
+def too_many_outcomes(scope: Scope, outcomes: int) -> AssertionError:
+    """What to raise of a step that chooses more often than `Scope.outcomes` says."""
+    return AssertionError(f"{scope.name}: a step has {outcomes} outcomes, more than the {scope.outcomes} foreseen")
 
 
 @dataclass(frozen=True)
@@ -142,6 +150,16 @@ class Scope:
         return replace(geometry, pins=geometry.pins + sum(len(slots) - 1 for slots in self.pins.values()))
 
     @property
+    def outcomes(self) -> int:
+        """The most outcomes that one step has.
+
+        It chooses once at most: among free frames of a size, free slots, or the pins of a pool.  Nothing in mm/ keeps
+        a step from choosing twice; the searches refuse to go on where one has more outcomes than this.
+        """
+        small = self.small
+        return max(small.frames, small.swap, small.hugetlb, *self.pools.values(), 1)
+
+    @property
     def kinds(self) -> set[str]:
         """What there is besides anonymous base pages: "thp", "hugetlb", "swap", "file"."""
         found = {"thp"} if self.small.thps else set()
@@ -206,13 +224,15 @@ def scope_of(name: str, table: Mapping[str, Any]) -> Scope:
 
 def check(scope: Scope) -> None:
     """Raise BadScope for more than the smallest width of a field holds, and for names that mean nothing."""
-    if not 1 <= len(scope.tasks) <= 4 or len(scope.processes) > 4:
-        raise BadScope(f"{scope.name}: a scope has 1 to 4 tasks and 1 to 4 processes")
+    if not 1 <= len(scope.tasks) <= via.TASKS or len(scope.processes) > PROCESSES_MAX:
+        raise BadScope(f"{scope.name}: a scope has 1 to {via.TASKS} tasks and 1 to {PROCESSES_MAX} processes")
     for task in scope.tasks:
         if not NAME.fullmatch(task):
             raise BadScope(f"{scope.name}: a task's name is letters, digits and _, at most 16: not '{task}'")
-    if sum(len(texts) for texts in scope.tasks.values()) > 200:
-        raise BadScope(f"{scope.name}: a scope has at most 200 operations")
+    if sum(len(texts) for texts in scope.tasks.values()) > via.ACTIONS:
+        raise BadScope(f"{scope.name}: a scope has at most {via.ACTIONS} operations")
+    if scope.outcomes > via.OUTCOMES:
+        raise BadScope(f"{scope.name}: with so many frames, slots or pins a step has more than {via.OUTCOMES} outcomes")
     for pin, count in scope.pools.items():
         if pin not in scope.pins:
             raise BadScope(f"{scope.name}: pools: no step takes a pin {pin}")

@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pinhold.explore.limits import Clock, Limits, Progress, Result, Via, Violation, Watch, unwatched
+from pinhold.explore.limits import Clock, Limits, Progress, Watch, unwatched
+from pinhold.explore.result import SearchResult, Violation
+from pinhold.explore.via import WENT_ON, ActionNumber, TaskNumber, Via
 from pinhold.explore.moves import move
 from pinhold.explore.record import SearchMachine
-from pinhold.explore.scope import beyond
+from pinhold.explore.scope import beyond, too_many_outcomes
 from pinhold.explore.symmetry.canonical import canonical
 from pinhold.explore.world import World
 from pinhold.mm.invariants import check_invariants
 from pinhold.mm.properties import PROPERTIES, check_properties
 
 ALL_PROPERTIES = sum(PROPERTIES)
-NOTHING = (0,) * 7
 
 PLAIN: Mapping[str, Callable[..., Any]] = {
     "move": move,
@@ -73,14 +74,14 @@ class Stepper:
         in_operation = [self.m.task_depth[task] != 0 for task in range(len(self.world.menu))]
         self.busy = any(in_operation)
         for task, menu in enumerate(self.world.menu):
-            for action in (-1,) if in_operation[task] else menu:
-                numbers = NOTHING if action < 0 else self.world.actions[action].numbers
+            for action in (WENT_ON,) if in_operation[task] else map(ActionNumber, menu):
+                numbers = self.world.numbers(action)
                 chance, chances = 0, 1
                 while chance < chances:
                     if not self.step(state, task, numbers, chance):
                         break
                     chances = self.m.choices[0]
-                    yield Via(task, action, chance), self.taken()
+                    yield Via(TaskNumber(task), action, chance), self.taken()
                     chance += 1
 
     def step(self, state: bytes, task: int, numbers: tuple[int, ...], chance: int) -> bool:
@@ -92,6 +93,8 @@ class Stepper:
             return False
         if self.m.trapped[0]:
             raise beyond(self.world.scope.name, self.m.trapped[0])
+        if self.m.choices[0] > self.world.scope.outcomes:
+            raise too_many_outcomes(self.world.scope, self.m.choices[0])
         self.sites.update(self.m.trace.sites)
         return True
 
@@ -102,11 +105,11 @@ class Stepper:
         return Violation(violated, broken) if violated or broken else None
 
 
-def search(stepper: Stepper, limits: Limits = Limits(), watch: Watch = unwatched) -> Result:  # noqa: B008
+def search(stepper: Stepper, limits: Limits = Limits(), watch: Watch = unwatched) -> SearchResult:  # noqa: B008
     """Every state reachable from the first, level by level, up to the first level with a bad one or to a limit."""
     clock = Clock(limits)
     first = stepper.first()
-    result = Result(states=1, levels=[1], uses=[0] * len(stepper.world.actions))
+    result = SearchResult(states=1, levels=[1], uses=[0] * len(stepper.world.actions))
     parents: dict[bytes, tuple[bytes, Via] | None] = {first: None}
     frontier = [first]
     bad = first if stepper.wrong(first) else None
@@ -118,7 +121,7 @@ def search(stepper: Stepper, limits: Limits = Limits(), watch: Watch = unwatched
             for via, successor in stepper.successors(state):
                 moved = True
                 result.transitions += 1
-                if via.action >= 0:
+                if via.action != WENT_ON:
                     result.uses[via.action] += 1
                 if successor in parents:
                     continue

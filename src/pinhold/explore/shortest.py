@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import NamedTuple
 
-from pinhold.explore.limits import Via
 from pinhold.explore.search import Stepper
+from pinhold.explore.via import Via
 
 MOST = 300_000
 """States looked at before the way that the search found is taken as it is."""

@@ -7,8 +7,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import cast
 
-from pinhold.explore.limits import Via, Violation
 from pinhold.explore.replay import Moment, Replay
+from pinhold.explore.result import Violation
+from pinhold.explore.via import Via
 from pinhold.explore.world import World
 from pinhold.mm import releases, rules
 from pinhold.mm.invariants import INVARIANTS

@@ -11,6 +11,7 @@ from pinhold.explore.pushes import depth
 from pinhold.explore.record import SearchMachine
 from pinhold.explore.scope import BadScope, Scope
 from pinhold.explore.symmetry.renaming import rename_pins
+from pinhold.explore.via import WENT_ON, ActionNumber, TaskNumber
 from pinhold.mm import madvise
 from pinhold.mm import task as t
 from pinhold.mm.machine import boot
@@ -23,12 +24,15 @@ from pinhold.targets.model import ModelSession
 Numbers = tuple[int, ...]
 """kind, function, mm, addr, end, flags, arg: what `moves.begin` takes behind the task."""
 
+NOTHING: Numbers = (0,) * 7
+"""Those of a task that goes on."""
+
 
 @dataclass(frozen=True)
 class Action:
     """One operation of one task."""
 
-    task: int
+    task: TaskNumber
     step: s.Step
     numbers: Numbers
 
@@ -47,6 +51,9 @@ class World:
     actions: tuple[Action, ...]
     menu: tuple[range, ...]
     regions: Mapping[str, tuple[int, int]]
+
+    def numbers(self, action: ActionNumber) -> Numbers:
+        return NOTHING if action == WENT_ON else self.actions[action].numbers
 
 
 def world(scope: Scope, row: Mapping[str, int]) -> World:
@@ -68,7 +75,7 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
     menu = []
     for number, (_, steps) in enumerate(scope.operations):
         first = len(actions)
-        actions += (Action(number, step, translator.numbers(step)) for step in steps)
+        actions += (Action(TaskNumber(number), step, translator.numbers(step)) for step in steps)
         menu.append(range(first, len(actions)))
     m.task_result[0] = 0
     stacks = tuple(depth(actions[i].numbers for i in operations) for operations in menu)
