@@ -1,8 +1,11 @@
 """The inner loop of the compiled search: one level of breadth-first search, in batches.
 
-Nothing but 64-bit integers and addresses: numba compiles it together with a scope's specialised functions
-(searched.py), which define `move`, `canonical`, `check_properties` and `check_invariants`, and with STATE_WORDS and
-RECORD_BYTES.  A search is an array of words, its registers, whose address each function takes as `s`.
+Nothing but 64-bit integers and addresses.  A search is an array of words, its registers, whose address each function
+takes as `s`; `m` is the address of a record, `state` that of the words with which one begins.
+
+This text is not run as a module: searched.py writes the functions into each scope's image, beside the scope's own
+`move`, `canonical` and the like, and numba compiles them together.  Type checker and linter read it as it stands, with
+what the image defines declared in linked.py.
 
 Successors are made in a batch of full records; when it is full their places in the table of fingerprints are touched
 first, so that the cache misses overlap, and then they are inserted; what is new goes to the next level's frontier.
@@ -10,8 +13,19 @@ first, so that the cache misses overlap, and then they are inserted; what is new
 
 from __future__ import annotations
 
-# ruff: noqa: F821
-from pinhold.compiler.memory import fold, load1, load2, load4, load8, store1, store2, store4, store8  # noqa: F401
+from pinhold.compiler.memory import fold, load8, store2, store4, store8
+from pinhold.explore.linked import (
+    RECORD_BYTES,
+    STATE_WORDS,
+    canonical,
+    check_invariants,
+    check_properties,
+    get_chances,
+    in_operation,
+    move,
+    set_chance,
+)
+from pinhold.explore.via import WENT_ON, begun, packed
 
 (
     BATCH,
@@ -61,11 +75,11 @@ KEY_A, KEY_B, KEY_C = 0x2D358DCCAA6C78A5, -0x74439EA36E07C9A7, 0x4B33A62ED433D4A
 """Odd numbers with half of their bits set."""
 
 
-def register(s, number):  # type: ignore[no-untyped-def]
+def register(s: int, number: int) -> int:
     return load8(s + 8 * number)
 
 
-def fingerprint(state):  # type: ignore[no-untyped-def]
+def fingerprint(state: int) -> int:
     """A 64-bit hash of the state's words, never 0: products of two words each, in three chains side by side."""
     a, b, c = KEY_B, KEY_C, KEY_A  # not each its own key: a product does not tell its factors apart
     place = state
@@ -81,12 +95,12 @@ def fingerprint(state):  # type: ignore[no-untyped-def]
     return h if h else 1
 
 
-def copy_state(source, target):  # type: ignore[no-untyped-def]
+def copy_state(source: int, target: int) -> None:
     for i in range(STATE_WORDS):
         store8(target + 8 * i, load8(source + 8 * i))
 
 
-def insert(table, mask, h):  # type: ignore[no-untyped-def]
+def insert(table: int, mask: int, h: int) -> bool:
     """Whether the fingerprint is new; it is in the table afterwards."""
     place = h & mask
     while True:
@@ -99,7 +113,7 @@ def insert(table, mask, h):  # type: ignore[no-untyped-def]
         place = (place + 1) & mask
 
 
-def rehash(old, size, table, mask):  # type: ignore[no-untyped-def]
+def rehash(old: int, size: int, table: int, mask: int) -> None:
     """Move every fingerprint of an old table to a larger one."""
     for place in range(size):
         h = load8(old + 8 * place)
@@ -107,7 +121,7 @@ def rehash(old, size, table, mask):  # type: ignore[no-untyped-def]
             insert(table, mask, h)
 
 
-def expand(s, first, last, new):  # type: ignore[no-untyped-def]
+def expand(s: int, first: int, last: int, new: int) -> int:
     """Expand the states first … last - 1 of SOURCE; those not seen before go to TARGET from place `new` on.
 
     Gives the new count of TARGET.
@@ -127,7 +141,7 @@ def expand(s, first, last, new):  # type: ignore[no-untyped-def]
     return flush(s, filled, new)
 
 
-def successors(s, state, number, filled):  # type: ignore[no-untyped-def]
+def successors(s: int, state: int, number: int, filled: int) -> int:
     """Put the successors of a state into the batch; gives how many it holds then.  number: of the state, in SOURCE."""
     symmetric = register(s, SYMMETRIC)
     notes = register(s, NOTES)
@@ -182,7 +196,7 @@ def successors(s, state, number, filled):  # type: ignore[no-untyped-def]
     return filled
 
 
-def flush(s, filled, new):  # type: ignore[no-untyped-def]
+def flush(s: int, filled: int, new: int) -> int:
     """Insert the batch; gives the new count of TARGET."""
     table = register(s, TABLE)
     mask = register(s, MASK)
@@ -210,7 +224,7 @@ def flush(s, filled, new):  # type: ignore[no-untyped-def]
     return new
 
 
-def look(s, m, place):  # type: ignore[no-untyped-def]
+def look(s: int, m: int, place: int) -> None:
     """Whether a new state is the first bad one."""
     properties = register(s, PROPERTIES)
     violated = check_properties(m) & properties if properties else 0
@@ -221,6 +235,6 @@ def look(s, m, place):  # type: ignore[no-untyped-def]
         store8(s + 8 * BAD_INVARIANT, broken)
 
 
-def fingerprint_of(state):  # type: ignore[no-untyped-def]
+def fingerprint_of(state: int) -> int:
     """The fingerprint of one state."""
     return fingerprint(state)

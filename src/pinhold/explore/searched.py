@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import ModuleType
 
 import numba
@@ -17,6 +17,7 @@ from pinhold.compiler.specialise import Kernel, specialise
 from pinhold.explore import engine
 from pinhold.explore.moves import get_chances, in_operation, move, set_chance
 from pinhold.explore.symmetry.canonical import canonical
+from pinhold.explore.via import begun, packed
 from pinhold.mm.invariants import check_invariants
 from pinhold.mm.properties import check_properties
 from pinhold.mm.state import Layout
@@ -33,6 +34,8 @@ SEARCHED: tuple[Kernel, ...] = (
 """What the inner loop calls."""
 
 LOOP = (
+    packed,
+    begun,
     engine.register,
     engine.fingerprint,
     engine.copy_state,
@@ -43,20 +46,25 @@ LOOP = (
 )
 ENTRIES = (engine.expand, engine.rehash, engine.fingerprint_of)
 
-HEADER = """from numba import int64, njit
+HEADER = """# Made by pinhold/explore/searched.py of the @kernel functions of mm/ and explore/, and of explore/engine.py.
+
+from numba import int64, njit
 
 from pinhold.compiler.memory import fold, load1, load2, load4, load8, store1, store2, store4, store8
-
 """
 
-NUMBERS = "\n".join(f"{name} = {value}" for name, value in vars(engine).items() if isinstance(value, int))
-"""The inner loop's constants."""
+
+def numbers(functions: Iterable[Kernel], layout: Layout) -> Iterator[str]:
+    """The constants that the inner loop's functions read, each given its value; among them the record's sizes."""
+    sizes = {"STATE_WORDS": layout.mutable_size // 8, "RECORD_BYTES": layout.size}
+    read = {name: f.__globals__.get(name) for f in functions for name in f.__code__.co_names} | sizes
+    return (f"{name} = {value}" for name, value in sorted(read.items()) if isinstance(value, int))
 
 
 def image_source(facts: Facts, layout: Layout, functions: Iterable[Kernel] = SEARCHED) -> str:
     """The module's text: specialised functions over addresses, the inner loop, and the entries."""
-    sizes = f"STATE_WORDS = {layout.mutable_size // 8}\nRECORD_BYTES = {layout.size}"
-    parts = [HEADER, NUMBERS, sizes, lower(specialise(functions, facts), layout, decorator=f"njit({INNER})")]
+    constants = "\n".join(numbers((*LOOP, *ENTRIES), layout))
+    parts = [HEADER, constants, lower(specialise(functions, facts), layout, decorator=f"njit({INNER})")]
     parts += [f"@njit({INNER})\n{inspect.getsource(f)}" for f in LOOP]
     parts += [f"@njit({OUTER})\n{inspect.getsource(f)}" for f in ENTRIES]
     return "\n\n".join(parts)
