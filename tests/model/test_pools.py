@@ -10,13 +10,13 @@ import pytest
 from naive import every_state
 from pinhold.explore import moves
 from pinhold.explore.history import bad_world
-from pinhold.explore.result import SearchResult, Violation
-from pinhold.explore.via import Via
 from pinhold.explore.moves import pin_slot
 from pinhold.explore.replay import Replay
+from pinhold.explore.result import SearchResult, Violation
 from pinhold.explore.scope import Scope, library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.story import scenario, story
+from pinhold.explore.via import Via
 from pinhold.explore.world import World, world
 from pinhold.mm import pinning, releases
 from pinhold.mm.flags import NO_MM, PIN_FREE

@@ -3,7 +3,8 @@ multiplication that fingerprints are made by."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, cast
 
 from llvmlite import ir
 from numba import types
@@ -12,7 +13,7 @@ from numba.extending import intrinsic
 WORD = ir.IntType(64)
 
 
-def _load(width: int) -> Any:
+def _load(width: int) -> Callable[[int], int]:
     @intrinsic
     def load(_context: Any, address: Any) -> Any:
         def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -22,10 +23,10 @@ def _load(width: int) -> Any:
 
         return types.int64(types.int64), generate
 
-    return load
+    return cast(Callable[[int], int], load)
 
 
-def _store(width: int) -> Any:
+def _store(width: int) -> Callable[[int, int], None]:
     @intrinsic
     def store(_context: Any, address: Any, value: Any) -> Any:
         def generate(context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -36,7 +37,7 @@ def _store(width: int) -> Any:
 
         return types.none(types.int64, types.int64), generate
 
-    return store
+    return cast(Callable[[int, int], None], store)
 
 
 load1, load2, load4, load8 = (_load(width) for width in (1, 2, 4, 8))
@@ -44,7 +45,7 @@ store1, store2, store4, store8 = (_store(width) for width in (1, 2, 4, 8))
 
 
 @intrinsic
-def fold(_context: Any, one: Any, other: Any) -> Any:
+def _fold(_context: Any, one: Any, other: Any) -> Any:
     """The two halves of a product of 128 bits, XORed: 0 where a factor is 0."""
 
     def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
@@ -54,3 +55,6 @@ def fold(_context: Any, one: Any, other: Any) -> Any:
         return builder.xor(builder.trunc(product, WORD), high)
 
     return types.int64(types.int64, types.int64), generate
+
+
+fold = cast(Callable[[int, int], int], _fold)

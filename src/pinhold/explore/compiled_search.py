@@ -223,7 +223,9 @@ class CompiledSearch:
     def transitions_and_uses(self) -> tuple[int, Array]:
         return int(self.registers[engine.TRANSITIONS]), self.uses.copy()
 
-    def put_aside(self, result: SearchResult, source: Array, unfinished: Array, before: tuple[int, Array]) -> Checkpoint:
+    def put_aside(
+        self, result: SearchResult, source: Array, unfinished: Array, before: tuple[int, Array]
+    ) -> Checkpoint:
         """The search as it was at the end of the last whole level."""
         fresh = self.fingerprints(unfinished)
         return Checkpoint(

@@ -60,14 +60,15 @@ from pinhold.explore.via import WENT_ON, begun, packed
 
 BATCH: records, BATCH_SIZE of them before it is flushed; NOTES: of each its fingerprint, its parent's place and how it
 was reached.  SOURCE, TARGET: the two frontiers, states as the words with which a record begins; ROOM: how many the
-second has place for; BRANCH: the most successors that a state has, OUTCOMES: the most that a step has.  TABLE: fingerprints, MASK + 1 of them.  PARENTS,
-VIAS: for each state of TARGET its parent's place in SOURCE, and (task, action, chance) that led there.
-ACTIONS: of each operation kind, function, mm, addr, end, flags, arg; MENU: for each of the TASKS the numbers of its
-first action and of the one behind its last; USES: per action, how often it was begun.
+second has place for; BRANCH: the most successors that a state has; OUTCOMES: the most that a step has.  TABLE:
+fingerprints, MASK + 1 of them.  PARENTS, VIAS: for each state of TARGET its parent's place in SOURCE, and how it came
+from there (via.py).  ACTIONS: of each operation kind, function, mm, addr, end, flags, arg; MENU: for each of the TASKS
+the numbers of its first action and of the one behind its last; USES: per action, how often it was begun.
 
 What is found: TRANSITIONS; BAD: place in TARGET of the first bad state, or -1, with its properties and its invariant;
 STUCK: place in SOURCE of the first state in which everybody waits, or -1; REACHED: the first state that was not
-expanded, for want of room; OUTCOMES_MET: of a step that has more than foreseen, or 0.  TOUCHED keeps the touching of the table alive.
+expanded, for want of room; OUTCOMES_MET: of a step that has more than OUTCOMES, or 0.  TOUCHED keeps the touching of
+the table alive.
 """
 
 ACTION_WORDS = 7

@@ -224,15 +224,17 @@ def scope_of(name: str, table: Mapping[str, Any]) -> Scope:
 
 def check(scope: Scope) -> None:
     """Raise BadScope for more than the smallest width of a field holds, and for names that mean nothing."""
-    if not 1 <= len(scope.tasks) <= via.TASKS or len(scope.processes) > PROCESSES_MAX:
-        raise BadScope(f"{scope.name}: a scope has 1 to {via.TASKS} tasks and 1 to {PROCESSES_MAX} processes")
+    if not 1 <= len(scope.tasks) <= via.TASKS_MAX or len(scope.processes) > PROCESSES_MAX:
+        raise BadScope(f"{scope.name}: a scope has 1 to {via.TASKS_MAX} tasks and 1 to {PROCESSES_MAX} processes")
     for task in scope.tasks:
         if not NAME.fullmatch(task):
             raise BadScope(f"{scope.name}: a task's name is letters, digits and _, at most 16: not '{task}'")
-    if sum(len(texts) for texts in scope.tasks.values()) > via.ACTIONS:
-        raise BadScope(f"{scope.name}: a scope has at most {via.ACTIONS} operations")
-    if scope.outcomes > via.OUTCOMES:
-        raise BadScope(f"{scope.name}: with so many frames, slots or pins a step has more than {via.OUTCOMES} outcomes")
+    if sum(len(texts) for texts in scope.tasks.values()) > via.ACTIONS_MAX:
+        raise BadScope(f"{scope.name}: a scope has at most {via.ACTIONS_MAX} operations")
+    if scope.outcomes > via.OUTCOMES_MAX:
+        raise BadScope(
+            f"{scope.name}: with so many frames, slots or pins a step has more than {via.OUTCOMES_MAX} outcomes"
+        )
     for pin, count in scope.pools.items():
         if pin not in scope.pins:
             raise BadScope(f"{scope.name}: pools: no step takes a pin {pin}")

@@ -9,12 +9,12 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from pinhold.explore.limits import Clock, Limits, Progress, Watch, unwatched
-from pinhold.explore.result import SearchResult, Violation
-from pinhold.explore.via import WENT_ON, ActionNumber, TaskNumber, Via
 from pinhold.explore.moves import move
 from pinhold.explore.record import SearchMachine
+from pinhold.explore.result import SearchResult, Violation
 from pinhold.explore.scope import beyond, too_many_outcomes
 from pinhold.explore.symmetry.canonical import canonical
+from pinhold.explore.via import WENT_ON, ActionNumber, TaskNumber, Via
 from pinhold.explore.world import World
 from pinhold.mm.invariants import check_invariants
 from pinhold.mm.properties import PROPERTIES, check_properties

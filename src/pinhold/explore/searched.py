@@ -46,7 +46,7 @@ LOOP = (
 )
 ENTRIES = (engine.expand, engine.rehash, engine.fingerprint_of)
 
-HEADER = """# Made by pinhold/explore/searched.py of the @kernel functions of mm/ and explore/, and of explore/engine.py.
+HEADER = """# Made by pinhold/explore/searched.py: the @kernel functions of mm/ and explore/, and explore/engine.py.
 
 from numba import int64, njit
 
@@ -54,17 +54,22 @@ from pinhold.compiler.memory import fold, load1, load2, load4, load8, store1, st
 """
 
 
-def numbers(functions: Iterable[Kernel], layout: Layout) -> Iterator[str]:
-    """The constants that the inner loop's functions read, each given its value; among them the record's sizes."""
+def constants(functions: Iterable[Kernel], layout: Layout) -> Iterator[str]:
+    """The numbers that the inner loop's functions read by name, among them the record's sizes."""
     sizes = {"STATE_WORDS": layout.mutable_size // 8, "RECORD_BYTES": layout.size}
-    read = {name: f.__globals__.get(name) for f in functions for name in f.__code__.co_names} | sizes
-    return (f"{name} = {value}" for name, value in sorted(read.items()) if isinstance(value, int))
+    values = dict(sizes)
+    for function in functions:
+        for name in function.__code__.co_names:
+            value = function.__globals__.get(name)
+            if isinstance(value, int) and name not in sizes:
+                assert values.setdefault(name, value) == value, f"{name}: two numbers in one image"
+    return (f"{name} = {value}" for name, value in sorted(values.items()))
 
 
 def image_source(facts: Facts, layout: Layout, functions: Iterable[Kernel] = SEARCHED) -> str:
     """The module's text: specialised functions over addresses, the inner loop, and the entries."""
-    constants = "\n".join(numbers((*LOOP, *ENTRIES), layout))
-    parts = [HEADER, constants, lower(specialise(functions, facts), layout, decorator=f"njit({INNER})")]
+    numbers = "\n".join(constants((*LOOP, *ENTRIES), layout))
+    parts = [HEADER, numbers, lower(specialise(functions, facts), layout, decorator=f"njit({INNER})")]
     parts += [f"@njit({INNER})\n{inspect.getsource(f)}" for f in LOOP]
     parts += [f"@njit({OUTER})\n{inspect.getsource(f)}" for f in ENTRIES]
     return "\n\n".join(parts)

@@ -24,9 +24,9 @@ WENT_ON: Final = ActionNumber(-1)
 TASK_BITS, ACTION_BITS, CHANCE_BITS = 2, 8, 6
 WORD_BYTES = 2
 
-TASKS = 1 << TASK_BITS
-ACTIONS = (1 << ACTION_BITS) - 1
-OUTCOMES = 1 << CHANCE_BITS
+TASKS_MAX = 1 << TASK_BITS
+ACTIONS_MAX = (1 << ACTION_BITS) - 1
+OUTCOMES_MAX = 1 << CHANCE_BITS
 """How many of each a word tells apart; of the actions' numbers, one is WENT_ON."""
 
 
@@ -46,10 +46,10 @@ def packed(task: int, action: int, chance: int) -> int:
 
 def begun(word: int) -> int:
     """The action that a word has, or WENT_ON."""
-    return ((word >> CHANCE_BITS) & ACTIONS) - 1
+    return ((word >> CHANCE_BITS) & ACTIONS_MAX) - 1
 
 
 def unpacked(word: int) -> Via:
     """What a word says."""
-    task, chance = word >> (ACTION_BITS + CHANCE_BITS), word & (OUTCOMES - 1)
+    task, chance = word >> (ACTION_BITS + CHANCE_BITS), word & (OUTCOMES_MAX - 1)
     return Via(TaskNumber(task), ActionNumber(begun(word)), chance)
