@@ -9,7 +9,7 @@ from pathlib import Path
 from pinhold.explore.limits import Limits, Watch, unwatched
 from pinhold.explore.result import SearchResult
 from pinhold.explore.search import ALL_PROPERTIES, Stepper, search
-from pinhold.explore.shortest import fewest_switches
+from pinhold.explore.shortest import fewest_context_switches
 from pinhold.explore.world import World
 
 
@@ -48,5 +48,5 @@ def explore(world: World, options: Options = Options(), watch: Watch = unwatched
     else:
         result = search(stepper, options.limits, watch)
     if result.path:
-        result.path = fewest_switches(stepper, result.path)
+        result.path = fewest_context_switches(stepper, result.path)
     return result

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from itertools import pairwise
 from typing import NamedTuple
 
 from pinhold.explore.search import Stepper
@@ -21,17 +20,12 @@ class Place(NamedTuple):
 
 
 class Reached(NamedTuple):
-    switches: int
+    context_switches: int
     before: Place | None
     via: Via | None
 
 
-def switches(path: tuple[Via, ...]) -> int:
-    """How often another task goes on than moved before."""
-    return sum(a.task != b.task for a, b in pairwise(path))
-
-
-def fewest_switches(stepper: Stepper, found: tuple[Via, ...]) -> tuple[Via, ...]:
+def fewest_context_switches(stepper: Stepper, found: tuple[Via, ...]) -> tuple[Via, ...]:
     """A way as long as `found`, a shortest one, to a state that is bad in its manner (violated or stuck)."""
     first = Place(stepper.first(), -1)
     levels: list[dict[Place, Reached]] = [{first: Reached(0, None, None)}]
@@ -43,22 +37,22 @@ def fewest_switches(stepper: Stepper, found: tuple[Via, ...]) -> tuple[Via, ...]
         if len(seen) > MOST:
             return found
     bad = {state for state in {place.state for place in levels[-1]} if stepper.wrong(state)}
-    ends = [(reached.switches, number, place) for number, (place, reached) in enumerate(levels[-1].items())]
+    ends = [(reached.context_switches, number, place) for number, (place, reached) in enumerate(levels[-1].items())]
     best = min((end for end in ends if end[2].state in bad), default=None)
     return way(best[2], levels) if best else found
 
 
 def next_level(stepper: Stepper, level: Mapping[Place, Reached], seen: set[bytes]) -> dict[Place, Reached]:
-    """The places one move further that no shorter way reaches, each by its fewest switches."""
+    """The places one move further that no shorter way reaches, each by its fewest context switches."""
     further: dict[Place, Reached] = {}
     successors: dict[bytes, list[tuple[Via, bytes]]] = {}
     for place, reached in level.items():
         if place.state not in successors:
             successors[place.state] = [s for s in stepper.successors(place.state) if s[1] not in seen]
         for via, state in successors[place.state]:
-            count = reached.switches + (place.last not in (-1, via.task))
+            count = reached.context_switches + (place.last not in (-1, via.task))
             there = Place(state, via.task)
-            if there not in further or count < further[there].switches:
+            if there not in further or count < further[there].context_switches:
                 further[there] = Reached(count, place, via)
     return further
 
