@@ -29,6 +29,7 @@ from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import X86_64
 from pinhold.mm.step import step
 from pinhold.mm.task import FN_ACCESS, FN_GUP_FAST, FN_UNPIN, call, current
+from pinhold.scenario.advice import ADVICE
 from pinhold.targets import syscalls
 from pinhold.targets.base import CannotDo
 from pinhold.targets.model import CONFIG
@@ -102,7 +103,7 @@ def memory() -> Iterator[int]:
     both = syscalls.PROT_READ | syscalls.PROT_WRITE
     address = syscalls.mmap(0, length, both, syscalls.MAP_PRIVATE | syscalls.MAP_ANONYMOUS)
     try:
-        syscalls.madvise(address, length, syscalls.MADV_NOHUGEPAGE)
+        syscalls.madvise(address, length, ADVICE["nohugepage"].number)
         ctypes.memset(address, 1, length)
         yield address
     finally:

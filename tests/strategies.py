@@ -7,19 +7,13 @@ from typing import Any
 from hypothesis import strategies as st
 
 from pinhold.scenario import step as s
+from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.bounds import MAX_NAME, MAX_PINS, MAX_PROCESSES, MAX_REGIONS, MAX_TASKS, MAX_WATCHED
 from pinhold.scenario.errnos import ERRNO
 from pinhold.scenario.grammar import NAME, RESERVED
+from pinhold.scenario.kinds import HUGETLB_SIZES, KINDS
 from pinhold.scenario.small import BOUNDS, SWITCHES, Small
-from pinhold.scenario.watch import (
-    FILE_KINDS,
-    HUGETLB_KINDS,
-    PMD_PAGES,
-    PUD_PAGES,
-    SHARED_KINDS,
-    huge_unit,
-    region_pages,
-)
+from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES, huge_unit, region_pages
 
 NAMES = st.from_regex(NAME, fullmatch=True).filter(lambda n: n not in RESERVED and len(n) <= MAX_NAME)
 BYTES = st.integers(0, 255)
@@ -101,20 +95,21 @@ def _new(draw: st.DrawFn, taken: Any) -> str:
 
 def _map(draw: st.DrawFn, world: _World) -> s.Step:
     proc, name, prot = _proc(draw, world), _new(draw, world.pages), draw(st.sampled_from(s.PROTS))
-    files = [r for r in world.processes[proc] if world.maps[r].kind in FILE_KINDS and r not in world.moved]
+    files = [r for r in world.processes[proc] if world.maps[r].memory.descriptor and r not in world.moved]
     if files and draw(st.booleans()):
         of = draw(st.sampled_from(files))
         first = world.maps[of]
         readonly = draw(st.booleans())
         step = s.Map(proc, name, first.kind, draw(st.booleans()), prot, first.pages, first.size, of, readonly)
     else:
-        kind = draw(st.sampled_from(s.KINDS))
-        sizes = s.HUGETLB_SIZES if world.small is None else ("2M",)
-        size = draw(st.sampled_from(sizes)) if kind in HUGETLB_KINDS else None
-        shared = kind in SHARED_KINDS and draw(st.booleans())
+        kind = draw(st.sampled_from(list(KINDS)))
+        memory = KINDS[kind]
+        sizes = HUGETLB_SIZES if world.small is None else ("2M",)
+        size = draw(st.sampled_from(sizes)) if memory.hugetlb else None
+        shared = not memory.anonymous and draw(st.booleans())
         unit = huge_unit(s.Map(proc, name, kind, size=size), *world.huge)
         pages = draw(st.none() | st.integers(1, 2 if unit > 1 else 600).map(lambda n: n * unit))
-        readonly = kind in FILE_KINDS and draw(st.booleans())
+        readonly = memory.descriptor and draw(st.booleans())
         step = s.Map(proc, name, kind, shared, prot, pages, size, readonly=readonly)
     world.maps[name], world.pages[name] = step, region_pages(step, *world.huge)
     world.processes[proc].append(name)
@@ -128,7 +123,7 @@ def _mremap(draw: st.DrawFn, world: _World) -> s.Step:
     world.pages[to] = (r.end or world.pages[r.region]) - r.first
     world.moved.add(to)
     whole = world.pages[to] == world.pages[r.region]
-    world.lasting |= world.maps[to].kind in HUGETLB_KINDS and not world.maps[to].shared and not whole
+    world.lasting |= world.maps[to].memory.hugetlb and not world.maps[to].shared and not whole
     world.processes[proc].append(to)
     return s.Mremap(proc, r, to)
 
@@ -207,7 +202,7 @@ _DRAW: dict[str, Any] = {
     "read": lambda d, w: s.Read(*_somewhere(d, w)),
     "write": lambda d, w: s.Write(*_somewhere(d, w), d(BYTES)),
     "mprotect": lambda d, w: s.Mprotect(*_somewhere(d, w), d(st.sampled_from(s.PROTS))),
-    "madvise": lambda d, w: s.Madvise(*_somewhere(d, w), d(st.sampled_from(s.ADVICE))),
+    "madvise": lambda d, w: s.Madvise(*_somewhere(d, w), d(st.sampled_from(list(ADVICE)))),
     "swapout": lambda d, w: s.SwapOut(*_somewhere(d, w)),
     "swapin": lambda d, w: s.SwapIn(*_somewhere(d, w)),
     "uffdio_continue": lambda d, w: s.UffdioContinue(*_somewhere(d, w)),

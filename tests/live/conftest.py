@@ -58,7 +58,7 @@ def frames_visible() -> None:
 @pytest.fixture
 def thp() -> None:
     """Skips where there are no transparent huge pages."""
-    reason = Machine().missing_thp("hugezero")
+    reason = Machine().missing_thp(zero=True)
     if reason is not None:
         pytest.skip(reason)
 

@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from pinhold.scenario.kinds import KINDS
 from pinhold.targets import content, pagemap, syscalls, vmas
 from pinhold.targets.base import Outcome
 from pinhold.targets.machine import probe_sight
@@ -26,7 +27,7 @@ def region():
     arena, made = Arena(), []
 
     def make(kind: str, pages: int):
-        made.append(arena.map(kind, pages, False, "rw", None, -1))
+        made.append(arena.map(KINDS[kind], pages, False, "rw", None, -1))
         return made[-1]
 
     yield make

@@ -8,11 +8,14 @@ from pathlib import Path
 from typing import get_args
 
 from pinhold.scenario import bounds, step
+from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.grammar import FORMS, SMALL
+from pinhold.scenario.kinds import HUGETLB_SIZES, KINDS
 from pinhold.scenario.observation import PAGE_KINDS, PAGE_STATES, Observation, PageView, PinView
 from pinhold.scenario.runfile import RecordedDecision, RecordedStep, RunWriter, read_run
 from pinhold.scenario.small import BOUNDS, DEFAULTS, OFF, SWITCHES
-from pinhold.scenario.verdict import KINDS, Verdict
+from pinhold.scenario.verdict import KINDS as VERDICTS
+from pinhold.scenario.verdict import Verdict
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 LANGUAGE = (DOCS / "language.md").read_text(encoding="utf-8")
@@ -39,9 +42,9 @@ def test_the_manual_lists_the_bounds_of_a_small_machine() -> None:
 def test_the_manual_lists_the_words() -> None:
     """Kinds, sizes and advices are those of the steps."""
     rows = dict(re.findall(r"^\| `([A-Z]+)` \| (.*) \|$", LANGUAGE, re.MULTILINE))
-    assert tuple(re.findall(r"`(\w+)(?: SIZE)?`", rows["KIND"])) == step.KINDS
-    assert tuple(re.findall(r"`(\w+)`", rows["SIZE"])) == step.HUGETLB_SIZES
-    assert tuple(re.findall(r"`(\w+)`", rows["ADVICE"])) == step.ADVICE
+    assert tuple(re.findall(r"`(\w+)(?: SIZE)?`", rows["KIND"])) == tuple(KINDS)
+    assert tuple(re.findall(r"`(\w+)`", rows["SIZE"])) == HUGETLB_SIZES
+    assert tuple(re.findall(r"`(\w+)`", rows["ADVICE"])) == tuple(ADVICE)
 
 
 def test_the_manual_says_which_errnos_break_a_promise() -> None:
@@ -99,7 +102,7 @@ def test_the_manual_lists_the_fields_of_an_observation() -> None:
     words = set(re.findall(r"`(\w+)`", RUN_FILE))
     for view in (Observation, PageView, PinView, RecordedDecision, Verdict):
         assert {f.name for f in fields(view)} <= words, view
-    assert {*PAGE_STATES, *PAGE_KINDS, *KINDS} <= words
+    assert {*PAGE_STATES, *PAGE_KINDS, *VERDICTS} <= words
 
 
 def test_runs_may_be_mixed_as_the_manual_says() -> None:

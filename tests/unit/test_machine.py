@@ -104,7 +104,7 @@ def test_what_is_missing_is_named(root):
         },
     )
     assert machine.missing_swap() == "needs swap: none is configured here"
-    assert "enabled is never here" in machine.missing_thp("thp")
+    assert "enabled is never here" in machine.missing_thp()
     assert machine.missing_hugepages("2M", 2) == "needs 2 free hugepages of 2 MiB: the pool has 1 free of 4 here"
     assert machine.missing_hugepages("1G", 1) == "needs 1 GiB hugepages: this machine has no such size"
     assert machine.missing_memory(2 << 20) is None
@@ -129,10 +129,10 @@ def test_what_is_there_is_not_missing(root):
         proc__meminfo="SwapTotal:  1024 kB\n",
         **{f"{thp}enabled": "always [madvise] never\n", f"{thp}use_zero_page": "1\n"},
     )
-    assert machine.missing_swap() is machine.missing_thp("thp") is machine.missing_thp("hugezero") is None
+    assert machine.missing_swap() is machine.missing_thp() is machine.missing_thp(zero=True) is None
     root(**{f"{thp}use_zero_page": "0\n"})
-    assert "use_zero_page is 0 here" in machine.missing_thp("hugezero")
-    assert machine.missing_thp("thp") is None
+    assert "use_zero_page is 0 here" in machine.missing_thp(zero=True)
+    assert machine.missing_thp() is None
     root(**{f"{thp}hugepages-2048kB__enabled": "always inherit madvise [never]\n"})
     assert machine.thp() == "never"
     root(**{f"{thp}hugepages-2048kB__enabled": "always [inherit] madvise never\n"})
@@ -242,7 +242,7 @@ def test_what_a_kernel_was_built_without_is_told(root):
     reasons = {
         "SWAP": machine.missing_swap(),
         "KSM": machine.missing_ksm(),
-        "TRANSPARENT_HUGEPAGE": machine.missing_thp("thp"),
+        "TRANSPARENT_HUGEPAGE": machine.missing_thp(),
         "HUGETLBFS": machine.missing_hugepages("2M", 512),
     }
     for option, reason in reasons.items():

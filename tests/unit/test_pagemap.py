@@ -120,21 +120,21 @@ def test_what_a_fresh_page_tells():
 
 
 @pytest.mark.parametrize(
-    ("value", "region", "private_anonymous", "zero", "kind"),
+    ("value", "hugetlb", "private_anonymous", "zero", "kind"),
     [
-        (word(63), "anon", True, True, "zero"),
-        (word(56, 63), "anon", True, False, None),
-        (word(63), "anon", True, None, None),
-        (word(61, 63), "hugezero", True, None, "zero"),
-        (word(61, 63), "memfd", False, False, "file"),
-        (word(56, 63), "memfd", False, False, None),
-        (word(61, 63), "memfd_hugetlb", False, False, "hugetlb"),
-        (word(56, 63), "hugetlb", False, False, "hugetlb"),
+        (word(63), False, True, True, "zero"),
+        (word(56, 63), False, True, False, None),
+        (word(63), False, True, None, None),
+        (word(61, 63), False, True, None, "zero"),
+        (word(61, 63), False, False, False, "file"),
+        (word(56, 63), False, False, False, None),
+        (word(61, 63), True, False, False, "hugetlb"),
+        (word(56, 63), True, False, False, "hugetlb"),
     ],
 )
-def test_the_kind_that_an_ordinary_user_can_tell(value, region, private_anonymous, zero, kind):
+def test_the_kind_that_an_ordinary_user_can_tell(value, hugetlb, private_anonymous, zero, kind):
     """Without kpageflags a kind is given where pagemap settles it, and left open where it does not."""
-    assert kind_without_flags(value, region, private_anonymous, zero) == kind
+    assert kind_without_flags(value, hugetlb, private_anonymous, zero) == kind
 
 
 def test_states_of_many_pages_are_runs():

@@ -27,7 +27,6 @@ from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_step
 from pinhold.scenario.small import BOUNDS, SWITCHES, Small
 from pinhold.scenario.tokens import Mismatch, ScenarioError, tokenize
-from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS
 from pinhold.targets.room import pins, processes, small_geometry
 
 SIZES = ("small", "medium", "large")
@@ -164,8 +163,8 @@ class Scope:
         """What there is besides anonymous base pages: "thp", "hugetlb", "swap", "file"."""
         found = {"thp"} if self.small.thps else set()
         found |= {"swap"} if self.small.swap else set()
-        found |= {"hugetlb"} if any(m.kind in HUGETLB_KINDS for m in self.maps) else set()
-        return found | ({"file"} if any(m.kind in FILE_KINDS for m in self.maps) else set())
+        found |= {"hugetlb"} if any(m.memory.hugetlb for m in self.maps) else set()
+        return found | ({"file"} if any(m.memory.descriptor for m in self.maps) else set())
 
 
 SHAPES: Mapping[str, Callable[[Any], bool]] = {

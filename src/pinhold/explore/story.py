@@ -24,6 +24,7 @@ from pinhold.mm.properties import (
 )
 from pinhold.scenario import step as s
 from pinhold.scenario.bounds import MAX_TITLE
+from pinhold.scenario.kinds import KINDS
 from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.model import ModelTarget
@@ -219,12 +220,13 @@ def ending(world: World, steps: Sequence[s.Step], violation: Violation, wrong: S
         yield s.Write(writer, pin.range, 0xFF)
         yield s.ExpectPinByte(pin.pin, written(world), "the other process's write is not seen")
     elif violation.properties & CACHE_UNTOUCHED_BY_PRIVATE:
-        region = next(m for m in world.scope.maps if m.kind in ("memfd", "file", "tmpfile"))
+        region = next(m for m in world.scope.maps if m.memory.descriptor and not m.memory.hugetlb)
         yield replace(region, region="again", of=region.region, shared=False, prot="read")
         yield s.Read("P", s.Range("again"))
         yield s.ExpectByte("P", s.Range("again"), 0, "the file is unchanged")
     elif violation.properties & ZERO_PAGE_STAYS_ZERO:
-        yield s.Map("P", "again", "hugezero" if world.scope.small.thps else "zeropage")
+        zero = next(kind for kind in KINDS.values() if kind.zero and kind.thp == bool(world.scope.small.thps))
+        yield s.Map("P", "again", zero.name)
         yield s.Read("P", s.Range("again"))
         yield s.ExpectByte("P", s.Range("again"), 0, "fresh memory is zero")
 

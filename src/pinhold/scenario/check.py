@@ -39,7 +39,7 @@ from pinhold.scenario.step import (
     Unpin,
     Vmsplice,
 )
-from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, SHARED_KINDS, huge_unit, region_pages
+from pinhold.scenario.watch import huge_unit, region_pages
 
 FIRST_PROCESS = "P"
 
@@ -137,7 +137,7 @@ class World:
             return False
         region = self._regions[step.range.region]
         whole = step.range.first == 0 and step.range.end in (None, region.pages)
-        return region.map.kind in HUGETLB_KINDS and not region.map.shared and not whole
+        return region.map.memory.hugetlb and not region.map.shared and not whole
 
     def _observed(self, r: Range) -> int:
         region = self._regions[r.region]
@@ -201,14 +201,14 @@ class World:
         """`step` with what its `of` says; raises Misuse for what cannot be mapped so."""
         if step.of is not None:
             known = self._processes[step.proc].regions
-            mappable = [r for r in known if self._regions[r].map.kind in FILE_KINDS and not self._regions[r].moved]
+            mappable = [r for r in known if self._regions[r].map.memory.descriptor and not self._regions[r].moved]
             if step.of not in mappable:
                 raise Misuse("of", self._one_of(f"a mapped file of {step.proc}", mappable), f"'{step.of}'")
             first = self._regions[step.of].map
             step = replace(step, kind=first.kind, size=first.size, pages=first.pages)
-        if step.shared and step.kind not in SHARED_KINDS:
+        if step.shared and step.memory.anonymous:
             raise Misuse("shared", f"private ({step.kind} is private memory; use memfd to share)", "'shared'")
-        if step.readonly and step.kind not in FILE_KINDS:
+        if step.readonly and not step.memory.descriptor:
             raise Misuse("readonly", f"a file, which could be opened read-only ({step.kind} is none)", "'readonly'")
         unit = self._unit(step)
         if step.pages is not None and step.pages % unit:

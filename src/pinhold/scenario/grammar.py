@@ -12,11 +12,12 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pinhold.scenario import step as s
+from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.bounds import MAX_ADVANCE, MAX_CHANCE, MAX_MEMLOCK, MAX_NAME, MAX_PAGES
 from pinhold.scenario.errnos import ERRNO, OK
+from pinhold.scenario.kinds import HUGETLB_SIZES, KINDS
 from pinhold.scenario.small import BOUNDS, DEFAULTS, SWITCHES, Small
 from pinhold.scenario.tokens import END_OF_LINE, Cursor, Mismatch, Token, quote, quoted
-from pinhold.scenario.watch import HUGETLB_KINDS
 
 NAME = re.compile(rf"[A-Za-z_][A-Za-z0-9_]{{0,{MAX_NAME - 1}}}", re.ASCII)
 RESERVED = ("errno", "sees", "sound")
@@ -93,7 +94,7 @@ class Kind:
 
     def read(self, line: Cursor, values: Values, columns: Columns) -> None:
         _KIND.read(line, values, columns)
-        if values["kind"] in HUGETLB_KINDS:
+        if KINDS[values["kind"]].hugetlb:
             _SIZE.read(line, values, columns)
 
     def show(self, step: s.Step) -> str | None:
@@ -293,8 +294,8 @@ def _range(name: str, usage: str) -> Field:
     return Field(name, usage, ("a range such as x, x[3], x[1:5], x[1:] or x[:5]",), decode_range, encode_range)
 
 
-_KIND = _one_of("kind", "KIND", s.KINDS)
-_SIZE = _one_of("size", "SIZE", s.HUGETLB_SIZES)
+_KIND = _one_of("kind", "KIND", tuple(KINDS))
+_SIZE = _one_of("size", "SIZE", HUGETLB_SIZES)
 _SWITCH = Field("ipc_lock", "on|off", ("on", "off"), {"on": True, "off": False}.get, lambda on: "on" if on else "off")
 _PROC = _named("proc", "PROC", "a process")
 _REGION = _named("region", "REGION", "a region")
@@ -343,7 +344,7 @@ FORMS: tuple[Form, ...] = (
     Form(s.Fork, (Literal("fork"), _PROC, _named("child", "CHILD", "a process"))),
     Form(s.Exit, (Literal("exit"), _PROC)),
     Form(s.Mprotect, (Literal("mprotect"), _PROC, _RANGE_PART, _PROT)),
-    Form(s.Madvise, (Literal("madvise"), _PROC, _RANGE_PART, _one_of("advice", "ADVICE", s.ADVICE))),
+    Form(s.Madvise, (Literal("madvise"), _PROC, _RANGE_PART, _one_of("advice", "ADVICE", tuple(ADVICE)))),
     Form(s.Mremap, (Literal("mremap"), _PROC, _RANGE_PART, Literal("to"), _named("to", "REGION", "a region"))),
     Form(s.SwapOut, (Literal("swapout"), _PROC, _RANGE_PART)),
     Form(s.SwapIn, (Literal("swapin"), _PROC, _RANGE_PART)),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pinhold.scenario.step import Fork, Map, Range, Scenario, Unmap
-from pinhold.scenario.watch import HUGETLB_KINDS, PMD_PAGES, PUD_PAGES, huge_unit, region_pages
+from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES, huge_unit, region_pages
 
 USUAL = {"2M": 16, "1G": 6}
 """Pages of each size that the model's machine has: who needs more wants to see what happens where there are none."""
@@ -21,7 +21,7 @@ def hugepages_needed(scenario: Scenario, pmd_pages: int = PMD_PAGES, pud_pages: 
     pinned: set[str] = set()
     for step in scenario.steps:
         match step:
-            case Map() if step.kind in HUGETLB_KINDS:
+            case Map() if step.memory.hugetlb:
                 live[step.region] = step
             case Unmap(_, Range(region, 0, None)) if processes == 1 and region not in pinned:
                 live.pop(region, None)
@@ -39,6 +39,6 @@ def hugepages_needed(scenario: Scenario, pmd_pages: int = PMD_PAGES, pud_pages: 
 
 
 def _copies(step: Map, processes: int) -> int:
-    if step.kind == "memfd_hugetlb":
+    if step.memory.descriptor:
         return (step.of is None) + (0 if step.shared else processes)
     return 1 if step.shared else processes

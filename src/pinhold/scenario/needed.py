@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.small import BOUNDS, Small
 from pinhold.scenario.step import Madvise, Map, Step, SwapIn, SwapOut, done_by
-from pinhold.scenario.watch import HUGETLB_KINDS
 
 THP: Mapping[str, int] = {"levels": 2, "thps": 1}
 HUGETLB: Mapping[str, int] = {"levels": 2, "hugetlb": 1}
@@ -17,14 +17,14 @@ SWAP: Mapping[str, int] = {"swap": 1}
 
 
 def needed(step: Step) -> Mapping[str, int]:
-    """Words of the small line, and the least that the step needs of each."""
+    """Words of the small line, and the least that the step needs of each; a file is not asked for again."""
     match done_by(step):
-        case Map(kind="thp" | "hugezero") | Madvise(advice="hugepage"):
+        case Map(of=None) as mapped if mapped.memory.thp:
             return THP
-        case Map(kind=kind, size="1G") if kind in HUGETLB_KINDS:
-            return {"levels": 3}
-        case Map(kind=kind) if kind in HUGETLB_KINDS:
-            return HUGETLB
+        case Map(of=None) as mapped if mapped.memory.hugetlb:
+            return {"levels": 3} if mapped.size == "1G" else HUGETLB
+        case Madvise(advice=advice) if ADVICE[advice].thp:
+            return THP
         case SwapOut() | SwapIn():
             return SWAP
     return {}

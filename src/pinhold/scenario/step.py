@@ -10,6 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import ClassVar
 
+from pinhold.scenario.kinds import KINDS, Kind
 from pinhold.scenario.meets import (
     CANNOT,
     CHANGES,
@@ -28,24 +29,7 @@ from pinhold.scenario.meets import (
 )
 from pinhold.scenario.small import Small
 
-KINDS = ("anon", "zeropage", "memfd", "tmpfile", "file", "thp", "hugezero", "hugetlb", "memfd_hugetlb")
-"""What a fresh region is: `zeropage` and `hugezero` are anonymous memory that a read maps the (huge) zero page into."""
-
-HUGETLB_SIZES = ("2M", "1G")
 PROTS = ("none", "read", "rw")
-ADVICE = (
-    "dontneed",
-    "pageout",
-    "populate_read",
-    "populate_write",
-    "hugepage",
-    "nohugepage",
-    "dontfork",
-    "dofork",
-    "mergeable",
-    "unmergeable",
-    "free",
-)
 STATES = ("present", "swapped", "none", "huge")
 PIN_USERS = ("none", "vfio", "io_uring", "rdma")
 FRAME_RELATIONS = ("same", "different")
@@ -64,8 +48,8 @@ class Range:
 
 @dataclass(frozen=True, slots=True)
 class Map:
-    """mmap() of a fresh region.  `of`: a second mapping of that region's file (kind is then that region's).  readonly:
-    of a descriptor of the file that was opened for reading alone."""
+    """mmap() of a fresh region.  kind: one of kinds.KINDS.  `of`: a second mapping of that region's file (kind is then
+    that region's).  readonly: of a descriptor of the file that was opened for reading alone."""
 
     meets: ClassVar[Meets] = Meets(
         refused={
@@ -86,6 +70,11 @@ class Map:
     size: str | None = None
     of: str | None = None
     readonly: bool = False
+
+    @property
+    def memory(self) -> Kind:
+        """The kind's record."""
+        return KINDS[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +133,8 @@ class Mprotect:
 
 @dataclass(frozen=True, slots=True)
 class Madvise:
+    """madvise().  advice: one of advice.ADVICE."""
+
     meets: ClassVar[Meets] = Meets(
         frozenset({"EFAULT"}),
         REFUSED,

@@ -11,15 +11,10 @@ PMD_PAGES = 512
 PUD_PAGES = 512 * 512
 """Base pages that one PUD entry maps on x86-64 (1 GiB)."""
 
-HUGETLB_KINDS = ("hugetlb", "memfd_hugetlb")
-FILE_KINDS = ("memfd", "tmpfile", "file", "memfd_hugetlb")
-"""Kinds whose content is a file that `of` can map again."""
-SHARED_KINDS = (*FILE_KINDS, "hugetlb")
-
 
 def huge_unit(step: Map, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> int:
     """Base pages of the smallest piece of the region: a huge page for the hugetlb kinds, else 1."""
-    if step.kind not in HUGETLB_KINDS:
+    if not step.memory.hugetlb:
         return 1
     return pud_pages if step.size == "1G" else pmd_pages
 
@@ -31,7 +26,7 @@ def region_pages(step: Map, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAG
     """
     if step.pages is not None:
         return step.pages
-    if step.kind in ("thp", "hugezero"):
+    if step.memory.thp:
         return pmd_pages
     return huge_unit(step, pmd_pages, pud_pages)
 

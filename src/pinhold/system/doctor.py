@@ -113,10 +113,10 @@ def _pins(host: Host) -> Iterator[Finding]:
 
 
 def _memory(host: Host, machine: Machine) -> Iterator[Finding]:
-    thp = machine.missing_thp("thp")
+    thp = machine.missing_thp()
     yield Finding("thp", thp is None, thp or f"transparent huge pages are there ({machine.thp()})")
     if thp is None:
-        zero = machine.missing_thp("hugezero")
+        zero = machine.missing_thp(zero=True)
         yield Finding("huge zero", zero is None, zero or "the huge zero page is used")
     for size in POOL_KIB:
         pool = machine.hugepages(size)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.hugepages import hugepages_needed
 from pinhold.scenario.step import Fork, Ksm, Madvise, Map, Range, Scenario, SwapOut
-from pinhold.scenario.watch import HUGETLB_KINDS, region_pages
+from pinhold.scenario.watch import region_pages
 from pinhold.targets.syscalls import PAGE
 
 ALLOWABLE = ("hugepages", "swap", "ksm", "thp")
 """What --allow-change can name."""
-
-_THP_KINDS = ("thp", "hugezero")
-_NOT_SWAPPED = ("tmpfile", "file", *HUGETLB_KINDS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,14 +49,14 @@ def _needs(scenario: Scenario) -> Needs:
     advice = {step.advice for step in scenario.steps if isinstance(step, Madvise)}
     swapped = _swaps(scenario)
     processes = 1 + sum(isinstance(step, Fork) for step in scenario.steps)
-    thp = any(step.kind in _THP_KINDS for step in maps) or "hugepage" in advice
-    memory = sum(region_pages(step) * PAGE for step in maps if step.kind not in _NOT_SWAPPED)
+    thp = any(step.memory.thp for step in maps) or any(ADVICE[name].thp for name in advice)
+    memory = sum(region_pages(step) * PAGE for step in maps if step.memory.swapped)
     return Needs(
         hugepages_needed(scenario),
         memory * processes if swapped else 0,
         swap_huge=swapped and thp,
         thp=thp,
-        huge_zero=any(step.kind == "hugezero" for step in maps),
+        huge_zero=any(step.memory.thp and step.memory.zero for step in maps),
         ksm="mergeable" in advice or any(isinstance(step, Ksm) for step in scenario.steps),
     )
 

@@ -19,12 +19,13 @@ from pinhold.mm.task import (
     FN_WRITEBACK,
 )
 from pinhold.scenario import step as s
+from pinhold.scenario.advice import ADVICE as ADVICES
 
 Span = tuple[int, int, int]
 """mm, first and end address, in pages."""
 
 PROT = {"none": 0, "read": k.VM_READ, "rw": k.VM_READ | k.VM_WRITE}
-ADVICE = {name: getattr(madvise, f"MADV_{name.upper()}") for name in s.ADVICE}
+ADVICE = {name: getattr(madvise, f"MADV_{name.upper()}") for name in ADVICES}
 USER = {"none": k.USER_NONE, "vfio": k.USER_VFIO, "io_uring": k.USER_IO_URING, "rdma": k.USER_RDMA}
 
 

@@ -9,14 +9,12 @@ import glob
 import os
 import tempfile
 
+from pinhold.scenario.kinds import Backing
 from pinhold.scenario.step import Map
 from pinhold.targets import directories
 from pinhold.targets.base import CannotDo
 from pinhold.targets.regions import HUGE_SHIFTS
 from pinhold.targets.syscalls import MAP_HUGE_SHIFT, PAGE
-
-KINDS = ("memfd", "tmpfile", "file", "memfd_hugetlb")
-
 
 _PREFIX = "pinhold-file-"
 
@@ -51,7 +49,7 @@ class Files:
         """
         if step.of is not None:
             self._open[step.region] = os.dup(self._open[step.of])
-        elif step.kind in KINDS:
+        elif step.memory.descriptor:
             self._open[step.region] = fd = self._create(step)
             os.posix_fallocate(fd, 0, pages * PAGE)
         else:
@@ -70,9 +68,9 @@ class Files:
             self._open[to] = os.dup(self._open[region])
 
     def _create(self, step: Map) -> int:
-        if step.kind == "memfd":
+        if step.memory.backing is Backing.SHMEM:
             return os.memfd_create("pinhold", os.MFD_CLOEXEC)
-        if step.kind == "memfd_hugetlb":
+        if step.memory.backing is Backing.HUGETLB:
             size = step.size or "2M"
             try:
                 return os.memfd_create("pinhold", os.MFD_CLOEXEC | os.MFD_HUGETLB | HUGE_SHIFTS[size] << MAP_HUGE_SHIFT)
@@ -84,10 +82,10 @@ class Files:
         _sweep(directory)
         fd, path = tempfile.mkstemp(prefix=_PREFIX, dir=directory)
         fcntl.flock(fd, fcntl.LOCK_EX)
-        if step.kind == "tmpfile":
-            os.unlink(path)
-        else:
+        if step.memory.linked:
             self._paths.append(path)
+        else:
+            os.unlink(path)
         return fd
 
     def close(self) -> None:

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pinhold.scenario.hugepages import USUAL, hugepages_needed
+from pinhold.scenario.kinds import Kind
 from pinhold.scenario.observation import FrameNames, Observation, PageView, Run
 from pinhold.scenario.step import (
     Action,
@@ -67,9 +68,6 @@ from pinhold.targets.progress import Deadline, Overdue
 from pinhold.targets.syscalls import PAGE
 from pinhold.targets.tree import Died, Tree
 
-HUGE_KINDS = ("thp", "hugezero")
-HUGETLB_KINDS = ("hugetlb", "memfd_hugetlb")
-ON_DISK = ("tmpfile", "file")
 _AWAITED = 512
 _WRITEBACK = Deadline(60.0, 60.0)
 """A device that has not written by then, whoever else it serves, will not."""
@@ -80,7 +78,7 @@ class Known:
     """What the controller knows of a region: its base pages, its kind, and whether it is shared."""
 
     pages: int
-    kind: str
+    kind: Kind
     shared: bool
 
 
@@ -226,11 +224,12 @@ class LiveSession:
 
     def _map(self, step: Map) -> Outcome:
         pages = region_pages(step)
-        if step.kind in HUGE_KINDS:
-            self._refuse(self._machine.missing_thp(step.kind))
-        if step.kind in ON_DISK:
+        kind = step.memory
+        if kind.thp:
+            self._refuse(self._machine.missing_thp(zero=kind.zero))
+        if kind.on_disk:
             self._refuse(self._machine.missing_files())
-        if step.kind not in HUGETLB_KINDS:
+        if not kind.hugetlb:
             self._mapped += pages * PAGE
             self._refuse(self._machine.missing_memory(self._mapped))
         else:
@@ -247,12 +246,12 @@ class LiveSession:
             "pages": pages,
             "shared": step.shared,
             "prot": step.prot,
-            "size": (step.size or "2M") if step.kind in HUGETLB_KINDS else None,
+            "size": (step.size or "2M") if kind.hugetlb else None,
         }
         reply, _ = self._tree.ask(step.proc, message, [] if file is None else [file])
         number = int(reply.get("errno", 0))
         if number == 0:
-            self._regions[step.proc][step.region] = Known(pages, step.kind, step.shared)
+            self._regions[step.proc][step.region] = Known(pages, kind, step.shared)
         return self._mapped_or_not(step, number)
 
     def _mapped_or_not(self, step: Map, number: int) -> Outcome:
@@ -260,7 +259,7 @@ class LiveSession:
 
     def _pool_is_short(self, step: Map, number: int) -> bool:
         """A file in huge pages fails with ENOSPC on some kernels."""
-        return step.kind in HUGETLB_KINDS and number in (errno.ENOMEM, errno.ENOSPC)
+        return step.memory.hugetlb and number in (errno.ENOMEM, errno.ENOSPC)
 
     def _missing_hugepages(self, step: Map) -> str:
         size = step.size or "2M"
@@ -301,7 +300,7 @@ class LiveSession:
             self._freed.add(range.region)
         if advice != "pageout":
             return self._act(proc, "madvise", range, advice=advice)
-        if self._region(proc, range.region).kind not in ON_DISK and range.region not in self._freed:
+        if not self._region(proc, range.region).kind.on_disk and range.region not in self._freed:
             self._refuse(self._machine.missing_swap())
         frames = self._frames(proc, range)
         outcome = self._act(proc, "madvise", range, advice=advice)
@@ -362,7 +361,7 @@ class LiveSession:
         pages = self._pages(step.proc, step.range)
         of = self._region(step.proc, step.range.region)
         part = pages["end"] - pages["first"] < of.pages
-        if part and of.kind in HUGETLB_KINDS and not of.shared and not self._machine.disposable:
+        if part and of.kind.hugetlb and not of.shared and not self._machine.disposable:
             raise CannotDo(
                 "mremap() of a part of a private hugetlb mapping: the kernel would lose the reserve of what stays, and"
                 " this machine that many huge pages until it is booted again; a scenario with a vm_only line is for"
@@ -421,8 +420,8 @@ class LiveSession:
         frame = pagemap.pfn(word)
         flags = self._frame_words.flags(frame)
         if flags is None:
-            private_anonymous = known.kind in ("anon", "zeropage", *HUGE_KINDS) and not known.shared
-            kind = pagemap.kind_without_flags(word, known.kind, private_anonymous, zero)
+            private_anonymous = known.kind.anonymous and not known.shared
+            kind = pagemap.kind_without_flags(word, known.kind.hugetlb, private_anonymous, zero)
             exclusive = None
         else:
             kind, exclusive = self._sight.kind(flags), self._sight.exclusive(flags, huge)

@@ -235,13 +235,14 @@ class Machine:
             return None
         return f"needs {length >> 20} MiB of memory, and no more than half of the {available >> 10} MiB free here"
 
-    def missing_thp(self, kind: str) -> str | None:
+    def missing_thp(self, zero: bool = False) -> str | None:
+        """Why there are no THPs, or not with `zero`, the huge zero page."""
         mode = self.thp()
         if mode == "none":
             return f"needs transparent huge pages: {self._without('TRANSPARENT_HUGEPAGE') or 'this kernel has none'}"
         if mode == "never":
             return f"needs transparent huge pages: /{_THP}/enabled is never here"
-        if kind == "hugezero" and not self.huge_zero_page():
+        if zero and not self.huge_zero_page():
             return f"needs the huge zero page: /{_THP}/use_zero_page is 0 here"
         return None
 

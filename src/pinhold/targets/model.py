@@ -41,9 +41,10 @@ from pinhold.mm.users import (
 from pinhold.mm.vma import find_vma
 from pinhold.scenario import step as s
 from pinhold.scenario.hugepages import hugepages_needed
+from pinhold.scenario.kinds import Backing
 from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
 from pinhold.scenario.printer import format_step
-from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, region_pages, watched
+from pinhold.scenario.watch import region_pages, watched
 from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome, TargetInfo
 from pinhold.targets.calls import PROT, USER, Call, Span, as_call
 from pinhold.targets.model_sight import compress, page_kind, page_states, pin_walk, walk
@@ -71,13 +72,7 @@ RESOURCES = ("hugetlb_2M", "hugetlb_1G", "swap_pages", "memlock_pages", "ipc_loc
 """What a kernel gives a scenario: free huge pages, free swap, RLIMIT_MEMLOCK (-1: unlimited), CAP_IPC_LOCK.  A release
 is taken to have 16 and 6 huge pages, as much swap as a scenario can use, no limit, and a capable user."""
 
-FILE_KIND = {
-    "memfd": k.FILE_SHMEM,
-    "tmpfile": k.FILE_PAGECACHE,
-    "file": k.FILE_PAGECACHE,
-    "memfd_hugetlb": k.FILE_HUGETLB,
-    "hugetlb": k.FILE_HUGETLB,
-}
+FILE_KIND = {Backing.SHMEM: k.FILE_SHMEM, Backing.DISK: k.FILE_PAGECACHE, Backing.HUGETLB: k.FILE_HUGETLB}
 PIPE_BUFFERS = 16
 """Pages that a pipe of default size holds, and vmsplice() therefore at most."""
 
@@ -237,7 +232,7 @@ class ModelSession:
 
     def missing(self, action: s.Action) -> str | None:
         """How many huge pages the scenario's mappings need together, where they are too few for one of them."""
-        if not isinstance(action, s.Map) or action.kind not in HUGETLB_KINDS:
+        if not isinstance(action, s.Map) or not action.memory.hugetlb:
             return None
         size = action.size or "2M"
         count = hugepages_needed(self.scenario, self.pmd_pages, self.pud_pages)[size]
@@ -297,37 +292,38 @@ class ModelSession:
         pages = region_pages(a, self.pmd_pages, self.pud_pages)
         start = self.place(pages)
         flags = PROT[a.prot] | (k.VM_SHARED if a.shared else 0)
-        flags |= k.VM_NOHUGEPAGE if a.kind in ("anon", "zeropage") else 0
-        flags |= k.VM_HUGEPAGE if a.kind in ("thp", "hugezero") else 0
+        kind = a.memory
+        if kind.anonymous:
+            flags |= k.VM_HUGEPAGE if kind.thp else k.VM_NOHUGEPAGE
         order = 0
-        if a.kind in HUGETLB_KINDS:
+        if kind.hugetlb:
             flags |= k.VM_HUGETLB
             order = self.m.bits * (2 if a.size == "1G" else 1)
         file = k.NO_FILE
-        if a.kind in FILE_KINDS or a.kind == "hugetlb":
+        if kind.backing is not None:
             file = self.files[a.of] if a.of else file_free_slot(self.m)
             if file < 0:
                 return -k.ENOMEM
             if pages >> order > self.m.file_pages:
                 raise Broken(too_small(self.m, LIMIT_FILE_PAGES))
             if not a.of:
-                err = self.create_file(a.kind, file, order, pages >> order)
+                err = self.create_file(kind.backing, kind.descriptor, file, order, pages >> order)
                 if err:
                     file_put(self.m, file)
                     return err
         err = do_mmap(self.m, self.mms[a.proc], start, start + pages, flags, file, order, int(a.readonly))
-        if a.kind == "hugetlb":
-            file_put(self.m, file)  # anonymous: nobody has a descriptor
+        if file != k.NO_FILE and not kind.descriptor:
+            file_put(self.m, file)
         if err == 0:
             self.regions[a.proc][a.region] = (start, pages)
             if file != k.NO_FILE:
                 self.files[a.region] = file
         return err
 
-    def create_file(self, kind: str, file: int, order: int, units: int) -> int:
+    def create_file(self, backing: Backing, descriptor: bool, file: int, order: int, units: int) -> int:
         """A file of `units` pages of zeros, allocated as fallocate() does (not for an anonymous hugetlb mapping)."""
-        file_create(self.m, file, FILE_KIND[kind], order)
-        if kind == "hugetlb":
+        file_create(self.m, file, FILE_KIND[backing], order)
+        if not descriptor:
             return 0
         return hugetlbfs_fallocate(self.m, file, units) if order else shmem_fallocate(self.m, file, units)
 

@@ -119,13 +119,14 @@ class Sight:
         return bit(flags, KPF_ANON_EXCLUSIVE)
 
 
-def kind_without_flags(word: int, kind: str, private_anonymous: bool, zero: bool | None) -> str | None:
+def kind_without_flags(word: int, hugetlb: bool, private_anonymous: bool, zero: bool | None) -> str | None:
     """The kind of a present page as far as an ordinary user can tell.
 
-    kind: of the region; zero: what PAGEMAP_SCAN said of the zero page, None where it cannot be asked.  A page that is
-    not anonymous in private anonymous memory is the huge zero page.  KSM cannot be told from other anonymous memory.
+    hugetlb: the region's kind; zero: what PAGEMAP_SCAN said of the zero page, None where it cannot be asked.  A page
+    that is not anonymous in private anonymous memory is the huge zero page.  KSM cannot be told from other anonymous
+    memory.
     """
-    if "hugetlb" in kind:
+    if hugetlb:
         return "hugetlb"
     if zero:
         return "zero"

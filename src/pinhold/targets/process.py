@@ -18,26 +18,14 @@ import traceback
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+from pinhold.scenario.advice import ADVICE, Advice
+from pinhold.scenario.kinds import KINDS
 from pinhold.targets import content, kconfig, pagemap, syscalls, uffd, vmas
 from pinhold.targets.base import CannotDo
 from pinhold.targets.channel import Channel, Closed, Message
 from pinhold.targets.pins import COPIERS, HOLDERS, PROC_MEM
 from pinhold.targets.regions import PROT, Arena, Region
 from pinhold.targets.syscalls import PAGE
-
-_ADVICE = {
-    "dontneed": syscalls.MADV_DONTNEED,
-    "pageout": syscalls.MADV_PAGEOUT,
-    "populate_read": syscalls.MADV_POPULATE_READ,
-    "populate_write": syscalls.MADV_POPULATE_WRITE,
-    "hugepage": syscalls.MADV_HUGEPAGE,
-    "nohugepage": syscalls.MADV_NOHUGEPAGE,
-    "free": syscalls.MADV_FREE,
-    "dontfork": syscalls.MADV_DONTFORK,
-    "dofork": syscalls.MADV_DOFORK,
-    "mergeable": syscalls.MADV_MERGEABLE,
-    "unmergeable": syscalls.MADV_UNMERGEABLE,
-}
 
 _LOOKS = frozenset(("look", "frames", "contents", "states"))
 """Operations that change nothing."""
@@ -136,7 +124,7 @@ class Process:
     def _map(self, message: Message) -> None:
         file = self._files[0] if self._files else -1
         self._regions[message["region"]] = self._arena.map(
-            message["kind"], message["pages"], message["shared"], message["prot"], message["size"], file
+            KINDS[message["kind"]], message["pages"], message["shared"], message["prot"], message["size"], file
         )
 
     def _unmap(self, message: Message) -> None:
@@ -209,22 +197,27 @@ class Process:
 
     def _madvise(self, message: Message) -> None:
         _, address, pages = self._span(message)
+        advice = ADVICE[message["advice"]]
         try:
-            syscalls.madvise(address, pages * PAGE, _ADVICE[message["advice"]])
+            syscalls.madvise(address, pages * PAGE, advice.number)
         except OSError as error:
             if error.errno == errno.EINVAL:
-                self._check_known(message["advice"])
+                self._check_known(advice)
             raise
 
-    def _check_known(self, advice: str) -> None:
-        """Raises CannotDo where the kernel does not take the advice for any memory."""
-        if advice.startswith("populate_"):
-            try:
-                syscalls.madvise(self._scratch, PAGE, _ADVICE[advice])
-            except OSError:
-                raise CannotDo(f"needs MADV_{advice.upper()}: this kernel has none (it came with 5.14)") from None
-        if advice in ("mergeable", "unmergeable"):
-            raise CannotDo(f"needs MADV_{advice.upper()}: {kconfig.without('KSM') or 'this kernel has no KSM'}")
+    def _check_known(self, advice: Advice) -> None:
+        """Raises CannotDo where the kernel does not take the advice for any memory: it looks at that before all else,
+        so that an empty range tells it and changes nothing."""
+        try:
+            syscalls.madvise(self._scratch, 0, advice.number)
+        except OSError:
+            if advice.since is not None:
+                why = f"this kernel has none (it came with {advice.since})"
+            elif advice.config is not None:
+                why = kconfig.without(advice.config) or f"this kernel has no {advice.config}"
+            else:
+                return
+            raise CannotDo(f"needs {advice.constant}: {why}") from None
 
     def _mremap(self, message: Message) -> None:
         region, _, _ = self._span(message)

@@ -10,9 +10,9 @@ from __future__ import annotations
 import errno
 from dataclasses import dataclass
 
+from pinhold.scenario.advice import ADVICE
+from pinhold.scenario.kinds import Kind
 from pinhold.targets.syscalls import (
-    MADV_HUGEPAGE,
-    MADV_NOHUGEPAGE,
     MAP_ANONYMOUS,
     MAP_FIXED_NOREPLACE,
     MAP_HUGE_SHIFT,
@@ -35,7 +35,6 @@ PMD = 2 << 20
 
 PROT = {"none": PROT_NONE, "read": PROT_READ, "rw": PROT_READ | PROT_WRITE}
 HUGE_SHIFTS = {"2M": 21, "1G": 30}
-HUGE_ADVICE = {"anon": MADV_NOHUGEPAGE, "zeropage": MADV_NOHUGEPAGE, "thp": MADV_HUGEPAGE, "hugezero": MADV_HUGEPAGE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +43,7 @@ class Region:
 
     address: int
     pages: int
-    kind: str
+    kind: Kind
     shared: bool
     unit: int = PAGE
 
@@ -54,7 +53,7 @@ class Region:
 
     @property
     def private_anonymous(self) -> bool:
-        return self.kind in HUGE_ADVICE and not self.shared
+        return self.kind.anonymous and not self.shared
 
 
 class Arena:
@@ -68,20 +67,20 @@ class Arena:
         self._next = -(-(address + length + BOUNDARY) // BOUNDARY) * BOUNDARY
         return address
 
-    def map(self, kind: str, pages: int, shared: bool, prot: str, size: str | None, file: int) -> Region:
+    def map(self, kind: Kind, pages: int, shared: bool, prot: str, size: str | None, file: int) -> Region:
         """A fresh region; `file`: the descriptor that backs it, or -1.  Raises OSError."""
         flags = (MAP_SHARED if shared else MAP_PRIVATE) | MAP_FIXED_NOREPLACE
         if file < 0:
             flags |= MAP_ANONYMOUS
-        if kind == "hugetlb" and size is not None and file < 0:
+        if kind.hugetlb and size is not None and file < 0:
             flags |= MAP_HUGETLB | HUGE_SHIFTS[size] << MAP_HUGE_SHIFT
         length = pages * PAGE
         address = mmap(self._place(length), length, PROT[prot], flags, file)
-        if kind in HUGE_ADVICE:
+        if kind.anonymous:
             try:
-                madvise(address, length, HUGE_ADVICE[kind])
+                madvise(address, length, ADVICE["hugepage" if kind.thp else "nohugepage"].number)
             except OSError as error:
-                if error.errno != errno.EINVAL or HUGE_ADVICE[kind] != MADV_NOHUGEPAGE:
+                if error.errno != errno.EINVAL or kind.thp:
                     munmap(address, length)
                     raise
         return Region(address, pages, kind, shared, 1 << HUGE_SHIFTS[size] if size else PAGE)

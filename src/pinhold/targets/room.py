@@ -7,15 +7,12 @@ from dataclasses import dataclass, replace
 
 from pinhold.mm.state import Geometry
 from pinhold.scenario import step as s
+from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.small import Small
-from pinhold.scenario.watch import FILE_KINDS, HUGETLB_KINDS, huge_unit, ranges, region_pages, region_sizes
+from pinhold.scenario.watch import huge_unit, ranges, region_pages, region_sizes
 
 MOST_FRAMES = 1 << 23
 """What a scenario may cost, whatever it says (see scenario/bounds.py)."""
-
-
-ADVICE_OF_PAGES = ("dontneed", "free", "pageout", "populate_read", "populate_write")
-"""Advice that is about the pages there and leaves VMAs as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +30,7 @@ AMPLE = Pools()
 def splits_vmas(step: s.Step) -> bool:
     """Whether the step can make one VMA two."""
     if isinstance(step, s.Madvise):
-        return step.advice not in ADVICE_OF_PAGES
+        return not ADVICE[step.advice].pages
     return isinstance(step, (s.Mprotect, s.Unmap, s.Mremap, s.Ksm))
 
 
@@ -52,7 +49,7 @@ def small_geometry(small: Small, steps: Sequence[s.Step], tasks: int) -> Geometr
     """Room for what the steps name, and no more; every operation in its atomic steps."""
     maps = [step for step in steps if isinstance(step, s.Map)]
     longest = max((region_pages(step, small.pmd_pages, small.pud_pages) for step in maps), default=1)
-    nr_files = sum(1 for m in maps if m.kind in (*FILE_KINDS, "hugetlb") and m.of is None)
+    nr_files = sum(1 for m in maps if not m.memory.anonymous and m.of is None)
     nr_mms = len(processes(steps))
     passing = any(isinstance(step, (*s.COPIES, s.ProcessVmWritev, s.DirectRead)) for step in steps)
     tables = 1 + sum(1 << (small.bits * level) for level in range(1, small.levels))
@@ -87,7 +84,7 @@ def roomy(geometry: Geometry, scenario: s.Scenario, pools: Pools = AMPLE) -> Geo
     """
     steps, sizes = scenario.steps, region_sizes(scenario, geometry.pmd_pages, geometry.pud_pages)
     maps = [step for step in steps if isinstance(step, s.Map)]
-    huge = {m.region for m in maps if m.kind in HUGETLB_KINDS}
+    huge = {m.region for m in maps if m.memory.hugetlb}
     base = sum(sizes[m.region] for m in maps if m.region not in huge)
     longest = max((sizes[m.region] for m in maps if m.region not in huge), default=1)
     nr_mms, nr_pins = len(processes(steps)), len(pins(steps)) + 1
