@@ -30,10 +30,10 @@ from pinhold.mm.state import X86_64
 from pinhold.mm.step import step
 from pinhold.mm.task import FN_ACCESS, FN_GUP_FAST, FN_UNPIN, call, current
 from pinhold.scenario.advice import ADVICE
-from pinhold.targets import syscalls
 from pinhold.targets.base import CannotDo
-from pinhold.targets.model import CONFIG
-from pinhold.targets.pins.io_uring import IoUring
+from pinhold.targets.live import syscalls
+from pinhold.targets.live.pins.io_uring import IoUring
+from pinhold.targets.model.target import CONFIG
 
 PAGES = 1 << 18
 START = 1 << 18

@@ -17,11 +17,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
-from pinhold.targets import syscalls
-from pinhold.targets.machine import Machine
-from pinhold.targets.pins import COPIERS, HOLDERS
-from pinhold.targets.pins.base import Taken
-from pinhold.targets.syscalls import MAP_ANONYMOUS, MAP_HUGETLB, MAP_PRIVATE, PAGE, PROT_READ, PROT_WRITE
+from pinhold.targets.live import syscalls
+from pinhold.targets.live.machine import Machine
+from pinhold.targets.live.pins import COPIERS, HOLDERS
+from pinhold.targets.live.pins.base import Taken
+from pinhold.targets.live.syscalls import MAP_ANONYMOUS, MAP_HUGETLB, MAP_PRIVATE, PAGE, PROT_READ, PROT_WRITE
 
 PAGES = 256
 MOST = 8

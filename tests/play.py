@@ -13,7 +13,8 @@ from pinhold.mm.state import X86_64, Geometry
 from pinhold.scenario.observation import PageView
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import Action
-from pinhold.targets.model import ModelSession, ModelTarget
+from pinhold.targets.model.session import ModelSession
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 Row = Mapping[str, int]

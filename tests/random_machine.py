@@ -20,7 +20,7 @@ from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TINY
 from pinhold.mm.step import step
 from pinhold.mm.users import direct_io_flags, io_uring_refuses
-from pinhold.targets.model import CONFIG
+from pinhold.targets.model.target import CONFIG
 
 SPACE = 1 << (TINY.levels * TINY.bits)
 RW = k.VM_READ | k.VM_WRITE

@@ -25,7 +25,7 @@ from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TINY
 from pinhold.mm.step import run, step
 from pinhold.mm.task import FN_ACCESS, FN_FAULT, FN_FORK, call
-from pinhold.targets.model import CONFIG
+from pinhold.targets.model.target import CONFIG
 from play import Play, Row, verdict
 
 Probe = Callable[[Row], Any]

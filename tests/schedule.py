@@ -16,7 +16,7 @@ from pinhold.mm.properties import check_properties
 from pinhold.mm.state import TINY, Geometry
 from pinhold.mm.step import step
 from pinhold.mm.task import FN_ACCESS, call
-from pinhold.targets.model import CONFIG
+from pinhold.targets.model.target import CONFIG
 
 FLAT = replace(
     TINY,

@@ -7,7 +7,7 @@ from pinhold.commands.agreement import agreement, settled
 from pinhold.commands.registry import describe, model_of
 from pinhold.commands.runs import run_tests
 from pinhold.targets.base import Unavailable
-from pinhold.targets.live import LiveTarget
+from pinhold.targets.live.target import LiveTarget
 
 
 @pytest.fixture(scope="module")

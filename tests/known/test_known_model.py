@@ -5,7 +5,7 @@ import pytest
 from known import EXPECTED, HERE, on_models, scenario
 from pinhold.mm.releases import UnknownRelease
 from pinhold.scenario.parse import ScenarioError
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 REFUSED = {"small-hugetlb-levels1": "levels 2 for hugetlb 3", "small-hugetlb-map-none": "hugetlb 1"}

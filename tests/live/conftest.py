@@ -9,9 +9,9 @@ import pytest
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import EXPECTATIONS, Require
 from pinhold.targets.base import Outcome, Unavailable
-from pinhold.targets.live import LiveTarget
-from pinhold.targets.live_session import LiveSession
-from pinhold.targets.machine import Machine, probe_sight
+from pinhold.targets.live.machine import Machine, probe_sight
+from pinhold.targets.live.session import LiveSession
+from pinhold.targets.live.target import LiveTarget
 
 Play = Callable[[str], LiveSession]
 

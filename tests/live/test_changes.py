@@ -22,7 +22,7 @@ from pinhold.system.changes import RESTORED, Swap
 from pinhold.system.host import Busy, Host
 from pinhold.system.needs import Needs
 from pinhold.system.plan import free_hugepages
-from pinhold.targets.machine import Machine
+from pinhold.targets.live.machine import Machine
 
 SOURCE = Path(__file__).parents[2] / "src"
 COMMAND = (sys.executable, "-m", "pinhold")

@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from pinhold.scenario.parse import parse
-from pinhold.targets import syscalls
-from pinhold.targets.live import LiveTarget
-from pinhold.targets.nursery import Nursery
+from pinhold.targets.live import syscalls
+from pinhold.targets.live.nursery import Nursery
+from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.runner import run_scenario
 
 SCENARIO = parse(
@@ -47,7 +47,7 @@ expect P x[0] 0x01
 HELPER = """
 import ctypes, os, sys
 sys.path.insert(0, sys.argv[1])
-from pinhold.targets import nursery, syscalls
+from pinhold.targets.live import nursery, syscalls
 name, number, left = {name!r}, {number}, {nth}
 
 def fails():

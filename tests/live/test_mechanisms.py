@@ -13,11 +13,11 @@ import pytest
 from pinhold.scenario.observation import Run
 from pinhold.scenario.parse import parse
 from pinhold.scenario.suites import suite
-from pinhold.targets import pagemap, syscalls
 from pinhold.targets.base import CannotDo
-from pinhold.targets.live import LiveTarget
-from pinhold.targets.pins import HOLDERS, IoUring
-from pinhold.targets.pins.external import External
+from pinhold.targets.live import pagemap, syscalls
+from pinhold.targets.live.pins import HOLDERS, IoUring
+from pinhold.targets.live.pins.external import External
+from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.runner import run_scenario
 
 EXAMPLES = Path(__file__).parents[2] / "examples" / "exec"

@@ -13,10 +13,10 @@ from pathlib import Path
 import pytest
 
 from pinhold.scenario.parse import parse
-from pinhold.targets import hygiene, pagemap
-from pinhold.targets.live import LiveTarget
-from pinhold.targets.live_session import LiveSession
-from pinhold.targets.pins import HOLDERS
+from pinhold.targets.live import hygiene, pagemap
+from pinhold.targets.live.pins import HOLDERS
+from pinhold.targets.live.session import LiveSession
+from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.runner import run_scenario
 
 NEIGHBOUR = Path(__file__).parents[1] / "neighbour.py"
@@ -27,8 +27,8 @@ LEAK = 4096
 HOLDER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-from pinhold.targets import syscalls
-from pinhold.targets.pins import HOLDERS
+from pinhold.targets.live import syscalls
+from pinhold.targets.live.pins import HOLDERS
 length = {pages} * 4096
 for line in sys.stdin:
     address = syscalls.mmap(0, length, 3, syscalls.MAP_PRIVATE | syscalls.MAP_ANONYMOUS)

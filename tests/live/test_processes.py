@@ -18,10 +18,10 @@ import pinhold
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import Exit, Range, Read
 from pinhold.targets.base import Broken, Livelock
-from pinhold.targets.live import LiveTarget
-from pinhold.targets.progress import Deadline
+from pinhold.targets.live.progress import Deadline
+from pinhold.targets.live.target import LiveTarget
+from pinhold.targets.live.tree import Died
 from pinhold.targets.runner import run_scenario
-from pinhold.targets.tree import Died
 
 PREADV = 295
 """The number of preadv(2) on x86-64."""
@@ -194,7 +194,7 @@ def test_the_tree_dies_with_the_program():
     code = (
         "import os, sys; sys.path.insert(0, sys.argv[1])\n"
         "from pinhold.scenario.parse import parse\n"
-        "from pinhold.targets.live import LiveTarget\n"
+        "from pinhold.targets.live.target import LiveTarget\n"
         "scenario = parse('scenario t\\nmap P x anon\\nfork P C\\n')\n"
         "with LiveTarget().open(scenario) as session:\n"
         "    for step in scenario.steps: session.do(step)\n"

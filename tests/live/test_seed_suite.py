@@ -17,7 +17,7 @@ AS_NOBODY = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pinhold.scenario.suites import suite
-from pinhold.targets.live import LiveTarget
+from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.runner import run_scenario
 live = LiveTarget()
 for test in suite("seed").tests[::6]:

@@ -7,11 +7,11 @@ import os
 import pytest
 
 from pinhold.scenario.kinds import KINDS
-from pinhold.targets import content, pagemap, syscalls, vmas
 from pinhold.targets.base import Outcome
-from pinhold.targets.machine import probe_sight
-from pinhold.targets.regions import Arena
-from pinhold.targets.syscalls import PAGE
+from pinhold.targets.live import content, pagemap, syscalls, vmas
+from pinhold.targets.live.machine import probe_sight
+from pinhold.targets.live.regions import Arena
+from pinhold.targets.live.syscalls import PAGE
 
 
 @pytest.fixture

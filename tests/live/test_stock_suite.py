@@ -15,13 +15,13 @@ from pinhold.commands.registry import describe, model_of
 from pinhold.commands.runs import run_target
 from pinhold.commands.select import select
 from pinhold.report.results import TargetRun
-from pinhold.targets.machine import probe_sight
+from pinhold.targets.live.machine import probe_sight
 
 AS_NOBODY = """
 import sys
 sys.path.insert(0, sys.argv[1])
 from pinhold.scenario.suites import suite
-from pinhold.targets.live import LiveTarget
+from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.runner import run_scenario
 live = LiveTarget()
 for test in suite("stock").tests:

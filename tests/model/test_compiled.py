@@ -20,8 +20,8 @@ from pinhold.mm.sites import SITES
 from pinhold.mm.state import TINY
 from pinhold.mm.step import step
 from pinhold.scenario.suites import seed
-from pinhold.targets import model, model_users
-from pinhold.targets.model import CONFIG, ModelTarget
+from pinhold.targets.model import session, target, users
+from pinhold.targets.model.target import CONFIG, ModelTarget
 from pinhold.targets.runner import run_scenario
 from random_machine import Livelock, RandomMachine
 
@@ -106,11 +106,11 @@ def test_tiny_twins_of_the_seed_suite(release: str, monkeypatch: pytest.MonkeyPa
         assert whole.entry(check_properties, TINY)(twins.record.address) == check_properties(m)
         return m.task_result[task]
 
-    monkeypatch.setattr(model, "run", lockstep)
-    monkeypatch.setattr(model_users, "run", lockstep)
-    monkeypatch.setattr(model, "roomy", lambda geometry, *_: geometry)  # what is compiled is for this one
-    target = ModelTarget(release, geometry=TINY, checked=True)
-    verdicts = [run_scenario(target, test.scenario).verdict for test in seed.scenarios(TINY.pmd_pages, TINY.pud_pages)]
+    monkeypatch.setattr(session, "run", lockstep)
+    monkeypatch.setattr(users, "run", lockstep)
+    monkeypatch.setattr(target, "roomy", lambda geometry, *_: geometry)  # what is compiled is for this one
+    model = ModelTarget(release, geometry=TINY, checked=True)
+    verdicts = [run_scenario(model, test.scenario).verdict for test in seed.scenarios(TINY.pmd_pages, TINY.pud_pages)]
     assert [v.reason for v in verdicts if v.kind == "error"] == []
     kinds = [v.kind for v in verdicts]
     hugetlb_leaks, reliable_since_6_2 = 8, 12

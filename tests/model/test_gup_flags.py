@@ -19,7 +19,7 @@ from pinhold.mm.machine import create
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TINY
 from pinhold.mm.step import run
-from pinhold.targets.model import CONFIG
+from pinhold.targets.model.target import CONFIG
 from play import Play, row
 
 RELEASES = ("5.10", "6.1", "6.2", "6.12", "6.18")

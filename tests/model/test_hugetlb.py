@@ -8,7 +8,7 @@ from pinhold.mm import flags as k
 from pinhold.mm.invariants import INVARIANTS, check_invariants
 from pinhold.mm.releases import releases
 from pinhold.scenario.parse import parse
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 from play import Play, row
 

@@ -9,7 +9,7 @@ from pinhold.mm.fork import mm_init
 from pinhold.mm.invariants import INVARIANT_OK, INVARIANTS, check_invariants
 from pinhold.mm.machine import Machine, create
 from pinhold.mm.state import TINY, fields
-from pinhold.targets.model import CONFIG
+from pinhold.targets.model.target import CONFIG
 
 FREE = {
     "vma_end": "one page more or less is another mapping",

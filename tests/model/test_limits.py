@@ -14,9 +14,9 @@ from pinhold.explore.world import world
 from pinhold.mm import releases
 from pinhold.mm.state import X86_64
 from pinhold.scenario.parse import parse
-from pinhold.targets import model
-from pinhold.targets.model import CONFIG, RESOURCES, ModelTarget
-from pinhold.targets.room import Pools, roomy, vmas
+from pinhold.targets.model import target
+from pinhold.targets.model.room import Pools, roomy, vmas
+from pinhold.targets.model.target import CONFIG, RESOURCES, ModelTarget
 from pinhold.targets.runner import run_scenario
 
 LIMITED: Mapping[str, tuple[dict[str, Any], str, str]] = {
@@ -58,7 +58,7 @@ LIMITED: Mapping[str, tuple[dict[str, Any], str, str]] = {
 def test_a_limit_of_the_machine_is_an_error_that_names_it(case: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """A machine that is made too small is not taken for a kernel without memory."""
     small, text, named = LIMITED[case]
-    monkeypatch.setattr(model, "roomy", lambda geometry, *_: replace(geometry, **small))
+    monkeypatch.setattr(target, "roomy", lambda geometry, *_: replace(geometry, **small))
     verdict = run_scenario(ModelTarget("6.18"), parse(f"scenario a limit\n{text}\n")).verdict
     assert verdict.kind == "error"
     assert (verdict.reason or "").startswith(f"the model is too small for this scenario: it has no more {named}")

@@ -10,7 +10,7 @@ from pinhold.mm.state import TINY
 from pinhold.mm.step import OutOfFuel, run
 from pinhold.mm.task import FN_MUNMAP, call
 from pinhold.scenario.parse import parse
-from pinhold.targets.model import CONFIG, ModelTarget
+from pinhold.targets.model.target import CONFIG, ModelTarget
 from pinhold.targets.runner import Result, run_scenario
 from play import row
 

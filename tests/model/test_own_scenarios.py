@@ -1,7 +1,7 @@
 """Scenarios of one's own on the model, judged by the safety properties where they expect nothing."""
 
 from pinhold.scenario.parse import parse
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 LOST_PIN = """\

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pinhold.scenario.suites import Test, pins, suite
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 FILES_AND_ZEROS = {memory.name for memory in pins.MEMORY if not memory.anonymous}

@@ -26,7 +26,7 @@ from pinhold.mm.state import State
 from pinhold.scenario import step as s
 from pinhold.scenario.parse import parse
 from pinhold.scenario.verdict import Verdict
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 PIN, WRITE_PIN = "pin P x as p longterm", "pin P x as p write longterm"

@@ -7,7 +7,7 @@ import pytest
 from pinhold.mm.releases import STABLE, UnknownRelease, commit, row, stand_in
 from pinhold.mm.rules import RULES
 from pinhold.scenario.parse import parse
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 SHARED_ANON = "scenario fork, then a pin\nmap P x anon\nwrite P x 0x11\nfork P C\npin P x as p longterm\n"

@@ -13,8 +13,8 @@ from pinhold.scenario.parse import parse
 from pinhold.scenario.step import Scenario
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import CannotDo
-from pinhold.targets.live import LiveTarget
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.live.target import LiveTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
 from strategies import SMALL, scenarios
 

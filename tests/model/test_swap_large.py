@@ -7,7 +7,7 @@ import pytest
 from pinhold.mm.invariants import INVARIANTS, check_invariants
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import EXPECTATIONS, Require
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 THP = "map P x thp\nwrite P x 0x01\n"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pinhold.scenario.parse import parse
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
 
 RELEASES = ("5.10", "6.1", "6.2", "6.12", "6.18")

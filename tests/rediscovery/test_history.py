@@ -20,7 +20,7 @@ from pinhold.mm.properties import (
     ZERO_PAGE_STAYS_ZERO,
 )
 from pinhold.scenario.parse import parse
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 INTERPRETED = Options("interpreted")

@@ -18,8 +18,8 @@ from fake_host import NEEDS, AtStep, FakeHost, build, content, kill_and_wait, le
 from pinhold.system.changed import restore_journal
 from pinhold.system.guardian import serve
 from pinhold.system.needs import ALLOWABLE
-from pinhold.targets import syscalls
-from pinhold.targets.channel import Channel, Closed
+from pinhold.targets.live import syscalls
+from pinhold.targets.live.channel import Channel, Closed
 
 GUARDIAN_DIED = 9
 

@@ -17,7 +17,7 @@ from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.step import Pin
 from pinhold.scenario.suites import suite
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 LONGTERM = parse_flags("FOLL_LONGTERM")

@@ -11,7 +11,7 @@ from pinhold.commands import workers
 from pinhold.commands.ask import WorkerDied, _compute
 from pinhold.report.asktable import WIDTH
 from pinhold.scenario.parse import parse
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 

@@ -13,7 +13,7 @@ from pinhold.commands.registry import configured_as
 from pinhold.scenario.step import Scenario
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import TargetInfo, Unavailable
-from pinhold.targets.model import RESOURCES, ModelTarget
+from pinhold.targets.model.target import RESOURCES, ModelTarget
 from pinhold.targets.runner import Result
 
 

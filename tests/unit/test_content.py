@@ -14,9 +14,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinhold.scenario.observation import MIXED, Run
-from pinhold.targets import content
-from pinhold.targets.channel import Channel, Closed
-from pinhold.targets.progress import Overdue
+from pinhold.targets.live import content
+from pinhold.targets.live.channel import Channel, Closed
+from pinhold.targets.live.progress import Overdue
 
 PAGE = 4096
 

@@ -7,14 +7,14 @@ import os
 import pytest
 
 from pinhold.scenario.observation import Run
-from pinhold.targets import content, syscalls
 from pinhold.targets.base import CannotDo
-from pinhold.targets.directories import DIRECT
-from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN
-from pinhold.targets.pins.direct_io import DirectIo
-from pinhold.targets.pins.forced import ProcMem
-from pinhold.targets.pins.process_vm import ProcessVm
-from pinhold.targets.syscalls import PAGE
+from pinhold.targets.live import content, syscalls
+from pinhold.targets.live.directories import DIRECT
+from pinhold.targets.live.pins.base import FOLL_GET, FOLL_PIN
+from pinhold.targets.live.pins.direct_io import DirectIo
+from pinhold.targets.live.pins.forced import ProcMem
+from pinhold.targets.live.pins.process_vm import ProcessVm
+from pinhold.targets.live.syscalls import PAGE
 
 
 @pytest.fixture

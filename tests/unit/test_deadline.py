@@ -12,8 +12,8 @@ from pinhold.commands.registry import make_target
 from pinhold.lab import target
 from pinhold.lab.store import Kernel
 from pinhold.lab.target import VmTarget
-from pinhold.targets.live import LiveTarget
-from pinhold.targets.progress import DEADLINE
+from pinhold.targets.live.progress import DEADLINE
+from pinhold.targets.live.target import LiveTarget
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "soon", "1e3", "123456"])

@@ -16,7 +16,7 @@ from pinhold.system import doctor, plan
 from pinhold.system.host import Host
 from pinhold.system.needs import ALLOWABLE, Needs, needs_of
 from pinhold.targets import base
-from pinhold.targets.machine import Machine
+from pinhold.targets.live.machine import Machine
 
 CHANGING = ("write", "make_swap_file", "swap_on", "swap_on_loop", "swap_off", "remove", "lock", "create", "append")
 """What of Host changes a machine."""

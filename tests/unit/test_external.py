@@ -11,10 +11,10 @@ import pytest
 
 from pinhold.scenario.observation import Run
 from pinhold.targets.base import Broken, CannotDo, Unavailable
-from pinhold.targets.pins import external
-from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN, Need
-from pinhold.targets.pins.external import External
-from pinhold.targets.progress import Deadline
+from pinhold.targets.live.pins import external
+from pinhold.targets.live.pins.base import FOLL_GET, FOLL_PIN, Need
+from pinhold.targets.live.pins.external import External
+from pinhold.targets.live.progress import Deadline
 
 PAGE = 4096
 HELLO = "pinhold 1 read write longterm fast held readable writable"

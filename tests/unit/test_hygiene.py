@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from pinhold.targets import cgroup, hygiene, stuck
 from pinhold.targets.base import Broken, Crashed
+from pinhold.targets.live import cgroup, hygiene, stuck
 
 POOL = "sys/kernel/mm/hugepages/hugepages-2048kB"
 

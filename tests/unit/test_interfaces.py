@@ -15,7 +15,7 @@ from pinhold.mm.releases import releases, row
 from pinhold.mm.state import TINY
 from pinhold.mm.users import direct_io_flags, io_uring_flags, process_vm_flags
 from pinhold.report.asktable import WIDTH
-from pinhold.targets.model import CONFIG
+from pinhold.targets.model.target import CONFIG
 
 
 def named(name: str) -> Interface:

@@ -10,8 +10,8 @@ import struct
 import pytest
 
 from pinhold.targets.base import CannotDo
-from pinhold.targets.pins.base import Need, choose
-from pinhold.targets.pins.io_uring import IoUring
+from pinhold.targets.live.pins.base import Need, choose
+from pinhold.targets.live.pins.io_uring import IoUring
 
 SETUP, ENTER, REGISTER = 425, 426, 427
 NOT_ALLOWED = "io_uring is not allowed here: a container's seccomp filter or a security module refuses it"
@@ -104,7 +104,7 @@ def test_whether_it_is_gup_fast_is_the_releases_business(release: str, fast: boo
 
 def test_a_submission_is_64_bytes() -> None:
     """io_uring_sqe: opcode, fd, offset, address and length are where the kernel looks for them."""
-    from pinhold.targets.pins.io_uring import _PARAMS, _SQE, IORING_OP_WRITE_FIXED
+    from pinhold.targets.live.pins.io_uring import _PARAMS, _SQE, IORING_OP_WRITE_FIXED
 
     entry = _SQE.pack(IORING_OP_WRITE_FIXED, 0, 0, 7, 0x1000, 0x7000, 0x2000, 0, 0, 0, 0, 0)
     assert (_SQE.size, _PARAMS.size) == (64, 120)

@@ -10,8 +10,8 @@ import pytest
 
 from pinhold.lab.kconfig import configuration, embedded, suspected, unbootable
 from pinhold.lab.store import Kernel
-from pinhold.targets import kconfig
-from pinhold.targets.kconfig import OPTIONS, lacks, parse, without
+from pinhold.targets.live import kconfig
+from pinhold.targets.live.kconfig import OPTIONS, lacks, parse, without
 
 WHOLE = {name: str(option.least or "y") for name, option in OPTIONS.items()}
 """A kernel that has everything."""

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from pinhold.targets import ksmd
 from pinhold.targets.base import CannotDo
-from pinhold.targets.machine import Machine
-from pinhold.targets.progress import Deadline
+from pinhold.targets.live import ksmd
+from pinhold.targets.live.machine import Machine
+from pinhold.targets.live.progress import Deadline
 
 RUN, SCANS = "sys/kernel/mm/ksm/run", "sys/kernel/mm/ksm/full_scans"
 

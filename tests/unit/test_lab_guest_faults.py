@@ -22,7 +22,7 @@ from pinhold.lab.target import VmTarget
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import Scenario
 from pinhold.targets.base import Unavailable
-from pinhold.targets.progress import DEADLINE, Watch
+from pinhold.targets.live.progress import DEADLINE, Watch
 
 FAKE = Path(__file__).with_name("fake_qemu.py")
 SOURCES = Path(__file__).parents[2] / "src"

@@ -10,11 +10,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from pinhold.targets import directories, vmas
-from pinhold.targets import machine as module
 from pinhold.targets.base import Unavailable
-from pinhold.targets.machine import Machine, check_supported, exact_release
-from pinhold.targets.pagemap import Sight
+from pinhold.targets.live import directories, vmas
+from pinhold.targets.live import machine as module
+from pinhold.targets.live.machine import Machine, check_supported, exact_release
+from pinhold.targets.live.pagemap import Sight
 
 SIGHT = Sight(frames=True, flags=True, counts=True, anon_exclusive=True, ksm=True, soft_dirty=False)
 

@@ -7,8 +7,8 @@ from array import array
 
 import pytest
 
-from pinhold.targets import pagemap
-from pinhold.targets.pagemap import FrameWords, Sight, kind_without_flags
+from pinhold.targets.live import pagemap
+from pinhold.targets.live.pagemap import FrameWords, Sight, kind_without_flags
 
 ROOT = Sight(frames=True, flags=True, counts=True, anon_exclusive=True, ksm=True, soft_dirty=False)
 

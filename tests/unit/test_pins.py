@@ -13,16 +13,16 @@ import pytest
 
 from pinhold.scenario.observation import Run
 from pinhold.scenario.step import Pin, Range, Scenario
-from pinhold.targets import kconfig
 from pinhold.targets.base import CannotDo
-from pinhold.targets.live_pins import LivePins
-from pinhold.targets.nursery import Nursery
-from pinhold.targets.pins import HOLDERS, MECHANISMS
-from pinhold.targets.pins.base import FOLL_GET, FOLL_PIN, Access, Gives, Need, choose
-from pinhold.targets.pins.gup_test import PIN_LONGTERM_TEST_START, GupTest
-from pinhold.targets.pins.vmsplice import Vmsplice
-from pinhold.targets.progress import Deadline
-from pinhold.targets.tree import Tree
+from pinhold.targets.live import kconfig
+from pinhold.targets.live.nursery import Nursery
+from pinhold.targets.live.pins import HOLDERS, MECHANISMS
+from pinhold.targets.live.pins.base import FOLL_GET, FOLL_PIN, Access, Gives, Need, choose
+from pinhold.targets.live.pins.gup_test import PIN_LONGTERM_TEST_START, GupTest
+from pinhold.targets.live.pins.vmsplice import Vmsplice
+from pinhold.targets.live.progress import Deadline
+from pinhold.targets.live.taking import LivePins
+from pinhold.targets.live.tree import Tree
 
 PAGE = 4096
 NEEDS = [

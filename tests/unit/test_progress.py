@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pinhold.targets import progress
-from pinhold.targets.progress import Deadline, Overdue, Watch
+from pinhold.targets.live import progress
+from pinhold.targets.live.progress import Deadline, Overdue, Watch
 
 TICKS = progress._TICKS
 

@@ -27,7 +27,7 @@ from pinhold.targets.base import (
     TargetInfo,
     Unavailable,
 )
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, StepRecord, recorded_step, recorded_target, run_scenario
 
 

@@ -18,7 +18,7 @@ from pinhold.compiler import cache
 from pinhold.lab import initramfs
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import Map
-from pinhold.targets.files import Files
+from pinhold.targets.live.files import Files
 
 HOURS_AGO = time.time() - 7200
 
@@ -47,7 +47,7 @@ def test_code_for_guests_is_made_in_memory(temporary: Path, tmp_path: Path, monk
 KILLED = """
 import os, signal, sys
 from pinhold.scenario.parse import parse
-from pinhold.targets.files import Files
+from pinhold.targets.live.files import Files
 files = Files()
 files.for_map(parse("scenario t\\nmap P x file\\n").steps[0], 1)
 print("made", flush=True)

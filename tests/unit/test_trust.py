@@ -10,7 +10,7 @@ import pytest
 from pinhold import trust
 from pinhold.cli import main
 from pinhold.targets.base import Unavailable
-from pinhold.targets.pins.external import External
+from pinhold.targets.live.pins.external import External
 
 AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
 OTHER = 4321

@@ -18,7 +18,7 @@ from pinhold.lab.target import VmTarget
 from pinhold.scenario.parse import parse
 from pinhold.scenario.watch import gigantic
 from pinhold.targets.base import Unavailable
-from pinhold.targets.model import ModelTarget
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 pytestmark = pytest.mark.slow

@@ -23,7 +23,7 @@ from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import ExpectPinSees, Pin, Scenario
 from pinhold.targets.base import Decision
-from pinhold.targets.model import CONFIG
+from pinhold.targets.model.target import CONFIG
 from pinhold.targets.runner import Result, run_scenario
 
 RELIABLE, STALE, SNAPSHOT, LEAKS, ABSENT = "reliable", "stale", "snapshot", "leaks", "no such flag"

@@ -11,7 +11,7 @@ from pinhold.ask.target import AskTarget
 from pinhold.mm.state import X86_64
 from pinhold.scenario.parse import parse
 from pinhold.scenario.step import PIN_USERS, Capability, Map, Pin, Scenario, Write
-from pinhold.targets.model import ModelSession
+from pinhold.targets.model.session import ModelSession
 
 PAGES = 16
 USERS = tuple(user for user in PIN_USERS if user != "none")

@@ -13,9 +13,10 @@ from pinhold.mm.state import X86_64, Geometry
 from pinhold.mm.step import run
 from pinhold.mm.users import io_uring_refuses
 from pinhold.scenario.step import Pin, Scenario
-from pinhold.targets.model import TASK, ModelSession, ModelTarget
-from pinhold.targets.model_users import free_pin
-from pinhold.targets.room import roomy
+from pinhold.targets.model.room import roomy
+from pinhold.targets.model.session import TASK, ModelSession
+from pinhold.targets.model.target import ModelTarget
+from pinhold.targets.model.users import free_pin
 
 SMALL = replace(X86_64, bits=5, pages=1024, file_pages=64, swap=64)
 """THPs of 32 pages and as many to a 2 MiB hugetlb page: no rule asks for more, and the answer is there sooner."""

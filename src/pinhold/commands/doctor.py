@@ -13,7 +13,7 @@ from pinhold.system.doctor import examine
 from pinhold.system.host import Host
 from pinhold.system.needs import ALLOWABLE, needs_of
 from pinhold.system.plan import preview
-from pinhold.targets.machine import Machine
+from pinhold.targets.live.machine import Machine
 
 _INDENT = 18
 

@@ -13,14 +13,14 @@ from pinhold.targets.base import Unavailable
 
 if TYPE_CHECKING:
     from pinhold.lab.luggage import Luggage
-    from pinhold.targets.pins.external import External
+    from pinhold.targets.live.pins.external import External
 
 
 def external(texts: Sequence[str] | None, targets: Sequence[str]) -> list[External]:
     """The programs, each asked for what it declares.  Raises UsageError."""
     if not texts:
         return []
-    from pinhold.targets.pins.external import PREFIX, External
+    from pinhold.targets.live.pins.external import PREFIX, External
 
     if not any(name == "live" or name.startswith("vm:") for name in targets):
         raise UsageError(f"--pin {texts[0]!r} is for real kernels, and none is among the targets: add --on live")
@@ -40,7 +40,7 @@ def external(texts: Sequence[str] | None, targets: Sequence[str]) -> list[Extern
 
 def deadline(options: Namespace, targets: Sequence[str]) -> float:
     """Seconds of processor time of one step.  Raises UsageError."""
-    from pinhold.targets.progress import DEADLINE
+    from pinhold.targets.live.progress import DEADLINE
 
     if options.deadline is None:
         return DEADLINE
@@ -53,7 +53,7 @@ def luggage(options: Namespace, targets: Sequence[str]) -> Luggage:
     """What the guests among the targets take along.  Raises UsageError."""
     from pinhold.lab.errors import LabError
     from pinhold.lab.luggage import Luggage
-    from pinhold.targets.pins.external import PREFIX
+    from pinhold.targets.live.pins.external import PREFIX
 
     guests = any(name.startswith("vm:") for name in targets)
     for option, value in (("--module", options.module), ("--swap", options.swap)):

@@ -13,13 +13,13 @@ from pinhold.targets.batch import BatchTarget
 
 if TYPE_CHECKING:
     from pinhold.lab.luggage import Luggage
-    from pinhold.targets.pins.external import External
+    from pinhold.targets.live.pins.external import External
 
 
 def _model(text: str, properties: bool) -> Target:
     """REL, or REL,RULE=VALUE,... with some rules switched."""
     from pinhold.mm.releases import UnknownRelease, UnknownRule, releases
-    from pinhold.targets.model import ModelTarget
+    from pinhold.targets.model.target import ModelTarget
 
     release, *changed = text.split(",")
     if not release:
@@ -44,8 +44,8 @@ def switches(texts: Sequence[str] | None) -> dict[str, str]:
 
 
 def _live(rest: str, _properties: bool, pins: Sequence[External] = (), deadline: float | None = None) -> Target:
-    from pinhold.targets.live import LiveTarget
-    from pinhold.targets.progress import DEADLINE, Deadline
+    from pinhold.targets.live.progress import DEADLINE, Deadline
+    from pinhold.targets.live.target import LiveTarget
 
     if rest:
         raise UsageError(f"unknown target live:{rest}: did you mean live?")
@@ -56,7 +56,7 @@ def _vm(rest: str, luggage: Luggage | None = None, deadline: float | None = None
     from pinhold.lab.errors import LabError
     from pinhold.lab.luggage import Luggage
     from pinhold.lab.target import VmTarget
-    from pinhold.targets.progress import DEADLINE
+    from pinhold.targets.live.progress import DEADLINE
 
     if not rest:
         raise UsageError("vm: names no kernel: write vm:6.1, vm:newest or vm:PATH of a bzImage")
@@ -127,7 +127,7 @@ def model_of(info: TargetInfo) -> Target:
     and a line on stderr says so.
     """
     from pinhold.mm.releases import UnknownRelease, stand_in
-    from pinhold.targets.model import ModelTarget
+    from pinhold.targets.model.target import ModelTarget
 
     try:
         release, why = stand_in(info.rules)
@@ -140,7 +140,7 @@ def model_of(info: TargetInfo) -> Target:
 
 def configured_as(model: Target, info: TargetInfo) -> Target:
     """A model with the configuration of a real kernel; any other target as it is."""
-    from pinhold.targets.model import ModelTarget
+    from pinhold.targets.model.target import ModelTarget
 
     if not isinstance(model, ModelTarget) or info.target.startswith("model:"):
         return model
@@ -167,7 +167,7 @@ def _configuration(info: TargetInfo) -> dict[str, int]:
 
 def by_chance(model: Target) -> Target | None:
     """The same model where the chance that its release leaves things to turns out the other way; None: it has none."""
-    from pinhold.targets.model import ModelTarget
+    from pinhold.targets.model.target import ModelTarget
 
     if not isinstance(model, ModelTarget) or not model.row["fork_skips_pud"]:
         return None

@@ -27,7 +27,7 @@ from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_step
 from pinhold.scenario.small import BOUNDS, SWITCHES, Small
 from pinhold.scenario.tokens import Mismatch, ScenarioError, tokenize
-from pinhold.targets.room import pins, processes, small_geometry
+from pinhold.targets.model.room import pins, processes, small_geometry
 
 SIZES = ("small", "medium", "large")
 """What Python exhausts in seconds; what needs the compiler; what takes minutes, or gigabytes, then."""

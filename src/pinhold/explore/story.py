@@ -27,8 +27,8 @@ from pinhold.scenario.bounds import MAX_TITLE
 from pinhold.scenario.kinds import KINDS
 from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.verdict import Verdict
-from pinhold.targets.model import ModelTarget
-from pinhold.targets.room import processes
+from pinhold.targets.model.room import processes
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 WIDTH = 118

@@ -18,8 +18,8 @@ from pinhold.mm.machine import boot
 from pinhold.scenario import step as s
 from pinhold.scenario.printer import format_step
 from pinhold.targets.base import Broken, CannotDo, Livelock
-from pinhold.targets.calls import as_call
-from pinhold.targets.model import ModelSession
+from pinhold.targets.model.calls import as_call
+from pinhold.targets.model.session import ModelSession
 
 Numbers = tuple[int, ...]
 """kind, function, mm, addr, end, flags, arg: what `moves.begin` takes behind the task."""

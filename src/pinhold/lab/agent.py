@@ -22,11 +22,11 @@ from pinhold.lab.layout import MODULES
 from pinhold.lab.protocol import Decoder, Message, encode
 from pinhold.lab.records import plain_result, plain_step
 from pinhold.scenario.parse import parse
-from pinhold.targets import progress
 from pinhold.targets.base import Unavailable
-from pinhold.targets.live import LiveTarget
-from pinhold.targets.pins.external import PREFIX, External
-from pinhold.targets.progress import Deadline
+from pinhold.targets.live import progress
+from pinhold.targets.live.pins.external import PREFIX, External
+from pinhold.targets.live.progress import Deadline
+from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.runner import StepRecord, run_scenario
 
 PORT = "/dev/ttyS1"

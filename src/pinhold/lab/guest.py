@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pinhold.lab.layout import FILES, FILES_AT, SWAP
-from pinhold.targets import kconfig
-from pinhold.targets.pins import edu
+from pinhold.targets.live import kconfig
+from pinhold.targets.live.pins import edu
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _FINIT_MODULE = 313

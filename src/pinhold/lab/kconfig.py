@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pinhold.lab.store import Kernel
 from pinhold.lab.vmlinux import decompress, payload
-from pinhold.targets import kconfig
+from pinhold.targets.live import kconfig
 
 _BEGIN = b"IKCFG_ST"
 """What CONFIG_IKCONFIG puts before the compressed configuration."""

@@ -30,9 +30,9 @@ from pinhold.lab.store import Kernel, Store
 from pinhold.scenario.step import Scenario
 from pinhold.scenario.watch import gigantic
 from pinhold.targets.base import SCHEDULED, CannotDo, Session, TargetInfo, Unavailable
-from pinhold.targets.pins import gup_test
-from pinhold.targets.pins.release import release_of
-from pinhold.targets.progress import DEADLINE
+from pinhold.targets.live.pins import gup_test
+from pinhold.targets.live.pins.release import release_of
+from pinhold.targets.live.progress import DEADLINE
 from pinhold.targets.runner import Result
 
 MEMORY = 640

@@ -14,7 +14,7 @@ from pinhold.system.host import Busy, Host
 from pinhold.system.journal import Journal, JournalFailed
 from pinhold.system.needs import Needs
 from pinhold.system.restore import Report, discard_of_another_boot, undo
-from pinhold.targets.channel import Channel, Closed, Message
+from pinhold.targets.live.channel import Channel, Closed, Message
 
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); from pinhold.system.guardian import serve; "

@@ -13,11 +13,11 @@ from pinhold.system.host import Host
 from pinhold.system.journal import Journal, JournalFailed
 from pinhold.system.plan import KSM, NAMES, POOL_KIB
 from pinhold.system.restore import unrestored
-from pinhold.targets import cgroup, directories
 from pinhold.targets.base import Unavailable
-from pinhold.targets.machine import Machine, check_supported, probe_sight
-from pinhold.targets.pagemap import Sight, pin_counters
-from pinhold.targets.pins import MECHANISMS
+from pinhold.targets.live import cgroup, directories
+from pinhold.targets.live.machine import Machine, check_supported, probe_sight
+from pinhold.targets.live.pagemap import Sight, pin_counters
+from pinhold.targets.live.pins import MECHANISMS
 
 _CAPABILITIES = {"CAP_IPC_LOCK": 14, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21}
 

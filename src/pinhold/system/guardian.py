@@ -22,7 +22,7 @@ from pinhold.system.journal import Entry, Journal, JournalFailed
 from pinhold.system.needs import ALLOWABLE, Needs
 from pinhold.system.plan import carry_out
 from pinhold.system.restore import Report, discard_of_another_boot, undo, unrestored
-from pinhold.targets.channel import Channel, Closed, Message
+from pinhold.targets.live.channel import Channel, Closed, Message
 
 
 class Refused(Exception):

@@ -13,7 +13,7 @@ import re
 import stat
 
 from pinhold.system import swapfile
-from pinhold.targets import syscalls
+from pinhold.targets.live import syscalls
 
 STATE = "/var/lib/pinhold"
 """Where the journal, the lock and the swap file are."""

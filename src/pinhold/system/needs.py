@@ -9,7 +9,7 @@ from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.hugepages import hugepages_needed
 from pinhold.scenario.step import Fork, Ksm, Madvise, Map, Range, Scenario, SwapOut
 from pinhold.scenario.watch import region_pages
-from pinhold.targets.syscalls import PAGE
+from pinhold.targets.live.syscalls import PAGE
 
 ALLOWABLE = ("hugepages", "swap", "ksm", "thp")
 """What --allow-change can name."""

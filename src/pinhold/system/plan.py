@@ -11,7 +11,7 @@ from pathlib import Path
 from pinhold.system.changes import Change, Pool, Setting, Swap, persistent
 from pinhold.system.host import Host
 from pinhold.system.needs import Needs
-from pinhold.targets.machine import Machine
+from pinhold.targets.live.machine import Machine
 
 THP = "sys/kernel/mm/transparent_hugepage"
 KSM = "sys/kernel/mm/ksm"

@@ -10,7 +10,7 @@ import struct
 import uuid
 from collections.abc import Iterator
 
-from pinhold.targets.syscalls import PAGE
+from pinhold.targets.live.syscalls import PAGE
 
 LABEL = b"pinhold"
 

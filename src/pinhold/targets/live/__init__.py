@@ -1,0 +1,1 @@
+"""The running kernel as a target: `live`.  Standard library only: it travels into guests."""

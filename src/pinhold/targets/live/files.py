@@ -1,0 +1,99 @@
+"""The files behind regions: the controller keeps them open, processes map them and hold no descriptor."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import glob
+import os
+import tempfile
+
+from pinhold.scenario.kinds import Backing
+from pinhold.scenario.step import Map
+from pinhold.targets.base import CannotDo
+from pinhold.targets.live import directories
+from pinhold.targets.live.regions import HUGE_SHIFTS
+from pinhold.targets.live.syscalls import MAP_HUGE_SHIFT, PAGE
+
+_PREFIX = "pinhold-file-"
+
+
+def _sweep(directory: str) -> None:
+    """Remove what controllers that were killed left behind: a living one has its files locked."""
+    for path in glob.glob(os.path.join(glob.escape(directory), f"{_PREFIX}*")):
+        with contextlib.suppress(OSError):
+            fd = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+            try:
+                if os.fstat(fd).st_uid == os.geteuid():
+                    fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    os.unlink(path)
+            finally:
+                os.close(fd)
+
+
+class Files:
+    """By region name.  Closing leaves no file behind."""
+
+    def __init__(self) -> None:
+        self._open: dict[str, int] = {}
+        self._reading: list[int] = []
+        self._paths: list[str] = []
+
+    def for_map(self, step: Map, pages: int) -> int | None:
+        """The descriptor that `step` maps, made if it has to be, read-only where it says so; None for anonymous memory.
+        Raises OSError.
+
+        A fresh file is allocated in full, with zeros, as in the selftests: a private mapping then reads the page cache,
+        where hugetlbfs would fill a hole with a page of the process's own.
+        """
+        if step.of is not None:
+            self._open[step.region] = os.dup(self._open[step.of])
+        elif step.memory.descriptor:
+            self._open[step.region] = fd = self._create(step)
+            os.posix_fallocate(fd, 0, pages * PAGE)
+        else:
+            return None
+        fd = self._open[step.region]
+        return self._for_reading(fd) if step.readonly else fd
+
+    def _for_reading(self, fd: int) -> int:
+        """The file opened once more, for reading alone: what a mapping may ever do goes by the descriptor."""
+        self._reading.append(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC))
+        return self._reading[-1]
+
+    def share(self, region: str, to: str) -> None:
+        """`to` is a moved part of `region`."""
+        if region in self._open:
+            self._open[to] = os.dup(self._open[region])
+
+    def _create(self, step: Map) -> int:
+        if step.memory.backing is Backing.SHMEM:
+            return os.memfd_create("pinhold", os.MFD_CLOEXEC)
+        if step.memory.backing is Backing.HUGETLB:
+            size = step.size or "2M"
+            try:
+                return os.memfd_create("pinhold", os.MFD_CLOEXEC | os.MFD_HUGETLB | HUGE_SHIFTS[size] << MAP_HUGE_SHIFT)
+            except OSError as error:
+                if error.errno in (errno.ENODEV, errno.EINVAL, errno.ENOENT):
+                    raise CannotDo(f"needs hugepages of {size}: this machine has no such size") from None
+                raise
+        directory = directories.ordinary()
+        _sweep(directory)
+        fd, path = tempfile.mkstemp(prefix=_PREFIX, dir=directory)
+        fcntl.flock(fd, fcntl.LOCK_EX)
+        if step.memory.linked:
+            self._paths.append(path)
+        else:
+            os.unlink(path)
+        return fd
+
+    def close(self) -> None:
+        for fd in (*self._open.values(), *self._reading):
+            os.close(fd)
+        self._open.clear()
+        self._reading.clear()
+        for path in self._paths:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(path)
+        self._paths.clear()

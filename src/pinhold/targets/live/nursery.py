@@ -1,0 +1,259 @@
+"""The fork server: one small helper that starts the processes of scenarios, and leaves none of them behind.
+
+It is executed afresh, so that scenarios inherit nothing of the program that uses pinhold, and it is the subreaper of
+everything that they fork.  It ends, and ends them, when the controller's end of its channel closes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import weakref
+from pathlib import Path
+from typing import NoReturn
+
+from pinhold.targets.base import Broken, Unavailable
+from pinhold.targets.live import process, stuck, syscalls
+from pinhold.targets.live.cgroup import Leaf
+from pinhold.targets.live.channel import Channel, Closed, Message
+from pinhold.targets.live.progress import POLL_SECONDS, Deadline, Overdue
+
+_START = (
+    "import sys; sys.path.insert(0, sys.argv[1]); from pinhold.targets.live.nursery import main; main(int(sys.argv[2]))"
+)
+_TERM = Deadline(2.0, 2.0)
+_KILL = Deadline(60.0, 20.0)
+_LOOPS = Deadline(1.0, 1.0)
+"""What a process may spend on its end: asked to, killed, and killed while it loops in the kernel, which it notices at
+once or never."""
+
+_ANSWER = Deadline(120.0, 120.0)
+
+_POLLS = 8
+_FINISH_SECONDS = 12.0
+"""At the end of the program nobody waits longer for the helper: the processes that it starts die with it."""
+
+
+class Nursery:
+    """The controller's handle of the helper.  It is started when first needed and ends with this object.
+
+    start: the helper's program, with the directory of its modules and a socket as arguments.
+    """
+
+    def __init__(self, start: str = _START) -> None:
+        self._program = start
+        self._lock = threading.Lock()
+        self._channel: Channel | None = None
+        self._helper = 0
+
+    def _start(self) -> Channel:
+        if not sys.executable:
+            raise Unavailable("the live target needs to start Python, and this program does not say where it is")
+        channel, far = Channel.pair()
+        root = str(Path(__file__).resolve().parents[3])
+        with far:
+            helper = subprocess.Popen(
+                [sys.executable, "-I", "-S", "-c", self._program, root, str(far.fileno())],
+                pass_fds=[far.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        weakref.finalize(self, _finish, channel, helper)
+        self._helper = helper.pid
+        return channel
+
+    def ready(self) -> None:
+        """Start the helper if there is none yet.  Raises Unavailable."""
+        with self._lock:
+            if self._channel is None:
+                self._channel = self._start()
+
+    def _ask(self, message: Message, fds: tuple[int, ...] = ()) -> Message:
+        """The helper's answer, which never has to wait long for anything but a processor."""
+        with self._lock:
+            if self._channel is None:
+                self._channel = self._start()
+            try:
+                self._channel.send(message, fds)
+                reply = self._channel.receive(_ANSWER.patience([self._helper]))[0]
+            except Closed:
+                self._channel = None
+                raise Broken("the helper that starts processes has died") from None
+            except Overdue as late:
+                self._channel.close()
+                self._channel = None
+                raise Broken(f"the helper that starts processes did not {message['op']}: {late}") from None
+        if "failed" in reply:
+            raise Broken(f"the helper that starts processes failed to {message['op']}: {reply['failed']}")
+        return reply
+
+    def spawn(self, far: socket.socket, cpu: int, seconds: int | None) -> int:
+        """Start the first process of a scenario on `cpu`, at the other end of `far`; its pid.
+
+        seconds: of processor time that it and each of its children may use.
+        """
+        return int(self._ask({"op": "spawn", "cpu": cpu, "seconds": seconds}, (far.fileno(),))["pid"])
+
+    def wait(self, pid: int) -> int | None:
+        """The exit status (negative: the signal) of a process without a parent of its own that is about to end; None:
+        it still runs."""
+        patience = Deadline().patience([pid])
+        with contextlib.suppress(Overdue):
+            while not (reply := self._ask({"op": "wait", "pid": pid}))["over"]:
+                patience()
+            status: int | None = reply["status"]
+            return status
+        return None
+
+    def end(self, leader: int, loops: bool = False) -> str | None:
+        """Terminate, then kill, the whole group of a scenario and reap it; what cannot be killed, in words, or None.
+
+        loops: a process of it loops in the kernel.
+        """
+        ways = ((signal.SIGKILL, _LOOPS),) if loops else ((signal.SIGTERM, _TERM), (signal.SIGKILL, _KILL))
+        for number, deadline in ways:
+            patience = deadline.patience(stuck.members(leader))
+            gone = self._ask({"op": "end", "pid": leader, "signal": number})["gone"]
+            with contextlib.suppress(Overdue):
+                while not gone:
+                    patience()
+                    gone = self._ask({"op": "reap", "pid": leader})["gone"]
+                return None
+        return stuck.describe(leader)
+
+
+def _finish(channel: Channel, helper: subprocess.Popen[bytes]) -> None:
+    """Ctrl-C, which can end no finalizer, ends the waiting alone: without its channel the helper ends by itself."""
+    channel.close()
+    with contextlib.suppress(KeyboardInterrupt):
+        try:
+            helper.wait(_FINISH_SECONDS)
+        except subprocess.TimeoutExpired:
+            helper.kill()
+            helper.wait()
+
+
+# The helper's side
+
+
+def main(fd: int) -> NoReturn:
+    """Serve the controller on the socket `fd` until it closes."""
+    channel = Channel(socket.socket(fileno=fd))
+    os.set_inheritable(fd, False)
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
+    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
+    leaf = Leaf.make()
+    gc.freeze()
+    groups: set[int] = set()
+    with contextlib.suppress(Closed):
+        while True:
+            message, fds = channel.receive()
+            try:
+                reply = _serve(message, fds, groups, channel, leaf)
+            except OSError as error:
+                reply = {"failed": error.strerror or str(error)}
+            channel.send(reply)
+    for group in groups:
+        _signal(group, signal.SIGTERM)
+    for group in groups:
+        for _ in range(_POLLS):
+            if _gone(group):
+                break
+        else:
+            _signal(group, signal.SIGKILL)
+            _gone(group)
+    if leaf is not None:
+        leaf.remove()
+    os._exit(0)
+
+
+def _serve(message: Message, fds: list[int], groups: set[int], channel: Channel, leaf: Leaf | None) -> Message:
+    if message["op"] == "spawn":
+        with socket.socket(fileno=fds[0]) as sock:
+            pid = _spawn(sock, message["cpu"], message["seconds"], channel, leaf)
+        groups.add(pid)
+        return {"pid": pid}
+    if message["op"] == "wait":
+        return _wait(message["pid"])
+    if message["op"] == "end":
+        _signal(message["pid"], message["signal"])
+    gone = _gone(message["pid"])
+    if gone:
+        groups.discard(message["pid"])
+    return {"gone": gone}
+
+
+def _spawn(sock: socket.socket, cpu: int, seconds: int | None, channel: Channel, leaf: Leaf | None) -> int:
+    helper = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    try:
+        channel.close()
+        if leaf is not None:
+            leaf.enter()
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
+        process.enter(sock, helper, cpu, seconds)
+    finally:
+        os._exit(1)
+
+
+def _next_exit(target: int) -> tuple[int, int] | None:
+    """waitpid() that waits a moment: None where nothing of `target` ends meanwhile.  Raises ChildProcessError."""
+    for last in (False, True):
+        pid, status = os.waitpid(target, os.WNOHANG)
+        if pid:
+            return pid, status
+        if not last:
+            signal.sigtimedwait({signal.SIGCHLD}, POLL_SECONDS)
+    return None
+
+
+def _wait(pid: int) -> Message:
+    """over: whether it need not be asked again."""
+    try:
+        found = _next_exit(pid)
+    except ChildProcessError:
+        return {"status": None, "over": True}
+    return (
+        {"status": None, "over": False}
+        if found is None
+        else {"status": os.waitstatus_to_exitcode(found[1]), "over": True}
+    )
+
+
+def _gone(leader: int) -> bool:
+    """Reap what has ended of a group, waiting a moment for it; whether nothing of it is left."""
+    for target in (leader, -leader):
+        with contextlib.suppress(ChildProcessError):
+            while True:
+                if _next_exit(target) is None:
+                    return False
+    return True
+
+
+def _ours(kind: int, number: int) -> bool:
+    """Whether a child of this process, alive or not yet reaped, has that pid or group: its number is not reused."""
+    try:
+        os.waitid(kind, number, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    except ChildProcessError:
+        return False
+    return True
+
+
+def _signal(leader: int, number: int) -> None:
+    """To the group of `leader`, which may not have become a group yet, or have lost its leader."""
+    with contextlib.suppress(ProcessLookupError):
+        if _ours(os.P_PID, leader):
+            os.kill(leader, number)
+    with contextlib.suppress(ProcessLookupError):
+        if _ours(os.P_PGID, leader):
+            os.killpg(leader, number)

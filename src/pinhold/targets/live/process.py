@@ -1,0 +1,412 @@
+"""One process of a scenario: does what the controller asks over a channel, and nothing else.
+
+The memory under test is touched by the steps alone.  Replies carry the errno of the step; a failure of the tool itself
+is sent as text.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import gc
+import os
+import resource
+import signal
+import socket
+import traceback
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+from pinhold.scenario.advice import ADVICE, Advice
+from pinhold.scenario.kinds import KINDS
+from pinhold.targets.base import CannotDo
+from pinhold.targets.live import content, kconfig, pagemap, syscalls, uffd, vmas
+from pinhold.targets.live.channel import Channel, Closed, Message
+from pinhold.targets.live.pins import COPIERS, HOLDERS, PROC_MEM
+from pinhold.targets.live.regions import PROT, Arena, Region
+from pinhold.targets.live.syscalls import PAGE
+
+_LOOKS = frozenset(("look", "frames", "contents", "states"))
+"""Operations that change nothing."""
+
+
+def die_with_parent(parent: int) -> None:
+    """SIGKILL this process when its parent ends, and end at once if it already has."""
+    syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:
+        os._exit(1)
+
+
+class Process:
+    """The state of one process: its regions, and an own page for what must not touch them."""
+
+    def __init__(self, channel: Channel) -> None:
+        self._channel = channel
+        self._arena = Arena()
+        self._regions: dict[str, Region] = {}
+        self._pagemap = vmas.open_pagemap()
+        self._scratch = syscalls.mmap(
+            0, PAGE, syscalls.PROT_READ | syscalls.PROT_WRITE, syscalls.MAP_PRIVATE | syscalls.MAP_ANONYMOUS
+        )
+        self._files: list[int] = []
+        self._readable: dict[vmas.Span, list[vmas.Span]] = {}
+        self._operations: dict[str, Callable[[Message], Message | None]] = {
+            "map": self._map,
+            "unmap": self._unmap,
+            "read": self._read,
+            "write": self._write,
+            "fork": self._fork,
+            "wait": self._wait,
+            "exit": self._exit,
+            "keep": self._keep,
+            "mprotect": self._mprotect,
+            "madvise": self._madvise,
+            "mremap": self._mremap,
+            "uffdio_continue": self._uffdio_continue,
+            "writeback": self._writeback,
+            "clear_softdirty": self._clear_softdirty,
+            "drain": self._drain,
+            "memlock": self._memlock,
+            "capability": self._capability,
+            "acquire": self._acquire,
+            "drop": self._drop,
+            "copy": self._copy,
+            "fill": self._fill,
+            "force": self._force,
+            "where": self._where,
+            "pid": lambda _: {"pid": os.getpid()},
+            "call": self._call,
+            "look": self._look,
+            "frames": self._frames,
+            "contents": self._contents,
+            "states": self._states,
+        }
+
+    def serve(self) -> NoReturn:
+        """Answer until the controller is gone."""
+        with contextlib.suppress(Closed):
+            self._send({"pid": os.getpid()})
+            while True:
+                message, self._files = self._channel.receive()
+                self._answer(message)
+        os._exit(0)
+
+    def _answer(self, message: Message) -> None:
+        if message["op"] not in _LOOKS:
+            self._readable.clear()
+        try:
+            reply = self._operations[message["op"]](message) or {}
+        except OSError as error:
+            reply = {"errno": error.errno or errno.EIO}
+        except CannotDo as reason:
+            reply = {"cannot": str(reason)}
+        except Exception:
+            reply = {"broken": traceback.format_exc(limit=-3)}
+        for fd in self._files:
+            os.close(fd)
+        self._send(reply)
+
+    def _send(self, reply: Message) -> None:
+        """Descriptors to hand over are the reply's "fds": their only copy is the controller's from then on."""
+        fds: list[int] = reply.pop("fds", [])
+        self._channel.send(reply, fds)
+        for fd in fds:
+            os.close(fd)
+
+    def _span(self, message: Message) -> tuple[Region, int, int]:
+        """(region, address, pages) of the range in a message."""
+        region = self._regions[message["region"]]
+        return region, region.address + message["first"] * PAGE, message["end"] - message["first"]
+
+    # Steps
+
+    def _map(self, message: Message) -> None:
+        file = self._files[0] if self._files else -1
+        self._regions[message["region"]] = self._arena.map(
+            KINDS[message["kind"]], message["pages"], message["shared"], message["prot"], message["size"], file
+        )
+
+    def _unmap(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        syscalls.munmap(address, pages * PAGE)
+
+    def _read(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        allowed = self._touchable(address, pages, write=False)
+        content.load_each_page(address, allowed)
+        if allowed < pages:
+            self._fault(address + allowed * PAGE, write=False)
+
+    def _write(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        allowed = self._touchable(address, pages, write=True)
+        content.fill(address, allowed, message["byte"])
+        if allowed < pages:
+            self._fault(address + allowed * PAGE, write=True)
+
+    def _touchable(self, address: int, pages: int, write: bool) -> int:
+        """How many of the pages, from the first on, can be touched without a SIGSEGV."""
+        spans = vmas.accessible(address, address + pages * PAGE, write)
+        return (spans[0][1] - address) // PAGE if spans and spans[0][0] == address else 0
+
+    def _fault(self, address: int, write: bool) -> None:
+        """Touch memory that the process may not touch through the kernel, which answers EFAULT for a SIGSEGV."""
+        reader, writer = os.pipe()
+        try:
+            if write:
+                os.write(writer, b"\0")
+                syscalls.read_into(reader, address, 1)
+            else:
+                syscalls.write_from(writer, address, 1)
+        finally:
+            os.close(reader)
+            os.close(writer)
+
+    def _fork(self, message: Message) -> Message | None:
+        parent = os.getpid()
+        child = os.fork()
+        if child:
+            return {"pid": child}
+        # The child has the parent's channel until it has its own: a failure here must not answer there.
+        try:
+            die_with_parent(parent)
+            self._channel.close()
+            own = socket.socket(fileno=self._files[0])
+            os.close(self._pagemap)
+            self._channel, self._files, self._pagemap = Channel(own), [], vmas.open_pagemap()
+        except BaseException:
+            os._exit(1)
+        self.serve()
+
+    def _wait(self, message: Message) -> Message:
+        """Reap a child that has been told to exit, or has died."""
+        _, status = os.waitpid(message["pid"], 0)
+        return {"status": os.waitstatus_to_exitcode(status)}
+
+    def _exit(self, message: Message) -> NoReturn:
+        os._exit(0)
+
+    def _keep(self, message: Message) -> None:
+        """Outlive the parent, or die with the present one again."""
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0 if message["on"] else signal.SIGKILL)
+
+    def _mprotect(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        syscalls.mprotect(address, pages * PAGE, PROT[message["prot"]])
+
+    def _madvise(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        advice = ADVICE[message["advice"]]
+        try:
+            syscalls.madvise(address, pages * PAGE, advice.number)
+        except OSError as error:
+            if error.errno == errno.EINVAL:
+                self._check_known(advice)
+            raise
+
+    def _check_known(self, advice: Advice) -> None:
+        """Raises CannotDo where the kernel does not take the advice for any memory: it looks at that before all else,
+        so that an empty range tells it and changes nothing."""
+        try:
+            syscalls.madvise(self._scratch, 0, advice.number)
+        except OSError:
+            if advice.since is not None:
+                why = f"this kernel has none (it came with {advice.since})"
+            elif advice.config is not None:
+                why = kconfig.without(advice.config) or f"this kernel has no {advice.config}"
+            else:
+                return
+            raise CannotDo(f"needs {advice.constant}: {why}") from None
+
+    def _mremap(self, message: Message) -> None:
+        region, _, _ = self._span(message)
+        self._regions[message["to"]] = self._arena.move(region, message["first"], message["end"])
+
+    def _uffdio_continue(self, message: Message) -> None:
+        """Registered for minor faults only as long as the call takes: nobody waits for a handler."""
+        _, address, pages = self._span(message)
+        uffd.continue_range(address, pages * PAGE)
+
+    def _writeback(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        syscalls.msync(address, pages * PAGE, syscalls.MS_SYNC)
+
+    def _clear_softdirty(self, message: Message) -> None:
+        with open("/proc/self/clear_refs", "wb", buffering=0) as clear_refs:
+            clear_refs.write(b"4")
+
+    def _drain(self, message: Message) -> None:
+        """MADV_COLD begins with lru_add_drain(); the advice itself goes to a page that is no part of the test."""
+        syscalls.madvise(self._scratch, PAGE, syscalls.MADV_COLD)
+
+    def _memlock(self, message: Message) -> None:
+        _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+        limit = message["pages"] * PAGE
+        try:
+            resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, hard if hard == -1 else max(hard, limit)))
+        except ValueError:
+            raise CannotDo(f"needs RLIMIT_MEMLOCK above {hard // PAGE} pages: that is this user's limit") from None
+
+    def _capability(self, message: Message) -> None:
+        if message["on"] and not syscalls.has_permitted_capability(syscalls.CAP_IPC_LOCK):
+            raise CannotDo("needs CAP_IPC_LOCK: this user does not have it")
+        syscalls.set_effective_capability(syscalls.CAP_IPC_LOCK, message["on"])
+
+    def _acquire(self, message: Message) -> Message:
+        """Descriptors that cannot be sent stay open here until the controller has duplicated them."""
+        _, address, pages = self._span(message)
+        holder = HOLDERS[message["mechanism"]]
+        taken = holder.acquire(address, pages, message["write"], message["fast"])
+        fds = {"fds": taken.fds} if holder.sendable else {"keep": taken.fds}
+        return {**fds, "held": taken.pages, "detail": taken.detail, "pid": os.getpid()}
+
+    def _drop(self, message: Message) -> None:
+        for fd in message["keep"]:
+            os.close(fd)
+
+    def _copy(self, message: Message) -> Message:
+        _, address, pages = self._span(message)
+        runs = COPIERS[message["mechanism"]].copy(address, pages)
+        return {"runs": [[run.first, run.count, run.byte] for run in runs]}
+
+    def _fill(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        COPIERS[message["mechanism"]].fill(address, pages, message["byte"])
+
+    def _force(self, message: Message) -> None:
+        _, address, pages = self._span(message)
+        PROC_MEM.fill(address, pages, message["byte"])
+
+    def _where(self, message: Message) -> Message:
+        _, address, pages = self._span(message)
+        return {"address": address, "pages": pages, "pid": os.getpid()}
+
+    def _call(self, message: Message) -> Message:
+        """A system call for an external pin mechanism."""
+        buffers: list[Any] = []
+        arguments = [self._argument(argument, buffers) for argument in message["arguments"]]
+        value, number = 0, 0
+        try:
+            value = syscalls.raw(message["number"], *arguments)
+        except OSError as error:
+            value, number = -1, error.errno or errno.EIO
+        return {"value": value, "number": number, "buffers": [bytes(buffer).hex() for buffer in buffers]}
+
+    def _argument(self, argument: Any, buffers: list[Any]) -> int:
+        if isinstance(argument, int):
+            return argument
+        if "fd" in argument:
+            return self._files[int(argument["fd"])]
+        data = bytes.fromhex(argument["buffer"])
+        buffers.append((ctypes.c_ubyte * len(data)).from_buffer_copy(data))
+        return ctypes.addressof(buffers[-1])
+
+    # Looking, which changes nothing
+
+    def _look(self, message: Message) -> Message:
+        """Per region and page: [pagemap word, byte or None, in the zero page or None, huge or None]."""
+        return {"regions": {name: self._views(name, pages, message) for name, pages in message["regions"].items()}}
+
+    def _views(self, name: str, pages: list[int], message: Message) -> list[list[Any]]:
+        region = self._regions[name]
+        words = pagemap.words_of(self._pagemap, region.address, pages)
+        if not any(word & pagemap.PM_PRESENT for word in words):
+            return [[word, None, None, None] for word in words]
+        readable = self._accessible(region.address, region.end)
+        zero = vmas.scan(self._pagemap, region.address, region.end, vmas.PAGE_IS_PFNZERO) if message["zero"] else None
+        huge = self._huge(region) if message["huge"] else None
+        views: list[list[Any]] = []
+        for page, word in zip(pages, words, strict=True):
+            address = region.address + page * PAGE
+            byte = None
+            if word & pagemap.PM_PRESENT and _within(address, readable):
+                byte = content.load(address)
+            views.append([word, byte, _within(address, zero), _within(address, huge)])
+        return views
+
+    def _accessible(self, start: int, end: int) -> list[vmas.Span]:
+        """What may be read of [start, end): it stays so until this process does something."""
+        span = start, end
+        if span not in self._readable:
+            self._readable[span] = vmas.accessible(start, end, write=False)
+        return self._readable[span]
+
+    def _huge(self, region: Region) -> list[vmas.Span] | None:
+        """Where huge entries map the region; None where it cannot be seen."""
+        if region.pages < vmas.HUGE_PAGES:
+            return []
+        spans = vmas.scan(self._pagemap, region.address, region.end, vmas.PAGE_IS_HUGE)
+        if spans is not None:
+            return spans
+        if region.unit > PAGE:
+            return [(region.address, region.end)]
+        if not region.private_anonymous:
+            return None
+        return vmas.anon_huge(region.address, region.end, pagemap.words(self._pagemap, region.address, region.pages))
+
+    def _frames(self, message: Message) -> Message:
+        """The pagemap words of single pages."""
+        region = self._regions[message["region"]]
+        return {"words": pagemap.words_of(self._pagemap, region.address, message["pages"])}
+
+    def _contents(self, message: Message) -> Message:
+        """Runs [first, count, byte]: pages that are present and readable, the others as None."""
+        region, address, pages = self._span(message)
+        readable = self._accessible(address, address + pages * PAGE)
+        stretches = [
+            (first, count, state == "present" and visible)
+            for first, count, state, visible in self._pieces(region, address, pages, readable)
+        ]
+        found = content.runs(region.address, stretches)
+        return {"runs": [[run.first, run.count, run.byte] for run in found]}
+
+    def _states(self, message: Message) -> Message:
+        """Runs [first, count, state]; huge_known: whether "huge" can be told from "present"."""
+        region, address, pages = self._span(message)
+        huge = self._huge(region)
+        return {
+            "runs": [
+                [first, count, "huge" if state == "present" and in_huge else state]
+                for first, count, state, in_huge in self._pieces(region, address, pages, huge or [])
+            ],
+            "huge_known": huge is not None,
+        }
+
+    def _pieces(
+        self, region: Region, address: int, pages: int, spans: list[vmas.Span]
+    ) -> Iterator[tuple[int, int, str, bool]]:
+        """(first, count, state, within the spans) over pages at `address`, numbered from the region's start."""
+        for first, count, state in pagemap.states(pagemap.words(self._pagemap, address, pages)):
+            start = address + first * PAGE
+            for low, high, inside in vmas.cut(start, start + count * PAGE, spans):
+                yield (low - region.address) // PAGE, (high - low) // PAGE, state, inside
+
+
+def _within(address: int, spans: list[vmas.Span] | None) -> bool | None:
+    if spans is None:
+        return None
+    return any(first <= address < end for first, end in spans)
+
+
+def process_name(leader: int) -> str:
+    """What the processes of a scenario are called, in ps and in the kernel's log; it has room for 15 characters."""
+    return f"pinhold-{leader}"
+
+
+def enter(sock: socket.socket, parent: int, cpu: int, seconds: int | None) -> NoReturn:
+    """Become the first process of a scenario: a session and a name of its own, one CPU, no core file, and the first
+    that goes when memory runs out.  seconds: of CPU time that it may use."""
+    os.setsid()
+    die_with_parent(parent)
+    os.sched_setaffinity(0, {cpu})
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    if seconds is not None:
+        _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard == -1 else min(hard, seconds), hard))
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as first_to_go:
+        first_to_go.write("1000")
+    with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as comm:
+        comm.write(process_name(os.getpid()))
+    gc.disable()
+    Process(Channel(sock)).serve()

@@ -1,0 +1,472 @@
+"""One scenario on the running kernel."""
+
+from __future__ import annotations
+
+import builtins
+import errno
+import os
+import signal
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from pinhold.scenario.hugepages import USUAL, hugepages_needed
+from pinhold.scenario.kinds import Kind
+from pinhold.scenario.observation import FrameNames, Observation, PageView, Run
+from pinhold.scenario.step import (
+    Action,
+    Advance,
+    Capability,
+    ClearSoftDirty,
+    DeviceRead,
+    DeviceWrite,
+    DirectRead,
+    DirectWrite,
+    Drain,
+    Exit,
+    Fork,
+    IoUring,
+    Ksm,
+    LimitMemlock,
+    Madvise,
+    Map,
+    Mprotect,
+    Mremap,
+    NumaHint,
+    Pin,
+    Poke,
+    ProcessVmReadv,
+    ProcessVmWritev,
+    Range,
+    Read,
+    Scenario,
+    Settle,
+    Start,
+    SwapIn,
+    SwapOut,
+    UffdioContinue,
+    Unmap,
+    Unpin,
+    Vmsplice,
+    Write,
+    Writeback,
+)
+from pinhold.scenario.watch import region_pages, watched
+from pinhold.targets.base import SCHEDULED, Broken, CannotDo, Outcome
+from pinhold.targets.live import ksmd, pagemap
+from pinhold.targets.live.channel import Message
+from pinhold.targets.live.files import Files
+from pinhold.targets.live.machine import Machine
+from pinhold.targets.live.nursery import Nursery
+from pinhold.targets.live.pagemap import FrameWords, Sight
+from pinhold.targets.live.pins.external import External
+from pinhold.targets.live.process import process_name
+from pinhold.targets.live.progress import Deadline, Overdue
+from pinhold.targets.live.syscalls import PAGE
+from pinhold.targets.live.taking import LivePins
+from pinhold.targets.live.tree import Died, Tree
+
+_AWAITED = 512
+_WRITEBACK = Deadline(60.0, 60.0)
+"""A device that has not written by then, whoever else it serves, will not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What the controller knows of a region: its base pages, its kind, and whether it is shared."""
+
+    pages: int
+    kind: Kind
+    shared: bool
+
+
+class LiveSession:
+    """See targets.base.Session.  external: programs of the user's that pin, preferred to the built-in mechanisms."""
+
+    def __init__(
+        self,
+        scenario: Scenario,
+        machine: Machine,
+        sight: Sight,
+        nursery: Nursery,
+        deadline: Deadline,
+        external: Mapping[str, External] | None = None,
+    ) -> None:
+        self._scenario = scenario
+        self._machine = machine
+        self._sight = sight
+        self._watched = watched(scenario)
+        self._hugepages = hugepages_needed(scenario)
+        self._pools: set[str] = set()
+        self._tree = Tree(nursery, deadline)
+        self._files = Files()
+        self._frame_words = FrameWords()
+        self._names = FrameNames()
+        self._regions: dict[str, dict[str, Known]] = {}
+        self._freed: set[str] = set()
+        self._pins = LivePins(scenario, self._tree, external or {})
+        self._mapped = 0
+        self._merged = False
+        self._errno = 0
+
+    def start(self) -> None:
+        """Start the process P."""
+        try:
+            self._tree.start("P")
+        except Died as death:
+            raise Broken(f"{death} before the first step") from None
+        self._regions["P"] = {}
+
+    def close(self) -> None:
+        """Raises Broken where a process cannot be killed."""
+        with ExitStack() as last:
+            last.callback(self._frame_words.close)
+            last.callback(self._files.close)
+            if self._merged:
+                last.callback(ksmd.forget, self._machine)
+            last.callback(self._tree.close)
+            for name in self._pins.names():
+                last.callback(self._pins.release, name)
+
+    def do(self, action: Action) -> Outcome:
+        """Do one step.  A process that is killed by the step is EFAULT, with a note that says so."""
+        self._pins.forget_contents()
+        try:
+            outcome = self._do(action)
+        except Died as death:
+            if death.signal not in (signal.SIGSEGV, signal.SIGBUS):
+                raise Broken(f"{death}") from None
+            outcome = Outcome(errno.EFAULT, str(death))
+        self._errno = outcome.errno
+        return outcome
+
+    def _do(self, action: Action) -> Outcome:  # noqa: PLR0911, PLR0912
+        match action:
+            case Map():
+                return self._map(action)
+            case Unmap(proc, range):
+                return self._act(proc, "unmap", range)
+            case Read(proc, range) | SwapIn(proc, range):
+                return self._act(proc, "read", range)
+            case Write(proc, range, byte):
+                return self._act(proc, "write", range, byte=byte)
+            case Fork(proc, child):
+                return self._fork(proc, child)
+            case Exit(proc):
+                return self._exit(proc)
+            case Mprotect(proc, range, prot):
+                return self._act(proc, "mprotect", range, prot=prot)
+            case Madvise(proc, range, advice):
+                return self._madvise(proc, range, advice)
+            case Mremap():
+                return self._mremap(action)
+            case SwapOut(proc, range):
+                return self._swap_out(proc, range)
+            case UffdioContinue(proc, range):
+                return self._act(proc, "uffdio_continue", range)
+            case Writeback(proc, range):
+                return self._act(proc, "writeback", range)
+            case NumaHint():
+                raise CannotDo(
+                    "a NUMA scan comes when the scheduler likes, not when a scenario does; run it on a model"
+                )
+            case Ksm():
+                return self._ksm(action)
+            case ClearSoftDirty(proc):
+                return self._clear_softdirty(proc)
+            case Drain():
+                return self._ask(next(iter(self._tree.names())), "drain")
+            case LimitMemlock(proc, pages):
+                return self._ask(proc, "memlock", pages=pages)
+            case Capability(proc, on):
+                return self._ask(proc, "capability", on=on)
+            case Pin() | Vmsplice() | IoUring():
+                return self._pins.take(action, self._pages(action.proc, action.range))
+            case DirectWrite() | DirectRead() if reason := self._machine.missing_files():
+                raise CannotDo(reason)
+            case ProcessVmReadv() | DirectWrite():
+                return self._pins.copy(action, self._pages(action.proc, action.range))
+            case ProcessVmWritev() | DirectRead():
+                return self._pins.fill(action, self._pages(action.proc, action.range))
+            case Poke():
+                return self._pins.poke(action, self._pages(action.proc, action.range))
+            case Unpin(pin):
+                self._pins.release(pin)
+                return Outcome()
+            case DeviceRead(pin):
+                self.pin_contents(pin)
+                return Outcome()
+            case DeviceWrite(pin, byte):
+                return self._pins.write_through(pin, byte)
+            case Start() | Advance() | Settle():
+                raise CannotDo(SCHEDULED)
+
+    # Actions
+
+    def _ask(self, proc: str, op: str, **arguments: Any) -> Outcome:
+        reply, _ = self._tree.ask(proc, {"op": op, **arguments})
+        return Outcome(int(reply.get("errno", 0)))
+
+    def _region(self, proc: str, name: str) -> Known:
+        try:
+            return self._regions[proc][name]
+        except KeyError:
+            raise CannotDo(f"{name} is not mapped in {proc}: the step that maps it failed or came later") from None
+
+    def _pages(self, proc: str, range: Range) -> Message:
+        end = self._region(proc, range.region).pages if range.end is None else range.end
+        return {"region": range.region, "first": range.first, "end": end}
+
+    def _act(self, proc: str, op: str, range: Range, **arguments: Any) -> Outcome:
+        return self._ask(proc, op, **self._pages(proc, range), **arguments)
+
+    def _map(self, step: Map) -> Outcome:
+        pages = region_pages(step)
+        kind = step.memory
+        if kind.thp:
+            self._refuse(self._machine.missing_thp(zero=kind.zero))
+        if kind.on_disk:
+            self._refuse(self._machine.missing_files())
+        if not kind.hugetlb:
+            self._mapped += pages * PAGE
+            self._refuse(self._machine.missing_memory(self._mapped))
+        else:
+            self._refuse_without_hugepages(step)
+        try:
+            file = self._files.for_map(step, pages)
+        except OSError as error:
+            number = error.errno or errno.EIO
+            return self._mapped_or_not(step, errno.ENOMEM if self._pool_is_short(step, number) else number)
+        message = {
+            "op": "map",
+            "region": step.region,
+            "kind": step.kind,
+            "pages": pages,
+            "shared": step.shared,
+            "prot": step.prot,
+            "size": (step.size or "2M") if kind.hugetlb else None,
+        }
+        reply, _ = self._tree.ask(step.proc, message, [] if file is None else [file])
+        number = int(reply.get("errno", 0))
+        if number == 0:
+            self._regions[step.proc][step.region] = Known(pages, kind, step.shared)
+        return self._mapped_or_not(step, number)
+
+    def _mapped_or_not(self, step: Map, number: int) -> Outcome:
+        return Outcome(number, self._missing_hugepages(step) if self._pool_is_short(step, number) else None)
+
+    def _pool_is_short(self, step: Map, number: int) -> bool:
+        """A file in huge pages fails with ENOSPC on some kernels."""
+        return step.memory.hugetlb and number in (errno.ENOMEM, errno.ENOSPC)
+
+    def _missing_hugepages(self, step: Map) -> str:
+        size = step.size or "2M"
+        return self._machine.missing_hugepages(size, self._hugepages[size])
+
+    def _refuse_without_hugepages(self, step: Map) -> None:
+        """Before the first of them is mapped: a process that gets none when it writes is killed by the kernel.
+
+        A scenario that needs more than the usual pool has is about just that.
+        """
+        size = step.size or "2M"
+        if size in self._pools:
+            return
+        self._pools.add(size)
+        pool = self._machine.hugepages(size)
+        if pool is None or pool.to_be_had < self._hugepages[size] <= USUAL[size]:
+            raise CannotDo(self._missing_hugepages(step))
+
+    def _refuse(self, reason: str | None) -> None:
+        if reason is not None:
+            raise CannotDo(reason)
+
+    def _fork(self, proc: str, child: str) -> Outcome:
+        number = self._tree.fork(proc, child)
+        if number == 0:
+            self._regions[child] = dict(self._regions[proc])
+        return Outcome(number)
+
+    def _exit(self, proc: str) -> Outcome:
+        """A process takes its pins with it: their descriptors close after its memory is gone, as in do_exit()."""
+        self._tree.exit(proc)
+        self._pins.exited(proc)
+        return Outcome()
+
+    def _madvise(self, proc: str, range: Range, advice: str) -> Outcome:
+        """Page-out needs swap, except for what is on disk or was advised to be free: that goes without."""
+        if advice == "free":
+            self._freed.add(range.region)
+        if advice != "pageout":
+            return self._act(proc, "madvise", range, advice=advice)
+        if not self._region(proc, range.region).kind.on_disk and range.region not in self._freed:
+            self._refuse(self._machine.missing_swap())
+        frames = self._frames(proc, range)
+        outcome = self._act(proc, "madvise", range, advice=advice)
+        self._await_writeback(frames)
+        return outcome
+
+    def _frames(self, proc: str, range: Range) -> list[int]:
+        """The frame numbers of the range's pages (of the first ones, where they are many) that are present."""
+        return [frame for frame in self._frames_of_pages(proc, range) if frame is not None]
+
+    def _frames_of_pages(self, proc: str, range: Range) -> list[int | None]:
+        """Page by page the frame number, of the first ones where they are many; None: not present, or not shown."""
+        span = self._pages(proc, range)
+        pages = [*builtins.range(span["first"], min(span["end"], span["first"] + _AWAITED))]
+        words = self._tree.look(proc, {"op": "frames", "region": range.region, "pages": pages})
+        return [pagemap.pfn(word) for word in words["words"]]
+
+    def _await_writeback(self, frames: Sequence[int]) -> None:
+        """Let the device finish: until then nobody can take the pages out of the swap cache, and a write copies them.
+        Without privilege the frames are not known, and nobody waits."""
+        patience = _WRITEBACK.patience([os.getpid()])
+        for frame in frames:
+            while pagemap.bit(self._frame_words.flags(frame) or 0, pagemap.KPF_WRITEBACK):
+                try:
+                    patience()
+                except Overdue:
+                    raise CannotDo(f"needs a faster swap device: not written in {_WRITEBACK.asleep:g} s") from None
+                time.sleep(0.001)
+
+    def _swap_out(self, proc: str, range: Range) -> Outcome:
+        outcome = self._madvise(proc, range, "pageout")
+        if outcome.errno:
+            return outcome
+        stayed = sum(count for _, count, state in self._states(proc, range) if state in ("present", "huge"))
+        return Outcome(errno.EBUSY, f"{stayed} pages stayed in memory") if stayed else outcome
+
+    def _ksm(self, step: Ksm) -> Outcome:
+        """Advise both ranges and wait for ksmd; what it has not merged after some whole scans, it keeps apart."""
+        self._refuse(self._machine.missing_ksm())
+        if not self._sight.frames:
+            raise CannotDo("needs to see page frames, to know when KSM has merged two pages (CAP_SYS_ADMIN)")
+        for proc, range in ((step.proc, step.range), (step.other_proc, step.other_range)):
+            outcome = self._act(proc, "madvise", range, advice="mergeable")
+            if outcome.errno:
+                return outcome
+        self._merged = True
+
+        def apart() -> int:
+            frames = self._frames_of_pages(step.proc, step.range)
+            others = self._frames_of_pages(step.other_proc, step.other_range)
+            return sum(one is None or one != other for one, other in zip(frames, others, strict=False))
+
+        with ksmd.running(self._machine):
+            merged = ksmd.wait(self._machine, lambda: apart() == 0)
+        return Outcome() if merged else Outcome(0, f"{apart()} pages stayed apart")
+
+    def _mremap(self, step: Mremap) -> Outcome:
+        pages = self._pages(step.proc, step.range)
+        of = self._region(step.proc, step.range.region)
+        part = pages["end"] - pages["first"] < of.pages
+        if part and of.kind.hugetlb and not of.shared and not self._machine.disposable:
+            raise CannotDo(
+                "mremap() of a part of a private hugetlb mapping: the kernel would lose the reserve of what stays, and"
+                " this machine that many huge pages until it is booted again; a scenario with a vm_only line is for"
+                " virtual machines"
+            )
+        outcome = self._ask(step.proc, "mremap", **pages, to=step.to)
+        if outcome.errno == 0:
+            self._regions[step.proc][step.to] = Known(pages["end"] - pages["first"], of.kind, of.shared)
+            self._files.share(step.range.region, step.to)
+        return outcome
+
+    def _clear_softdirty(self, proc: str) -> Outcome:
+        if not self._sight.soft_dirty:
+            raise CannotDo(
+                "this kernel tracks no soft-dirty (CONFIG_MEM_SOFT_DIRTY is off), so the page would not stay read-only"
+            )
+        return self._ask(proc, "clear_softdirty")
+
+    def pin_contents(self, pin: str) -> Sequence[Run]:
+        """Every page that the pin holds, or that was copied, numbered from 0."""
+        return self._pins.contents(pin)
+
+    # Looking
+
+    def observe(self) -> Observation:
+        """Every watched page of every live process, first and last page of every live pin."""
+        self._names.begin()
+        pages = [view for proc in self._tree.names() for view in self._look(proc)]
+        pins = self._pins.views(self._names)
+        self._names.end()
+        return Observation(self._errno, tuple(pages), tuple(pins))
+
+    def _look(self, proc: str) -> list[PageView]:
+        message = {
+            "op": "look",
+            "regions": {region: self._watched[region] for region in self._regions[proc]},
+            "zero": not self._sight.flags,
+            "huge": self._sight.anon_exclusive,
+        }
+        try:
+            reply = self._tree.look(proc, message)
+        except Died as death:
+            raise Broken(f"{death} while it was looked at") from None
+        return [
+            self._view(proc, region, page, seen)
+            for region, views in reply["regions"].items()
+            for page, seen in zip(self._watched[region], views, strict=True)
+        ]
+
+    def _view(self, proc: str, region: str, page: int, seen: Sequence[Any]) -> PageView:
+        word, byte, zero, huge = seen
+        state = pagemap.state(word)
+        if state != "present":
+            return PageView(proc, region, page, state)
+        known = self._regions[proc][region]
+        frame = pagemap.pfn(word)
+        flags = self._frame_words.flags(frame)
+        if flags is None:
+            private_anonymous = known.kind.anonymous and not known.shared
+            kind = pagemap.kind_without_flags(word, known.kind.hugetlb, private_anonymous, zero)
+            exclusive = None
+        else:
+            kind, exclusive = self._sight.kind(flags), self._sight.exclusive(flags, huge)
+            if kind == "anon" and self._merged and not self._sight.ksm:
+                kind = None
+        return PageView(
+            proc,
+            region,
+            page,
+            state,
+            frame=None if frame is None else self._names.name(frame),
+            kind=kind,
+            exclusive=exclusive,
+            mapcount=self._frame_words.count(frame),
+            byte=byte,
+        )
+
+    def contents(self, proc: str, range: Range) -> Sequence[Run]:
+        """What the process reads where its pages are present, page by page."""
+        reply = self._tree.look(proc, {"op": "contents", **self._pages(proc, range)})
+        return [Run(first, count, byte) for first, count, byte in reply["runs"]]
+
+    def _states(self, proc: str, range: Range) -> list[tuple[int, int, str]]:
+        reply = self._tree.look(proc, {"op": "states", **self._pages(proc, range)})
+        if not reply["huge_known"] and any(state == "present" for _, _, state in reply["runs"]):
+            raise CannotDo("this kernel does not show which pages are mapped by a huge entry")
+        return [(first, count, state) for first, count, state in reply["runs"]]
+
+    def unsound(self) -> Sequence[str]:
+        """No kernel tells it."""
+        raise CannotDo("only a model knows whether every safety property holds")
+
+    def page_state(self, proc: str, range: Range) -> Sequence[tuple[int, int, str]]:
+        """(first, count, state): "huge" where one huge entry maps the pages."""
+        return self._states(proc, range)
+
+    def pin_counters(self) -> tuple[int, int] | None:
+        """(acquired, released) FOLL_PIN references of the whole system; None where they are not exact."""
+        return pagemap.pin_counters()
+
+    @property
+    def leader(self) -> int:
+        """The pid of the scenario's first process, which is also its session and its process group."""
+        return self._tree.leader
+
+    def kernel_names(self) -> tuple[str, ...]:
+        """The words by which the kernel's log names the scenario's processes, and this program."""
+        return process_name(self.leader), f"PID: {os.getpid()}"

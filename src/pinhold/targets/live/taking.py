@@ -1,0 +1,311 @@
+"""What takes pages in one scenario on the running kernel: pins that are held, copies that were made, memory filled."""
+
+from __future__ import annotations
+
+import errno
+import os
+import resource
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pinhold.scenario.observation import FrameNames, PinView, Run
+from pinhold.scenario.printer import format_step
+from pinhold.scenario.step import (
+    DeviceRead,
+    DeviceWrite,
+    DirectRead,
+    DirectWrite,
+    ExpectPinByte,
+    ExpectPinSees,
+    Hold,
+    IoUring,
+    Pin,
+    Poke,
+    ProcessVmReadv,
+    ProcessVmWritev,
+    Scenario,
+    Vmsplice,
+)
+from pinhold.targets.base import CannotDo, Outcome
+from pinhold.targets.live import pagemap
+from pinhold.targets.live.channel import Message
+from pinhold.targets.live.pins import COPIERS, HOLDERS, MECHANISMS, PROC_MEM, PTRACE
+from pinhold.targets.live.pins.base import FOLL_GET, Access, Holder, Need, Taken, choose
+from pinhold.targets.live.pins.external import External
+from pinhold.targets.live.syscalls import pidfd_getfd
+from pinhold.targets.live.tree import Tree
+
+
+@dataclass(slots=True)
+class Held:
+    """A live pin of process `proc`.  frames: raw frame numbers of its first and last page, as the page table had them
+    when the pin was taken; contents: what was read through it since the last action."""
+
+    proc: str
+    mechanism: Holder | External
+    taken: Taken
+    frames: dict[int, int | None] = field(default_factory=dict)
+    contents: list[Run] | None = None
+
+
+@dataclass(slots=True)
+class Copied:
+    """What a step copied from process `proc`.  shown: whether it was looked at since the last action."""
+
+    proc: str
+    runs: list[Run]
+    shown: bool = False
+
+
+class LivePins:
+    """external: programs of the user's that pin, by name; they are preferred to the built-in mechanisms.
+
+    The span of a step is the message that names its region and pages.
+    """
+
+    def __init__(self, scenario: Scenario, tree: Tree, external: Mapping[str, External]) -> None:
+        self._scenario = scenario
+        self._tree = tree
+        self._external = external
+        self._held: dict[str, Held] = {}
+        self._copies: dict[str, Copied] = {}
+
+    def names(self) -> list[str]:
+        """Of all that is held or was copied."""
+        return [*self._held, *self._copies]
+
+    def forget_contents(self) -> None:
+        """An action is about to be done: what was read through pins may be stale."""
+        for pin in self._held.values():
+            pin.contents = None
+        for copy in self._copies.values():
+            copy.shown = False
+
+    # Taking
+
+    def _access(self, step: Hold) -> Access:
+        """What the scenario does through the pin, later."""
+        through = [later for later in self._scenario.steps if getattr(later, "pin", None) == step.pin]
+        return Access(
+            read=any(isinstance(later, ExpectPinByte | ExpectPinSees | DeviceRead) for later in through),
+            write=any(isinstance(later, DeviceWrite) for later in through),
+        )
+
+    def _choose(self, step: Hold, need: Need) -> Holder | External:
+        """The mechanism that does the step: the one that it names, or the first that fits, the user's own first."""
+        via = step.via if isinstance(step, Pin) else None
+        if via is not None and via in MECHANISMS and via not in HOLDERS:
+            raise CannotDo(f"needs a {need}: {via} gives {MECHANISMS[via].summary} only")
+        candidates: dict[str, Holder | External] = {**self._external}
+        if isinstance(step, Pin):
+            candidates |= HOLDERS
+        else:
+            name = "vmsplice" if isinstance(step, Vmsplice) else "io_uring"
+            candidates[name] = HOLDERS[name]
+        try:
+            return choose(need, via, candidates, self._access(step))
+        except CannotDo as refusal:
+            raise CannotDo(f"{refusal}{_another_step(step, need)}") from None
+
+    def take(self, step: Hold, span: Message) -> Outcome:
+        """Raises CannotDo where nothing here takes the pages exactly as asked."""
+        need = _need(step)
+        mechanism = self._choose(step, need)
+        try:
+            taken = self._acquire(step.proc, need, mechanism, span)
+        except OSError as error:
+            number = error.errno or errno.EIO
+            charged = need.user != "none"
+            return Outcome(number, self._memlock_note(step.proc) if charged and number == errno.ENOMEM else None)
+        self._held[step.pin] = pin = Held(step.proc, mechanism, taken)
+        seen = sorted({0, taken.pages - 1})
+        shown = [span["first"] + page for page in seen]
+        words = self._tree.look(step.proc, {"op": "frames", "region": span["region"], "pages": shown})
+        pin.frames = {page: pagemap.pfn(word) for page, word in zip(seen, words["words"], strict=True)}
+        return Outcome(0, mechanism.name)
+
+    def _memlock_note(self, proc: str) -> str | None:
+        """The limit of the process that was to pin: the scenario may have set it."""
+        answer, _ = self._tree.ask(proc, {"op": "pid"})
+        try:
+            soft, _ = resource.prlimit(int(answer["pid"]), resource.RLIMIT_MEMLOCK)
+        except OSError:
+            return None
+        if soft == resource.RLIM_INFINITY:
+            return None
+        return f"needs a higher RLIMIT_MEMLOCK than the {soft // 1024} kB of {proc}, or CAP_IPC_LOCK, to pin this much"
+
+    def _acquire(self, proc: str, need: Need, mechanism: Holder | External, span: Message) -> Taken:
+        """Raises OSError with what the kernel, or the program, answered."""
+        if isinstance(mechanism, External):
+            where, _ = self._tree.ask(proc, {"op": "where", **span})
+            owner = Owner(self._tree, proc, int(where["pid"]))
+            return mechanism.take(owner, where["address"], where["pages"], need.write)
+        message = {"op": "acquire", "mechanism": mechanism.name, "write": need.write, "fast": bool(need.fast), **span}
+        reply, fds = self._tree.ask(proc, message)
+        _raise(reply)
+        if "keep" in reply:
+            fds = [pidfd_getfd(int(reply["pid"]), fd) for fd in reply["keep"]]
+            self._tree.ask(proc, {"op": "drop", "keep": reply["keep"]})
+        return Taken(fds, int(reply["held"]), tuple(reply["detail"]))
+
+    # What is held
+
+    def _pin(self, name: str) -> Held:
+        try:
+            return self._held[name]
+        except KeyError:
+            raise CannotDo(f"{name} holds nothing: the step that takes it failed or came later") from None
+
+    def contents(self, name: str) -> Sequence[Run]:
+        """Every page that the pin holds, or that was copied, numbered from 0."""
+        if name in self._copies:
+            self._copies[name].shown = True
+            return self._copies[name].runs
+        held = self._pin(name)
+        if not held.mechanism.gives.readable:
+            raise CannotDo(f"{held.mechanism.name} cannot read back what it holds")
+        if held.contents is None:
+            with _refusing(f"{held.mechanism.name} cannot read back what it holds here"):
+                held.contents = held.mechanism.read_back(held.taken)
+        return held.contents
+
+    def write_through(self, name: str, byte: int) -> Outcome:
+        """Fill every page that the pin holds."""
+        held = self._pin(name)
+        with _refusing(f"{held.mechanism.name} cannot write through what it holds here"):
+            held.mechanism.write_through(held.taken, byte)
+        return Outcome()
+
+    def release(self, name: str) -> None:
+        """Let go of a pin, or forget a copy."""
+        if self._copies.pop(name, None) is not None:
+            return
+        pin = self._pin(name)
+        del self._held[name]
+        if isinstance(pin.mechanism, External) and pin.proc in self._tree.names():
+            where, _ = self._tree.ask(pin.proc, {"op": "pid"})
+            pin.mechanism.release(pin.taken, Owner(self._tree, pin.proc, int(where["pid"])))
+        else:
+            pin.mechanism.release(pin.taken)
+
+    def exited(self, proc: str) -> None:
+        """A process has exited: its pins and copies go."""
+        for name in [name for name, pin in self._held.items() if pin.proc == proc]:
+            self.release(name)
+        self._copies = {name: copy for name, copy in self._copies.items() if copy.proc != proc}
+
+    def views(self, names: FrameNames) -> list[PinView]:
+        """First and last page of each pin and of each copy, which holds no frame."""
+        return [*self._held_views(names), *self._copy_views()]
+
+    def _held_views(self, names: FrameNames) -> Iterator[PinView]:
+        for name, pin in self._held.items():
+            for page, frame in pin.frames.items():
+                yield PinView(name, page, None if frame is None else names.name(frame), _byte_at(pin.contents, page))
+
+    def _copy_views(self) -> Iterator[PinView]:
+        for name, copy in self._copies.items():
+            for page in sorted({0, sum(run.count for run in copy.runs) - 1}):
+                yield PinView(name, page, None, _byte_at(copy.runs if copy.shown else None, page))
+
+    # Taking for the length of a call
+
+    def _copier(self, step: ProcessVmReadv | ProcessVmWritev | DirectWrite | DirectRead) -> str:
+        name = "process_vm" if isinstance(step, ProcessVmReadv | ProcessVmWritev) else "direct_io"
+        _refuse(COPIERS[name].unavailable())
+        return name
+
+    def copy(self, step: ProcessVmReadv | DirectWrite, span: Message) -> Outcome:
+        """process_vm_readv(), or a direct write to a file."""
+        name = self._copier(step)
+        reply, _ = self._tree.ask(step.proc, {"op": "copy", "mechanism": name, **span})
+        if reply.get("errno"):
+            return Outcome(int(reply["errno"]))
+        self._copies[step.pin] = Copied(step.proc, [Run(*run) for run in reply["runs"]])
+        return Outcome(0, name)
+
+    def fill(self, step: ProcessVmWritev | DirectRead, span: Message) -> Outcome:
+        """process_vm_writev(), or a direct read from a file."""
+        name = self._copier(step)
+        reply, _ = self._tree.ask(step.proc, {"op": "fill", "mechanism": name, "byte": step.byte, **span})
+        return _done(reply, name)
+
+    def poke(self, step: Poke, span: Message) -> Outcome:
+        """A forced write, by the way that the step names, else by the first that works here."""
+        reason = PROC_MEM.unavailable()
+        if step.via == "ptrace" or (step.via is None and reason is not None):
+            where, _ = self._tree.ask(step.proc, {"op": "where", **span})
+            try:
+                PTRACE.fill(int(where["pid"]), where["address"], where["pages"], step.byte)
+            except OSError as error:
+                return Outcome(error.errno or errno.EIO)
+            return Outcome(0, PTRACE.name)
+        _refuse(reason)
+        reply, _ = self._tree.ask(step.proc, {"op": "force", "byte": step.byte, **span})
+        return _done(reply, PROC_MEM.name)
+
+
+def _need(step: Hold) -> Need:
+    """What the step asks for, from the step alone."""
+    if isinstance(step, Vmsplice):
+        return Need(FOLL_GET, fast=True)
+    if isinstance(step, IoUring):
+        return Need(longterm=True, write=True, fast=None, user=None)
+    return Need(longterm=step.longterm, write=step.write, fast=step.fast, force=step.force, user=step.user)
+
+
+def _another_step(step: Hold, need: Need) -> str:
+    """The step that takes nearly such a pin on every kernel that has io_uring, as the end of a refusal."""
+    io_uring = HOLDERS["io_uring"]
+    if not isinstance(step, Pin) or not io_uring.gives.meets(replace(need, fast=None, user=None)) or step.via:
+        return ""
+    if io_uring.unavailable() is not None:
+        return ""
+    r = format_step(IoUring(step.proc, step.range, step.pin))
+    return f"; the step '{r}' takes a writable long-term pin here"
+
+
+class Owner:
+    """See pins.external.Owner."""
+
+    def __init__(self, tree: Tree, proc: str, pid: int) -> None:
+        self._tree = tree
+        self._proc = proc
+        self.pid = pid
+
+    def call(self, number: int, arguments: list[Any], fds: list[int]) -> tuple[int, int, list[str]]:
+        reply, _ = self._tree.ask(self._proc, {"op": "call", "number": number, "arguments": arguments}, fds)
+        return int(reply["value"]), int(reply["number"]), list(reply["buffers"])
+
+
+@contextmanager
+def _refusing(what: str) -> Iterator[None]:
+    """What the program itself needs for a look, and does not get, is no step's failure."""
+    try:
+        yield
+    except OSError as error:
+        raise CannotDo(f"{what}: {error.strerror}") from None
+
+
+def _done(reply: Message, mechanism: str) -> Outcome:
+    return Outcome(int(reply["errno"])) if reply.get("errno") else Outcome(0, mechanism)
+
+
+def _raise(reply: Message) -> None:
+    if reply.get("errno"):
+        raise OSError(int(reply["errno"]), os.strerror(int(reply["errno"])))
+
+
+def _refuse(reason: str | None) -> None:
+    if reason is not None:
+        raise CannotDo(reason)
+
+
+def _byte_at(runs: Sequence[Run] | None, page: int) -> int | None:
+    for run in runs or ():
+        if run.first <= page < run.first + run.count:
+            return run.byte
+    return None

@@ -1,0 +1,172 @@
+"""The processes of one scenario as the controller sees them: by name, with deadlines, and none left behind."""
+
+from __future__ import annotations
+
+import os
+import signal as signals
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import NoReturn
+
+from pinhold.targets.base import Broken, CannotDo, Livelock
+from pinhold.targets.live.channel import Channel, Closed, Message
+from pinhold.targets.live.nursery import Nursery
+from pinhold.targets.live.progress import Deadline, Overdue
+
+
+class Died(Exception):
+    """A process ended that was not told to; `signal` 0: it exited by itself."""
+
+    def __init__(self, name: str, signal: int) -> None:
+        how = f"was killed by {signals.Signals(signal).name}" if signal else "ended by itself"
+        if signal == signals.SIGXCPU:
+            how = "used up the processor time that a scenario has"
+        super().__init__(f"process {name} {how}")
+        self.signal = signal
+
+
+@dataclass(slots=True)
+class Member:
+    """parent: its name, None where the fork server is the parent."""
+
+    channel: Channel
+    pid: int
+    parent: str | None
+
+
+class Tree:
+    """deadline: what one message may take."""
+
+    def __init__(self, nursery: Nursery, deadline: Deadline) -> None:
+        self._nursery = nursery
+        self._deadline = deadline
+        self._loops = False
+        self._members: dict[str, Member] = {}
+        self._ended: dict[str, str] = {}
+        self.leader = 0
+
+    def names(self) -> Iterator[str]:
+        """The live processes, in the order in which they were made."""
+        return iter(self._members)
+
+    def start(self, name: str) -> None:
+        """The first process."""
+        channel, far = Channel.pair()
+        allowed = sorted(os.sched_getaffinity(0))
+        cpu = allowed[os.getpid() % len(allowed)]
+        try:
+            with far:
+                self.leader = self._nursery.spawn(far, cpu, self._deadline.whole)
+        except BaseException:
+            channel.close()
+            raise
+        self._members[name] = Member(channel, self.leader, None)
+        self._receive(name, "start")
+
+    def ask(
+        self, name: str, message: Message, fds: Sequence[int] = (), also: Sequence[int] = ()
+    ) -> tuple[Message, list[int]]:
+        """The reply to a message, and the descriptors that came with it.
+
+        Raises CannotDo, Broken, Died, Livelock where the process runs in the kernel for ever.
+        """
+        member = self._member(name)
+        try:
+            member.channel.send(message, fds)
+        except Closed:
+            self._bury(name)
+        reply, received = self._receive(name, message["op"], also)
+        if "cannot" in reply:
+            raise CannotDo(reply["cannot"])
+        if "broken" in reply:
+            raise Broken(f"process {name} failed in {message['op']}: {reply['broken'].strip()}")
+        return reply, received
+
+    def look(self, name: str, message: Message) -> Message:
+        """The reply to a message that only looks.  Raises CannotDo, Broken, Died, Livelock."""
+        reply, _ = self.ask(name, message)
+        if "errno" in reply:
+            raise Broken(f"process {name} failed to {message['op']}: {os.strerror(reply['errno'])}")
+        return reply
+
+    def _member(self, name: str) -> Member:
+        if name not in self._members:
+            raise Broken(f"process {name} is gone: {self._ended.get(name, 'it was never started')}")
+        return self._members[name]
+
+    def _receive(self, name: str, op: str, also: Sequence[int] = ()) -> tuple[Message, list[int]]:
+        """also: other processes that it waits for."""
+        member = self._members[name]
+        try:
+            return member.channel.receive(self._deadline.patience([member.pid, *also]))
+        except Closed:
+            self._bury(name)
+        except Overdue as late:
+            member.channel.close()
+            del self._members[name]
+            self._ended[name] = f"it did not finish {op}"
+            self._loops |= late.in_kernel
+            raise (Livelock if late.in_kernel else Broken)(f"process {name} did not finish {op}: {late}") from None
+
+    def _bury(self, name: str) -> NoReturn:
+        """A process is gone without having been told to: find out how, and raise Died."""
+        status = self._reap(name)
+        death = Died(name, -status if status < 0 else 0)
+        self._ended[name] = str(death)
+        raise death
+
+    def _reap(self, name: str) -> int:
+        """The exit status of a process that has ended or is about to."""
+        member = self._members.pop(name)
+        member.channel.close()
+        if member.parent in self._members:
+            reply, _ = self.ask(member.parent, {"op": "wait", "pid": member.pid}, also=[member.pid])
+            return int(reply["status"])
+        status = self._nursery.wait(member.pid)
+        if status is None:
+            raise Broken(f"process {name} (pid {member.pid}) closed its channel and still runs")
+        return status
+
+    def fork(self, name: str, child: str) -> int:
+        """fork() in `name`; 0 or the errno."""
+        channel, far = Channel.pair()
+        try:
+            with far:
+                reply, _ = self.ask(name, {"op": "fork"}, [far.fileno()])
+        except BaseException:
+            channel.close()
+            raise
+        if reply.get("errno"):
+            channel.close()
+            return int(reply["errno"])
+        self._members[child] = Member(channel, reply["pid"], name)
+        self._ended.pop(child, None)
+        self._receive(child, "start")
+        return 0
+
+    def exit(self, name: str) -> None:
+        """The process exits and is waited for; its children live on."""
+        exiting = self._member(name)
+        children = [child for child, member in self._members.items() if member.parent == name]
+        for child in children:
+            self.ask(child, {"op": "keep", "on": True})
+        try:
+            exiting.channel.send({"op": "exit"})
+        except Closed:
+            self._bury(name)
+        status = self._reap(name)
+        if status:
+            raise Broken(f"process {name} exited with status {status}")
+        self._ended[name] = "it has exited"
+        for child in children:
+            self._members[child].parent = None
+            self.ask(child, {"op": "keep", "on": False})
+
+    def close(self) -> None:
+        """End what still runs.  Raises Broken where a process cannot be killed."""
+        for member in self._members.values():
+            member.channel.close()
+        self._members.clear()
+        stuck = self._nursery.end(self.leader, self._loops) if self.leader else None
+        if stuck is not None:
+            raise Broken(f"a process of the scenario (session {self.leader}) cannot be killed: {stuck}")

@@ -1,0 +1,480 @@
+"""One scenario on the specification.
+
+Each process is an mm slot of one interpreted machine of x86-64 geometry; each step runs to completion in one task.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from pinhold.mm import flags as k
+from pinhold.mm import madvise, releases
+from pinhold.mm.device import device_write
+from pinhold.mm.file import file_create, file_free_slot, file_put, shmem_fallocate
+from pinhold.mm.folio import lru_add_drain, page_folio, page_index
+from pinhold.mm.fork import mm_init
+from pinhold.mm.hugetlb import hugetlbfs_fallocate
+from pinhold.mm.invariants import INVARIANTS, check_invariants
+from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_MMS
+from pinhold.mm.machine import Machine
+from pinhold.mm.mmap import do_mmap
+from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present, pte_swapped
+from pinhold.mm.pin import pin_page_at
+from pinhold.mm.pinning import unpin
+from pinhold.mm.properties import PROPERTIES, violated_properties
+from pinhold.mm.rmap import page_mapped_count
+from pinhold.mm.sites import SITES
+from pinhold.mm.step import OutOfFuel, run
+from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_MADVISE, FN_MREMAP, call
+from pinhold.mm.trap import Unspecified, refuse_trapped
+from pinhold.mm.users import (
+    PROCESS_VM_PAGES,
+    direct_io_flags,
+    io_uring_flags,
+    io_uring_refuses,
+    process_vm_flags,
+)
+from pinhold.mm.vma import find_vma
+from pinhold.scenario import step as s
+from pinhold.scenario.hugepages import hugepages_needed
+from pinhold.scenario.kinds import Backing
+from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
+from pinhold.scenario.printer import format_step
+from pinhold.scenario.watch import region_pages, watched
+from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome
+from pinhold.targets.model.calls import PROT, USER, Call, Span, as_call
+from pinhold.targets.model.sight import compress, page_kind, page_states, pin_walk, walk
+from pinhold.targets.model.tasks import Tasks
+from pinhold.targets.model.users import free_pin, take, too_small, transfer
+
+FILE_KIND = {Backing.SHMEM: k.FILE_SHMEM, Backing.DISK: k.FILE_PAGECACHE, Backing.HUGETLB: k.FILE_HUGETLB}
+PIPE_BUFFERS = 16
+"""Pages that a pipe of default size holds, and vmsplice() therefore at most."""
+
+TASK = 0
+
+
+class ModelSession:
+    """One scenario on one machine, whose rules are those of the release or switched against them."""
+
+    def __init__(self, machine: Machine, scenario: s.Scenario, release: str, *, properties: bool = False) -> None:
+        self.m = machine
+        self.release = release
+        self.scenario = scenario
+        self.properties = properties
+        geometry = machine.geometry
+        self.pmd_pages, self.pud_pages = geometry.pmd_pages, geometry.pud_pages
+        self.watched = watched(scenario, self.pmd_pages, self.pud_pages)
+        self.mms: dict[str, int] = {}
+        self.regions: dict[str, dict[str, tuple[int, int]]] = {}
+        self.files: dict[str, int] = {}
+        self.pins: dict[str, int] = {}
+        self.copies: dict[str, tuple[int, Sequence[Run]]] = {}
+        self.names = FrameNames()
+        self.errno: int | None = None
+        self.pin_bytes: dict[str, Sequence[Run]] = {}
+        self.next_address = 0
+        self.tasks = Tasks(self)
+        self.start_process("P", 0)
+        mm_init(self.m, 0)
+
+    # --- processes and places ---
+
+    def start_process(self, name: str, mm: int) -> None:
+        self.mms[name] = mm
+        self.regions[name] = {}
+
+    def place(self, pages: int) -> int:
+        """A fresh range of addresses, aligned for the largest leaf that could map it."""
+        align = self.pud_pages if pages >= self.pud_pages else self.pmd_pages
+        if self.m.levels == 1:
+            align = 1
+        start = -(-self.next_address // align) * align
+        self.next_address = start + pages
+        if self.next_address > 1 << (self.m.bits * self.m.levels):
+            more = "" if self.m.geometry.full else ", of which levels and bits in the small line make more"
+            raise CannotDo(f"the scenario maps more than the model's address space holds{more}")
+        return start
+
+    def place_like(self, mm: int, first: int, end: int) -> int:
+        """A fresh range for pages [first, end), which lies within a huge page as they do: see targets.live.regions."""
+        if self.m.levels == 1:
+            return self.place(end - first)
+        vma = find_vma(self.m, mm, first)
+        unit = 1 if vma == k.NO_VMA else 1 << self.m.vma_order[vma]
+        offset = first % max(self.pmd_pages, unit)
+        return self.place(offset + end - first) + offset
+
+    def mm(self, proc: str) -> int:
+        """Raises CannotDo for a process that a schedule has not made yet, or has ended."""
+        if proc not in self.mms:
+            raise CannotDo(f"there is no process {proc} when the schedule comes here")
+        return self.mms[proc]
+
+    def span(self, proc: str, r: s.Range) -> Span:
+        """mm, first and end address of a range."""
+        mm = self.mm(proc)
+        start, size = self.regions[proc].get(r.region, (0, 0))
+        end = size if r.end is None else r.end
+        return mm, start + r.first, start + end
+
+    # --- actions ---
+
+    def do(self, action: s.Action) -> Outcome:
+        """Run one action to completion."""
+        self.m.trace.sites.clear()
+        self.pin_bytes.clear()
+        try:
+            handler = getattr(self, f"do_{type(action).__name__}", self.do_call)
+            result = handler(action)
+            refuse_trapped(self.m)
+        except OutOfFuel as stuck:
+            if not self.m.trapped[0]:
+                raise self.livelock(stuck) from None
+            raise Broken(too_small(self.m, self.m.trapped[0])) from None
+        except Unspecified as unknown:
+            raise Broken(f"the specification does not go on: {unknown}") from unknown
+        except (ValueError, IndexError) as bug:
+            raise Broken(f"the specification left its bounds: {bug}") from bug
+        if self.m.trapped[0]:
+            raise Broken(too_small(self.m, self.m.trapped[0]))
+        self.errno = -result if result < 0 else 0
+        broken = violated_properties(self.m) if self.properties else []
+        note = self.missing(action) if self.errno == k.ENOMEM else None
+        return Outcome(self.errno, note, self.decisions(self.m.trace.sites), tuple(PROPERTIES[p] for p in broken))
+
+    def missing(self, action: s.Action) -> str | None:
+        """How many huge pages the scenario's mappings need together, where they are too few for one of them."""
+        if not isinstance(action, s.Map) or not action.memory.hugetlb:
+            return None
+        size = action.size or "2M"
+        count = hugepages_needed(self.scenario, self.pmd_pages, self.pud_pages)[size]
+        has = self.m.geometry.hugetlb[size == "1G"]
+        return f"needs {count} hugepage{'s' if count != 1 else ''} of {size}, and the model's pool has {has}"
+
+    def livelock(self, stuck: OutOfFuel) -> Livelock:
+        """In words: what goes round, and what is decided each time."""
+        decisions = self.decisions(stuck.sites)
+        if not decisions:
+            return Livelock(f"{' and '.join(stuck.functions)}: no end")
+        told = (f"{d.function}: {d.sentence}{f' [rule {d.rule}]' if d.rule else ''}" for d in decisions)
+        return Livelock(f"{' and '.join(stuck.functions)} go round: {'; '.join(told)}", decisions)
+
+    def decisions(self, numbers: Iterable[int]) -> tuple[Decision, ...]:
+        """What was decided, each decision once, in order of first appearance."""
+        sites = (SITES[number] for number in dict.fromkeys(numbers))
+        return tuple(Decision(x.name, x.function, x.rule, self.commit(x.rule), x.sentence) for x in sites)
+
+    def commit(self, rule: str) -> str:
+        """Of the value that the rule has here; "" for no rule."""
+        return releases.commit(rule, self.release, getattr(self.m, f"rule_{rule}")) if rule else ""
+
+    def operate(self, function: int, span: Span, flags: int = 0, arg: int = 0) -> int:
+        call(self.m, TASK, function, *span, flags, arg)
+        return run(self.m, TASK)
+
+    def do_call(self, action: s.Action) -> int:
+        """What is one call of the specification."""
+        call(self.m, TASK, *self.call_of(action))
+        return run(self.m, TASK)
+
+    def call_of(self, action: s.Action) -> Call:
+        """Raises CannotDo where the specification has no such call."""
+        known = as_call(action, self)
+        if known is None:
+            raise CannotDo(f"the specification has no '{format_step(action)}'")
+        self.refuse_unspecified(action, known)
+        return known
+
+    def refuse_unspecified(self, action: s.Action, known: Call) -> None:
+        """Raises CannotDo for a call that the specification has, but not of such memory."""
+        vma = find_vma(self.m, known.mm, known.start) if isinstance(action, s.UffdioContinue) else k.NO_VMA
+        if vma != k.NO_VMA and self.m.vma_flags[vma] & k.VM_HUGETLB:
+            raise CannotDo("the specification has UFFDIO_CONTINUE for shmem (memfd) alone, not for hugetlb")
+
+    def do_Start(self, a: s.Start) -> int:
+        return self.tasks.start(a.task, a.step)
+
+    def do_Advance(self, a: s.Advance) -> int:
+        return self.tasks.advance(a.task, a.steps, a.chance)
+
+    def do_Settle(self, _: s.Settle) -> int:
+        return self.tasks.settle()
+
+    def do_Map(self, a: s.Map) -> int:
+        pages = region_pages(a, self.pmd_pages, self.pud_pages)
+        start = self.place(pages)
+        flags = PROT[a.prot] | (k.VM_SHARED if a.shared else 0)
+        kind = a.memory
+        if kind.anonymous:
+            flags |= k.VM_HUGEPAGE if kind.thp else k.VM_NOHUGEPAGE
+        order = 0
+        if kind.hugetlb:
+            flags |= k.VM_HUGETLB
+            order = self.m.bits * (2 if a.size == "1G" else 1)
+        file = k.NO_FILE
+        if kind.backing is not None:
+            file = self.files[a.of] if a.of else file_free_slot(self.m)
+            if file < 0:
+                return -k.ENOMEM
+            if pages >> order > self.m.file_pages:
+                raise Broken(too_small(self.m, LIMIT_FILE_PAGES))
+            if not a.of:
+                err = self.create_file(kind.backing, kind.descriptor, file, order, pages >> order)
+                if err:
+                    file_put(self.m, file)
+                    return err
+        err = do_mmap(self.m, self.mms[a.proc], start, start + pages, flags, file, order, int(a.readonly))
+        if file != k.NO_FILE and not kind.descriptor:
+            file_put(self.m, file)
+        if err == 0:
+            self.regions[a.proc][a.region] = (start, pages)
+            if file != k.NO_FILE:
+                self.files[a.region] = file
+        return err
+
+    def create_file(self, backing: Backing, descriptor: bool, file: int, order: int, units: int) -> int:
+        """A file of `units` pages of zeros, allocated as fallocate() does (not for an anonymous hugetlb mapping)."""
+        file_create(self.m, file, FILE_KIND[backing], order)
+        if not descriptor:
+            return 0
+        return hugetlbfs_fallocate(self.m, file, units) if order else shmem_fallocate(self.m, file, units)
+
+    def do_Fork(self, a: s.Fork) -> int:
+        free = self.free_mm()
+        if free < 0:
+            raise Broken(too_small(self.m, LIMIT_MMS))
+        result = self.operate(FN_FORK, (self.mm(a.proc), 0, 0), 0, free)
+        if result >= 0:
+            self.forked(a, free)
+        return result
+
+    def free_mm(self) -> int:
+        """A process's slot that nothing uses, or NO_MM."""
+        return next((mm for mm in range(self.m.nr_mms) if not self.m.mm_alive[mm]), k.NO_MM)
+
+    def forked(self, a: s.Fork, mm: int) -> None:
+        """The child has what its parent had."""
+        self.start_process(a.child, mm)
+        self.regions[a.child] = dict(self.regions[a.proc])
+
+    def do_Exit(self, a: s.Exit) -> int:
+        mm = self.mm(a.proc)
+        for name in [name for name, pin in self.pins.items() if self.m.pin_mm[pin] == mm]:
+            unpin(self.m, self.pins.pop(name))
+        self.copies = {name: copy for name, copy in self.copies.items() if copy[0] != mm}
+        result = self.do_call(a)
+        self.exited(a)
+        return result
+
+    def exited(self, a: s.Exit) -> None:
+        del self.mms[a.proc], self.regions[a.proc]
+
+    def do_Mremap(self, a: s.Mremap) -> int:
+        span = self.span(a.proc, a.range)
+        start = self.place_like(*span)
+        result = self.operate(FN_MREMAP, span, 0, start)
+        if result == 0:
+            self.regions[a.proc][a.to] = (start, span[2] - span[1])
+        return result
+
+    def do_SwapOut(self, a: s.SwapOut) -> int:
+        result = self.do_call(a)
+        if result == 0 and any(state == "present" for _, _, state in self.page_state(a.proc, a.range)):
+            return -k.EBUSY
+        return result
+
+    def do_Ksm(self, a: s.Ksm) -> int:
+        mm, start, end = self.span(a.proc, a.range)
+        other, other_start, other_end = self.span(a.other_proc, a.other_range)
+        count = min(end - start, other_end - other_start)
+        for span in ((mm, start, start + count), (other, other_start, other_start + count)):
+            result = self.operate(FN_MADVISE, span, madvise.MADV_MERGEABLE)
+            if result < 0:
+                return result
+        for i in range(count):
+            self.operate(FN_KSM_MERGE, (mm, start + i, other_start + i), 0, other)
+        return 0
+
+    def do_Drain(self, _: s.Drain) -> int:
+        lru_add_drain(self.m)
+        return 0
+
+    def do_LimitMemlock(self, a: s.LimitMemlock) -> int:
+        self.limit_memlock(self.mms[a.proc], a.pages)
+        return 0
+
+    def limit_memlock(self, mm: int, pages: int) -> None:
+        """RLIMIT_MEMLOCK of a process; -1: unlimited."""
+        most = (1 << (8 * self.m.layout.slots["mm_memlock"].width - 1)) - 1  # more than any such machine has
+        self.m.mm_memlock[mm] = min(pages, most)
+
+    def do_Capability(self, a: s.Capability) -> int:
+        self.m.mm_ipc_lock[self.mms[a.proc]] = int(a.ipc_lock)
+        return 0
+
+    def do_Pin(self, a: s.Pin) -> int:
+        return self.take_pin(a.pin, self.span(a.proc, a.range), *self.held(a))
+
+    def held(self, a: s.Hold) -> tuple[int, int]:
+        """The FOLL_* flags and the user of a step that takes pages.  Raises CannotDo for a mechanism of its own."""
+        match a:
+            case s.Pin(via=None | "model"):
+                return self.pin_flags(a), USER[a.user]
+            case s.Pin(via=via):
+                raise CannotDo(
+                    f"the model has no pin mechanism {via}: it takes the pin as described (leave out 'via {via}')"
+                )
+            case s.Vmsplice():
+                return k.FOLL_GET | k.WANT_FAST, k.USER_NONE
+            case s.IoUring():
+                return io_uring_flags(self.m), k.USER_IO_URING
+
+    def pin_flags(self, a: s.Pin) -> int:
+        """The FOLL_* flags that the step asks for, and the entry point's."""
+        flags = k.FOLL_PIN
+        for wanted, flag in (
+            (a.write, k.FOLL_WRITE),
+            (a.longterm, k.FOLL_LONGTERM),
+            (a.force, k.FOLL_FORCE),
+            (a.fast, k.WANT_FAST),
+        ):
+            flags |= flag if wanted else 0
+        return flags
+
+    def do_Vmsplice(self, a: s.Vmsplice) -> int:
+        mm, start, end = self.span(a.proc, a.range)
+        span = (mm, start, min(end, start + PIPE_BUFFERS))
+        return self.take_pin(a.pin, span, *self.held(a))
+
+    def do_IoUring(self, a: s.IoUring) -> int:
+        mm, start, end = self.span(a.proc, a.range)
+        result = self.take_pin(a.pin, (mm, start, end), *self.held(a))
+        if result > 0 and io_uring_refuses(self.m, mm, start, end):
+            unpin(self.m, self.pins.pop(a.pin))
+            return -k.EOPNOTSUPP
+        return result
+
+    def take_pin(self, name: str, span: Span, flags: int, user: int) -> int:
+        pin = free_pin(self.m)
+        result = take(self.m, TASK, pin, span, flags, user)
+        if result > 0:
+            self.pins[name] = pin
+        return result
+
+    def do_ProcessVmReadv(self, a: s.ProcessVmReadv) -> int:
+        return self.copy(a.pin, self.span(a.proc, a.range), process_vm_flags(False), PROCESS_VM_PAGES)
+
+    def do_DirectWrite(self, a: s.DirectWrite) -> int:
+        span = self.span(a.proc, a.range)
+        return self.copy(a.pin, span, direct_io_flags(self.m, False), span[2] - span[1])
+
+    def copy(self, name: str, span: Span, flags: int, chunk: int) -> int:
+        """Copy what a pin that does not last sees; a short copy is a failure and has no name."""
+        pages: list[tuple[int, int | None]] = []
+        result = transfer(self.m, TASK, span, flags, chunk, lambda pin: pages.extend(pin_walk(self.m, pin)))
+        if result == 0:
+            self.copies[name] = span[0], compress(iter(pages))
+        return result
+
+    def do_ProcessVmWritev(self, a: s.ProcessVmWritev) -> int:
+        return self.fill(self.span(a.proc, a.range), process_vm_flags(True), PROCESS_VM_PAGES, a.byte)
+
+    def do_DirectRead(self, a: s.DirectRead) -> int:
+        span = self.span(a.proc, a.range)
+        return self.fill(span, direct_io_flags(self.m, True), span[2] - span[1], a.byte)
+
+    def fill(self, span: Span, flags: int, chunk: int, byte: int) -> int:
+        """Fill memory through a pin that does not last."""
+        return transfer(self.m, TASK, span, flags, chunk, lambda pin: device_write(self.m, pin, byte))
+
+    def do_Unpin(self, a: s.Unpin) -> int:
+        if self.copies.pop(a.pin, None) is None:
+            unpin(self.m, self.pin(a.pin))
+            del self.pins[a.pin]
+        return 0
+
+    def do_DeviceRead(self, a: s.DeviceRead) -> int:
+        self.pin_contents(a.pin)
+        return 0
+
+    def do_DeviceWrite(self, a: s.DeviceWrite) -> int:
+        device_write(self.m, self.pin(a.pin), a.byte)
+        return 0
+
+    # --- looking ---
+
+    def unsound(self) -> Sequence[str]:
+        """The safety properties that do not hold.  Raises Broken where the state is none that can be."""
+        if broken := check_invariants(self.m):
+            raise Broken(f"an invariant of the specification does not hold: {INVARIANTS[broken]}")
+        return [PROPERTIES[bit] for bit in violated_properties(self.m)]
+
+    def pin(self, name: str) -> int:
+        if name not in self.pins:
+            raise CannotDo(f"{name} holds no pages")
+        return self.pins[name]
+
+    def observe(self) -> Observation:
+        self.names.begin()
+        pages = tuple(
+            self.page_view(proc, region, start, page)
+            for proc, regions in self.regions.items()
+            for region, (start, size) in regions.items()
+            for page in self.watched.get(region, ())
+            if page < size
+        )
+        pins = tuple(view for name in (*self.pins, *self.copies) for view in self.pin_views(name))
+        self.names.end()
+        errno, self.errno = self.errno, None
+        return Observation(errno, pages, pins)
+
+    def page_view(self, proc: str, region: str, start: int, page: int) -> PageView:
+        """One watched page, from its entry."""
+        m = self.m
+        mm, addr = self.mms[proc], start + page
+        slot, level = pt_leaf(m, mm, addr)
+        entry = m.pte[slot]
+        if not pte_present(entry):
+            return PageView(proc, region, page, "swapped" if pte_swapped(entry) else "none")
+        pfn = (entry >> k.PFN_SHIFT) + (addr & (level_pages(m, level) - 1))
+        folio = page_folio(m, pfn)
+        anon = m.folio_flags[folio] & k.FOLIO_ANON
+        exclusive = None
+        if anon and m.rule_anon_exclusive:
+            exclusive = bool(m.page_exclusive[folio if level else page_index(m, pfn)])
+        return PageView(
+            proc,
+            region,
+            page,
+            "present",
+            self.names.name(pfn),
+            page_kind(m, pfn),
+            exclusive,
+            page_mapped_count(m, pfn),
+            m.page_content[page_index(m, pfn)],
+        )
+
+    def pin_views(self, name: str) -> Iterator[PinView]:
+        """The first and the last page of a pin, or of a copy, which holds no frame."""
+        read = self.pin_bytes.get(name, ())
+        copy = self.copies[name][1] if name in self.copies else None
+        count = sum(run_.count for run_ in copy) if copy else self.m.pin_count[self.pins[name]]
+        for page in sorted({0, count - 1}):
+            byte = next((run_.byte for run_ in read if run_.first <= page < run_.first + run_.count), None)
+            frame = None if copy else self.names.name(pin_page_at(self.m, self.pins[name], page))
+            yield PinView(name, page, frame, byte)
+
+    def contents(self, proc: str, range: s.Range) -> Sequence[Run]:
+        """What the process would read, without a fault: present pages only."""
+        mm, start, end = self.span(proc, range)
+        return compress(walk(self.m, mm, start, end))
+
+    def pin_contents(self, pin: str) -> Sequence[Run]:
+        runs = self.copies[pin][1] if pin in self.copies else compress(pin_walk(self.m, self.pin(pin)))
+        self.pin_bytes[pin] = runs
+        return runs
+
+    def page_state(self, proc: str, range: s.Range) -> Sequence[tuple[int, int, str]]:
+        """Runs of pages in the same state."""
+        return page_states(self.m, *self.span(proc, range), range.first)
