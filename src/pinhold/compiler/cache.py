@@ -10,13 +10,11 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any
 
 from pinhold import compiler, mm, trust
 from pinhold.compiler.facts import Facts
+from pinhold.compiler.source import Kernel
 from pinhold.mm.state import Layout
-
-Kernel = Callable[..., Any]
 
 
 @cache

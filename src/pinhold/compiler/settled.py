@@ -12,13 +12,15 @@ A settled field is no part of what tells states apart: a search keeps it in the 
 from __future__ import annotations
 
 import ast
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from pinhold.compiler.cache import known
 from pinhold.compiler.facts import Facts
-from pinhold.compiler.specialise import Kernel, Specialiser, constant, stored_field, value
+from pinhold.compiler.nodes import constant, stored_field, value
+from pinhold.compiler.source import Kernel
+from pinhold.compiler.specialise import Specialiser
 from pinhold.mm.state import Layout, fields
 
 KEPT_NAMES = {"": (), "page": (-1, 0), "swap": (0,), "entry": (0,), "token": (0,)}
@@ -40,7 +42,7 @@ def settled(entries: Sequence[Kernel], changing: Kernel, facts: Facts) -> Facts:
             specialiser.function(function)
         changed = set(changed_fields(list(specialiser.reachable([changing])), first))
         everywhere = {name: v for name, v in first.items() if name not in changed} | dict(facts.everywhere)
-        found = passed(list(specialiser.reachable(entries)), {entry.__name__ for entry in entries})
+        found = passed(list(specialiser.reachable(entries)), specialiser.gone, {entry.__name__ for entry in entries})
         parameters = found | dict(facts.parameters)  # what is put in where it was called is called no more
         if everywhere == facts.everywhere and parameters == facts.parameters:
             return facts
@@ -74,12 +76,16 @@ def is_(node: ast.expr, number: int | None) -> bool:
     return constant(node) and number is not None and bool(value(node) == number)
 
 
-def passed(definitions: Definitions, entries: Collection[str]) -> dict[tuple[str, str], Any]:
-    """The parameters that are the same constant in every call; those of the entries are called from outside, too."""
+def passed(definitions: Definitions, gone: Iterable[ast.Call], entries: Collection[str]) -> dict[tuple[str, str], Any]:
+    """The parameters that are the same constant in every call; those of the entries are called from outside, too.
+
+    gone: calls in whose places something was put.  They count: the next round puts in what their function has become.
+    """
     parameters = {d.name: [a.arg for a in d.args.args] for d in definitions}
     given: dict[tuple[str, str], set[str]] = {}
     values: dict[str, Any] = {}
-    for node in (n for definition in definitions for n in ast.walk(definition)):
+    left = (n for definition in definitions for n in ast.walk(definition))
+    for node in (*left, *gone):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in parameters:
             for name, arg in zip(parameters[node.func.id], node.args, strict=True):
                 text = ast.unparse(arg)

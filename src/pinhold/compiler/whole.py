@@ -21,7 +21,8 @@ from numba.core.errors import NumbaError
 from pinhold.compiler.facts import Facts
 from pinhold.compiler.image import INNER, OUTER, alone, load, store
 from pinhold.compiler.lower import lower
-from pinhold.compiler.specialise import Kernel, specialise
+from pinhold.compiler.source import Kernel
+from pinhold.compiler.specialise import specialise
 from pinhold.mm.file import shmem_fallocate
 from pinhold.mm.gup_fast_range import gup_fast_whole
 from pinhold.mm.hugetlb import hugetlbfs_fallocate

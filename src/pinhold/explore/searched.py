@@ -13,7 +13,8 @@ from pinhold.compiler.facts import Facts
 from pinhold.compiler.image import FILE, INNER, OUTER, load, store
 from pinhold.compiler.lower import lower
 from pinhold.compiler.settled import settled
-from pinhold.compiler.specialise import Kernel, specialise
+from pinhold.compiler.source import Kernel
+from pinhold.compiler.specialise import specialise
 from pinhold.explore import engine
 from pinhold.explore.moves import get_chances, in_operation, move, set_chance
 from pinhold.explore.symmetry.canonical import canonical

@@ -304,7 +304,8 @@ def copy_share(m: State, act: int, child: int) -> int:
         folio_add_rmap_entire(m, child, folio)
     else:
         folio_add_rmap_pte(m, child, page)
-    m.pte[pt_walk(m, child, m.act_addr[act], level)] = share_entry(m, vma, slot)
+    entry = share_entry(m, vma, slot)
+    m.pte[pt_walk(m, child, m.act_addr[act], level)] = entry
     return copied(m, act, level_pages(m, level))
 
 

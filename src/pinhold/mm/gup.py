@@ -188,7 +188,7 @@ def gup_slow(m: State, task: int) -> int:
         if err == 0:
             slot = follow_page_mask(m, vma, m.act_addr[act], follow_flags(m, m.act_flags[act]))
             if slot in (-ENOENT, -EMLINK) and not m.act_flags[act] & FOLL_NOFAULT:
-                return faultin_page(m, task, act, slot == -EMLINK)
+                return faultin_page(m, task, act, 1 if slot == -EMLINK else 0)
             if slot < 0:
                 err = -EFAULT
             elif not grab_entry(m, act, vma, slot):

@@ -266,7 +266,7 @@ def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
         m.pte[slot] = hugetlb_writable(m, vma, entry)
         return FAULT_WROTE
     outside_reserve = m.vma_reserve_owner[vma] == RESV_OWNER and anon
-    new = alloc_hugetlb_folio(m, m.vma_order[vma], vma, m.act_addr[act], outside_reserve)
+    new = alloc_hugetlb_folio(m, m.vma_order[vma], vma, m.act_addr[act], 1 if outside_reserve else 0)
     if new == NO_PAGE and outside_reserve:
         if not unmap_ref_private(m, vma, m.act_addr[act], folio):
             decided(m, HUGETLB_TRIES_AGAIN)

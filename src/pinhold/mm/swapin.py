@@ -123,10 +123,10 @@ def do_swap_page(m: State, task: int, act: int) -> int:
         folio_put(m, folio)
         return finish(m, task, FAULT_DONE)
     by_references = m.rule_swapin_exclusive == SWAPIN_BY_REFERENCES and not folio_test_ksm(m, folio)
-    drains = by_references and m.rule_wp_reuse == WP_REUSE_DRAINED and write and cached
+    drains = by_references and m.rule_wp_reuse == WP_REUSE_DRAINED and write != 0 and cached
     if drains and m.folio_flags[folio] & FOLIO_LRU_BATCH:
         lru_add_drain(m)
-    exclusive = swapin_exclusive(m, page, old, cached, write)
+    exclusive = swapin_exclusive(m, page, old, 1 if cached else 0, write)
     before = 0
     pages = 1
     if cached and swapin_whole(m, vma, m.act_addr[act], slot, page, folio):
@@ -139,7 +139,7 @@ def do_swap_page(m: State, task: int, act: int) -> int:
     if by_references and m.folio_refcount[folio] == 1:
         exclusive = True
     decided(m, SWAPIN_EXCLUSIVE if exclusive else SWAPIN_SHARED)
-    entry = swapin_entry(m, vma, page, old, write, exclusive)
+    entry = swapin_entry(m, vma, page, old, write, 1 if exclusive else 0)
     m.folio_refcount[folio] += pages - 1
     for i in range(-before, pages - before):
         folio_add_rmap_pte(m, mm, page + i)

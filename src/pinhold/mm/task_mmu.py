@@ -60,7 +60,7 @@ def clear_soft_dirty(m: State, vma: int, slot: int) -> None:
     """
     entry = m.pte[slot]
     if pte_present(entry):
-        writable = entry & PTE_RW and is_cow_mapping(m.vma_flags[vma])
+        writable = entry & PTE_RW != 0 and is_cow_mapping(m.vma_flags[vma])
         if m.rule_soft_dirty_skips_pinned and writable and m.mm_has_pinned[vma // m.vmas_per_mm]:
             if not pte_special(entry) and folio_maybe_dma_pinned(m, page_folio(m, pte_pfn(entry))):
                 decided(m, SOFT_DIRTY_PINNED_KEPT)

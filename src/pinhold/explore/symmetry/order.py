@@ -81,7 +81,7 @@ def content_place(m: SearchState, token: int) -> int:
 
 
 def order_lines(name: str, dim: str) -> Iterator[str]:
-    yield f"def {name}(m, one, two):"
+    yield f"def {name}(m: SearchState, one: int, two: int) -> int:"
     yield f'    """By every field that there is per {dim}; greater ones first."""'
     for field, f in fields():
         if f.dim != dim or f.constant:
@@ -98,6 +98,6 @@ def order_lines(name: str, dim: str) -> Iterator[str]:
 
 Order = Callable[[SearchState, int, int], int]
 
-frame_order: Order = made(order_lines("frame_order", "pages"), globals(), "int")
-run_order: Order = made(order_lines("run_order", "runs"), globals(), "int")
-slot_order: Order = made(order_lines("slot_order", "pins"), globals(), "int")
+frame_order: Order = made(order_lines("frame_order", "pages"), globals())
+run_order: Order = made(order_lines("run_order", "runs"), globals())
+slot_order: Order = made(order_lines("slot_order", "pins"), globals())

@@ -101,7 +101,7 @@ def argument_lines(names: str, new: str) -> Iterator[str]:
 
 
 def renaming_lines() -> Iterator[str]:
-    yield "def rename(m):"
+    yield "def rename(m: SearchState) -> None:"
     yield '    """Every field in its new order, under new names."""'
     for name, f in fields():
         if f.constant or name in ("pte", "act_new"):
@@ -130,7 +130,7 @@ def renaming_lines() -> Iterator[str]:
 
 
 def pin_lines() -> Iterator[str]:
-    yield "def rename_pins(m):"
+    yield "def rename_pins(m: SearchState) -> None:"
     yield '    """Every pin in its new slot, and whoever is at it there, too."""'
     for name, f in fields():
         if f.dim in PIN_PLACES and not f.constant:
@@ -139,7 +139,7 @@ def pin_lines() -> Iterator[str]:
 
 
 def token_lines() -> Iterator[str]:
-    yield "def rename_tokens(m):"
+    yield "def rename_tokens(m: SearchState) -> None:"
     yield '    """Every token of content under its new name."""'
     for name, f in fields():
         if f.names == "token":

@@ -1,0 +1,90 @@
+"""The source of a `@kernel` function: its definition as a tree, and what the names in it mean."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+import textwrap
+from collections.abc import Callable, Mapping
+from functools import cache
+from typing import Any
+
+from pinhold.compiler.nodes import called
+from pinhold.mm.kernel import REGISTRY
+
+Kernel = Callable[..., Any]
+
+
+@cache
+def definition(function: Kernel) -> ast.FunctionDef:
+    """As it was written, with its lines' numbers in the file.  Not to be changed."""
+    lines, first = inspect.getsourcelines(function)
+    (found,) = ast.parse(textwrap.dedent("".join(lines))).body
+    assert isinstance(found, ast.FunctionDef)
+    ast.increment_lineno(found, first - 1)
+    return found
+
+
+def bare(function: Kernel) -> ast.FunctionDef:
+    """A copy to be changed: without decorators, annotations and docstring."""
+    found = copy.deepcopy(definition(function))
+    found.decorator_list = []
+    found.returns = None
+    for arg in found.args.args:
+        arg.annotation = None
+    if ast.get_docstring(found) is not None:
+        found.body = found.body[1:]
+    return found
+
+
+def scope(function: Kernel) -> Mapping[str, Any]:
+    """What the names that are not its own mean in a function."""
+    names: dict[str, Any] = inspect.unwrap(function).__globals__
+    return names
+
+
+def place(function: Kernel, node: ast.AST) -> str:
+    """File and line."""
+    return f"{inspect.getfile(function)}:{getattr(node, 'lineno', definition(function).lineno)}"
+
+
+def is_kernel(meant: object) -> bool:
+    """Whether what a name means is a `@kernel` function."""
+    return callable(meant) and meant in REGISTRY
+
+
+def kernels() -> dict[str, Kernel]:
+    """Every `@kernel` function that has been imported, by its name."""
+    return {f.__name__: f for f in REGISTRY}
+
+
+@cache
+def callees(function: Kernel) -> frozenset[Kernel]:
+    """The `@kernel` functions that a function calls."""
+    meant = scope(function)
+    return frozenset(meant[name] for name in called(definition(function)) if is_kernel(meant.get(name)))
+
+
+def reached(function: Kernel) -> frozenset[Kernel]:
+    """What a function calls, and what that calls."""
+    found: set[Kernel] = set()
+    waiting = [*callees(function)]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.add(one)
+            waiting += callees(one)
+    return frozenset(found)
+
+
+@cache
+def changes(function: Kernel) -> bool:
+    """Whether the function, or one that it calls, stores to the record."""
+    return any(map(stores, {function, *reached(function)}))
+
+
+@cache
+def stores(function: Kernel) -> bool:
+    """Whether the function itself stores to the record."""
+    return any(isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store) for n in ast.walk(definition(function)))

@@ -1,0 +1,40 @@
+"""Assignments that nothing reads taken out of a function."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Collection, Iterator
+
+from pinhold.compiler.nodes import assigned, pure
+
+
+def without_unread(body: list[ast.stmt]) -> list[ast.stmt]:
+    """A function's statements without assignments to local names that nothing reads, and what is empty without them."""
+    while True:
+        nodes = [n for statement in body for n in ast.walk(statement)]
+        read = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+        # x += 1 reads x, though ast calls that x stored to
+        read |= {n.target.id for n in nodes if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)}
+        unread = assigned(body) - read
+        left = list(dropped(body, unread)) if unread else body
+        if assigned(left) - read == unread:  # what is left of them calls something
+            return left
+        body = left
+
+
+def dropped(body: list[ast.stmt], names: Collection[str]) -> Iterator[ast.stmt]:
+    """The statements without the assignments to these names."""
+    for node in body:
+        match node:
+            case ast.Assign(targets=[ast.Name(name)], value=value) if name in names and pure(value):
+                pass
+            case ast.If():
+                inner, orelse = list(dropped(node.body, names)), list(dropped(node.orelse, names))
+                if inner or orelse or not pure(node.test):
+                    yield ast.If(node.test, inner or [ast.Pass()], orelse)
+            case ast.While():
+                yield ast.While(node.test, list(dropped(node.body, names)) or [ast.Pass()], [])
+            case ast.For():
+                yield ast.For(node.target, node.iter, list(dropped(node.body, names)) or [ast.Pass()], [])
+            case _:
+                yield node
