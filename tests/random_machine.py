@@ -15,6 +15,7 @@ from pinhold.mm.hugetlb import hugetlbfs_fallocate
 from pinhold.mm.ksm import find_mergeable_vma, mapped_small_anon
 from pinhold.mm.machine import Machine, create
 from pinhold.mm.mmap import do_mmap
+from pinhold.mm.operations import NAMES
 from pinhold.mm.pgtable import pt_leaf, pte_pfn
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TINY
@@ -136,7 +137,7 @@ class RandomMachine:
 
     def functions(self, number: int) -> str:
         acts = range(4 * number, 4 * number + self.m.task_depth[number])
-        return " > ".join(f"{task.FUNCTION_NAMES[self.m.act_function[a]]}:{self.m.act_pc[a]}" for a in acts)
+        return " > ".join(f"{NAMES[self.m.act_function[a]]}:{self.m.act_pc[a]}" for a in acts)
 
     def story(self, length: int = 20) -> str:
         """The last entries of the log, for a reader: (task, outcome) of each step, and what was begun."""
@@ -317,9 +318,7 @@ class RandomMachine:
             return
         self.kind[number] = function
         task.call(m, number, function, mm, start, end, flags, arg)
-        self.log.append(
-            f"task {number}: {task.FUNCTION_NAMES[function]} mm {mm} {start}-{end} flags {flags:#x} arg {arg}"
-        )
+        self.log.append(f"task {number}: {NAMES[function]} mm {mm} {start}-{end} flags {flags:#x} arg {arg}")
 
     def advised(self, advice: int, mm: int, start: int, end: int) -> tuple[int, int, int]:
         """Where advice is given: often THPs are freed whole, and what was freed is paged out."""

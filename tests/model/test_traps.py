@@ -10,6 +10,7 @@ from pinhold.mm.file import file_create
 from pinhold.mm.flags import USER_RDMA
 from pinhold.mm.gup import PIN_USER_PAGES_FAST, is_valid_gup_args
 from pinhold.mm.limits import LIMITS
+from pinhold.mm.operations import NAMES, OPERATIONS
 from pinhold.mm.pin import memlock_charge_after
 from pinhold.mm.step import run
 from pinhold.mm.trap import TRAPS, Unspecified, refuse_trapped
@@ -29,17 +30,23 @@ def begun(function: int, flags: int = 0) -> Play:
 
 def test_an_unknown_advice_is_refused_and_changes_no_vma() -> None:
     """An advice that only the language knew would be no MADV_DOFORK: VM_DONTCOPY stays."""
-    unknown = 1 + max(madvise.FOLLOWED_BY)
+    unknown = 1 + max(advice.number for advice in madvise.ADVICES)
     played = begun(task.FN_MADVISE, unknown)
-    with pytest.raises(Unspecified, match="advice"):
+    with pytest.raises(Unspecified, match=f"advice that .*: madvise, .* flags {unknown:#x}"):
         run(played.m, 0)
     assert played.m.vma_flags[0] & k.VM_DONTCOPY
 
 
-def test_every_advice_is_followed_by_a_function_that_is_named() -> None:
-    """Each number of the table of advices stands in FOLLOWED_BY, and no other."""
-    known = {value for name, value in vars(madvise).items() if name.startswith("MADV_")}
-    assert set(madvise.FOLLOWED_BY) == known
+def test_every_advice_has_its_line() -> None:
+    """Each number of an advice stands once in ADVICES, and no other."""
+    known = sorted(value for name, value in vars(madvise).items() if name.startswith("MADV_"))
+    assert sorted(advice.number for advice in madvise.ADVICES) == known
+
+
+def test_every_operation_has_its_line() -> None:
+    """Each number of an operation stands once in OPERATIONS, and no other."""
+    known = sorted(value for name, value in vars(task).items() if name.startswith("FN_") and name != "FN_NONE")
+    assert sorted(operation.number for operation in OPERATIONS) == known
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -54,7 +61,7 @@ def test_an_unknown_stage_is_refused(name: str) -> None:
 def test_an_unknown_function_is_refused() -> None:
     """A number without a step function is no idle task."""
     with pytest.raises(Unspecified, match="number"):
-        run(begun(len(task.FUNCTION_NAMES)).m, 0)
+        run(begun(1 + max(NAMES)).m, 0)
 
 
 def test_an_unknown_entry_point_of_gup_is_refused() -> None:

@@ -5,17 +5,20 @@ from __future__ import annotations
 import ast
 import inspect
 import textwrap
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from pinhold.explore.moves import ACT_CALL
-from pinhold.explore.pushes import absent_functions, depth, dispatch, pushes, reached
+from pinhold.explore.pushes import absent_functions, depth
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.world import World, world
 from pinhold.mm import madvise, releases, task
 from pinhold.mm.kernel import REGISTRY, load_specification
+from pinhold.mm.madvise import ADVICES, Advice
+from pinhold.mm.operations import OPERATIONS, Operation
 from pinhold.mm.state import TASK_DEPTH
 
 NAMES = {getattr(task, name): name for name in vars(task) if name.startswith("FN_")}
@@ -29,22 +32,39 @@ def ready(name: str) -> World:
     return world(library()[name], releases.row(library()[name].rules))
 
 
-def test_what_is_pushed_stands_in_the_calls() -> None:
-    """For every step function: the numbers given to call(), read from the sources of all that it reaches."""
-    load_specification()
+def pushed_by(function: Callable[..., object]) -> set[str]:
+    """The numbers given to call(), by name, read from the sources of all that the function reaches."""
     known = {f.__name__: f for f in REGISTRY}
-    assert set(dispatch()) == set(NAMES) - {task.FN_NONE}
-    for number, function in dispatch().items():
-        sources = (inspect.getsource(known[name]) for name in reached(function, known))
-        calls = [n for s in sources for n in ast.walk(ast.parse(textwrap.dedent(s))) if isinstance(n, ast.Call)]
-        pushed = {ast.unparse(c.args[2]) for c in calls if ast.unparse(c.func) == "call"}
-        assert {NAMES[n] for n in pushes(number, frozenset())} == pushed, function
+    found, waiting = set[str](), {function.__name__}
+    pushed = set[str]()
+    while waiting:
+        name = waiting.pop()
+        found.add(name)
+        tree = ast.parse(textwrap.dedent(inspect.getsource(known[name])))
+        calls = [n for n in ast.walk(tree) if isinstance(n, ast.Call)]
+        pushed |= {ast.unparse(c.args[2]) for c in calls if ast.unparse(c.func) == "call"}
+        waiting |= {ast.unparse(c.func) for c in calls if ast.unparse(c.func) in known} - found
+    return pushed
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda o: o.function.__name__)
+def test_what_an_operation_pushes_stands_in_the_table(operation: Operation) -> None:
+    """Neither more nor less than its step function calls."""
+    load_specification()
+    assert {NAMES[n] for n in operation.pushes} == pushed_by(operation.function)
+
+
+@pytest.mark.parametrize("advice", ADVICES, ids=lambda a: str(a.number))
+def test_what_an_advice_pushes_stands_in_the_table(advice: Advice) -> None:
+    """Neither more nor less than what begins to follow it calls."""
+    load_specification()
+    assert {NAMES[n] for n in advice.pushes} == pushed_by(advice.begins)
 
 
 def test_no_operation_is_deeper_than_a_stack() -> None:
     """Outside of scopes every stack has TASK_DEPTH places."""
     load_specification()
-    depths = {NAMES[number]: depth([operation(number)]) for number in dispatch() if number != task.FN_MADVISE}
+    depths = {NAMES[number]: depth([operation(number)]) for number in NAMES if number > 0}
     assert max(depths.values()) <= TASK_DEPTH
     assert (depths["FN_FORK"], depths["FN_ACCESS"], depths["FN_PIN"], depths["FN_ACCESS_REMOTE"]) == (1, 2, 3, 3)
 

@@ -7,10 +7,11 @@ from pinhold.mm.chance import choose
 from pinhold.mm.device import device_write
 from pinhold.mm.flags import BLOCKED, FAULT_FLAG_WRITE, PIN_FREE, PIN_LIVE
 from pinhold.mm.kernel import kernel
+from pinhold.mm.operations import arg_is_content
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import State
 from pinhold.mm.step import step
-from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_UNPIN, arg_is_content, call
+from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_UNPIN, call
 
 ACT_CALL, ACT_PIN, ACT_DEVICE_WRITE = 0, 1, 2
 """Kinds of operations: a call, the taking of a pin, a device's write through a pin (one step, no task's work)."""

@@ -13,10 +13,11 @@ from pinhold.explore.world import World
 from pinhold.mm import flags as k
 from pinhold.mm.folio import is_huge_zero_page, page_folio, page_index
 from pinhold.mm.machine import Machine
+from pinhold.mm.operations import NAMES
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present
 from pinhold.mm.properties import check_pins
 from pinhold.mm.sites import SITES, Site
-from pinhold.mm.task import FUNCTION_NAMES, current
+from pinhold.mm.task import current
 from pinhold.scenario import step as s
 from pinhold.scenario.bounds import MAX_NAME
 from pinhold.scenario.printer import format_step
@@ -97,7 +98,7 @@ class Replay:
 
     def goes_on(self, state: bytes, task: int) -> str:
         self.concrete.put(state)
-        return FUNCTION_NAMES[self.concrete.m.act_function[current(self.concrete.m, task)]]
+        return NAMES[self.concrete.m.act_function[current(self.concrete.m, task)]]
 
     # --- pins ---
 

@@ -1,4 +1,4 @@
-"""`@kernel` functions made from the table of fields (mm/state.py), so that a new field cannot be forgotten in them."""
+"""`@kernel` functions made from a table, of fields or of operations, so that a new line cannot be forgotten in them."""
 
 from __future__ import annotations
 

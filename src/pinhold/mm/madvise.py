@@ -3,6 +3,9 @@ vmscan.py, MADV_FREE in lazyfree.py."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
 from pinhold.mm.flags import (
     AGAIN,
     BLOCKED,
@@ -18,6 +21,7 @@ from pinhold.mm.flags import (
     VM_NOHUGEPAGE,
 )
 from pinhold.mm.folio import lru_add_drain
+from pinhold.mm.generated import made
 from pinhold.mm.kernel import kernel
 from pinhold.mm.ksm import ksm_compatible
 from pinhold.mm.lazyfree import madvise_free
@@ -56,6 +60,7 @@ from pinhold.mm.zap import zap_empty_pte_tables, zap_page_range
     MADV_UNMERGEABLE,
     MADV_FREE,
 ) = range(11)
+"""Advice, as operations have it in act_flags; ADVICES says what each comes to."""
 
 MADVISE_START, MADVISE_POPULATED, MADVISE_CALLED, MADVISE_DISCARDING = 0, 1, 2, 3
 
@@ -70,7 +75,6 @@ def madvise(m: State, task: int) -> int:
     mm = m.act_mm[act]
     start = m.act_addr[act]
     end = m.act_end[act]
-    advice = m.act_flags[act]
     if m.act_pc[act] == MADVISE_DISCARDING:
         return madvise_discard(m, task, act)
     hole = -ENOMEM if mapped_end(m, mm, start, end) < end else 0
@@ -82,24 +86,18 @@ def madvise(m: State, task: int) -> int:
         return finish(m, task, result if result else hole)
     if m.act_pc[act] != MADVISE_START:
         return trap(m, TRAP_STAGE)
-    if advice in (MADV_DONTNEED, MADV_FREE):
-        if mmap_read_lock(m, mm) == BLOCKED:
-            return BLOCKED
-        lru_add_drain(m)
-        m.act_pc[act] = MADVISE_DISCARDING
-        m.act_arg[act] = -hole
-        return madvise_discard(m, task, act)
-    if advice == MADV_PAGEOUT:
-        return madvise_pageout(m, task, act)
-    if advice == MADV_UNMERGEABLE:
-        return madvise_unmerge(m, task, act)
-    if advice in (MADV_POPULATE_READ, MADV_POPULATE_WRITE):
-        return madvise_populate(m, task, act)
-    if mmap_write_lock(m, mm) == BLOCKED:
+    return madvise_behavior(m, task, act, hole)
+
+
+@kernel
+def madvise_zap(m: State, task: int, act: int, hole: int) -> int:
+    """Linux: madvise_dontneed_free()."""
+    if mmap_read_lock(m, m.act_mm[act]) == BLOCKED:
         return BLOCKED
-    err = madvise_vma_flags(m, mm, start, end, advice)
-    mmap_write_unlock(m, mm)
-    return finish(m, task, err if err else hole)
+    lru_add_drain(m)
+    m.act_pc[act] = MADVISE_DISCARDING
+    m.act_arg[act] = -hole
+    return madvise_discard(m, task, act)
 
 
 @kernel
@@ -136,7 +134,9 @@ def madvise_discard_next(m: State, act: int) -> int:
     m.act_addr[act] = end
     if m.act_flags[act] == MADV_FREE:
         return madvise_free(m, mm, vma, start, end)
-    return madvise_dontneed(m, mm, vma, start, end)
+    if m.act_flags[act] == MADV_DONTNEED:
+        return madvise_dontneed(m, mm, vma, start, end)
+    return trap(m, TRAP_ADVICE)
 
 
 @kernel
@@ -156,21 +156,21 @@ def madvise_dontneed(m: State, mm: int, vma: int, start: int, end: int) -> int:
 
 
 @kernel
-def madvise_pageout(m: State, task: int, act: int) -> int:
+def madvise_pageout(m: State, task: int, act: int, _hole: int) -> int:
     """Linux: madvise_pageout()."""
     m.act_pc[act] = MADVISE_CALLED
     return call(m, task, FN_PAGEOUT, m.act_mm[act], m.act_addr[act], m.act_end[act], 0, 0)
 
 
 @kernel
-def madvise_unmerge(m: State, task: int, act: int) -> int:
+def madvise_unmerge(m: State, task: int, act: int, _hole: int) -> int:
     """Linux: ksm_madvise()."""
     m.act_pc[act] = MADVISE_CALLED
     return call(m, task, FN_KSM_UNMERGE, m.act_mm[act], m.act_addr[act], m.act_end[act], 0, m.act_addr[act])
 
 
 @kernel
-def madvise_populate(m: State, task: int, act: int) -> int:
+def madvise_populate(m: State, task: int, act: int, _hole: int) -> int:
     """Fault every page in by a GUP that keeps nothing.  Linux: madvise_populate(), 4ca9b3859dac (5.14)."""
     if not m.rule_madv_populate:
         return finish(m, task, -EINVAL)
@@ -180,14 +180,27 @@ def madvise_populate(m: State, task: int, act: int) -> int:
 
 
 @kernel
-def madvise_vma_flags(m: State, mm: int, start: int, end: int, advice: int) -> int:
-    """Advice that only changes the VMA.  0, or a negative errno.  Linux: madvise_vma_behavior(), hugepage_madvise()."""
+def madvise_vma_behavior(m: State, task: int, act: int, hole: int) -> int:
+    """Advice that only changes the VMAs.  Linux: madvise_vma_behavior(), hugepage_madvise(), ksm_madvise()."""
+    mm = m.act_mm[act]
+    if mmap_write_lock(m, mm) == BLOCKED:
+        return BLOCKED
+    err = madvise_update_vmas(m, mm, m.act_addr[act], m.act_end[act], m.act_flags[act])
+    mmap_write_unlock(m, mm)
+    return finish(m, task, err if err else hole)
+
+
+@kernel
+def madvise_update_vmas(m: State, mm: int, start: int, end: int, advice: int) -> int:
+    """0, or the negative errno of the first VMA that cannot take the advice."""
     vma = vma_within(m, mm, start, end)
     while vma != NO_VMA:
         if advice_refused(m, vma, advice):
             return -EINVAL
         stop = min(end, m.vma_end[vma])
-        flags = advised_flags(m, m.vma_flags[vma], advice)
+        flags = m.vma_flags[vma]
+        if not advice_ignored(flags, advice):
+            flags = advised_flags(m, flags, advice)
         err = vma_modify_flags(m, mm, vma, max(start, m.vma_start[vma]), stop, flags)
         if err:
             return err
@@ -206,33 +219,63 @@ def advice_refused(m: State, vma: int, advice: int) -> bool:
 
 
 @kernel
-def advised_flags(m: State, flags: int, advice: int) -> int:
-    """A VMA's flags when it has taken the advice."""
-    if advice == MADV_HUGEPAGE:
-        return flags & ~VM_NOHUGEPAGE | VM_HUGEPAGE
-    if advice == MADV_NOHUGEPAGE:
-        return flags & ~VM_HUGEPAGE | VM_NOHUGEPAGE
-    if advice == MADV_MERGEABLE:
-        return flags | VM_MERGEABLE if ksm_compatible(flags) else flags
-    if advice == MADV_DONTFORK:
-        return flags | VM_DONTCOPY
-    if advice == MADV_DOFORK:
-        return flags & ~VM_DONTCOPY
-    trap(m, TRAP_ADVICE)
-    return flags
+def advice_ignored(flags: int, advice: int) -> bool:
+    """Whether the advice means nothing to a VMA with these flags."""
+    return advice == MADV_MERGEABLE and not ksm_compatible(flags)
 
 
-FOLLOWED_BY = {
-    MADV_DONTNEED: madvise_dontneed.__name__,
-    MADV_FREE: madvise_free.__name__,
-    MADV_PAGEOUT: madvise_pageout.__name__,
-    MADV_UNMERGEABLE: madvise_unmerge.__name__,
-    MADV_POPULATE_READ: madvise_populate.__name__,
-    MADV_POPULATE_WRITE: madvise_populate.__name__,
-    MADV_HUGEPAGE: madvise_vma_flags.__name__,
-    MADV_NOHUGEPAGE: madvise_vma_flags.__name__,
-    MADV_DONTFORK: madvise_vma_flags.__name__,
-    MADV_DOFORK: madvise_vma_flags.__name__,
-    MADV_MERGEABLE: madvise_vma_flags.__name__,
-}
-"""Advice -> the function that follows it."""
+@dataclass(frozen=True, slots=True)
+class Advice:
+    """What an advice comes to.
+
+    number: MADV_*.  begins: takes its first step, told the errno of a hole.  follows: the function that does what is
+    asked, of which there is no need where nobody gives such advice.  sets, clears: VM_ flags of each VMA.  pushes: the
+    operations that it calls, by number.
+    """
+
+    number: int
+    begins: Callable[[State, int, int, int], int]
+    follows: Callable[..., int]
+    sets: int = 0
+    clears: int = 0
+    pushes: tuple[int, ...] = ()
+
+
+ADVICES: tuple[Advice, ...] = (
+    Advice(MADV_DONTNEED, madvise_zap, madvise_dontneed),
+    Advice(MADV_FREE, madvise_zap, madvise_free),
+    Advice(MADV_PAGEOUT, madvise_pageout, madvise_pageout, pushes=(FN_PAGEOUT,)),
+    Advice(MADV_UNMERGEABLE, madvise_unmerge, madvise_unmerge, pushes=(FN_KSM_UNMERGE,)),
+    Advice(MADV_POPULATE_READ, madvise_populate, madvise_populate, pushes=(FN_GUP_SLOW,)),
+    Advice(MADV_POPULATE_WRITE, madvise_populate, madvise_populate, pushes=(FN_GUP_SLOW,)),
+    Advice(MADV_HUGEPAGE, madvise_vma_behavior, madvise_vma_behavior, sets=VM_HUGEPAGE, clears=VM_NOHUGEPAGE),
+    Advice(MADV_NOHUGEPAGE, madvise_vma_behavior, madvise_vma_behavior, sets=VM_NOHUGEPAGE, clears=VM_HUGEPAGE),
+    Advice(MADV_DONTFORK, madvise_vma_behavior, madvise_vma_behavior, sets=VM_DONTCOPY),
+    Advice(MADV_DOFORK, madvise_vma_behavior, madvise_vma_behavior, clears=VM_DONTCOPY),
+    Advice(MADV_MERGEABLE, madvise_vma_behavior, madvise_vma_behavior, sets=VM_MERGEABLE),
+)
+
+
+def behavior_lines() -> Iterator[str]:
+    """The source of `madvise_behavior`."""
+    yield "def madvise_behavior(m: State, task: int, act: int, hole: int) -> int:"
+    yield '    """Begin to follow the advice, as ADVICES has it."""'
+    for advice in ADVICES:
+        yield f"    if m.act_flags[act] == {advice.number}:"
+        yield f"        return {advice.begins.__name__}(m, task, act, hole)"
+    yield "    return trap(m, TRAP_ADVICE)"
+
+
+def flags_lines() -> Iterator[str]:
+    """The source of `advised_flags`."""
+    yield "def advised_flags(m: State, flags: int, advice: int) -> int:"
+    yield '    """A VMA\'s flags when it has taken the advice, as ADVICES has it."""'
+    for advice in ADVICES:
+        if advice.sets | advice.clears:
+            yield f"    if advice == {advice.number}:"
+            yield f"        return flags & ~{advice.clears:#x} | {advice.sets:#x}"
+    yield from ("    trap(m, TRAP_ADVICE)", "    return flags")
+
+
+madvise_behavior: Callable[[State, int, int, int], int] = made(behavior_lines(), globals())
+advised_flags: Callable[[State, int, int], int] = made(flags_lines(), globals())

@@ -2,52 +2,15 @@
 
 from __future__ import annotations
 
-from pinhold.mm.access import user_access
+from collections.abc import Callable, Iterator
+
 from pinhold.mm.flags import AGAIN, DONE
-from pinhold.mm.fork import dup_mmap
-from pinhold.mm.gup import gup_slow
-from pinhold.mm.gup_fast import gup_fast
-from pinhold.mm.kernel import kernel
-from pinhold.mm.ksm import ksm_merge, ksm_unmerge
+from pinhold.mm.generated import made
 from pinhold.mm.machine import Machine
-from pinhold.mm.madvise import madvise
-from pinhold.mm.memory import handle_mm_fault
-from pinhold.mm.mprotect import mprotect
-from pinhold.mm.mremap import mremap
-from pinhold.mm.numa import change_prot_numa
-from pinhold.mm.pinning import pin_user_pages, unpin_user_pages
-from pinhold.mm.remote import access_remote_vm
+from pinhold.mm.operations import NAMES, OPERATIONS
 from pinhold.mm.state import State
-from pinhold.mm.task import (
-    FN_ACCESS,
-    FN_ACCESS_REMOTE,
-    FN_CLEAR_REFS,
-    FN_EXIT,
-    FN_FAULT,
-    FN_FORK,
-    FN_GUP_FAST,
-    FN_GUP_SLOW,
-    FN_KSM_MERGE,
-    FN_KSM_UNMERGE,
-    FN_MADVISE,
-    FN_MPROTECT,
-    FN_MREMAP,
-    FN_MUNMAP,
-    FN_PAGEOUT,
-    FN_PIN,
-    FN_PROT_NUMA,
-    FN_UFFDIO_CONTINUE,
-    FN_UNPIN,
-    FN_WRITEBACK,
-    FUNCTION_NAMES,
-    current,
-)
-from pinhold.mm.task_mmu import clear_refs_write
-from pinhold.mm.trap import TRAP_FUNCTION, refuse_trapped, trap
-from pinhold.mm.userfaultfd import uffdio_continue
-from pinhold.mm.vmscan import pageout
-from pinhold.mm.writeback import msync
-from pinhold.mm.zap import do_munmap, exit_mmap
+from pinhold.mm.task import current
+from pinhold.mm.trap import TRAP_FUNCTION, TRAPS, Unspecified, trap  # noqa: F401
 
 FUEL = 1 << 22
 """Steps after which an operation that runs alone is taken to go on for ever."""
@@ -87,61 +50,40 @@ class Recurrence:
         return again
 
 
-@kernel
-def step(m: State, task: int) -> int:
-    """Advance a task by one atomic step: AGAIN, BLOCKED (nothing changed), or DONE (it is idle; task_result has the
-    result)."""
-    if m.task_depth[task] == 0:
-        return DONE
-    function = m.act_function[current(m, task)]
-    if function == FN_FAULT:
-        return handle_mm_fault(m, task)
-    if function == FN_ACCESS:
-        return user_access(m, task)
-    if function == FN_GUP_SLOW:
-        return gup_slow(m, task)
-    if function == FN_GUP_FAST:
-        return gup_fast(m, task)
-    if function == FN_PIN:
-        return pin_user_pages(m, task)
-    if function == FN_FORK:
-        return dup_mmap(m, task)
-    if function == FN_PAGEOUT:
-        return pageout(m, task)
-    if function == FN_MADVISE:
-        return madvise(m, task)
-    if function == FN_MPROTECT:
-        return mprotect(m, task)
-    if function == FN_MUNMAP:
-        return do_munmap(m, task)
-    if function == FN_MREMAP:
-        return mremap(m, task)
-    if function == FN_CLEAR_REFS:
-        return clear_refs_write(m, task)
-    if function == FN_UNPIN:
-        return unpin_user_pages(m, task)
-    if function == FN_ACCESS_REMOTE:
-        return access_remote_vm(m, task)
-    if function == FN_UFFDIO_CONTINUE:
-        return uffdio_continue(m, task)
-    if function == FN_WRITEBACK:
-        return msync(m, task)
-    if function == FN_PROT_NUMA:
-        return change_prot_numa(m, task)
-    if function == FN_KSM_MERGE:
-        return ksm_merge(m, task)
-    if function == FN_KSM_UNMERGE:
-        return ksm_unmerge(m, task)
-    if function == FN_EXIT:
-        return exit_mmap(m, task)
-    return trap(m, TRAP_FUNCTION)
+def step_lines() -> Iterator[str]:
+    """The source of `step`: in which operation the task is, in the order of the table."""
+    yield "def step(m: State, task: int) -> int:"
+    yield '    """One atomic step of the operation that the task is in, as mm/operations.py has them."""'
+    yield from ("    if m.task_depth[task] == 0:", "        return DONE")
+    yield "    function = m.act_function[current(m, task)]"
+    for operation in OPERATIONS:
+        yield f"    if function == {operation.number}:"
+        yield f"        return {operation.function.__name__}(m, task)"
+    yield "    return trap(m, TRAP_FUNCTION)"
+
+
+step: Callable[[State, int], int] = made(
+    step_lines(), globals() | {operation.function.__name__: operation.function for operation in OPERATIONS}
+)
+"""Advance a task by one atomic step: AGAIN, BLOCKED (nothing changed), or DONE (it is idle; task_result has the
+result)."""
 
 
 def checked_step(m: State, task: int) -> int:
     """step(); raises Unspecified where it meets what the specification does not know."""
     outcome = step(m, task)
-    refuse_trapped(m)
+    if m.trapped[0] in TRAPS:
+        raise Unspecified(f"{TRAPS[m.trapped[0]]}{where(m, task)}")
     return outcome
+
+
+def where(m: State, task: int) -> str:
+    """What the task was in when the machine was trapped, if it has not come out of it since."""
+    if not m.task_depth[task]:
+        return ""
+    act = current(m, task)
+    number = m.act_function[act]
+    return f": {NAMES.get(number, f'operation {number}')}, stage {m.act_pc[act]}, flags {m.act_flags[act]:#x}"
 
 
 def run(m: Machine, task: int, fuel: int = FUEL) -> int:
@@ -163,7 +105,7 @@ def run(m: Machine, task: int, fuel: int = FUEL) -> int:
 
 def function_name(m: Machine, task: int) -> str:
     """What the task is in, by its name."""
-    return FUNCTION_NAMES[m.act_function[current(m, task)]]
+    return NAMES[m.act_function[current(m, task)]]
 
 
 def round_of(m: Machine, task: int) -> OutOfFuel:

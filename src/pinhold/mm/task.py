@@ -35,43 +35,7 @@ from pinhold.mm.state import State
     FN_KSM_MERGE,
     FN_KSM_UNMERGE,
 ) = range(21)
-
-FUNCTION_NAMES = (
-    "nothing",
-    "user access",
-    "handle_mm_fault",
-    "pin_user_pages",
-    "gup_fast",
-    "__get_user_pages",
-    "unpin_user_pages",
-    "dup_mmap",
-    "exit_mmap",
-    "do_munmap",
-    "mprotect_fixup",
-    "madvise",
-    "shrink_folio_list",
-    "move_vma",
-    "clear_refs_write",
-    "access_remote_vm",
-    "mfill_atomic_continue",
-    "msync",
-    "change_prot_numa",
-    "cmp_and_merge_page",
-    "unmerge_ksm_pages",
-)
-"""What a user reads for each function, e.g. in `livelock(handle_mm_fault)`."""
-
-
-@kernel
-def arg_is_pin(function: int) -> bool:
-    """Whether the function's act_arg is the slot of a pin; -1 where __get_user_pages() serves nobody's pin."""
-    return function in (FN_PIN, FN_GUP_FAST, FN_GUP_SLOW, FN_UNPIN)
-
-
-@kernel
-def arg_is_content(function: int) -> bool:
-    """Whether the function's act_arg is what it stores."""
-    return function in (FN_ACCESS, FN_ACCESS_REMOTE)
+"""The operations, by number: what each is, operations.py says."""
 
 
 @kernel

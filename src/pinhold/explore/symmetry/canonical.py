@@ -15,8 +15,9 @@ from pinhold.explore.symmetry.renaming import rename, rename_pins, rename_tokens
 from pinhold.mm.flags import ZERO_PFN
 from pinhold.mm.folio import folio_page, page_folio, page_index
 from pinhold.mm.kernel import kernel
+from pinhold.mm.operations import arg_is_content
 from pinhold.mm.pgtable import pt_is_table, pte_pfn, pte_present
-from pinhold.mm.task import FN_GUP_FAST, arg_is_content
+from pinhold.mm.task import FN_GUP_FAST
 
 UNNAMED = -1
 

@@ -17,8 +17,8 @@ from pinhold.mm.flags import ZERO_PFN
 from pinhold.mm.folio import page_folio, page_index
 from pinhold.mm.generated import made
 from pinhold.mm.kernel import kernel
+from pinhold.mm.operations import arg_is_pin
 from pinhold.mm.state import fields
-from pinhold.mm.task import arg_is_pin
 
 COMPARED = {"page": "page_order", "token": "content_order"}
 """What a field names: the function that compares two such names.  Fields that name something else are passed over."""

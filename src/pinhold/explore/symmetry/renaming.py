@@ -13,9 +13,10 @@ from pinhold.mm.flags import PTE_FLAGS
 from pinhold.mm.folio import folio_page, page_index
 from pinhold.mm.generated import made
 from pinhold.mm.kernel import kernel
+from pinhold.mm.operations import arg_is_content, arg_is_pin  # noqa: F401
 from pinhold.mm.pgtable import mk_pte, pt_is_table, pte_pfn, pte_present
 from pinhold.mm.state import fields
-from pinhold.mm.task import FN_GUP_FAST, arg_is_content, arg_is_pin  # noqa: F401
+from pinhold.mm.task import FN_GUP_FAST
 
 PLACES = {
     "pages": "m.new_page[i]",
