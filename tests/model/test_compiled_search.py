@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pinhold.explore.budget import Budget, Progress
 from pinhold.explore.checkpoint import Unusable
 from pinhold.explore.compiled_search import CompiledSearch
-from pinhold.explore.limits import Limits, Progress
 from pinhold.explore.result import SearchResult
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
@@ -78,7 +78,7 @@ def test_a_search_that_was_put_aside_comes_to_the_same(tmp_path: Path) -> None:
     file = tmp_path / "search"
     whole = CompiledSearch(ready).run()
     for depth in (10, 25):
-        part = CompiledSearch(ready).run(Limits(depth=depth), checkpoint=file)
+        part = CompiledSearch(ready).run(Budget(depth=depth), checkpoint=file)
         assert part.limit
         assert part.levels == whole.levels[: depth + 1]
     assert numbers(CompiledSearch(ready).run(checkpoint=file)) == numbers(whole)
@@ -98,7 +98,7 @@ def test_a_search_ended_in_the_middle_of_a_level_goes_on_from_its_start(tmp_path
         nonlocal looks
         looks += 1
 
-    part = CompiledSearch(ready, symmetric=False).run(Limits(bytes=8 << 20), end_soon, file)
+    part = CompiledSearch(ready, symmetric=False).run(Budget(bytes=8 << 20), end_soon, file)
     assert looks
     assert "memory" in part.limit
     assert numbers(CompiledSearch(ready, symmetric=False).run(checkpoint=file)) == numbers(whole)

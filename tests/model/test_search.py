@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pinhold.explore.limits import Limits
+from pinhold.explore.budget import Budget
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.world import world
@@ -49,7 +49,7 @@ def test_symmetry_loses_no_state(scope: str) -> None:
 
 def test_a_limit_is_said() -> None:
     """A search that ends early is not exhausted and says why."""
-    result = search(Stepper(world(library()["seed-shmem"], releases.row("6.2"))), Limits(depth=3))
+    result = search(Stepper(world(library()["seed-shmem"], releases.row("6.2"))), Budget(depth=3))
     assert not result.exhausted
     assert result.limit == "the depth of 3 is reached"
     assert result.depth == 3

@@ -9,8 +9,8 @@ import pytest
 from pinhold.cli import main
 from pinhold.commands.explore import Line, expected
 from pinhold.explore import story
+from pinhold.explore.budget import Progress
 from pinhold.explore.history import good_world
-from pinhold.explore.limits import Progress
 from pinhold.explore.run import Options
 from pinhold.explore.scope import library
 from pinhold.explore.world import world

@@ -13,9 +13,9 @@ from pathlib import Path
 from pinhold.commands import NothingToRun, UsageError, nearest
 from pinhold.commands.output import output
 from pinhold.commands.registry import switches
+from pinhold.explore.budget import Budget, Progress
 from pinhold.explore.facts import decisions_of
 from pinhold.explore.history import defects, good_world, history
-from pinhold.explore.limits import Limits, Progress
 from pinhold.explore.result import SearchResult
 from pinhold.explore.run import Options, compiler_at_hand, engine_for, explore
 from pinhold.explore.scope import BadScope, Scope, library, read_file
@@ -117,13 +117,13 @@ def own_scopes(file: str) -> Mapping[str, Scope]:
 
 def search_options(options: argparse.Namespace) -> Options:
     engine = "compiled" if options.compiled else "interpreted" if options.interpreted else ""
-    limits = Limits(options.time or 0.0, (options.memory or 0) << 20, options.depth or 0)
+    budget = Budget(options.time or 0.0, (options.memory or 0) << 20, options.depth or 0)
     checkpoint = Path(options.checkpoint) if options.checkpoint else None
     return Options(
         "compiled" if checkpoint else engine,
         not options.no_symmetry,
         not options.no_invariants,
-        limits=limits,
+        budget=budget,
         checkpoint=checkpoint,
     )
 
@@ -162,15 +162,15 @@ def tell_history(options: argparse.Namespace) -> int:
     started = time.monotonic()
     wrong = 0
     for chapter in history(search_options(options)):
-        wrong += not chapter.told
+        wrong += not chapter.confirmed
         found = f"{len(chapter.bad.path):>7}{chapter.bad.states:>9,}" if chapter.bad.violation else f"{'NOT FOUND':>16}"
         mended = f"{chapter.good.states:>16,}" if chapter.good.exhausted else f"{'NOT EXHAUSTED':>16}"
         seconds = chapter.bad.seconds + chapter.good.seconds
         scope = chapter.scope
         line = f"{scope.defect:<{width}}{scope.fixed:>8}{found}{mended}{seconds:>9.2f}  {scope.shown}"
         print(line.rstrip(), flush=True)
-    told, seconds = len(defects()) - wrong, time.monotonic() - started
-    print(f"\n{told} of {len(defects())} found and, with the mended rules, exhausted without it; {seconds:.0f} s.")
+    confirmed, seconds = len(defects()) - wrong, time.monotonic() - started
+    print(f"\n{confirmed} of {len(defects())} found and, with the mended rules, exhausted without it; {seconds:.0f} s.")
     return EXIT_VIOLATED if wrong else EXIT_HELD
 
 

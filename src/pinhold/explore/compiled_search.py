@@ -19,9 +19,9 @@ import numpy as np
 from pinhold.compiler.image import alone
 from pinhold.compiler.settled import settled_fields
 from pinhold.explore import engine, via
+from pinhold.explore.budget import Budget, Clock, Progress, Watch, unwatched
 from pinhold.explore.checkpoint import Checkpoint, read
 from pinhold.explore.facts import facts_of
-from pinhold.explore.limits import Clock, Limits, Progress, Watch, unwatched
 from pinhold.explore.moves import move
 from pinhold.explore.result import SearchResult, Violation
 from pinhold.explore.scope import beyond, too_many_outcomes
@@ -159,14 +159,14 @@ class CompiledSearch:
 
     def run(
         self,
-        limits: Limits = Limits(),  # noqa: B008
+        budget: Budget = Budget(),  # noqa: B008
         watch: Watch = unwatched,
         checkpoint: Path | None = None,
     ) -> SearchResult:
         """Search from the start, or from the checkpoint; a search that a limit ends leaves one there."""
         result = SearchResult(states=1, levels=[1])
         result.compile_seconds = self.compile()
-        clock = Clock(limits)
+        clock = Clock(budget)
         saved = read(checkpoint, self.key()) if checkpoint else None
         source = self.resumed(saved, result) if saved else self.begun(result)
         while len(source) and result.violation is None and not result.limited():
@@ -182,8 +182,8 @@ class CompiledSearch:
                 result.levels.append(len(target))
             self.look_for_violation(result)
             source = target
-            if limits.depth and result.depth >= limits.depth and len(source) and result.violation is None:
-                result.limit = f"the depth of {limits.depth} is reached"
+            if budget.depth and result.depth >= budget.depth and len(source) and result.violation is None:
+                result.limit = f"the depth of {budget.depth} is reached"
                 if checkpoint:
                     self.put_aside(result, source, target[:0], self.transitions_and_uses()).save(checkpoint)
         self.finish(result, clock)

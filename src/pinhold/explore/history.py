@@ -22,7 +22,7 @@ class Chapter:
     good: SearchResult
 
     @property
-    def told(self) -> bool:
+    def confirmed(self) -> bool:
         """Whether the defect was found, and the mended rules were exhausted without it."""
         return self.bad.violation is not None and self.good.exhausted
 

@@ -1,4 +1,8 @@
-"""What a task may do next: begin one of its scope's operations, or take the next atomic step of the one it is in."""
+"""What a task may do next: begin one of its scope's operations, or take the next atomic step of the one it is in.
+
+All is of the subset that compiles: the searches run the same functions, interpreted and in a scope's image.  Some are
+functions for the compiler's sake, and say so.
+"""
 
 from __future__ import annotations
 
@@ -73,7 +77,10 @@ def pin_slot(m: SearchState, first: int, state: int) -> int:
 
 @kernel
 def user_of(m: State, function: int) -> int:
-    """Who takes a pin: what stands where other operations name their function."""
+    """The pin's user (mm/users.py), for which the taking of a pin uses the word `function`.
+
+    A function for the compiler's sake: in a scope whose pins have no user it is 0, and what asks for users goes.
+    """
     return function
 
 
@@ -135,17 +142,18 @@ def move(
 
 @kernel
 def in_operation(m: State, task: int) -> bool:
+    """Whether the task is in the middle of one.  A function for the compiler's sake: the inner loop knows no field."""
     return m.task_depth[task] != 0
 
 
 @kernel
 def set_chance(m: State, chance: int) -> None:
-    """Which outcome the next step has of those that nobody decides (see mm/chance.py)."""
+    """Which outcome the next step has of those that nobody decides (mm/chance.py).  For the inner loop, as above."""
     m.choice[0] = chance
     m.choices[0] = 1
 
 
 @kernel
 def get_chances(m: State) -> int:
-    """How many outcomes the last step could have had."""
+    """How many outcomes the last step could have had.  For the inner loop, as above."""
     return m.choices[0]

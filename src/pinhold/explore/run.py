@@ -6,7 +6,7 @@ import importlib.util
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pinhold.explore.limits import Limits, Watch, unwatched
+from pinhold.explore.budget import Budget, Watch, unwatched
 from pinhold.explore.result import SearchResult
 from pinhold.explore.search import ALL_PROPERTIES, Stepper, search
 from pinhold.explore.shortest import fewest_context_switches
@@ -22,7 +22,7 @@ class Options:
     symmetric: bool = True
     invariants: bool = True
     properties: int = ALL_PROPERTIES
-    limits: Limits = field(default_factory=Limits)
+    budget: Budget = field(default_factory=Budget)
     checkpoint: Path | None = None
 
 
@@ -44,9 +44,9 @@ def explore(world: World, options: Options = Options(), watch: Watch = unwatched
 
         result = CompiledSearch(
             world, symmetric=options.symmetric, properties=options.properties, invariants=options.invariants
-        ).run(options.limits, watch, options.checkpoint)
+        ).run(options.budget, watch, options.checkpoint)
     else:
-        result = search(stepper, options.limits, watch)
+        result = search(stepper, options.budget, watch)
     if result.path:
         result.path = fewest_context_switches(stepper, result.path)
     return result

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from pinhold.explore.limits import Clock, Limits, Progress, Watch, unwatched
+from pinhold.explore.budget import Budget, Clock, Progress, Watch, unwatched
 from pinhold.explore.moves import move
 from pinhold.explore.record import SearchMachine
 from pinhold.explore.result import SearchResult, Violation
@@ -105,9 +105,9 @@ class Stepper:
         return Violation(violated, broken) if violated or broken else None
 
 
-def search(stepper: Stepper, limits: Limits = Limits(), watch: Watch = unwatched) -> SearchResult:  # noqa: B008
+def search(stepper: Stepper, budget: Budget = Budget(), watch: Watch = unwatched) -> SearchResult:  # noqa: B008
     """Every state reachable from the first, level by level, up to the first level with a bad one or to a limit."""
-    clock = Clock(limits)
+    clock = Clock(budget)
     first = stepper.first()
     result = SearchResult(states=1, levels=[1], uses=[0] * len(stepper.world.actions))
     parents: dict[bytes, tuple[bytes, Via] | None] = {first: None}
@@ -144,8 +144,8 @@ def search(stepper: Stepper, limits: Limits = Limits(), watch: Watch = unwatched
         if new:
             result.levels.append(len(new))
         frontier = new
-        if limits.depth and result.depth >= limits.depth and frontier and bad is None:
-            result.limit = f"the depth of {limits.depth} is reached"
+        if budget.depth and result.depth >= budget.depth and frontier and bad is None:
+            result.limit = f"the depth of {budget.depth} is reached"
     if bad is not None:
         result.violation = result.violation or stepper.wrong(bad)
         result.path = path_to(bad, parents)

@@ -1,4 +1,4 @@
-"""How long a search may run and what it may use; how far it has come."""
+"""What a search may use up: time, memory, depth; and how far it has come."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Limits:
+class Budget:
     """seconds, bytes: 0 is unlimited.  depth: levels at most; 0 unlimited."""
 
     seconds: float = 0.0
@@ -34,10 +34,10 @@ def unwatched(_: Progress) -> None:
 
 
 class Clock:
-    """Says when a limit is reached."""
+    """Says when the budget is used up."""
 
-    def __init__(self, limits: Limits) -> None:
-        self.limits = limits
+    def __init__(self, budget: Budget) -> None:
+        self.budget = budget
         self.start = time.monotonic()
 
     @property
@@ -46,8 +46,8 @@ class Clock:
 
     def over(self, used: int) -> str:
         """Why the search has to end, or nothing."""
-        if self.limits.seconds and self.seconds > self.limits.seconds:
-            return f"the time of {self.limits.seconds:g} s is over"
-        if self.limits.bytes and used > self.limits.bytes:
-            return f"the memory of {self.limits.bytes >> 20} MiB is used up"
+        if self.budget.seconds and self.seconds > self.budget.seconds:
+            return f"the time of {self.budget.seconds:g} s is over"
+        if self.budget.bytes and used > self.budget.bytes:
+            return f"the memory of {self.budget.bytes >> 20} MiB is used up"
         return ""
