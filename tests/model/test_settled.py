@@ -70,4 +70,4 @@ def test_the_specialised_functions_do_what_the_plain_ones_do(name: str) -> None:
         assert list(special.successors(state)) == list(plain.successors(state))
         assert special.m.trace.sites == plain.m.trace.sites
         assert special.wrong(state) == plain.wrong(state)
-    assert not special.m.trapped[0]
+    assert not special.m.left_out[0]

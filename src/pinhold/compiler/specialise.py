@@ -18,11 +18,11 @@ from pinhold.compiler.environment import Environment
 from pinhold.compiler.facts import Facts
 from pinhold.compiler.inlining import Node, substituted
 from pinhold.compiler.nodes import called, pure
+from pinhold.compiler.record import place_of
 from pinhold.compiler.source import Kernel, bare, changes, definition, kernels, scope
 from pinhold.compiler.statements import Statements
 from pinhold.compiler.subset import check
 from pinhold.compiler.unread import without_unread
-from pinhold.mm.limits import LEFT_OUT
 
 ZEROS = {"int": "0", "bool": "False", "tuple[int, int]": "(0, 0)", "None": "None"}
 """What a trap gives, by the function's annotation."""
@@ -56,11 +56,13 @@ class Specialiser:
         return new
 
     def trap(self, function: Kernel) -> ast.FunctionDef:
-        """A stand-in with the function's arguments that raises the flag and returns zeros."""
+        """A stand-in with the function's arguments that says which it is (record.py) and returns zeros."""
         new = bare(function)
         returns = definition(function).returns
         assert returns is not None
-        new.body = ast.parse(f"m.trapped[0] = {LEFT_OUT}\nreturn {ZEROS[ast.unparse(returns)]}").body
+        new.body = ast.parse(
+            f"m.left_out[0] = {place_of(self.facts, new.name)}\nreturn {ZEROS[ast.unparse(returns)]}"
+        ).body
         return new
 
     # --- what the functions that are being specialised ask about those that they call ---

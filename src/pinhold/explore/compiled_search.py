@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from pinhold.compiler.image import alone
+from pinhold.compiler.record import function_at
 from pinhold.compiler.settled import settled_fields
 from pinhold.explore import engine, via
 from pinhold.explore.budget import Budget, Clock, Progress, Watch, unwatched
@@ -98,7 +99,7 @@ class CompiledSearch:
         self.symmetric = symmetric
         self.properties = properties
         self.invariants = invariants
-        facts = facts_of(world)
+        self.facts = facts = facts_of(world)
         fields = settled_fields(SEARCHED, move, facts, world.machine.layout)
         self.machine = world.machine.arranged(world.machine.geometry, fields)
         layout = self.machine.layout
@@ -281,14 +282,18 @@ class CompiledSearch:
                 break
         if outcomes := int(r[engine.OUTCOMES_MET]):
             raise too_many_outcomes(self.world.scope, outcomes)
-        if limit := self.trapped():
+        if place := self.raised("left_out"):
+            function = function_at(self.facts, place)
+            raise AssertionError(f"{self.world.scope.name}: {function}() was called, which the scope's facts leave out")
+        if limit := self.raised("trapped"):
             raise beyond(self.world.scope.name, limit)
         self.rooms.reverse()
         return room.states[:new], Level(room.parents[:new].copy(), room.vias[:new].copy())
 
-    def trapped(self) -> int:
-        """The limit or the trap that a state came to (mm/limits.py, mm/trap.py), or 0."""
-        slot = self.machine.layout.slots["trapped"]
+    def raised(self, flag: str) -> int:
+        """What a state came to that ends a search: a value of `trapped` (mm/limits.py, mm/trap.py) or of `left_out`
+        (compiler/record.py), or 0."""
+        slot = self.machine.layout.slots[flag]
         return int(self.batch[:, slot.offset].max())
 
     def look_for_violation(self, result: SearchResult) -> None:

@@ -5,8 +5,9 @@ None of it is part of a state: a scope says it once, or symmetry (symmetry/) wor
 
 from __future__ import annotations
 
+from pinhold.compiler.record import SpecialisedState
 from pinhold.mm.machine import Machine
-from pinhold.mm.state import Geometry, Ints, State, constant, constant_per
+from pinhold.mm.state import Geometry, Ints, constant, constant_per
 
 TOKENS = 64
 """Contents that are told apart, zero among them."""
@@ -15,7 +16,7 @@ NUMBERED = 5
 """What is given numbers anew: base frames, THPs, hugetlb pages, tables, swap slots."""
 
 
-class SearchState(State):
+class SearchState(SpecialisedState):
     """What the explorer's functions of the subset compute with."""
 
     # of each pin's slot, how many of its pool come behind it; whether bytes are tokens (see scope.py)

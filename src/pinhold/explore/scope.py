@@ -17,7 +17,7 @@ from typing import Any, cast, get_args
 
 from pinhold.explore import via
 from pinhold.explore.record import TOKENS
-from pinhold.mm.limits import LEFT_OUT, LIMIT_STACK, LIMITS
+from pinhold.mm.limits import LIMIT_STACK, LIMITS
 from pinhold.mm.state import Geometry
 from pinhold.mm.trap import TRAPS
 from pinhold.scenario import step as s
@@ -44,9 +44,7 @@ class BadScope(ValueError):
 
 def beyond(scope: str, limit: int) -> Exception:
     """What to raise of a state beyond a limit of the scope's machine: BadScope, as it is to be made larger; but
-    AssertionError of what the explorer itself has cut to measure, wrongly."""
-    if limit == LEFT_OUT:
-        return AssertionError(f"{scope}: a function was called that the scope's facts leave out")
+    AssertionError of what the explorer itself has cut to measure, wrongly, or mm/ does not know."""
     if limit == LIMIT_STACK:
         return AssertionError(f"{scope}: a task's stack is too small for its operations")
     if limit in TRAPS:

@@ -14,7 +14,6 @@ from pinhold.mm.state import State
 
 (
     WITHIN_LIMITS,
-    LEFT_OUT,
     LIMIT_STACK,
     LIMIT_PAGES,
     LIMIT_TABLES,
@@ -25,8 +24,8 @@ from pinhold.mm.state import State
     LIMIT_MMS,
     LIMIT_PINS,
     LIMIT_RESERVE,
-) = range(12)
-"""Values of `trapped`: the first limit that was met.  LEFT_OUT: none, but a function that a linked image leaves out."""
+) = range(11)
+"""Values of `trapped`: the first limit that was met."""
 
 LIMITS: Mapping[int, tuple[str, str]] = {
     LIMIT_STACK: ("room on a task's stack", ""),
