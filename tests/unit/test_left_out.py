@@ -24,9 +24,9 @@ class Flags:
 def test_it_names_itself() -> None:
     """Each of two by its own number; what it gives is zero."""
     load_specification()
-    for function, arguments in ((do_swap_page, 2), (zap_pte, 3)):
+    for function in (do_swap_page, zap_pte):
         functions: dict[str, Callable[..., int | None]] = {}
         exec(specialise([function], FACTS), functions)
         flags = Flags()
-        assert not functions[function.__name__](flags, *range(arguments))
+        assert not functions[function.__name__](flags, 0, 0)
         assert function_at(FACTS, flags.left_out[0]) == function.__name__
