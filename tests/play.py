@@ -12,7 +12,7 @@ from pinhold.mm.pgtable import level_pages, pt_leaf_level, pt_walk, pte_pfn
 from pinhold.mm.state import X86_64, Geometry
 from pinhold.scenario.observation import PageView
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import Action
+from pinhold.scenario.steps import Action
 from pinhold.targets.model.session import ModelSession
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
@@ -24,7 +24,7 @@ BASE = "6.2"
 
 def row(release: str = BASE, **values: str) -> dict[str, int]:
     """A release's rules, some switched by name: row("6.2", gup_unshares="anon")."""
-    return releases.row(release) | {name: rules.BY_NAME[name].names.index(value) for name, value in values.items()}
+    return releases.row(release) | {name: rules.BY_NAME[name].values.index(value) for name, value in values.items()}
 
 
 def model(chosen: Row, geometry: Geometry = X86_64, **config: int) -> ModelTarget:
@@ -67,7 +67,7 @@ class Play:
 
     def address(self, region: str = "x", page: int = 0, process: str = "P") -> tuple[int, int]:
         """The process's number, and the page's address."""
-        return self.session.mms[process], self.session.regions[process][region][0] + page
+        return self.session.names.mms[process], self.session.names.regions[process][region][0] + page
 
     def entry(self, region: str = "x", page: int = 0, process: str = "P") -> int:
         """The leaf entry that maps the page, or 0."""
@@ -85,7 +85,7 @@ class Play:
 
     def view(self, region: str = "x", page: int = 0, process: str = "P") -> PageView:
         """What an observer sees of the page."""
-        return self.session.page_view(process, region, self.session.regions[process][region][0], page)
+        return self.session.page_view(process, region, self.session.names.regions[process][region][0], page)
 
     def state(self, region: str = "x", page: int = 0, process: str = "P") -> str:
         return self.view(region, page, process).state

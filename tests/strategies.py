@@ -6,12 +6,11 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from pinhold.scenario import step as s
-from pinhold.scenario.advice import ADVICE
+from pinhold.scenario import steps as s
 from pinhold.scenario.bounds import MAX_NAME, MAX_PINS, MAX_PROCESSES, MAX_REGIONS, MAX_TASKS, MAX_WATCHED
-from pinhold.scenario.errnos import ERRNO
-from pinhold.scenario.grammar import NAME, RESERVED
+from pinhold.scenario.forms import Byte, Chosen, Field, Keyed, Matching, Named, Number, Pages, Role, Thing, Word
 from pinhold.scenario.kinds import HUGETLB_SIZES, KINDS
+from pinhold.scenario.ranges import NAME, RESERVED
 from pinhold.scenario.small import BOUNDS, SWITCHES, Small
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES, huge_unit, region_pages
 
@@ -52,12 +51,13 @@ class _World:
 def scenarios(
     draw: st.DrawFn, max_steps: int = 12, small: st.SearchStrategy[Small | None] = PERHAPS_SMALL
 ) -> s.Scenario:
-    """A scenario that the language can state."""
+    """A scenario that the language can state: its steps are drawn from the table of steps, by the parts of their
+    forms."""
     world, steps = _World(draw(small)), []
     for _ in range(draw(st.integers(0, max_steps))):
-        possible = [kind for kind, may in _POSSIBLE.items() if may(world)]
-        steps.append(_DRAW[draw(st.sampled_from(possible))](draw, world))
-        world.after_action = not isinstance(steps[-1], (*s.EXPECTATIONS, s.Require))
+        possible = [each for each in s.STEPS if _possible(world, each)]
+        steps.append(_step(draw, world, draw(st.sampled_from(possible))))
+        world.after_action = isinstance(steps[-1], s.Action)
     small = sorted(name for name, pages in world.pages.items() if pages <= MAX_WATCHED // 3)
     watch = st.sampled_from(small).flatmap(lambda name: _ranges(name, world.pages[name], 1)) if small else st.nothing()
     watched = tuple(draw(st.lists(watch, max_size=3 if small else 0)))
@@ -75,18 +75,109 @@ def _ranges(name: str, pages: int, unit: int) -> st.SearchStrategy[s.Range]:
     return whole | bounded | tail
 
 
-def _proc(draw: st.DrawFn, world: _World) -> str:
-    return draw(st.sampled_from(sorted(world.processes)))
+def _possible(world: _World, each: type[s.Step]) -> bool:
+    """Whether there is all that such a step names, and room for what it makes."""
+    if issubclass(each, s.Schedule) and world.small is None:
+        return False
+    if issubclass(each, s.ExpectErrno):
+        return world.after_action
+    if issubclass(each, s.Exit):
+        return len(world.processes) > 1
+    if issubclass(each, s.Start):
+        return any(_possible(world, operation) for operation in s.startable())
+    form = each.forms[-1]
+    room = {
+        Thing.PROCESS: len(world.process_names) < MAX_PROCESSES,
+        Thing.REGION: len(world.pages) < MAX_REGIONS and sum(world.pages.values()) < 1 << 19,
+        Thing.PIN: len(world.pin_names) < MAX_PINS,
+    }
+    there = {Thing.PROCESS: world.processes, Thing.PIN: world.pins, Thing.TASK: world.tasks}
+    named = all(room[part.thing] if part.role is Role.MAKES else there[part.thing] for part in form.names())
+    return named and (any(world.processes.values()) or not any(form.pages()))
 
 
-def _somewhere(draw: st.DrawFn, world: _World) -> tuple[str, s.Range]:
-    proc = draw(st.sampled_from(sorted(p for p, regions in world.processes.items() if regions)))
-    name = draw(st.sampled_from(world.processes[proc]))
-    return proc, draw(_ranges(name, world.pages[name], huge_unit(world.maps[name], *world.huge)))
+def _step(draw: st.DrawFn, world: _World, each: type[s.Step]) -> s.Step:
+    """One step of that class, its consequences taken."""
+    if issubclass(each, s.Map):
+        return _map(draw, world)
+    if issubclass(each, s.Start):
+        task = draw(st.sampled_from(sorted(world.tasks)) if len(world.tasks) == MAX_TASKS else NAMES)
+        world.tasks.add(task)
+        operations = [operation for operation in s.startable() if _possible(world, operation)]
+        return s.Start(task, _step(draw, world, draw(st.sampled_from(operations))))
+    form = draw(st.sampled_from(each.forms))
+    values: dict[str, Any] = dict(form.fixed)
+    mapped = {part.proc for part in form.pages()}
+    for part in form.parts:
+        if isinstance(part, Field):
+            values[part.name] = _value(draw, world, part, values, part.name in mapped)
+    for option in form.options:
+        if isinstance(option, Chosen):
+            values[option.name] = draw(st.sampled_from([option.default, *option.values.values()]))
+        elif isinstance(option, Keyed):
+            values[option.part.name] = draw(st.just(option.default) | _words(option.part))
+    step = each(**values, **({"text": draw(TEXTS)} if form.text else {}))
+    _take(world, step)
+    return step
 
 
-def _pin(draw: st.DrawFn, world: _World) -> str:
-    return draw(st.sampled_from(sorted(world.pins)))
+def _value(draw: st.DrawFn, world: _World, part: Field, values: dict[str, Any], mapped: bool) -> Any:
+    """What a part may be.  mapped: of a process, one that has regions."""
+    if isinstance(part, Pages):
+        name = draw(st.sampled_from(world.processes[values[part.proc]]))
+        return draw(_ranges(name, world.pages[name], huge_unit(world.maps[name], *world.huge)))
+    if not isinstance(part, Named):
+        return draw(_words(part))
+    if part.role is Role.MAKES:
+        taken = {Thing.PROCESS: world.process_names, Thing.REGION: world.pages, Thing.PIN: world.pin_names}[part.thing]
+        return _new(draw, taken)
+    if part.thing is Thing.PROCESS:
+        return draw(st.sampled_from(sorted(p for p, regions in world.processes.items() if regions or not mapped)))
+    return draw(st.sampled_from(sorted(world.pins if part.thing is Thing.PIN else world.tasks)))
+
+
+def _words(part: Field) -> st.SearchStrategy[Any]:
+    """What a part may be that names nothing."""
+    match part:
+        case Byte():
+            return BYTES
+        case Number(least=least, most=most):
+            return st.integers(least, most)
+        case Word(words=words):
+            return st.sampled_from(list(words.values()))
+        case Matching(name="via"):
+            return st.sampled_from(("gup_test", "process_vm_readv"))
+    raise TypeError(f"nothing to draw for {part}")
+
+
+def _take(world: _World, step: s.Step) -> None:
+    """What the step makes and ends."""
+    by = step.named(Role.USES, Thing.PROCESS)
+    for reference in step.references():
+        match reference.role, reference.thing:
+            case Role.MAKES, Thing.PROCESS:
+                world.processes[reference.name] = list(world.processes[by])
+                world.process_names.add(reference.name)
+            case Role.MAKES, Thing.PIN:
+                world.pins[reference.name] = by
+                world.pin_names.add(reference.name)
+            case Role.ENDS, Thing.PROCESS:
+                del world.processes[reference.name]
+                world.pins = {pin: owner for pin, owner in world.pins.items() if owner != reference.name}
+            case Role.ENDS, Thing.PIN:
+                del world.pins[reference.name]
+    if isinstance(step, s.Mremap):
+        _moved(world, step)
+
+
+def _moved(world: _World, step: s.Mremap) -> None:
+    r, to = step.range, step.to
+    world.maps[to] = world.maps[r.region]
+    world.pages[to] = (r.end or world.pages[r.region]) - r.first
+    world.moved.add(to)
+    whole = world.pages[to] == world.pages[r.region]
+    world.lasting |= world.maps[to].memory.hugetlb and not world.maps[to].shared and not whole
+    world.processes[step.proc].append(to)
 
 
 def _new(draw: st.DrawFn, taken: Any) -> str:
@@ -94,7 +185,11 @@ def _new(draw: st.DrawFn, taken: Any) -> str:
 
 
 def _map(draw: st.DrawFn, world: _World) -> s.Step:
-    proc, name, prot = _proc(draw, world), _new(draw, world.pages), draw(st.sampled_from(s.PROTS))
+    proc, name, prot = (
+        draw(st.sampled_from(sorted(world.processes))),
+        _new(draw, world.pages),
+        draw(st.sampled_from(s.PROTS)),
+    )
     files = [r for r in world.processes[proc] if world.maps[r].memory.descriptor and r not in world.moved]
     if files and draw(st.booleans()):
         of = draw(st.sampled_from(files))
@@ -114,141 +209,3 @@ def _map(draw: st.DrawFn, world: _World) -> s.Step:
     world.maps[name], world.pages[name] = step, region_pages(step, *world.huge)
     world.processes[proc].append(name)
     return step
-
-
-def _mremap(draw: st.DrawFn, world: _World) -> s.Step:
-    proc, r = _somewhere(draw, world)
-    to = _new(draw, world.pages)
-    world.maps[to] = world.maps[r.region]
-    world.pages[to] = (r.end or world.pages[r.region]) - r.first
-    world.moved.add(to)
-    whole = world.pages[to] == world.pages[r.region]
-    world.lasting |= world.maps[to].memory.hugetlb and not world.maps[to].shared and not whole
-    world.processes[proc].append(to)
-    return s.Mremap(proc, r, to)
-
-
-def _fork(draw: st.DrawFn, world: _World) -> s.Step:
-    proc, child = _proc(draw, world), _new(draw, world.process_names)
-    world.processes[child] = list(world.processes[proc])
-    world.process_names.add(child)
-    return s.Fork(proc, child)
-
-
-def _exit(draw: st.DrawFn, world: _World) -> s.Step:
-    proc = draw(st.sampled_from(sorted(world.processes)))
-    del world.processes[proc]
-    world.pins = {pin: owner for pin, owner in world.pins.items() if owner != proc}
-    return s.Exit(proc)
-
-
-def _take_pin(draw: st.DrawFn, world: _World, kinds: tuple[Any, ...] = (s.Vmsplice, s.IoUring, *s.COPIES)) -> s.Step:
-    (proc, r), name = _somewhere(draw, world), _new(draw, world.pin_names)
-    world.pins[name] = proc
-    world.pin_names.add(name)
-    plain = draw(st.none() | st.sampled_from(kinds))
-    if plain is not None:
-        return plain(proc, r, name)
-    flags = [draw(st.booleans()) for _ in range(4)]
-    via = draw(st.none() | st.sampled_from(("gup_test", "process_vm_readv")))
-    return s.Pin(proc, r, name, *flags, draw(st.sampled_from(s.PIN_USERS)), via)
-
-
-def _unpin(draw: st.DrawFn, world: _World) -> s.Step:
-    name = _pin(draw, world)
-    del world.pins[name]
-    return s.Unpin(name)
-
-
-def _frame(draw: st.DrawFn, world: _World) -> s.Step:
-    one, other = _somewhere(draw, world), _somewhere(draw, world)
-    return s.ExpectFrame(*one, draw(st.sampled_from(s.FRAME_RELATIONS)), *other, draw(TEXTS))
-
-
-def _ksm(draw: st.DrawFn, world: _World) -> s.Step:
-    return s.Ksm(*_somewhere(draw, world), *_somewhere(draw, world))
-
-
-def _start(draw: st.DrawFn, world: _World) -> s.Step:
-    """A new task or one that there is, and an operation that has atomic steps."""
-    task = draw(st.sampled_from(sorted(world.tasks)) if len(world.tasks) == MAX_TASKS else NAMES)
-    world.tasks.add(task)
-    kind = draw(st.sampled_from([kind for kind in _STARTED if _POSSIBLE[kind](world)]))
-    return s.Start(task, _take_pin(draw, world, s.HOLDS[1:]) if kind == "pin" else _DRAW[kind](draw, world))
-
-
-def _advance(draw: st.DrawFn, world: _World) -> s.Step:
-    return s.Advance(draw(st.sampled_from(sorted(world.tasks))), draw(st.integers(1, 1000)), draw(st.integers(0, 9)))
-
-
-_STARTED = (
-    *("unmap", "read", "write", "fork", "exit", "mprotect", "madvise", "swapout", "uffdio_continue", "writeback"),
-    *("numa_hint", "ksm", "clear_softdirty", "pin", "unpin", "poke"),
-)
-
-_DRAW: dict[str, Any] = {
-    "start": _start,
-    "advance": _advance,
-    "settle": lambda d, w: s.Settle(),
-    "expect sound": lambda d, w: s.ExpectSound(d(TEXTS)),
-    "ksm": _ksm,
-    "map": _map,
-    "mremap": _mremap,
-    "fork": _fork,
-    "exit": _exit,
-    "pin": _take_pin,
-    "unpin": _unpin,
-    "unmap": lambda d, w: s.Unmap(*_somewhere(d, w)),
-    "read": lambda d, w: s.Read(*_somewhere(d, w)),
-    "write": lambda d, w: s.Write(*_somewhere(d, w), d(BYTES)),
-    "mprotect": lambda d, w: s.Mprotect(*_somewhere(d, w), d(st.sampled_from(s.PROTS))),
-    "madvise": lambda d, w: s.Madvise(*_somewhere(d, w), d(st.sampled_from(list(ADVICE)))),
-    "swapout": lambda d, w: s.SwapOut(*_somewhere(d, w)),
-    "swapin": lambda d, w: s.SwapIn(*_somewhere(d, w)),
-    "uffdio_continue": lambda d, w: s.UffdioContinue(*_somewhere(d, w)),
-    "writeback": lambda d, w: s.Writeback(*_somewhere(d, w)),
-    "numa_hint": lambda d, w: s.NumaHint(*_somewhere(d, w)),
-    "clear_softdirty": lambda d, w: s.ClearSoftDirty(_proc(d, w)),
-    "drain": lambda d, w: s.Drain(),
-    "memlock": lambda d, w: s.LimitMemlock(_proc(d, w), d(st.integers(0, 1 << 30))),
-    "capability": lambda d, w: s.Capability(_proc(d, w), d(st.booleans())),
-    "process_vm_writev": lambda d, w: s.ProcessVmWritev(*_somewhere(d, w), d(BYTES)),
-    "direct read": lambda d, w: s.DirectRead(*_somewhere(d, w), d(BYTES)),
-    "poke": lambda d, w: s.Poke(*_somewhere(d, w), d(BYTES), d(st.none() | st.sampled_from(s.POKES))),
-    "device read": lambda d, w: s.DeviceRead(_pin(d, w)),
-    "device write": lambda d, w: s.DeviceWrite(_pin(d, w), d(BYTES)),
-    "require": lambda d, w: s.Require(*_somewhere(d, w), d(st.sampled_from(s.STATES)), d(TEXTS)),
-    "expect byte": lambda d, w: s.ExpectByte(*_somewhere(d, w), d(BYTES), d(TEXTS)),
-    "expect pin byte": lambda d, w: s.ExpectPinByte(_pin(d, w), d(BYTES), d(TEXTS)),
-    "expect pin sees": lambda d, w: s.ExpectPinSees(_pin(d, w), *_somewhere(d, w), d(TEXTS)),
-    "expect frame": _frame,
-    "expect errno": lambda d, w: s.ExpectErrno(d(st.sampled_from(["OK", *ERRNO])), d(TEXTS)),
-}
-
-
-def _has_region(world: _World) -> bool:
-    return any(world.processes.values())
-
-
-_NEEDS: dict[str, Any] = {
-    "start": lambda w: w.small is not None and _has_region(w),
-    "advance": lambda w: bool(w.tasks),
-    "settle": lambda w: w.small is not None,
-    "expect sound": lambda w: True,
-    "map": lambda w: bool(w.processes) and len(w.pages) < MAX_REGIONS and sum(w.pages.values()) < 1 << 19,
-    "mremap": lambda w: _has_region(w) and len(w.pages) < MAX_REGIONS,
-    "fork": lambda w: bool(w.processes) and len(w.process_names) < MAX_PROCESSES,
-    "exit": lambda w: len(w.processes) > 1,
-    "pin": lambda w: _has_region(w) and len(w.pin_names) < MAX_PINS,
-    "unpin": lambda w: bool(w.pins),
-    "clear_softdirty": lambda w: bool(w.processes),
-    "drain": lambda w: True,
-    "memlock": lambda w: bool(w.processes),
-    "capability": lambda w: bool(w.processes),
-    "device read": lambda w: bool(w.pins),
-    "device write": lambda w: bool(w.pins),
-    "expect pin byte": lambda w: bool(w.pins),
-    "expect pin sees": lambda w: bool(w.pins) and _has_region(w),
-    "expect errno": lambda w: w.after_action,
-}
-_POSSIBLE = {kind: _NEEDS.get(kind, _has_region) for kind in _DRAW}

@@ -7,7 +7,7 @@ from typing import Any
 from pinhold.commands.select import Selected
 from pinhold.mm import releases
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 
 HERE = Path(__file__).parent
 EXPECTED: dict[str, dict[str, Any]] = tomllib.loads((HERE / "expected.toml").read_text())

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import EXPECTATIONS, Require
+from pinhold.scenario.steps import Statement
 from pinhold.targets.base import Outcome, Unavailable
 from pinhold.targets.live.machine import Machine, probe_sight
 from pinhold.targets.live.session import LiveSession
@@ -39,7 +39,7 @@ def play(live: LiveTarget) -> Iterator[Play]:
         opened.append(manager)
         session.last = Outcome()
         for step in scenario.steps:
-            if not isinstance(step, (Require, *EXPECTATIONS)):
+            if not isinstance(step, Statement):
                 session.last = session.do(step)
         return session
 

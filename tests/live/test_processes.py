@@ -16,7 +16,7 @@ import pytest
 
 import pinhold
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import Exit, Range, Read
+from pinhold.scenario.steps import Exit, Range, Read
 from pinhold.targets.base import Broken, Livelock
 from pinhold.targets.live.progress import Deadline
 from pinhold.targets.live.target import LiveTarget

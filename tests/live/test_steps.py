@@ -12,7 +12,7 @@ import pytest
 
 from pinhold.scenario.observation import Observation, PageView, Run
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import Drain, Madvise, Mprotect, Mremap, Range, Read, Unpin, Write
+from pinhold.scenario.steps import Drain, Madvise, Mprotect, Mremap, Range, Read, Unpin, Write
 from pinhold.targets.base import CannotDo
 from pinhold.targets.live.machine import Machine, Pool
 from pinhold.targets.runner import run_scenario

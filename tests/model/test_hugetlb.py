@@ -99,7 +99,7 @@ def test_fork_of_a_pinned_page_fails_without_a_free_page() -> None:
     pinned = "map P x hugetlb 2M\nwrite P x 0x11\npin P x as p write\n"
     played = play(f"{pinned}map P y hugetlb 2M pages {units(POOL - 1)}\nfork P C\n")
     assert played.errnos[-1] == k.ENOMEM
-    assert list(played.session.mms) == ["P"]
+    assert list(played.session.names.mms) == ["P"]
 
 
 def test_the_private_mapping_of_a_file_uses_its_reserve_to_copy() -> None:

@@ -23,7 +23,7 @@ from pinhold.mm.flags import NO_MM, PIN_FREE
 from pinhold.mm.pinning import unpin
 from pinhold.mm.properties import LONGTERM_PIN_RELIABLE
 from pinhold.mm.state import State
-from pinhold.scenario import step as s
+from pinhold.scenario import steps as s
 from pinhold.scenario.parse import parse
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.model.target import ModelTarget
@@ -140,7 +140,7 @@ def believed(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_each_pin_has_a_name_of_its_own() -> None:
     """p, p2, p3 in the order in which they are taken; letting go names the one that goes; and the language takes it."""
     ready, path, steps = told(TWO, (PIN, 0), (WRITE_PIN, 0), ("unpin p", 0), (PIN, 0), ("unpin p", 1))
-    holds = [step.pin for step in steps if isinstance(step, s.HOLDS)]
+    holds = [step.pin for step in steps if isinstance(step, s.Hold)]
     gone = [step.pin for step in steps if isinstance(step, s.Unpin)]
     assert holds == ["p", "p2", "p3"]
     assert gone[0] != "p3"

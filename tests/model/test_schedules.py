@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from pinhold.mm.releases import releases
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import CannotDo
 from pinhold.targets.live.target import LiveTarget

@@ -7,7 +7,7 @@ from pinhold.commands.agreement import agreement, settled
 from pinhold.report.results import CaseResult
 from pinhold.scenario.observation import Observation, PageView
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import Drain, ExpectByte, Range, Require, Step
+from pinhold.scenario.steps import Drain, ExpectByte, Range, Require, Step
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.runner import StepRecord, run_scenario
 

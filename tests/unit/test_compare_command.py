@@ -10,7 +10,7 @@ import pytest
 from pinhold.cli import main
 from pinhold.commands import compare, registry
 from pinhold.commands.registry import configured_as
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import TargetInfo, Unavailable
 from pinhold.targets.model.target import RESOURCES, ModelTarget

@@ -20,7 +20,7 @@ from pinhold.lab.qemu import Setup, command
 from pinhold.lab.store import Kernel
 from pinhold.lab.target import VmTarget
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 from pinhold.targets.base import Unavailable
 from pinhold.targets.live.progress import DEADLINE, Watch
 

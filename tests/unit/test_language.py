@@ -6,12 +6,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pinhold.scenario import step as s
+from pinhold.scenario import steps as s
 from pinhold.scenario.bounds import MAX_TEXT
-from pinhold.scenario.grammar import FORMS
 from pinhold.scenario.parse import ScenarioError, parse
 from pinhold.scenario.printer import format_range, format_scenario, format_step
-from pinhold.scenario.step import Range
+from pinhold.scenario.steps import Range
 from strategies import scenarios
 
 SEED_152 = """\
@@ -111,12 +110,6 @@ def test_a_second_mapping_takes_kind_size_and_pages_of_its_file() -> None:
 def test_windows_line_ends_and_a_missing_last_one() -> None:
     """Line ends of either kind are read, and the last line needs none."""
     assert parse("scenario t\r\nmap P x anon\r\nread P x").steps == _steps("map P x anon", "read P x")
-
-
-def test_every_kind_of_step_has_a_form() -> None:
-    """The grammar table states each step of the contract."""
-    stated = {form.step for form in FORMS}
-    assert stated == set(s.Action.__args__) | set(s.Expectation.__args__) | {s.Require}
 
 
 @pytest.mark.parametrize(

@@ -5,15 +5,16 @@ import json
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import get_args
 
-from pinhold.scenario import bounds, step
+from pinhold.scenario import bounds
 from pinhold.scenario.advice import ADVICE
-from pinhold.scenario.grammar import FORMS, SMALL
 from pinhold.scenario.kinds import HUGETLB_SIZES, KINDS
 from pinhold.scenario.observation import PAGE_KINDS, PAGE_STATES, Observation, PageView, PinView
 from pinhold.scenario.runfile import RecordedDecision, RecordedStep, RunWriter, read_run
 from pinhold.scenario.small import BOUNDS, DEFAULTS, OFF, SWITCHES
+from pinhold.scenario.small_line import SMALL
+from pinhold.scenario.steps import actions
+from pinhold.scenario.steps.table import forms
 from pinhold.scenario.verdict import KINDS as VERDICTS
 from pinhold.scenario.verdict import Verdict
 
@@ -25,7 +26,7 @@ RUN_FILE = (DOCS / "run-file.md").read_text(encoding="utf-8")
 def test_the_manual_lists_the_forms_of_the_grammar() -> None:
     """Every form of the grammar table is in the manual as it prints itself, and no other is."""
     (block,) = [b for b in re.findall(r"```\n(.*?)```", LANGUAGE, re.DOTALL) if b.startswith("map ")]
-    assert sorted(block.splitlines()) == sorted(form.usage for form in FORMS)
+    assert sorted(block.splitlines()) == sorted(form.usage for _, form in forms())
 
 
 def test_the_manual_lists_the_bounds_of_a_small_machine() -> None:
@@ -49,14 +50,10 @@ def test_the_manual_lists_the_words() -> None:
 
 def test_the_manual_says_which_errnos_break_a_promise() -> None:
     """Errno by errno the steps that declare it, by the words that they begin with."""
-    verbs: dict[type, str] = {}
-    for form in FORMS:
-        words = [word for word in form.usage.split() if word.islower() or "_" in word]
-        verbs.setdefault(form.step, " ".join(words[: 2 if words[0] == "direct" else 1]))
     declared: dict[str, set[str]] = {}
-    for cls in get_args(step.Action):
-        for errno in cls.meets.promise:
-            declared.setdefault(errno, set()).add(verbs[cls])
+    for action in actions():
+        for errno in action.meets.promise:
+            declared.setdefault(errno, set()).add(action.forms[0].verbs)
     rows = re.findall(r"^\| (E[A-Z]+) \| (.*) \|$", LANGUAGE, re.MULTILINE)
     assert {errno: set(re.findall(r"`([^`]+)`", row)) for errno, row in rows} == declared
 

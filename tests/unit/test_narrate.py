@@ -2,7 +2,7 @@
 
 from pinhold.report.narrate import outcome_lines, page_words, pin_words
 from pinhold.scenario.observation import MIXED, PageView, PinView
-from pinhold.scenario.step import Drain
+from pinhold.scenario.steps import Drain
 from pinhold.targets.base import Decision, Outcome
 from pinhold.targets.runner import StepRecord
 

@@ -12,7 +12,7 @@ from types import SimpleNamespace
 import pytest
 
 from pinhold.scenario.observation import Run
-from pinhold.scenario.step import Pin, Range, Scenario
+from pinhold.scenario.steps import Pin, Range, Scenario
 from pinhold.targets.base import CannotDo
 from pinhold.targets.live import kconfig
 from pinhold.targets.live.nursery import Nursery

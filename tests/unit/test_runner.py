@@ -13,7 +13,7 @@ from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.observation import MIXED, Observation, PageView, Run
 from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_step
-from pinhold.scenario.step import Action, Range, Scenario
+from pinhold.scenario.steps import Action, Range, Scenario
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import (
     Broken,

@@ -12,7 +12,7 @@ import pytest
 from fakes import FakeTarget
 from pinhold.commands import runs, workers
 from pinhold.commands.select import Selected, select
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 from pinhold.targets.base import Target
 from pinhold.targets.runner import Result
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_scenario
-from pinhold.scenario.step import EXPECTATIONS, ExpectErrno, Pin
+from pinhold.scenario.steps import Expectation, ExpectErrno, Pin
 from pinhold.scenario.suites import suite
 from pinhold.scenario.suites.stock import scenarios
 
@@ -39,7 +39,7 @@ def test_every_scenario_states_a_property() -> None:
     """Its result text is that of an expectation, and none expects an errno or a pin that only gup_test gives."""
     for test in STOCK:
         steps = test.scenario.steps
-        assert test.result_text in {step.text for step in steps if isinstance(step, EXPECTATIONS)}, test.scenario.title
+        assert test.result_text in {step.text for step in steps if isinstance(step, Expectation)}, test.scenario.title
         assert not any(isinstance(step, ExpectErrno | Pin) for step in steps)
 
 

@@ -17,7 +17,7 @@ import pytest
 from pinhold.compiler import cache
 from pinhold.lab import initramfs
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import Map
+from pinhold.scenario.steps import Map
 from pinhold.targets.live.files import Files
 
 HOURS_AGO = time.time() - 7200

@@ -3,7 +3,7 @@
 import pytest
 
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import Map
+from pinhold.scenario.steps import Map
 from pinhold.scenario.watch import huge_unit, region_pages, region_sizes, watched
 
 

@@ -13,7 +13,7 @@ from pinhold.explore.story import scenario, sequential
 from pinhold.lab.store import Kernel
 from pinhold.lab.target import VmTarget
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 
 pytestmark = pytest.mark.slow
 

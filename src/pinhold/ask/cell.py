@@ -21,7 +21,7 @@ from pinhold.mm.sites import GUP_ARGS_INVALID, SITES
 from pinhold.mm.state import Geometry
 from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import ExpectPinSees, Pin, Scenario
+from pinhold.scenario.steps import ExpectPinSees, Pin, Scenario
 from pinhold.targets.base import Decision
 from pinhold.targets.model.target import CONFIG
 from pinhold.targets.runner import Result, run_scenario

@@ -10,7 +10,7 @@ from pinhold.ask.flags import Request
 from pinhold.ask.target import AskTarget
 from pinhold.mm.state import X86_64
 from pinhold.scenario.parse import parse
-from pinhold.scenario.step import PIN_USERS, Capability, Map, Pin, Scenario, Write
+from pinhold.scenario.steps import PIN_USERS, Capability, Map, Pin, Scenario, Write
 from pinhold.targets.model.session import ModelSession
 
 PAGES = 16
@@ -56,7 +56,7 @@ def charge(request: Request, user: str, memory: Charged, release: str) -> Charge
                 before = _anonymous(session)
             if isinstance(step, Map | Write | Capability | Pin) and session.do(step).errno:
                 return Charge(None)
-        return Charge(session.m.pin_charge[session.pins["p"]], _anonymous(session) - before)
+        return Charge(session.m.pin_charge[session.names.pins["p"]], _anonymous(session) - before)
 
 
 def _anonymous(session: ModelSession) -> int:

@@ -12,7 +12,7 @@ from pinhold.mm.pinning import pin_start, unpin
 from pinhold.mm.state import X86_64, Geometry
 from pinhold.mm.step import run
 from pinhold.mm.users import io_uring_refuses
-from pinhold.scenario.step import Pin, Scenario
+from pinhold.scenario.steps import Hold, Pin, Scenario
 from pinhold.targets.model.room import roomy
 from pinhold.targets.model.session import TASK, ModelSession
 from pinhold.targets.model.target import ModelTarget
@@ -57,8 +57,9 @@ class _AskSession(ModelSession):
     flags: int
     user: str
 
-    def pin_flags(self, a: Pin) -> int:
-        return self.flags | (k.WANT_FAST if a.fast else 0)
+    def wanted(self, a: Hold) -> tuple[int, int]:
+        flags, user = super().wanted(a)
+        return (self.flags | (flags & k.WANT_FAST) if isinstance(a, Pin) else flags), user
 
     def take_pin(self, name: str, span: tuple[int, int, int], flags: int, user: int) -> int:
         pin = free_pin(self.m)
@@ -68,5 +69,5 @@ class _AskSession(ModelSession):
             unpin(self.m, pin)
             return -k.EOPNOTSUPP
         if result > 0:
-            self.pins[name] = pin
+            self.names.pins[name] = pin
         return result

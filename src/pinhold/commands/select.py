@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pinhold.commands import UsageError, nearest
 from pinhold.scenario.bounds import MAX_TEXT
 from pinhold.scenario.parse import ScenarioError, parse
-from pinhold.scenario.step import EXPECTATIONS, Scenario
+from pinhold.scenario.steps import Expectation, Scenario
 from pinhold.scenario.suites import SUITES, Suite, suite
 from pinhold.scenario.watch import gigantic
 
@@ -83,7 +83,7 @@ def _from_file(path: str) -> Selected:
         scenario = parse(read_text(path))
     except ScenarioError as error:
         raise UsageError(f"{path}: {error}") from None
-    texts = [step.text for step in scenario.steps if isinstance(step, EXPECTATIONS) and step.text]
+    texts = [step.text for step in scenario.steps if isinstance(step, Expectation) and step.text]
     return Selected(0, path, scenario, texts[-1] if texts else scenario.title)
 
 

@@ -18,7 +18,7 @@ from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present
 from pinhold.mm.properties import check_pins
 from pinhold.mm.sites import SITES, Site
 from pinhold.mm.task import current
-from pinhold.scenario import step as s
+from pinhold.scenario import steps as s
 from pinhold.scenario.bounds import MAX_NAME
 from pinhold.scenario.printer import format_step
 
@@ -48,7 +48,7 @@ class Replay:
         self.concrete = Stepper(world, symmetric=False)
         self.canonical = Stepper(world, symmetric=True)
         self.frames: dict[int, str] = {}
-        setup = [step.pin for step in world.scope.scenario.steps if isinstance(step, s.HOLDS)]
+        setup = [step.pin for step in world.scope.scenario.steps if isinstance(step, s.Hold)]
         self.pins = {world.scope.pins[name].start: name for name in setup}
         self.given = set(setup)
 
@@ -108,9 +108,9 @@ class Replay:
         if action == WENT_ON:
             return None, chance
         step = self.world.actions[action].step
-        if not isinstance(step, (*s.HOLDS, s.Unpin, s.DeviceWrite)):
+        if not isinstance(step, (s.Hold, s.Unpin, s.DeviceWrite)):
             return step, chance
-        takes = isinstance(step, s.HOLDS)
+        takes = isinstance(step, s.Hold)
         m = self.concrete.m
         self.concrete.put(state)
         set_chance(m, chance)

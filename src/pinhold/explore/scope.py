@@ -13,19 +13,20 @@ from dataclasses import dataclass, field, fields, replace
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, cast, get_args
+from typing import Any
 
 from pinhold.explore import via
 from pinhold.explore.record import TOKENS
 from pinhold.mm.limits import LIMIT_STACK, LIMITS
 from pinhold.mm.state import Geometry
 from pinhold.mm.trap import TRAPS
-from pinhold.scenario import step as s
-from pinhold.scenario.grammar import NAME, parse_step
+from pinhold.scenario import steps as s
 from pinhold.scenario.needed import inconsistent, lacking
 from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_step
+from pinhold.scenario.ranges import NAME
 from pinhold.scenario.small import BOUNDS, SWITCHES, Small
+from pinhold.scenario.steps.table import parse_step
 from pinhold.scenario.tokens import Mismatch, ScenarioError, tokenize
 from pinhold.targets.model.room import pins, processes, small_geometry
 
@@ -113,9 +114,9 @@ class Scope:
             step, _ = parse_step(tokenize(text))
         except Mismatch as error:
             raise BadScope(f"{self.name}: task {task}: '{text}': {error.message()}") from None
-        if not isinstance(step, get_args(s.Action)):
+        if not isinstance(step, s.Action):
             raise BadScope(f"{self.name}: task {task}: '{text}' is no operation")
-        return cast(s.Step, step)
+        return step
 
     @cached_property
     def all_steps(self) -> tuple[s.Step, ...]:

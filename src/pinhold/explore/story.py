@@ -22,7 +22,7 @@ from pinhold.mm.properties import (
     WRITE_PIN_RELIABLE,
     ZERO_PAGE_STAYS_ZERO,
 )
-from pinhold.scenario import step as s
+from pinhold.scenario import steps as s
 from pinhold.scenario.bounds import MAX_TITLE
 from pinhold.scenario.kinds import KINDS
 from pinhold.scenario.printer import format_scenario
@@ -92,7 +92,7 @@ def differences(world: World) -> list[str]:
         commit = releases.commit(rule, world.scope.rules, max(value, here))
         if here != value:
             by = f", {'without' if here < value else 'with'} {commit}" if commit else ""
-            found.append(f"{rule}={switch.names[here]} ({switch.function}{by})")
+            found.append(f"{rule}={switch.values[here]} ({switch.function}{by})")
     return found
 
 
@@ -191,13 +191,13 @@ def switches(world: World, before: str) -> str:
     """The rules that are not the release's, each behind a word."""
     row = releases.row(world.scope.rules)
     changed = (r for r in rules.RULES if world.row[r.name] != row[r.name])
-    return "".join(f"{before}{rule.name}={rule.names[world.row[rule.name]]}" for rule in changed)
+    return "".join(f"{before}{rule.name}={rule.values[world.row[rule.name]]}" for rule in changed)
 
 
 def refused(steps: Sequence[s.Step]) -> list[s.Step]:
     """The way as far as the pin that a device writes by, which a mended kernel refuses; the rest no page shows."""
     pin = next(step.pin for step in reversed(steps) if isinstance(step, s.DeviceWrite))
-    last = max(i for i, step in enumerate(steps) if isinstance(step, s.HOLDS) and step.pin == pin)
+    last = max(i for i, step in enumerate(steps) if isinstance(step, s.Hold) and step.pin == pin)
     return [*steps[: last + 1], s.ExpectErrno("EFAULT", "such a pin is refused")]
 
 
@@ -206,7 +206,7 @@ def ending(world: World, steps: Sequence[s.Step], violation: Violation, wrong: S
 
     wrong: pins that violate a property.
     """
-    pins = {step.pin: step for step in steps if isinstance(step, s.HOLDS)}
+    pins = {step.pin: step for step in steps if isinstance(step, s.Hold)}
     unpinned = {step.pin for step in steps if isinstance(step, s.Unpin)}
     live = [step for name, step in pins.items() if name not in unpinned]
     live.sort(key=lambda step: step.pin in wrong)

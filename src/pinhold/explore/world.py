@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any
 
 from pinhold.explore.moves import ACT_CALL, ACT_DEVICE_WRITE, ACT_PIN
 from pinhold.explore.pushes import depth
@@ -12,13 +12,14 @@ from pinhold.explore.record import SearchMachine
 from pinhold.explore.scope import BadScope, Scope
 from pinhold.explore.symmetry.renaming import rename_pins
 from pinhold.explore.via import WENT_ON, ActionNumber, TaskNumber
-from pinhold.mm import madvise
 from pinhold.mm import task as t
 from pinhold.mm.machine import boot
-from pinhold.scenario import step as s
+from pinhold.scenario import steps as s
+from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.printer import format_step
 from pinhold.targets.base import Broken, CannotDo, Livelock
-from pinhold.targets.model.calls import as_call
+from pinhold.targets.dispatch import on
+from pinhold.targets.model.calls import CALLS, call_of, wanted
 from pinhold.targets.model.session import ModelSession
 
 Numbers = tuple[int, ...]
@@ -69,7 +70,7 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
             raise BadScope(f"{scope.name}: set-up: {format_step(step)}: {error}") from None
         if errno:
             raise BadScope(f"{scope.name}: set-up: {format_step(step)} fails with errno {errno}")
-    make_pools(m, scope.pins, session.pins)
+    make_pools(m, scope.pins, session.names.pins)
     translator = _Translator(scope, session)
     actions: list[Action] = []
     menu = []
@@ -102,7 +103,7 @@ class _Translator:
         self.scope = scope
         self.session = session
         self.m = session.m
-        self.regions = session.regions["P"]
+        self.regions = session.names.regions["P"]
         self.m_of = {name: number for number, name in enumerate(scope.processes)}
 
     def numbers(self, step: s.Step) -> Numbers:
@@ -113,17 +114,14 @@ class _Translator:
 
     def made(self, step: s.Step) -> Numbers:
         """Raises CannotDo, BadScope."""
-        handler = getattr(self, f"on_{type(step).__name__}", None)
-        if handler is not None:
-            numbers: Numbers = handler(step)
-            return numbers
+        if type(step) not in NUMBERS:
+            raise BadScope(f"{self.scope.name}: '{format_step(step)}' is not an operation of a scope")
+        return NUMBERS[type(step)](self, step)
+
+    def one_call(self, step: s.Step) -> Numbers:
         if isinstance(step, (s.Write, s.Poke)) and not self.scope.content:
             step = replace(step, byte=0)
-        known = as_call(step, self)
-        if known is None:
-            raise BadScope(f"{self.scope.name}: '{format_step(step)}' is not an operation of a scope")
-        self.session.refuse_unspecified(cast(s.Action, step), known)
-        return (ACT_CALL, *known)
+        return (ACT_CALL, *call_of(self.m, step, self))
 
     def mm(self, proc: str) -> int:
         if proc not in self.m_of:
@@ -145,28 +143,43 @@ class _Translator:
             raise BadScope(f"{self.scope.name}: no step takes a pin {name}")
         return self.scope.pins[name].start
 
-    def on_Fork(self, a: s.Fork) -> Numbers:
+    def fork(self, a: s.Fork) -> Numbers:
         return self.call(t.FN_FORK, (self.mm(a.proc), 0, 0), 0, self.mm(a.child))
 
-    def on_Ksm(self, a: s.Ksm) -> Numbers:
+    def ksm(self, a: s.Ksm) -> Numbers:
         """As everywhere the step gives the advice itself: here before the first move."""
         mm, page, end = self.span(a.proc, a.range)
         other, other_page, other_end = self.span(a.other_proc, a.other_range)
         if end != page + 1 or other_end != other_page + 1:
             raise BadScope(f"{self.scope.name}: '{format_step(a)}': in a scope KSM merges one page with one other")
         for span in ((mm, page, end), (other, other_page, other_end)):
-            if self.m.mm_alive[span[0]] and self.session.operate(t.FN_MADVISE, span, madvise.MADV_MERGEABLE) < 0:
+            if self.m.mm_alive[span[0]] and self.session.operate(t.FN_MADVISE, span, ADVICE["mergeable"].number) < 0:
                 raise BadScope(f"{self.scope.name}: '{format_step(a)}' splits its mapping: vmas = N makes room")
         return self.call(t.FN_KSM_MERGE, (mm, page, other_page), 0, other)
 
-    def on_Pin(self, a: s.Hold) -> Numbers:
-        flags, user = self.session.held(a)
+    def hold(self, a: s.Hold) -> Numbers:
+        flags, user = wanted(self.m, a)
         return (ACT_PIN, user, *self.span(a.proc, a.range), flags, self.slot(a.pin))
 
-    on_Vmsplice = on_IoUring = on_Pin
-
-    def on_Unpin(self, a: s.Unpin) -> Numbers:
+    def unpin(self, a: s.Unpin) -> Numbers:
         return self.call(t.FN_UNPIN, (0, 0, 0), 0, self.slot(a.pin))
 
-    def on_DeviceWrite(self, a: s.DeviceWrite) -> Numbers:
+    def device_write(self, a: s.DeviceWrite) -> Numbers:
         return (ACT_DEVICE_WRITE, 0, 0, 0, 0, a.byte if self.scope.content else 0, self.slot(a.pin))
+
+
+NUMBERS: Mapping[type[s.Step], Callable[[_Translator, Any], Numbers]] = {
+    **dict.fromkeys(CALLS, _Translator.one_call),
+    **dict(
+        (
+            on(s.Fork, _Translator.fork),
+            on(s.Ksm, _Translator.ksm),
+            on(s.Pin, _Translator.hold),
+            on(s.Vmsplice, _Translator.hold),
+            on(s.IoUring, _Translator.hold),
+            on(s.Unpin, _Translator.unpin),
+            on(s.DeviceWrite, _Translator.device_write),
+        )
+    ),
+}
+"""What can be an operation of a scope."""

@@ -11,7 +11,7 @@ from contextlib import suppress
 
 from pinhold.lab.conversation import Conversation, GuestLost
 from pinhold.lab.errors import LabError
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import Verdict
 from pinhold.scenario.watch import gigantic
 from pinhold.targets.runner import Result, StepRecord

@@ -7,7 +7,7 @@ from operator import attrgetter
 from typing import Any
 
 from pinhold.scenario.observation import Observation, PageView, PinView
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import KINDS, Verdict
 from pinhold.targets.base import Outcome
 from pinhold.targets.runner import Result, StepRecord

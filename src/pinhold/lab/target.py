@@ -27,7 +27,7 @@ from pinhold.lab.modules import Modules, needs
 from pinhold.lab.own import own_kernel, version
 from pinhold.lab.qemu import Setup, missing
 from pinhold.lab.store import Kernel, Store
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 from pinhold.scenario.watch import gigantic
 from pinhold.targets.base import SCHEDULED, CannotDo, Session, TargetInfo, Unavailable
 from pinhold.targets.live.pins import gup_test

@@ -28,7 +28,6 @@ from pinhold.mm.lazyfree import madvise_free
 from pinhold.mm.mmap import vma_modify_flags
 from pinhold.mm.pgtable import level_pages
 from pinhold.mm.pin import pins_detach
-from pinhold.mm.rules.hugetlb import DOFORK_ALLOWED
 from pinhold.mm.sites import DOFORK_HUGETLB_REFUSED, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import (
@@ -48,20 +47,19 @@ from pinhold.mm.trap import TRAP_ADVICE, TRAP_STAGE, trap
 from pinhold.mm.vma import mapped_end, vma_is_hugetlb, vma_within
 from pinhold.mm.zap import zap_empty_pte_tables, zap_page_range
 
-(
-    MADV_DONTNEED,
-    MADV_PAGEOUT,
-    MADV_POPULATE_READ,
-    MADV_POPULATE_WRITE,
-    MADV_HUGEPAGE,
-    MADV_NOHUGEPAGE,
-    MADV_DONTFORK,
-    MADV_DOFORK,
-    MADV_MERGEABLE,
-    MADV_UNMERGEABLE,
-    MADV_FREE,
-) = range(11)
-"""Advice, as operations have it in act_flags; ADVICES says what each comes to."""
+MADV_DONTNEED = 4
+MADV_FREE = 8
+MADV_DONTFORK = 10
+MADV_DOFORK = 11
+MADV_MERGEABLE = 12
+MADV_UNMERGEABLE = 13
+MADV_HUGEPAGE = 14
+MADV_NOHUGEPAGE = 15
+MADV_PAGEOUT = 21
+MADV_POPULATE_READ = 22
+MADV_POPULATE_WRITE = 23
+"""Advice by the numbers that madvise() takes (include/uapi/asm-generic/mman-common.h), as operations have it in
+act_flags; ADVICES says what each comes to."""
 
 MADVISE_START, MADVISE_POPULATED, MADVISE_CALLED, MADVISE_DISCARDING = 0, 1, 2, 3
 
@@ -213,7 +211,7 @@ def madvise_update_vmas(m: State, mm: int, start: int, end: int, advice: int) ->
 def advice_refused(m: State, vma: int, advice: int) -> bool:
     """Whether the VMA cannot take the advice: MADV_DOFORK is not for device memory, which is told by VM_IO, and in 7.2
     and later by any of VM_SPECIAL, of which hugetlb has VM_DONTEXPAND."""
-    if advice != MADV_DOFORK or not vma_is_hugetlb(m, vma) or m.rule_dofork_hugetlb == DOFORK_ALLOWED:
+    if advice != MADV_DOFORK or not vma_is_hugetlb(m, vma) or not m.rule_dofork_hugetlb:
         return False
     decided(m, DOFORK_HUGETLB_REFUSED)
     return True

@@ -15,30 +15,10 @@ from pinhold.scenario.bounds import (
     MAX_TOTAL_PAGES,
     MAX_WATCHED,
 )
-from pinhold.scenario.grammar import encode_range
-from pinhold.scenario.step import (
-    COPIES,
-    EXPECTATIONS,
-    HOLDS,
-    SCHEDULES,
-    Action,
-    Advance,
-    DirectWrite,
-    Exit,
-    ExpectErrno,
-    Fork,
-    IoUring,
-    Map,
-    Mremap,
-    Pin,
-    ProcessVmReadv,
-    Range,
-    Require,
-    Start,
-    Step,
-    Unpin,
-    Vmsplice,
-)
+from pinhold.scenario.forms import Role, Thing
+from pinhold.scenario.ranges import encode_range
+from pinhold.scenario.steps import Action, ExpectErrno, Map, Mremap, Range, Schedule, Start, Step
+from pinhold.scenario.steps.table import Reference
 from pinhold.scenario.watch import huge_unit, region_pages
 
 FIRST_PROCESS = "P"
@@ -77,7 +57,7 @@ class _Pin:
     """Why nothing can use it any more."""
 
 
-class World:
+class Things:
     """The processes, regions, pins and tasks that the steps so far have made.
 
     small: on a small machine, which alone takes operations apart.
@@ -96,30 +76,38 @@ class World:
         """Take one step, stated in that line; gives it completed (a Map with `of`).  Raises Misuse."""
         if isinstance(step, ExpectErrno) and not self._after_action:
             raise Misuse("errno", "an action in the step before expect errno", "none")
-        self._after_action = not isinstance(step, (*EXPECTATIONS, Require))
-        self._references(step)
-        if isinstance(step, SCHEDULES) and not self._small:
+        self._after_action = isinstance(step, Action)
+        self._refuse_what_is_not_there(step)
+        if isinstance(step, Schedule) and not self._small:
             raise Misuse("task", "a small line before the steps, for a schedule of atomic steps", "none")
-        match step:
-            case Start():
-                self._start(step.task)
-                return Start(step.task, cast(Action, self.step(step.step, line)))
-            case Advance() if step.task not in self._tasks:
-                raise Misuse("task", self._one_of("a task that has started something", self._tasks), f"'{step.task}'")
-            case Map():
-                step = self._completed(step)
-                self._add_region(step.proc, step.region, "region", _Region(self._pages(step), self._unit(step), step))
-            case Mremap():
-                self._move(step)
-            case Fork():
-                self._fork(step)
-            case Exit():
-                self._exit(step.proc, line)
-            case Pin() | Vmsplice() | IoUring() | ProcessVmReadv() | DirectWrite():
-                self._add_pin(step.pin, step.proc)
-            case Unpin():
-                self._pins[step.pin].gone = f"was released in line {line}"
+        if isinstance(step, Start):
+            self._start(step.task)
+            return Start(step.task, cast(Action, self.step(step.step, line)))
+        if isinstance(step, Map):
+            step = self._completed(step)
+            self._add_region(step.proc, step.region, "region", _Region(self._pages(step), self._unit(step), step))
+        elif isinstance(step, Mremap):
+            self._move(step)
+        by = step.named(Role.USES, Thing.PROCESS) or FIRST_PROCESS
+        for reference in step.references():
+            self._follow(reference, by, line)
         return step
+
+    def _follow(self, reference: Reference, by: str, line: int) -> None:
+        """Take what a step does with one thing, or refuse it; `by`: the process that does it.  Regions have a size,
+        and are taken with their step."""
+        name = reference.name
+        match reference.role, reference.thing:
+            case Role.USES, Thing.TASK if name not in self._tasks:
+                raise Misuse("task", self._one_of("a task that has started something", self._tasks), f"'{name}'")
+            case Role.MAKES, Thing.PROCESS:
+                self._fork(by, name)
+            case Role.ENDS, Thing.PROCESS:
+                self._exit(name, line)
+            case Role.MAKES, Thing.PIN:
+                self._add_pin(name, by)
+            case Role.ENDS, Thing.PIN:
+                self._pins[name].gone = f"was released in line {line}"
 
     def watch(self, watch: Range, watched: Iterable[Range]) -> None:
         """One range of a `watch` line, after the last step; `watched` are those before it.  Raises Misuse."""
@@ -144,20 +132,18 @@ class World:
         end = region.pages if r.end is None else r.end
         return (end - 1) // region.unit - r.first // region.unit + 1
 
-    # References: every field of these names means the same in every step.
+    # What a step names
 
-    def _references(self, step: Step) -> None:
-        for proc_field, range_field in (("proc", "range"), ("other_proc", "other_range")):
-            proc = getattr(step, proc_field, None)
-            if proc is None:
-                continue
-            self._alive(proc, proc_field)
-            r = getattr(step, range_field, None)
-            if r is not None:
-                self._reachable(proc, r, range_field)
-        pin = getattr(step, "pin", None)
-        if pin is not None and not isinstance(step, (*HOLDS, *COPIES)):
-            self._held(pin)
+    def _refuse_what_is_not_there(self, step: Step) -> None:
+        there = [reference for reference in step.references() if reference.role is not Role.MAKES]
+        for reference in there:
+            if reference.thing is Thing.PROCESS:
+                self._alive(reference.name, reference.field)
+        for place in step.places():
+            self._reachable(place.proc, place.range, place.field)
+        for reference in there:
+            if reference.thing is Thing.PIN:
+                self._held(reference.name)
 
     def _alive(self, proc: str, field: str) -> None:
         process = self._processes.get(proc)
@@ -195,7 +181,7 @@ class World:
     def _one_of(what: str, names: Iterable[str]) -> str:
         return f"{what} ({', '.join(names) or 'there is none yet'})"
 
-    # Steps that make or end something.
+    # Steps that make or end something
 
     def _completed(self, step: Map) -> Map:
         """`step` with what its `of` says; raises Misuse for what cannot be mapped so."""
@@ -245,12 +231,12 @@ class World:
         moved = _Region(end - step.range.first, old.unit, old.map, moved=True)
         self._add_region(step.proc, step.to, "to", moved)
 
-    def _fork(self, step: Fork) -> None:
-        if step.child in self._processes:
-            raise Misuse("child", "a new name for the child", f"'{step.child}', which exists")
+    def _fork(self, parent: str, child: str) -> None:
+        if child in self._processes:
+            raise Misuse("child", "a new name for the child", f"'{child}', which exists")
         if len(self._processes) >= MAX_PROCESSES:
             raise Misuse("child", f"at most {MAX_PROCESSES} processes", "one more")
-        self._processes[step.child] = _Process(list(self._processes[step.proc].regions))
+        self._processes[child] = _Process(list(self._processes[parent].regions))
 
     def _exit(self, proc: str, line: int) -> None:
         self._processes[proc].ended = line

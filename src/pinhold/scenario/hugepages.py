@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinhold.scenario.step import Fork, Map, Range, Scenario, Unmap
+from pinhold.scenario.steps import Copy, Fork, Hold, Map, Range, Scenario, Unmap
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES, huge_unit, region_pages
 
 USUAL = {"2M": 16, "1G": 6}
@@ -27,8 +27,8 @@ def hugepages_needed(scenario: Scenario, pmd_pages: int = PMD_PAGES, pud_pages: 
                 live.pop(region, None)
             case Fork():
                 processes += 1
-            case _ if hasattr(step, "pin") and isinstance(held := getattr(step, "range", None), Range):
-                pinned.add(held.region)
+            case Hold() | Copy():
+                pinned.add(step.range.region)
         now: dict[str, int] = {}
         for mapped in live.values():
             size = mapped.size or "2M"

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 
 from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.small import BOUNDS, Small
-from pinhold.scenario.step import Madvise, Map, Step, SwapIn, SwapOut, done_by
+from pinhold.scenario.steps import Madvise, Map, Step, SwapIn, SwapOut, done_by
 
 THP: Mapping[str, int] = {"levels": 2, "thps": 1}
 HUGETLB: Mapping[str, int] = {"levels": 2, "hugetlb": 1}

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import cast
 
 from pinhold.scenario.bounds import MAX_STEPS, MAX_TEXT, MAX_TITLE
-from pinhold.scenario.check import Misuse, World
-from pinhold.scenario.grammar import SMALL, decode_range, parse_step
+from pinhold.scenario.check import Misuse, Things
 from pinhold.scenario.needed import inconsistent, lacking
+from pinhold.scenario.ranges import decode_range
 from pinhold.scenario.small import Small
-from pinhold.scenario.step import Range, Scenario, Step
+from pinhold.scenario.small_line import SMALL
+from pinhold.scenario.steps import Range, Scenario, Step
+from pinhold.scenario.steps.table import parse_step
 from pinhold.scenario.tokens import BLANKS, END_OF_LINE, Cursor, Mismatch, ScenarioError, quoted, tokenize
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
 
@@ -34,7 +35,7 @@ def parse(text: str, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> 
     """
     if len(text) > MAX_TEXT or len(text.encode(errors="replace")) > MAX_TEXT:
         raise ScenarioError(1, 1, f"expected at most {MAX_TEXT} bytes, found a longer text")
-    reader = _Reader(World(pmd_pages, pud_pages))
+    reader = _Reader(Things(pmd_pages, pud_pages))
     last = 0
     for last, line in enumerate(text.split("\n"), 1):
         try:
@@ -57,12 +58,12 @@ class _Watch:
 class _Reader:
     """What the lines read so far say."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, things: Things) -> None:
         self.title: str | None = None
         self.steps: list[Step] = []
         self.remarks: dict[str, str] = {}
         self.small: Small | None = None
-        self._world = world
+        self._things = things
         self._watches: list[_Watch] = []
         self._lasting: tuple[int, int] | None = None
 
@@ -103,10 +104,11 @@ class _Reader:
             found = "a second one" if self.small is not None else "one behind a step"
             raise Mismatch(line.column, ["one small line in a text, before all steps"], found)
         column = line.column
-        self.small = cast(Small, SMALL.parse(line)[0])
-        if lack := inconsistent(self.small):
+        small, _ = SMALL.parse(line, Small)
+        if lack := inconsistent(small):
             raise Mismatch(column, [f"a small machine with {lack}"], "one without")
-        self._world = World(self.small.pmd_pages, self.small.pud_pages, small=True)
+        self.small = small
+        self._things = Things(small.pmd_pages, small.pud_pages, small=True)
 
     def _step(self, line: Cursor, number: int) -> None:
         verb_column = line.column
@@ -116,10 +118,10 @@ class _Reader:
         if len(self.steps) >= MAX_STEPS:
             raise Mismatch(verb_column, [f"at most {MAX_STEPS} steps"], "one more")
         try:
-            self.steps.append(self._world.step(step, number))
+            self.steps.append(self._things.step(step, number))
         except Misuse as misuse:
             raise Mismatch(columns.get(misuse.field, verb_column), [misuse.expected], misuse.found) from None
-        if self._lasting is None and self._world.loses_reserve(step):
+        if self._lasting is None and self._things.loses_reserve(step):
             self._lasting = number, columns.get("range", verb_column)
 
     def refuse_what_lasts(self) -> None:
@@ -134,7 +136,7 @@ class _Reader:
         before: list[Range] = []
         for watch in self._watches:
             try:
-                self._world.watch(watch.range, before)
+                self._things.watch(watch.range, before)
             except Misuse as misuse:
                 message = Mismatch(watch.column, [misuse.expected], misuse.found).message()
                 raise ScenarioError(watch.line, watch.column, message) from None

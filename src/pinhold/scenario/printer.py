@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from pinhold.scenario.grammar import SMALL, encode_range, show_step
+from pinhold.scenario.ranges import encode_range
 from pinhold.scenario.small import Small
-from pinhold.scenario.step import Range, Scenario, Step
+from pinhold.scenario.small_line import SMALL
+from pinhold.scenario.steps import Range, Scenario, Step
+from pinhold.scenario.steps.table import show_step
 from pinhold.scenario.tokens import quote
 
 _WIDEST_COLUMN = 8
@@ -33,7 +35,7 @@ def format_step(step: Step) -> str:
 
 def format_small(small: Small) -> str:
     """The line that says which small machine a scenario is for."""
-    return " ".join(SMALL.show(small) or [])  # type: ignore[arg-type]
+    return " ".join(SMALL.show(small) or [])
 
 
 def format_range(range: Range) -> str:

@@ -13,7 +13,7 @@ from typing import Any, TextIO, TypeVar
 
 from pinhold.scenario.observation import Observation, PageView, PinView
 from pinhold.scenario.printer import format_scenario
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import KINDS, Verdict
 
 SCHEMA = 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pinhold.scenario.step import Map, Mremap, Range, Scenario, Step, done_by
+from pinhold.scenario.steps import Map, Mremap, Range, Scenario, Step, done_by
 
 PMD_PAGES = 512
 """Base pages that one PMD entry maps on x86-64 (2 MiB)."""
@@ -33,10 +33,7 @@ def region_pages(step: Map, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAG
 
 def ranges(step: Step) -> Iterator[Range]:
     """The ranges that a step names."""
-    for field in ("range", "other_range"):
-        value = getattr(done_by(step), field, None)
-        if isinstance(value, Range):
-            yield value
+    return (place.range for place in done_by(step).places())
 
 
 def region_sizes(scenario: Scenario, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> dict[str, int]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.hugepages import hugepages_needed
-from pinhold.scenario.step import Fork, Ksm, Madvise, Map, Range, Scenario, SwapOut
+from pinhold.scenario.steps import Fork, Ksm, Madvise, Map, Range, Scenario, SwapOut
 from pinhold.scenario.watch import region_pages
 from pinhold.targets.live.syscalls import PAGE
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pinhold.scenario.observation import Observation, Run
-from pinhold.scenario.step import Action, Range, Scenario
+from pinhold.scenario.steps import Action, Range, Scenario
 
 SCHEDULED = "a schedule of atomic steps: only a model (--on model:REL) can keep it"
 """Why a scenario with a schedule is skipped on a real kernel."""

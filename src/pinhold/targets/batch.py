@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 from pinhold.targets.base import Target, TargetInfo
 from pinhold.targets.runner import Result, run_scenario
 

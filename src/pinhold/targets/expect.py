@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pinhold.scenario.observation import MIXED, Observation, PageView, Run
-from pinhold.scenario.step import (
+from pinhold.scenario.steps import (
     Expectation,
     ExpectByte,
-    ExpectErrno,
     ExpectFrame,
     ExpectPinByte,
     ExpectPinSees,
     ExpectSound,
     Range,
     Require,
+    Step,
 )
 from pinhold.targets.base import CannotDo, Session
+from pinhold.targets.dispatch import on
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +51,44 @@ def check(session: Session, step: Expectation) -> Check:
     A page that differs violates it even where other pages could not be read.  What cannot be read is unknown.
     """
     try:
-        match step:
-            case ExpectByte():
-                found = _all_are(step.byte, session.contents(step.proc, step.range), f"{step.proc} {step.range.region}")
-                return _with_advice(session, step.proc, step.range, found)
-            case ExpectPinByte():
-                return _all_are(step.byte, session.pin_contents(step.pin), f"pin {step.pin}")
-            case ExpectPinSees():
-                found = _sees(step, session.pin_contents(step.pin), session.contents(step.proc, step.range))
-                return _with_advice(session, step.proc, step.range, found)
-            case ExpectFrame():
-                return _frames(step, session.observe())
-            case ExpectSound():
-                violated = "; ".join(session.unsound())
-                return Check("violated", violated) if violated else Check("held")
-            case ExpectErrno():
-                raise TypeError("an errno is no content of a session")
+        return CHECKS[type(step)](session, step)
     except CannotDo as refusal:
         return Check("unknown", str(refusal))
+
+
+def _byte(session: Session, step: ExpectByte) -> Check:
+    found = _all_are(step.byte, session.contents(step.proc, step.range), f"{step.proc} {step.range.region}")
+    return _with_advice(session, step.proc, step.range, found)
+
+
+def _pin_byte(session: Session, step: ExpectPinByte) -> Check:
+    return _all_are(step.byte, session.pin_contents(step.pin), f"pin {step.pin}")
+
+
+def _pin_sees(session: Session, step: ExpectPinSees) -> Check:
+    found = _sees(step, session.pin_contents(step.pin), session.contents(step.proc, step.range))
+    return _with_advice(session, step.proc, step.range, found)
+
+
+def _frame(session: Session, step: ExpectFrame) -> Check:
+    return _frames(step, session.observe())
+
+
+def _sound(session: Session, step: ExpectSound) -> Check:
+    violated = "; ".join(session.unsound())
+    return Check("violated", violated) if violated else Check("held")
+
+
+CHECKS: Mapping[type[Step], Callable[[Session, Any], Check]] = dict(
+    (
+        on(ExpectByte, _byte),
+        on(ExpectPinByte, _pin_byte),
+        on(ExpectPinSees, _pin_sees),
+        on(ExpectFrame, _frame),
+        on(ExpectSound, _sound),
+    )
+)
+"""Every expectation but that of an errno, which is no content of a session."""
 
 
 def _with_advice(session: Session, proc: str, range: Range, found: Check) -> Check:

@@ -13,31 +13,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 
 from pinhold.scenario.errnos import ERRNO, OK, errno_name
+from pinhold.scenario.forms import Role, Thing
 from pinhold.scenario.observation import Observation
 from pinhold.scenario.printer import format_small, format_step
 from pinhold.scenario.runfile import RecordedDecision, RecordedStep, RecordedTarget
-from pinhold.scenario.step import (
-    COPIES,
-    EXPECTATIONS,
-    HOLDS,
-    Action,
-    DirectWrite,
-    Expectation,
-    ExpectErrno,
-    Fork,
-    IoUring,
-    Map,
-    Mremap,
-    Pin,
-    ProcessVmReadv,
-    Require,
-    Scenario,
-    Step,
-    Vmsplice,
-    done_by,
-)
+from pinhold.scenario.steps import Action, Expectation, ExpectErrno, Require, Scenario, Step, done_by
 from pinhold.scenario.verdict import Verdict
-from pinhold.scenario.watch import ranges
 from pinhold.targets.base import (
     Broken,
     CannotDo,
@@ -163,12 +144,14 @@ class _Run:
         for index, step in enumerate(self.scenario.steps):
             self._index = index
             self._refuse_what_failed(step)
-            if isinstance(step, Require):
+            if isinstance(step, Action):
+                self._act(session, step)
+            elif isinstance(step, Require):
                 self._require(session, step)
-            elif isinstance(step, EXPECTATIONS):
+            elif isinstance(step, Expectation):
                 self._expect(session, step)
             else:
-                self._act(session, step)
+                raise TypeError(f"neither an action nor a statement: {step!r}")
 
     def verdict(self) -> Verdict:
         """The verdict of a run that nothing ended early."""
@@ -198,8 +181,9 @@ class _Run:
             self._record(StepRecord(self._index, step, Outcome(note="never ends", decisions=livelock.decisions)))
             raise
         self._errno = outcome.errno
-        if isinstance(step, (*HOLDS, *COPIES)) and outcome.errno == 0 and outcome.note:
-            self.mechanisms[step.pin] = outcome.note
+        pin = step.named(Role.MAKES, Thing.PIN)
+        if pin is not None and outcome.errno == 0 and outcome.note:
+            self.mechanisms[pin] = outcome.note
         observation = replace(session.observe(), errno=outcome.errno)
         self._record(StepRecord(self._index, step, outcome, observation))
         if outcome.errno and not self._is_asked_for(step, outcome.errno):
@@ -261,27 +245,15 @@ class _Run:
 
 def _made_by(step: Action) -> str | None:
     """What the action makes, in words; what a task makes is told by its schedule."""
-    match step:
-        case Pin() | Vmsplice() | IoUring() | ProcessVmReadv() | DirectWrite():
-            return f"pin {step.pin}"
-        case Map():
-            return f"region {step.region}"
-        case Mremap():
-            return f"region {step.to}"
-        case Fork():
-            return f"process {step.child}"
-    return None
+    made = step.made()
+    return None if made is None or made.thing is Thing.TASK else f"{made.thing.value} {made.name}"
 
 
 def _named_by(step: Step) -> Iterator[str]:
-    """What the step uses, in the words of _made_by()."""
+    """What the step names, in the words of _made_by()."""
     step = done_by(step)
-    for field_name, what in (("proc", "process"), ("other_proc", "process"), ("pin", "pin"), ("of", "region")):
-        name = getattr(step, field_name, None)
-        if name is not None:
-            yield f"{what} {name}"
-    for r in ranges(step):
-        yield f"region {r.region}"
+    yield from (f"{ref.thing.value} {ref.name}" for ref in step.references() if ref.thing is not Thing.TASK)
+    yield from (f"region {place.range.region}" for place in step.places())
 
 
 def recorded_step(record: StepRecord) -> RecordedStep:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 
 SUITES = ("seed", "stock", "pins")
 

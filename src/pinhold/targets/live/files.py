@@ -10,7 +10,7 @@ import os
 import tempfile
 
 from pinhold.scenario.kinds import Backing
-from pinhold.scenario.step import Map
+from pinhold.scenario.steps import Map
 from pinhold.targets.base import CannotDo
 from pinhold.targets.live import directories
 from pinhold.targets.live.regions import HUGE_SHIFTS

@@ -7,7 +7,7 @@ import errno
 import os
 import signal
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -15,7 +15,7 @@ from typing import Any
 from pinhold.scenario.hugepages import USUAL, hugepages_needed
 from pinhold.scenario.kinds import Kind
 from pinhold.scenario.observation import FrameNames, Observation, PageView, Run
-from pinhold.scenario.step import (
+from pinhold.scenario.steps import (
     Action,
     Advance,
     Capability,
@@ -27,6 +27,7 @@ from pinhold.scenario.step import (
     Drain,
     Exit,
     Fork,
+    Hold,
     IoUring,
     Ksm,
     LimitMemlock,
@@ -42,8 +43,10 @@ from pinhold.scenario.step import (
     Range,
     Read,
     Scenario,
+    Schedule,
     Settle,
     Start,
+    Step,
     SwapIn,
     SwapOut,
     UffdioContinue,
@@ -55,6 +58,7 @@ from pinhold.scenario.step import (
 )
 from pinhold.scenario.watch import region_pages, watched
 from pinhold.targets.base import SCHEDULED, Broken, CannotDo, Outcome
+from pinhold.targets.dispatch import on
 from pinhold.targets.live import ksmd, pagemap
 from pinhold.targets.live.channel import Message
 from pinhold.targets.live.files import Files
@@ -134,74 +138,13 @@ class LiveSession:
         """Do one step.  A process that is killed by the step is EFAULT, with a note that says so."""
         self._pins.forget_contents()
         try:
-            outcome = self._do(action)
+            outcome = DO[type(action)](self, action)
         except Died as death:
             if death.signal not in (signal.SIGSEGV, signal.SIGBUS):
                 raise Broken(f"{death}") from None
             outcome = Outcome(errno.EFAULT, str(death))
         self._errno = outcome.errno
         return outcome
-
-    def _do(self, action: Action) -> Outcome:  # noqa: PLR0911, PLR0912
-        match action:
-            case Map():
-                return self._map(action)
-            case Unmap(proc, range):
-                return self._act(proc, "unmap", range)
-            case Read(proc, range) | SwapIn(proc, range):
-                return self._act(proc, "read", range)
-            case Write(proc, range, byte):
-                return self._act(proc, "write", range, byte=byte)
-            case Fork(proc, child):
-                return self._fork(proc, child)
-            case Exit(proc):
-                return self._exit(proc)
-            case Mprotect(proc, range, prot):
-                return self._act(proc, "mprotect", range, prot=prot)
-            case Madvise(proc, range, advice):
-                return self._madvise(proc, range, advice)
-            case Mremap():
-                return self._mremap(action)
-            case SwapOut(proc, range):
-                return self._swap_out(proc, range)
-            case UffdioContinue(proc, range):
-                return self._act(proc, "uffdio_continue", range)
-            case Writeback(proc, range):
-                return self._act(proc, "writeback", range)
-            case NumaHint():
-                raise CannotDo(
-                    "a NUMA scan comes when the scheduler likes, not when a scenario does; run it on a model"
-                )
-            case Ksm():
-                return self._ksm(action)
-            case ClearSoftDirty(proc):
-                return self._clear_softdirty(proc)
-            case Drain():
-                return self._ask(next(iter(self._tree.names())), "drain")
-            case LimitMemlock(proc, pages):
-                return self._ask(proc, "memlock", pages=pages)
-            case Capability(proc, on):
-                return self._ask(proc, "capability", on=on)
-            case Pin() | Vmsplice() | IoUring():
-                return self._pins.take(action, self._pages(action.proc, action.range))
-            case DirectWrite() | DirectRead() if reason := self._machine.missing_files():
-                raise CannotDo(reason)
-            case ProcessVmReadv() | DirectWrite():
-                return self._pins.copy(action, self._pages(action.proc, action.range))
-            case ProcessVmWritev() | DirectRead():
-                return self._pins.fill(action, self._pages(action.proc, action.range))
-            case Poke():
-                return self._pins.poke(action, self._pages(action.proc, action.range))
-            case Unpin(pin):
-                self._pins.release(pin)
-                return Outcome()
-            case DeviceRead(pin):
-                self.pin_contents(pin)
-                return Outcome()
-            case DeviceWrite(pin, byte):
-                return self._pins.write_through(pin, byte)
-            case Start() | Advance() | Settle():
-                raise CannotDo(SCHEDULED)
 
     # Actions
 
@@ -221,6 +164,70 @@ class LiveSession:
 
     def _act(self, proc: str, op: str, range: Range, **arguments: Any) -> Outcome:
         return self._ask(proc, op, **self._pages(proc, range), **arguments)
+
+    def _unmap(self, step: Unmap) -> Outcome:
+        return self._act(step.proc, "unmap", step.range)
+
+    def _read(self, step: Read | SwapIn) -> Outcome:
+        return self._act(step.proc, "read", step.range)
+
+    def _write(self, step: Write) -> Outcome:
+        return self._act(step.proc, "write", step.range, byte=step.byte)
+
+    def _mprotect(self, step: Mprotect) -> Outcome:
+        return self._act(step.proc, "mprotect", step.range, prot=step.prot)
+
+    def _uffdio_continue(self, step: UffdioContinue) -> Outcome:
+        return self._act(step.proc, "uffdio_continue", step.range)
+
+    def _writeback(self, step: Writeback) -> Outcome:
+        return self._act(step.proc, "writeback", step.range)
+
+    def _numa_hint(self, _: NumaHint) -> Outcome:
+        raise CannotDo("a NUMA scan comes when the scheduler likes, not when a scenario does; run it on a model")
+
+    def _drain(self, _: Drain) -> Outcome:
+        return self._ask(next(iter(self._tree.names())), "drain")
+
+    def _memlock(self, step: LimitMemlock) -> Outcome:
+        return self._ask(step.proc, "memlock", pages=step.pages)
+
+    def _capability(self, step: Capability) -> Outcome:
+        return self._ask(step.proc, "capability", on=step.ipc_lock)
+
+    def _hold(self, step: Hold) -> Outcome:
+        return self._pins.take(step, self._pages(step.proc, step.range))
+
+    def _process_vm_readv(self, step: ProcessVmReadv) -> Outcome:
+        return self._pins.copy(step, "process_vm", self._pages(step.proc, step.range))
+
+    def _process_vm_writev(self, step: ProcessVmWritev) -> Outcome:
+        return self._pins.fill(step, "process_vm", self._pages(step.proc, step.range))
+
+    def _direct_write(self, step: DirectWrite) -> Outcome:
+        self._refuse(self._machine.missing_files())
+        return self._pins.copy(step, "direct_io", self._pages(step.proc, step.range))
+
+    def _direct_read(self, step: DirectRead) -> Outcome:
+        self._refuse(self._machine.missing_files())
+        return self._pins.fill(step, "direct_io", self._pages(step.proc, step.range))
+
+    def _poke(self, step: Poke) -> Outcome:
+        return self._pins.poke(step, self._pages(step.proc, step.range))
+
+    def _unpin(self, step: Unpin) -> Outcome:
+        self._pins.release(step.pin)
+        return Outcome()
+
+    def _device_read(self, step: DeviceRead) -> Outcome:
+        self.pin_contents(step.pin)
+        return Outcome()
+
+    def _device_write(self, step: DeviceWrite) -> Outcome:
+        return self._pins.write_through(step.pin, step.byte)
+
+    def _schedule(self, _: Schedule) -> Outcome:
+        raise CannotDo(SCHEDULED)
 
     def _map(self, step: Map) -> Outcome:
         pages = region_pages(step)
@@ -282,19 +289,22 @@ class LiveSession:
         if reason is not None:
             raise CannotDo(reason)
 
-    def _fork(self, proc: str, child: str) -> Outcome:
-        number = self._tree.fork(proc, child)
+    def _fork(self, step: Fork) -> Outcome:
+        number = self._tree.fork(step.proc, step.child)
         if number == 0:
-            self._regions[child] = dict(self._regions[proc])
+            self._regions[step.child] = dict(self._regions[step.proc])
         return Outcome(number)
 
-    def _exit(self, proc: str) -> Outcome:
+    def _exit(self, step: Exit) -> Outcome:
         """A process takes its pins with it: their descriptors close after its memory is gone, as in do_exit()."""
-        self._tree.exit(proc)
-        self._pins.exited(proc)
+        self._tree.exit(step.proc)
+        self._pins.exited(step.proc)
         return Outcome()
 
-    def _madvise(self, proc: str, range: Range, advice: str) -> Outcome:
+    def _madvise(self, step: Madvise) -> Outcome:
+        return self._advise(step.proc, step.range, step.advice)
+
+    def _advise(self, proc: str, range: Range, advice: str) -> Outcome:
         """Page-out needs swap, except for what is on disk or was advised to be free: that goes without."""
         if advice == "free":
             self._freed.add(range.region)
@@ -330,11 +340,12 @@ class LiveSession:
                     raise CannotDo(f"needs a faster swap device: not written in {_WRITEBACK.asleep:g} s") from None
                 time.sleep(0.001)
 
-    def _swap_out(self, proc: str, range: Range) -> Outcome:
-        outcome = self._madvise(proc, range, "pageout")
+    def _swap_out(self, step: SwapOut) -> Outcome:
+        outcome = self._advise(step.proc, step.range, "pageout")
         if outcome.errno:
             return outcome
-        stayed = sum(count for _, count, state in self._states(proc, range) if state in ("present", "huge"))
+        states = self._states(step.proc, step.range)
+        stayed = sum(count for _, count, state in states if state in ("present", "huge"))
         return Outcome(errno.EBUSY, f"{stayed} pages stayed in memory") if stayed else outcome
 
     def _ksm(self, step: Ksm) -> Outcome:
@@ -373,12 +384,12 @@ class LiveSession:
             self._files.share(step.range.region, step.to)
         return outcome
 
-    def _clear_softdirty(self, proc: str) -> Outcome:
+    def _clear_softdirty(self, step: ClearSoftDirty) -> Outcome:
         if not self._sight.soft_dirty:
             raise CannotDo(
                 "this kernel tracks no soft-dirty (CONFIG_MEM_SOFT_DIRTY is off), so the page would not stay read-only"
             )
-        return self._ask(proc, "clear_softdirty")
+        return self._ask(step.proc, "clear_softdirty")
 
     def pin_contents(self, pin: str) -> Sequence[Run]:
         """Every page that the pin holds, or that was copied, numbered from 0."""
@@ -470,3 +481,43 @@ class LiveSession:
     def kernel_names(self) -> tuple[str, ...]:
         """The words by which the kernel's log names the scenario's processes, and this program."""
         return process_name(self.leader), f"PID: {os.getpid()}"
+
+
+DO: Mapping[type[Step], Callable[[LiveSession, Any], Outcome]] = dict(
+    (
+        on(Map, LiveSession._map),
+        on(Unmap, LiveSession._unmap),
+        on(Read, LiveSession._read),
+        on(Write, LiveSession._write),
+        on(Fork, LiveSession._fork),
+        on(Exit, LiveSession._exit),
+        on(Mprotect, LiveSession._mprotect),
+        on(Madvise, LiveSession._madvise),
+        on(Mremap, LiveSession._mremap),
+        on(SwapOut, LiveSession._swap_out),
+        on(SwapIn, LiveSession._read),
+        on(UffdioContinue, LiveSession._uffdio_continue),
+        on(Writeback, LiveSession._writeback),
+        on(NumaHint, LiveSession._numa_hint),
+        on(Ksm, LiveSession._ksm),
+        on(ClearSoftDirty, LiveSession._clear_softdirty),
+        on(Drain, LiveSession._drain),
+        on(LimitMemlock, LiveSession._memlock),
+        on(Capability, LiveSession._capability),
+        on(Pin, LiveSession._hold),
+        on(Vmsplice, LiveSession._hold),
+        on(IoUring, LiveSession._hold),
+        on(Unpin, LiveSession._unpin),
+        on(ProcessVmReadv, LiveSession._process_vm_readv),
+        on(ProcessVmWritev, LiveSession._process_vm_writev),
+        on(DirectWrite, LiveSession._direct_write),
+        on(DirectRead, LiveSession._direct_read),
+        on(Poke, LiveSession._poke),
+        on(DeviceRead, LiveSession._device_read),
+        on(DeviceWrite, LiveSession._device_write),
+        on(Start, LiveSession._schedule),
+        on(Advance, LiveSession._schedule),
+        on(Settle, LiveSession._schedule),
+    )
+)
+"""What does each action."""

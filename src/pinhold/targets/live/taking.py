@@ -5,27 +5,27 @@ from __future__ import annotations
 import errno
 import os
 import resource
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pinhold.scenario.forms import Role, Thing
 from pinhold.scenario.observation import FrameNames, PinView, Run
 from pinhold.scenario.printer import format_step
-from pinhold.scenario.step import (
+from pinhold.scenario.steps import (
+    Copy,
     DeviceRead,
     DeviceWrite,
-    DirectRead,
-    DirectWrite,
     ExpectPinByte,
     ExpectPinSees,
+    Fill,
     Hold,
     IoUring,
     Pin,
     Poke,
-    ProcessVmReadv,
-    ProcessVmWritev,
     Scenario,
+    Step,
     Vmsplice,
 )
 from pinhold.targets.base import CannotDo, Outcome
@@ -87,7 +87,7 @@ class LivePins:
 
     def _access(self, step: Hold) -> Access:
         """What the scenario does through the pin, later."""
-        through = [later for later in self._scenario.steps if getattr(later, "pin", None) == step.pin]
+        through = [later for later in self._scenario.steps if later.named(Role.USES, Thing.PIN) == step.pin]
         return Access(
             read=any(isinstance(later, ExpectPinByte | ExpectPinSees | DeviceRead) for later in through),
             write=any(isinstance(later, DeviceWrite) for later in through),
@@ -102,7 +102,7 @@ class LivePins:
         if isinstance(step, Pin):
             candidates |= HOLDERS
         else:
-            name = "vmsplice" if isinstance(step, Vmsplice) else "io_uring"
+            name = ITS_OWN[type(step)]
             candidates[name] = HOLDERS[name]
         try:
             return choose(need, via, candidates, self._access(step))
@@ -111,7 +111,7 @@ class LivePins:
 
     def take(self, step: Hold, span: Message) -> Outcome:
         """Raises CannotDo where nothing here takes the pages exactly as asked."""
-        need = _need(step)
+        need = NEEDS[type(step)](step)
         mechanism = self._choose(step, need)
         try:
             taken = self._acquire(step.proc, need, mechanism, span)
@@ -213,23 +213,18 @@ class LivePins:
 
     # Taking for the length of a call
 
-    def _copier(self, step: ProcessVmReadv | ProcessVmWritev | DirectWrite | DirectRead) -> str:
-        name = "process_vm" if isinstance(step, ProcessVmReadv | ProcessVmWritev) else "direct_io"
+    def copy(self, step: Copy, name: str, span: Message) -> Outcome:
+        """process_vm_readv(), or a direct write to a file, by the mechanism of that name."""
         _refuse(COPIERS[name].unavailable())
-        return name
-
-    def copy(self, step: ProcessVmReadv | DirectWrite, span: Message) -> Outcome:
-        """process_vm_readv(), or a direct write to a file."""
-        name = self._copier(step)
         reply, _ = self._tree.ask(step.proc, {"op": "copy", "mechanism": name, **span})
         if reply.get("errno"):
             return Outcome(int(reply["errno"]))
         self._copies[step.pin] = Copied(step.proc, [Run(*run) for run in reply["runs"]])
         return Outcome(0, name)
 
-    def fill(self, step: ProcessVmWritev | DirectRead, span: Message) -> Outcome:
-        """process_vm_writev(), or a direct read from a file."""
-        name = self._copier(step)
+    def fill(self, step: Fill, name: str, span: Message) -> Outcome:
+        """process_vm_writev(), or a direct read from a file, by the mechanism of that name."""
+        _refuse(COPIERS[name].unavailable())
         reply, _ = self._tree.ask(step.proc, {"op": "fill", "mechanism": name, "byte": step.byte, **span})
         return _done(reply, name)
 
@@ -248,13 +243,15 @@ class LivePins:
         return _done(reply, PROC_MEM.name)
 
 
-def _need(step: Hold) -> Need:
-    """What the step asks for, from the step alone."""
-    if isinstance(step, Vmsplice):
-        return Need(FOLL_GET, fast=True)
-    if isinstance(step, IoUring):
-        return Need(longterm=True, write=True, fast=None, user=None)
-    return Need(longterm=step.longterm, write=step.write, fast=step.fast, force=step.force, user=step.user)
+NEEDS: Mapping[type[Step], Callable[[Any], Need]] = {
+    Pin: lambda a: Need(longterm=a.longterm, write=a.write, fast=a.fast, force=a.force, user=a.user),
+    Vmsplice: lambda _: Need(FOLL_GET, fast=True),
+    IoUring: lambda _: Need(longterm=True, write=True, fast=None, user=None),
+}
+"""What each step that holds pages asks for, from the step alone."""
+
+ITS_OWN: Mapping[type[Step], str] = {Vmsplice: "vmsplice", IoUring: "io_uring"}
+"""Steps that are about one mechanism, beside the user's own ones."""
 
 
 def _another_step(step: Hold, need: Need) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
-from pinhold.scenario.step import Scenario
+from pinhold.scenario.steps import Scenario
 from pinhold.targets.base import SCHEDULED, Broken, CannotDo, Livelock, TargetInfo
 from pinhold.targets.live import hygiene
 from pinhold.targets.live.machine import Machine, check_supported, probe_sight

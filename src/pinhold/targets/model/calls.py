@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, Protocol
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pinhold.mm import flags as k
-from pinhold.mm import madvise
+from pinhold.mm.machine import Machine
 from pinhold.mm.task import (
     FN_ACCESS,
     FN_ACCESS_REMOTE,
@@ -18,14 +19,18 @@ from pinhold.mm.task import (
     FN_UFFDIO_CONTINUE,
     FN_WRITEBACK,
 )
-from pinhold.scenario import step as s
-from pinhold.scenario.advice import ADVICE as ADVICES
+from pinhold.mm.users import io_uring_flags
+from pinhold.mm.vma import find_vma
+from pinhold.scenario import steps as s
+from pinhold.scenario.advice import ADVICE
+from pinhold.scenario.printer import format_step
+from pinhold.targets.base import CannotDo
+from pinhold.targets.dispatch import on
 
 Span = tuple[int, int, int]
 """mm, first and end address, in pages."""
 
 PROT = {"none": 0, "read": k.VM_READ, "rw": k.VM_READ | k.VM_WRITE}
-ADVICE = {name: getattr(madvise, f"MADV_{name.upper()}") for name in ADVICES}
 USER = {"none": k.USER_NONE, "vfio": k.USER_VFIO, "io_uring": k.USER_IO_URING, "rdma": k.USER_RDMA}
 
 
@@ -49,31 +54,79 @@ class Places(Protocol):
     def span(self, proc: str, r: s.Range) -> Span: ...
 
 
-def as_call(step: s.Step, places: Places) -> Call | None:  # noqa: PLR0911
-    """The call that the step is; None: it is none, or more than one."""
-    match step:
-        case s.Read(proc, r) | s.SwapIn(proc, r):
-            return Call(FN_ACCESS, *places.span(proc, r))
-        case s.Write(proc, r, byte):
-            return Call(FN_ACCESS, *places.span(proc, r), k.FAULT_FLAG_WRITE, byte)
-        case s.Poke(proc, r, byte):
-            return Call(FN_ACCESS_REMOTE, *places.span(proc, r), k.FAULT_FLAG_WRITE, byte)
-        case s.Exit(proc):
-            return Call(FN_EXIT, places.mm(proc), 0, 0)
-        case s.Unmap(proc, r):
-            return Call(FN_MUNMAP, *places.span(proc, r))
-        case s.Mprotect(proc, r, prot):
-            return Call(FN_MPROTECT, *places.span(proc, r), PROT[prot])
-        case s.Madvise(proc, r, advice):
-            return Call(FN_MADVISE, *places.span(proc, r), ADVICE[advice])
-        case s.SwapOut(proc, r):
-            return Call(FN_MADVISE, *places.span(proc, r), madvise.MADV_PAGEOUT)
-        case s.ClearSoftDirty(proc):
-            return Call(FN_CLEAR_REFS, places.mm(proc), 0, 0)
-        case s.UffdioContinue(proc, r):
-            return Call(FN_UFFDIO_CONTINUE, *places.span(proc, r))
-        case s.Writeback(proc, r):
-            return Call(FN_WRITEBACK, *places.span(proc, r))
-        case s.NumaHint(proc, r):
-            return Call(FN_PROT_NUMA, *places.span(proc, r))
-    return None
+S = TypeVar("S", bound=s.Step)
+
+
+def _calls(step: type[S], make: Callable[[Places, S], Call]) -> tuple[type[s.Step], Callable[[Places, Any], Call]]:
+    return on(step, make)
+
+
+def _ranged(step: type[s.Step], function: int) -> tuple[type[s.Step], Callable[[Places, Any], Call]]:
+    """A call on a range, with nothing else to say."""
+    return step, lambda at, a: Call(function, *at.span(a.proc, a.range))
+
+
+CALLS: Mapping[type[s.Step], Callable[[Places, Any], Call]] = dict(
+    (
+        _ranged(s.Read, FN_ACCESS),
+        _ranged(s.SwapIn, FN_ACCESS),
+        _calls(s.Write, lambda at, a: Call(FN_ACCESS, *at.span(a.proc, a.range), k.FAULT_FLAG_WRITE, a.byte)),
+        _calls(s.Poke, lambda at, a: Call(FN_ACCESS_REMOTE, *at.span(a.proc, a.range), k.FAULT_FLAG_WRITE, a.byte)),
+        _calls(s.Exit, lambda at, a: Call(FN_EXIT, at.mm(a.proc), 0, 0)),
+        _ranged(s.Unmap, FN_MUNMAP),
+        _calls(s.Mprotect, lambda at, a: Call(FN_MPROTECT, *at.span(a.proc, a.range), PROT[a.prot])),
+        _calls(s.Madvise, lambda at, a: Call(FN_MADVISE, *at.span(a.proc, a.range), ADVICE[a.advice].number)),
+        _calls(s.SwapOut, lambda at, a: Call(FN_MADVISE, *at.span(a.proc, a.range), ADVICE["pageout"].number)),
+        _calls(s.ClearSoftDirty, lambda at, a: Call(FN_CLEAR_REFS, at.mm(a.proc), 0, 0)),
+        _ranged(s.UffdioContinue, FN_UFFDIO_CONTINUE),
+        _ranged(s.Writeback, FN_WRITEBACK),
+        _ranged(s.NumaHint, FN_PROT_NUMA),
+    )
+)
+"""Those that are one call."""
+
+
+def call_of(m: Machine, step: s.Step, places: Places) -> Call:
+    """The call that the step is.  Raises CannotDo where the specification has none, or none of such memory."""
+    if type(step) not in CALLS:
+        raise CannotDo(f"the specification has no '{format_step(step)}'")
+    call = CALLS[type(step)](places, step)
+    vma = find_vma(m, call.mm, call.start) if isinstance(step, s.UffdioContinue) else k.NO_VMA
+    if vma != k.NO_VMA and m.vma_flags[vma] & k.VM_HUGETLB:
+        raise CannotDo("the specification has UFFDIO_CONTINUE for shmem (memfd) alone, not for hugetlb")
+    return call
+
+
+def _pin_wants(m: Machine, a: s.Pin) -> tuple[int, int]:
+    if a.via not in (None, "model"):
+        raise CannotDo(
+            f"the model has no pin mechanism {a.via}: it takes the pin as described (leave out 'via {a.via}')"
+        )
+    flags = k.FOLL_PIN
+    for wanted, flag in (
+        (a.write, k.FOLL_WRITE),
+        (a.longterm, k.FOLL_LONGTERM),
+        (a.force, k.FOLL_FORCE),
+        (a.fast, k.WANT_FAST),
+    ):
+        flags |= flag if wanted else 0
+    return flags, USER[a.user]
+
+
+def _vmsplice_wants(m: Machine, a: s.Vmsplice) -> tuple[int, int]:
+    return k.FOLL_GET | k.WANT_FAST, k.USER_NONE
+
+
+def _io_uring_wants(m: Machine, a: s.IoUring) -> tuple[int, int]:
+    return io_uring_flags(m), k.USER_IO_URING
+
+
+WANTS: Mapping[type[s.Step], Callable[[Machine, Any], tuple[int, int]]] = dict(
+    (on(s.Pin, _pin_wants), on(s.Vmsplice, _vmsplice_wants), on(s.IoUring, _io_uring_wants))
+)
+"""The FOLL_* flags, the entry point's among them, and the user of the steps that take pages and hold them."""
+
+
+def wanted(m: Machine, step: s.Hold) -> tuple[int, int]:
+    """As WANTS has it.  Raises CannotDo for a mechanism of its own."""
+    return WANTS[type(step)](m, step)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pinhold.mm.state import Geometry
-from pinhold.scenario import step as s
+from pinhold.scenario import steps as s
 from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.small import Small
 from pinhold.scenario.watch import huge_unit, ranges, region_pages, region_sizes
@@ -42,7 +42,7 @@ def processes(steps: Sequence[s.Step]) -> tuple[str, ...]:
 
 def pins(steps: Sequence[s.Step]) -> tuple[str, ...]:
     """The names of pins, in the order of their slots."""
-    return tuple(dict.fromkeys(step.pin for step in map(s.done_by, steps) if isinstance(step, s.HOLDS)))
+    return tuple(dict.fromkeys(step.pin for step in map(s.done_by, steps) if isinstance(step, s.Hold)))
 
 
 def small_geometry(small: Small, steps: Sequence[s.Step], tasks: int) -> Geometry:
@@ -51,7 +51,7 @@ def small_geometry(small: Small, steps: Sequence[s.Step], tasks: int) -> Geometr
     longest = max((region_pages(step, small.pmd_pages, small.pud_pages) for step in maps), default=1)
     nr_files = sum(1 for m in maps if not m.memory.anonymous and m.of is None)
     nr_mms = len(processes(steps))
-    passing = any(isinstance(step, (*s.COPIES, s.ProcessVmWritev, s.DirectRead)) for step in steps)
+    passing = any(isinstance(step, (s.Copy, s.Fill)) for step in steps)
     tables = 1 + sum(1 << (small.bits * level) for level in range(1, small.levels))
     return Geometry(
         full=False,

@@ -5,10 +5,11 @@ Each process is an mm slot of one interpreted machine of x86-64 geometry; each s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from pinhold.mm import flags as k
-from pinhold.mm import madvise, releases
+from pinhold.mm import releases
 from pinhold.mm.device import device_write
 from pinhold.mm.file import file_create, file_free_slot, file_put, shmem_fallocate
 from pinhold.mm.folio import lru_add_drain, page_folio, page_index
@@ -27,22 +28,17 @@ from pinhold.mm.sites import SITES
 from pinhold.mm.step import OutOfFuel, run
 from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_MADVISE, FN_MREMAP, call
 from pinhold.mm.trap import Unspecified, refuse_trapped
-from pinhold.mm.users import (
-    PROCESS_VM_PAGES,
-    direct_io_flags,
-    io_uring_flags,
-    io_uring_refuses,
-    process_vm_flags,
-)
-from pinhold.mm.vma import find_vma
-from pinhold.scenario import step as s
+from pinhold.mm.users import PROCESS_VM_PAGES, direct_io_flags, io_uring_refuses, process_vm_flags
+from pinhold.scenario import steps as s
+from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.hugepages import hugepages_needed
 from pinhold.scenario.kinds import Backing
 from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
-from pinhold.scenario.printer import format_step
 from pinhold.scenario.watch import region_pages, watched
-from pinhold.targets.base import Broken, CannotDo, Decision, Livelock, Outcome
-from pinhold.targets.model.calls import PROT, USER, Call, Span, as_call
+from pinhold.targets.base import Broken, Decision, Livelock, Outcome
+from pinhold.targets.dispatch import on
+from pinhold.targets.model.calls import CALLS, PROT, Span, call_of, wanted
+from pinhold.targets.model.names import Names
 from pinhold.targets.model.sight import compress, page_kind, page_states, pin_walk, walk
 from pinhold.targets.model.tasks import Tasks
 from pinhold.targets.model.users import free_pin, take, too_small, transfer
@@ -65,58 +61,14 @@ class ModelSession:
         geometry = machine.geometry
         self.pmd_pages, self.pud_pages = geometry.pmd_pages, geometry.pud_pages
         self.watched = watched(scenario, self.pmd_pages, self.pud_pages)
-        self.mms: dict[str, int] = {}
-        self.regions: dict[str, dict[str, tuple[int, int]]] = {}
-        self.files: dict[str, int] = {}
-        self.pins: dict[str, int] = {}
         self.copies: dict[str, tuple[int, Sequence[Run]]] = {}
-        self.names = FrameNames()
+        self.frames = FrameNames()
         self.errno: int | None = None
         self.pin_bytes: dict[str, Sequence[Run]] = {}
-        self.next_address = 0
-        self.tasks = Tasks(self)
-        self.start_process("P", 0)
+        self.names = Names(machine)
+        self.tasks = Tasks(machine, self.names)
+        self.names.started("P", 0)
         mm_init(self.m, 0)
-
-    # --- processes and places ---
-
-    def start_process(self, name: str, mm: int) -> None:
-        self.mms[name] = mm
-        self.regions[name] = {}
-
-    def place(self, pages: int) -> int:
-        """A fresh range of addresses, aligned for the largest leaf that could map it."""
-        align = self.pud_pages if pages >= self.pud_pages else self.pmd_pages
-        if self.m.levels == 1:
-            align = 1
-        start = -(-self.next_address // align) * align
-        self.next_address = start + pages
-        if self.next_address > 1 << (self.m.bits * self.m.levels):
-            more = "" if self.m.geometry.full else ", of which levels and bits in the small line make more"
-            raise CannotDo(f"the scenario maps more than the model's address space holds{more}")
-        return start
-
-    def place_like(self, mm: int, first: int, end: int) -> int:
-        """A fresh range for pages [first, end), which lies within a huge page as they do: see targets.live.regions."""
-        if self.m.levels == 1:
-            return self.place(end - first)
-        vma = find_vma(self.m, mm, first)
-        unit = 1 if vma == k.NO_VMA else 1 << self.m.vma_order[vma]
-        offset = first % max(self.pmd_pages, unit)
-        return self.place(offset + end - first) + offset
-
-    def mm(self, proc: str) -> int:
-        """Raises CannotDo for a process that a schedule has not made yet, or has ended."""
-        if proc not in self.mms:
-            raise CannotDo(f"there is no process {proc} when the schedule comes here")
-        return self.mms[proc]
-
-    def span(self, proc: str, r: s.Range) -> Span:
-        """mm, first and end address of a range."""
-        mm = self.mm(proc)
-        start, size = self.regions[proc].get(r.region, (0, 0))
-        end = size if r.end is None else r.end
-        return mm, start + r.first, start + end
 
     # --- actions ---
 
@@ -125,8 +77,7 @@ class ModelSession:
         self.m.trace.sites.clear()
         self.pin_bytes.clear()
         try:
-            handler = getattr(self, f"do_{type(action).__name__}", self.do_call)
-            result = handler(action)
+            result = DO[type(action)](self, action)
             refuse_trapped(self.m)
         except OutOfFuel as stuck:
             if not self.m.trapped[0]:
@@ -173,37 +124,23 @@ class ModelSession:
         call(self.m, TASK, function, *span, flags, arg)
         return run(self.m, TASK)
 
-    def do_call(self, action: s.Action) -> int:
+    def call(self, action: s.Action) -> int:
         """What is one call of the specification."""
-        call(self.m, TASK, *self.call_of(action))
+        call(self.m, TASK, *call_of(self.m, action, self.names))
         return run(self.m, TASK)
 
-    def call_of(self, action: s.Action) -> Call:
-        """Raises CannotDo where the specification has no such call."""
-        known = as_call(action, self)
-        if known is None:
-            raise CannotDo(f"the specification has no '{format_step(action)}'")
-        self.refuse_unspecified(action, known)
-        return known
-
-    def refuse_unspecified(self, action: s.Action, known: Call) -> None:
-        """Raises CannotDo for a call that the specification has, but not of such memory."""
-        vma = find_vma(self.m, known.mm, known.start) if isinstance(action, s.UffdioContinue) else k.NO_VMA
-        if vma != k.NO_VMA and self.m.vma_flags[vma] & k.VM_HUGETLB:
-            raise CannotDo("the specification has UFFDIO_CONTINUE for shmem (memfd) alone, not for hugetlb")
-
-    def do_Start(self, a: s.Start) -> int:
+    def start(self, a: s.Start) -> int:
         return self.tasks.start(a.task, a.step)
 
-    def do_Advance(self, a: s.Advance) -> int:
+    def advance(self, a: s.Advance) -> int:
         return self.tasks.advance(a.task, a.steps, a.chance)
 
-    def do_Settle(self, _: s.Settle) -> int:
+    def settle(self, _: s.Settle) -> int:
         return self.tasks.settle()
 
-    def do_Map(self, a: s.Map) -> int:
+    def map(self, a: s.Map) -> int:
         pages = region_pages(a, self.pmd_pages, self.pud_pages)
-        start = self.place(pages)
+        start = self.names.place(pages)
         flags = PROT[a.prot] | (k.VM_SHARED if a.shared else 0)
         kind = a.memory
         if kind.anonymous:
@@ -214,7 +151,7 @@ class ModelSession:
             order = self.m.bits * (2 if a.size == "1G" else 1)
         file = k.NO_FILE
         if kind.backing is not None:
-            file = self.files[a.of] if a.of else file_free_slot(self.m)
+            file = self.names.files[a.of] if a.of else file_free_slot(self.m)
             if file < 0:
                 return -k.ENOMEM
             if pages >> order > self.m.file_pages:
@@ -224,13 +161,13 @@ class ModelSession:
                 if err:
                     file_put(self.m, file)
                     return err
-        err = do_mmap(self.m, self.mms[a.proc], start, start + pages, flags, file, order, int(a.readonly))
+        err = do_mmap(self.m, self.names.mms[a.proc], start, start + pages, flags, file, order, int(a.readonly))
         if file != k.NO_FILE and not kind.descriptor:
             file_put(self.m, file)
         if err == 0:
-            self.regions[a.proc][a.region] = (start, pages)
+            self.names.regions[a.proc][a.region] = (start, pages)
             if file != k.NO_FILE:
-                self.files[a.region] = file
+                self.names.files[a.region] = file
         return err
 
     def create_file(self, backing: Backing, descriptor: bool, file: int, order: int, units: int) -> int:
@@ -240,68 +177,56 @@ class ModelSession:
             return 0
         return hugetlbfs_fallocate(self.m, file, units) if order else shmem_fallocate(self.m, file, units)
 
-    def do_Fork(self, a: s.Fork) -> int:
-        free = self.free_mm()
+    def fork(self, a: s.Fork) -> int:
+        free = self.names.free_mm()
         if free < 0:
             raise Broken(too_small(self.m, LIMIT_MMS))
-        result = self.operate(FN_FORK, (self.mm(a.proc), 0, 0), 0, free)
+        result = self.operate(FN_FORK, (self.names.mm(a.proc), 0, 0), 0, free)
         if result >= 0:
-            self.forked(a, free)
+            self.names.forked(a, free)
         return result
 
-    def free_mm(self) -> int:
-        """A process's slot that nothing uses, or NO_MM."""
-        return next((mm for mm in range(self.m.nr_mms) if not self.m.mm_alive[mm]), k.NO_MM)
-
-    def forked(self, a: s.Fork, mm: int) -> None:
-        """The child has what its parent had."""
-        self.start_process(a.child, mm)
-        self.regions[a.child] = dict(self.regions[a.proc])
-
-    def do_Exit(self, a: s.Exit) -> int:
-        mm = self.mm(a.proc)
-        for name in [name for name, pin in self.pins.items() if self.m.pin_mm[pin] == mm]:
-            unpin(self.m, self.pins.pop(name))
+    def exit(self, a: s.Exit) -> int:
+        mm, pins = self.names.mm(a.proc), self.names.pins
+        for name in [name for name, pin in pins.items() if self.m.pin_mm[pin] == mm]:
+            unpin(self.m, pins.pop(name))
         self.copies = {name: copy for name, copy in self.copies.items() if copy[0] != mm}
-        result = self.do_call(a)
-        self.exited(a)
+        result = self.call(a)
+        self.names.exited(a.proc)
         return result
 
-    def exited(self, a: s.Exit) -> None:
-        del self.mms[a.proc], self.regions[a.proc]
-
-    def do_Mremap(self, a: s.Mremap) -> int:
-        span = self.span(a.proc, a.range)
-        start = self.place_like(*span)
+    def mremap(self, a: s.Mremap) -> int:
+        span = self.names.span(a.proc, a.range)
+        start = self.names.place_like(*span)
         result = self.operate(FN_MREMAP, span, 0, start)
         if result == 0:
-            self.regions[a.proc][a.to] = (start, span[2] - span[1])
+            self.names.regions[a.proc][a.to] = (start, span[2] - span[1])
         return result
 
-    def do_SwapOut(self, a: s.SwapOut) -> int:
-        result = self.do_call(a)
+    def swap_out(self, a: s.SwapOut) -> int:
+        result = self.call(a)
         if result == 0 and any(state == "present" for _, _, state in self.page_state(a.proc, a.range)):
             return -k.EBUSY
         return result
 
-    def do_Ksm(self, a: s.Ksm) -> int:
-        mm, start, end = self.span(a.proc, a.range)
-        other, other_start, other_end = self.span(a.other_proc, a.other_range)
+    def ksm(self, a: s.Ksm) -> int:
+        mm, start, end = self.names.span(a.proc, a.range)
+        other, other_start, other_end = self.names.span(a.other_proc, a.other_range)
         count = min(end - start, other_end - other_start)
         for span in ((mm, start, start + count), (other, other_start, other_start + count)):
-            result = self.operate(FN_MADVISE, span, madvise.MADV_MERGEABLE)
+            result = self.operate(FN_MADVISE, span, ADVICE["mergeable"].number)
             if result < 0:
                 return result
         for i in range(count):
             self.operate(FN_KSM_MERGE, (mm, start + i, other_start + i), 0, other)
         return 0
 
-    def do_Drain(self, _: s.Drain) -> int:
+    def drain(self, _: s.Drain) -> int:
         lru_add_drain(self.m)
         return 0
 
-    def do_LimitMemlock(self, a: s.LimitMemlock) -> int:
-        self.limit_memlock(self.mms[a.proc], a.pages)
+    def memlock(self, a: s.LimitMemlock) -> int:
+        self.limit_memlock(self.names.mms[a.proc], a.pages)
         return 0
 
     def limit_memlock(self, mm: int, pages: int) -> None:
@@ -309,49 +234,27 @@ class ModelSession:
         most = (1 << (8 * self.m.layout.slots["mm_memlock"].width - 1)) - 1  # more than any such machine has
         self.m.mm_memlock[mm] = min(pages, most)
 
-    def do_Capability(self, a: s.Capability) -> int:
-        self.m.mm_ipc_lock[self.mms[a.proc]] = int(a.ipc_lock)
+    def capability(self, a: s.Capability) -> int:
+        self.m.mm_ipc_lock[self.names.mms[a.proc]] = int(a.ipc_lock)
         return 0
 
-    def do_Pin(self, a: s.Pin) -> int:
-        return self.take_pin(a.pin, self.span(a.proc, a.range), *self.held(a))
+    def hold(self, a: s.Pin) -> int:
+        return self.take_pin(a.pin, self.names.span(a.proc, a.range), *self.wanted(a))
 
-    def held(self, a: s.Hold) -> tuple[int, int]:
+    def wanted(self, a: s.Hold) -> tuple[int, int]:
         """The FOLL_* flags and the user of a step that takes pages.  Raises CannotDo for a mechanism of its own."""
-        match a:
-            case s.Pin(via=None | "model"):
-                return self.pin_flags(a), USER[a.user]
-            case s.Pin(via=via):
-                raise CannotDo(
-                    f"the model has no pin mechanism {via}: it takes the pin as described (leave out 'via {via}')"
-                )
-            case s.Vmsplice():
-                return k.FOLL_GET | k.WANT_FAST, k.USER_NONE
-            case s.IoUring():
-                return io_uring_flags(self.m), k.USER_IO_URING
+        return wanted(self.m, a)
 
-    def pin_flags(self, a: s.Pin) -> int:
-        """The FOLL_* flags that the step asks for, and the entry point's."""
-        flags = k.FOLL_PIN
-        for wanted, flag in (
-            (a.write, k.FOLL_WRITE),
-            (a.longterm, k.FOLL_LONGTERM),
-            (a.force, k.FOLL_FORCE),
-            (a.fast, k.WANT_FAST),
-        ):
-            flags |= flag if wanted else 0
-        return flags
-
-    def do_Vmsplice(self, a: s.Vmsplice) -> int:
-        mm, start, end = self.span(a.proc, a.range)
+    def vmsplice(self, a: s.Vmsplice) -> int:
+        mm, start, end = self.names.span(a.proc, a.range)
         span = (mm, start, min(end, start + PIPE_BUFFERS))
-        return self.take_pin(a.pin, span, *self.held(a))
+        return self.take_pin(a.pin, span, *self.wanted(a))
 
-    def do_IoUring(self, a: s.IoUring) -> int:
-        mm, start, end = self.span(a.proc, a.range)
-        result = self.take_pin(a.pin, (mm, start, end), *self.held(a))
+    def io_uring(self, a: s.IoUring) -> int:
+        mm, start, end = self.names.span(a.proc, a.range)
+        result = self.take_pin(a.pin, (mm, start, end), *self.wanted(a))
         if result > 0 and io_uring_refuses(self.m, mm, start, end):
-            unpin(self.m, self.pins.pop(a.pin))
+            unpin(self.m, self.names.pins.pop(a.pin))
             return -k.EOPNOTSUPP
         return result
 
@@ -359,14 +262,14 @@ class ModelSession:
         pin = free_pin(self.m)
         result = take(self.m, TASK, pin, span, flags, user)
         if result > 0:
-            self.pins[name] = pin
+            self.names.pins[name] = pin
         return result
 
-    def do_ProcessVmReadv(self, a: s.ProcessVmReadv) -> int:
-        return self.copy(a.pin, self.span(a.proc, a.range), process_vm_flags(False), PROCESS_VM_PAGES)
+    def process_vm_readv(self, a: s.ProcessVmReadv) -> int:
+        return self.copy(a.pin, self.names.span(a.proc, a.range), process_vm_flags(False), PROCESS_VM_PAGES)
 
-    def do_DirectWrite(self, a: s.DirectWrite) -> int:
-        span = self.span(a.proc, a.range)
+    def direct_write(self, a: s.DirectWrite) -> int:
+        span = self.names.span(a.proc, a.range)
         return self.copy(a.pin, span, direct_io_flags(self.m, False), span[2] - span[1])
 
     def copy(self, name: str, span: Span, flags: int, chunk: int) -> int:
@@ -377,29 +280,29 @@ class ModelSession:
             self.copies[name] = span[0], compress(iter(pages))
         return result
 
-    def do_ProcessVmWritev(self, a: s.ProcessVmWritev) -> int:
-        return self.fill(self.span(a.proc, a.range), process_vm_flags(True), PROCESS_VM_PAGES, a.byte)
+    def process_vm_writev(self, a: s.ProcessVmWritev) -> int:
+        return self.fill(self.names.span(a.proc, a.range), process_vm_flags(True), PROCESS_VM_PAGES, a.byte)
 
-    def do_DirectRead(self, a: s.DirectRead) -> int:
-        span = self.span(a.proc, a.range)
+    def direct_read(self, a: s.DirectRead) -> int:
+        span = self.names.span(a.proc, a.range)
         return self.fill(span, direct_io_flags(self.m, True), span[2] - span[1], a.byte)
 
     def fill(self, span: Span, flags: int, chunk: int, byte: int) -> int:
         """Fill memory through a pin that does not last."""
         return transfer(self.m, TASK, span, flags, chunk, lambda pin: device_write(self.m, pin, byte))
 
-    def do_Unpin(self, a: s.Unpin) -> int:
+    def unpin(self, a: s.Unpin) -> int:
         if self.copies.pop(a.pin, None) is None:
-            unpin(self.m, self.pin(a.pin))
-            del self.pins[a.pin]
+            unpin(self.m, self.names.pin(a.pin))
+            del self.names.pins[a.pin]
         return 0
 
-    def do_DeviceRead(self, a: s.DeviceRead) -> int:
+    def device_read(self, a: s.DeviceRead) -> int:
         self.pin_contents(a.pin)
         return 0
 
-    def do_DeviceWrite(self, a: s.DeviceWrite) -> int:
-        device_write(self.m, self.pin(a.pin), a.byte)
+    def device_write(self, a: s.DeviceWrite) -> int:
+        device_write(self.m, self.names.pin(a.pin), a.byte)
         return 0
 
     # --- looking ---
@@ -410,29 +313,24 @@ class ModelSession:
             raise Broken(f"an invariant of the specification does not hold: {INVARIANTS[broken]}")
         return [PROPERTIES[bit] for bit in violated_properties(self.m)]
 
-    def pin(self, name: str) -> int:
-        if name not in self.pins:
-            raise CannotDo(f"{name} holds no pages")
-        return self.pins[name]
-
     def observe(self) -> Observation:
-        self.names.begin()
+        self.frames.begin()
         pages = tuple(
             self.page_view(proc, region, start, page)
-            for proc, regions in self.regions.items()
+            for proc, regions in self.names.regions.items()
             for region, (start, size) in regions.items()
             for page in self.watched.get(region, ())
             if page < size
         )
-        pins = tuple(view for name in (*self.pins, *self.copies) for view in self.pin_views(name))
-        self.names.end()
+        pins = tuple(view for name in (*self.names.pins, *self.copies) for view in self.pin_views(name))
+        self.frames.end()
         errno, self.errno = self.errno, None
         return Observation(errno, pages, pins)
 
     def page_view(self, proc: str, region: str, start: int, page: int) -> PageView:
         """One watched page, from its entry."""
         m = self.m
-        mm, addr = self.mms[proc], start + page
+        mm, addr = self.names.mms[proc], start + page
         slot, level = pt_leaf(m, mm, addr)
         entry = m.pte[slot]
         if not pte_present(entry):
@@ -448,7 +346,7 @@ class ModelSession:
             region,
             page,
             "present",
-            self.names.name(pfn),
+            self.frames.name(pfn),
             page_kind(m, pfn),
             exclusive,
             page_mapped_count(m, pfn),
@@ -459,22 +357,54 @@ class ModelSession:
         """The first and the last page of a pin, or of a copy, which holds no frame."""
         read = self.pin_bytes.get(name, ())
         copy = self.copies[name][1] if name in self.copies else None
-        count = sum(run_.count for run_ in copy) if copy else self.m.pin_count[self.pins[name]]
+        count = sum(run_.count for run_ in copy) if copy else self.m.pin_count[self.names.pins[name]]
         for page in sorted({0, count - 1}):
             byte = next((run_.byte for run_ in read if run_.first <= page < run_.first + run_.count), None)
-            frame = None if copy else self.names.name(pin_page_at(self.m, self.pins[name], page))
+            frame = None if copy else self.frames.name(pin_page_at(self.m, self.names.pins[name], page))
             yield PinView(name, page, frame, byte)
 
     def contents(self, proc: str, range: s.Range) -> Sequence[Run]:
         """What the process would read, without a fault: present pages only."""
-        mm, start, end = self.span(proc, range)
+        mm, start, end = self.names.span(proc, range)
         return compress(walk(self.m, mm, start, end))
 
     def pin_contents(self, pin: str) -> Sequence[Run]:
-        runs = self.copies[pin][1] if pin in self.copies else compress(pin_walk(self.m, self.pin(pin)))
+        runs = self.copies[pin][1] if pin in self.copies else compress(pin_walk(self.m, self.names.pin(pin)))
         self.pin_bytes[pin] = runs
         return runs
 
     def page_state(self, proc: str, range: s.Range) -> Sequence[tuple[int, int, str]]:
         """Runs of pages in the same state."""
-        return page_states(self.m, *self.span(proc, range), range.first)
+        return page_states(self.m, *self.names.span(proc, range), range.first)
+
+
+DO: Mapping[type[s.Step], Callable[[ModelSession, Any], int]] = {
+    **dict.fromkeys(CALLS, ModelSession.call),
+    **dict(
+        (
+            on(s.Map, ModelSession.map),
+            on(s.Fork, ModelSession.fork),
+            on(s.Exit, ModelSession.exit),
+            on(s.Mremap, ModelSession.mremap),
+            on(s.SwapOut, ModelSession.swap_out),
+            on(s.Ksm, ModelSession.ksm),
+            on(s.Drain, ModelSession.drain),
+            on(s.LimitMemlock, ModelSession.memlock),
+            on(s.Capability, ModelSession.capability),
+            on(s.Pin, ModelSession.hold),
+            on(s.Vmsplice, ModelSession.vmsplice),
+            on(s.IoUring, ModelSession.io_uring),
+            on(s.Unpin, ModelSession.unpin),
+            on(s.ProcessVmReadv, ModelSession.process_vm_readv),
+            on(s.ProcessVmWritev, ModelSession.process_vm_writev),
+            on(s.DirectWrite, ModelSession.direct_write),
+            on(s.DirectRead, ModelSession.direct_read),
+            on(s.DeviceRead, ModelSession.device_read),
+            on(s.DeviceWrite, ModelSession.device_write),
+            on(s.Start, ModelSession.start),
+            on(s.Advance, ModelSession.advance),
+            on(s.Settle, ModelSession.settle),
+        )
+    ),
+}
+"""What runs each action; a negative result is its errno."""

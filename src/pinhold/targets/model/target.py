@@ -10,7 +10,7 @@ from pinhold.mm import releases
 from pinhold.mm.machine import create
 from pinhold.mm.rules import BY_NAME
 from pinhold.mm.state import X86_64, Geometry
-from pinhold.scenario import step as s
+from pinhold.scenario import steps as s
 from pinhold.targets.base import TargetInfo
 from pinhold.targets.model.room import Pools, roomy, small_geometry
 from pinhold.targets.model.session import ModelSession
@@ -58,7 +58,7 @@ class ModelTarget:
     ) -> None:
         self.release = release
         self.row = releases.switched(releases.row(release), switches)
-        changed = (f"{rule}={BY_NAME[rule].names[self.row[rule]]}" for rule in switches)
+        changed = (f"{rule}={BY_NAME[rule].values[self.row[rule]]}" for rule in switches)
         self.name = self.what = ",".join([f"model:{release}", *changed])
         self.config = CONFIG | dict(config or {})
         self.geometry = geometry

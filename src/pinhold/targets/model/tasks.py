@@ -6,20 +6,21 @@ lock, lets its turn pass.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import Any
 
 from pinhold.mm import flags as k
+from pinhold.mm.machine import Machine
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.step import FUEL, OutOfFuel, Recurrence, checked_step, function_name, round_of
 from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_UNPIN, call
-from pinhold.scenario import step as s
+from pinhold.scenario import steps as s
 from pinhold.scenario.printer import format_step
 from pinhold.targets.base import CannotDo
+from pinhold.targets.model.calls import CALLS, call_of, wanted
+from pinhold.targets.model.names import Names
 from pinhold.targets.model.users import free_pin
-
-if TYPE_CHECKING:
-    from pinhold.targets.model.session import ModelSession
 
 
 @dataclass(slots=True)
@@ -34,48 +35,55 @@ class Task:
 
 @dataclass(slots=True)
 class Tasks:
-    """Those of one scenario, by name; slot 0 is the thread that does whole steps."""
+    """Those of one scenario, by name; slot 0 is the thread that does whole steps.  names: where what an operation
+    makes gets its name when the operation ends."""
 
-    session: ModelSession
+    m: Machine
+    names: Names
     known: dict[str, Task] = field(default_factory=dict)
 
     def start(self, name: str, operation: s.Action) -> int:
-        """Begin it; what the task is in comes to its end first.  0, or how that ended, if badly."""
+        """Begin it; what the task is in comes to its end first.  0, or how that ended, if badly.  Raises CannotDo."""
         task = self.known.setdefault(name, Task(1 + len(self.known)))
         result = self.finish(task)
-        task.place = self.begin(task.slot, operation)
+        task.place = BEGIN[type(operation)](self, task.slot, operation)
         task.doing = operation
         return min(result, 0)
 
-    def begin(self, slot: int, operation: s.Action) -> int:
-        """Push the call; gives the number of the process or the pin that it makes, or -1.  Raises CannotDo."""
-        session = self.session
-        m = session.m
-        match operation:
-            case s.Fork(proc):
-                child = session.free_mm()
-                if child < 0:
-                    raise CannotDo(f"the small machine has no room for another process: '{format_step(operation)}'")
-                call(m, slot, FN_FORK, session.mm(proc), 0, 0, 0, child)
-                return child
-            case s.Pin(proc, r) | s.Vmsplice(proc, r) | s.IoUring(proc, r):
-                flags, user = session.held(operation)
-                pin = free_pin(m)
-                pin_start(m, slot, pin, *session.span(proc, r), flags, user)
-                return pin
-            case s.Unpin(pin):
-                call(m, slot, FN_UNPIN, 0, 0, 0, 0, session.pin(pin))
-            case s.Ksm(proc, r):
-                mm, start, _ = session.span(proc, r)
-                other, other_start, _ = session.span(operation.other_proc, operation.other_range)
-                call(m, slot, FN_KSM_MERGE, mm, start, other_start, 0, other)
-            case _:
-                call(m, slot, *session.call_of(operation))
+    # Pushing the call of an operation, in BEGIN: each gives the number of the process or the pin that it makes, or -1.
+
+    def call(self, slot: int, operation: s.Action) -> int:
+        call(self.m, slot, *call_of(self.m, operation, self.names))
         return -1
+
+    def fork(self, slot: int, operation: s.Fork) -> int:
+        child = self.names.free_mm()
+        if child < 0:
+            raise CannotDo(f"the small machine has no room for another process: '{format_step(operation)}'")
+        call(self.m, slot, FN_FORK, self.names.mm(operation.proc), 0, 0, 0, child)
+        return child
+
+    def hold(self, slot: int, operation: s.Hold) -> int:
+        flags, user = wanted(self.m, operation)
+        pin = free_pin(self.m)
+        pin_start(self.m, slot, pin, *self.names.span(operation.proc, operation.range), flags, user)
+        return pin
+
+    def unpin(self, slot: int, operation: s.Unpin) -> int:
+        call(self.m, slot, FN_UNPIN, 0, 0, 0, 0, self.names.pin(operation.pin))
+        return -1
+
+    def ksm(self, slot: int, operation: s.Ksm) -> int:
+        mm, start, _ = self.names.span(operation.proc, operation.range)
+        other, other_start, _ = self.names.span(operation.other_proc, operation.other_range)
+        call(self.m, slot, FN_KSM_MERGE, mm, start, other_start, 0, other)
+        return -1
+
+    # Going on
 
     def advance(self, name: str, steps: int, chance: int) -> int:
         """So many atomic steps, as far as the task can take them.  0, or how its operation ended, if badly."""
-        m, task = self.session.m, self.known[name]
+        m, task = self.m, self.known[name]
         for _ in range(steps):
             m.choice[0], m.choices[0] = chance, 1
             taken = checked_step(m, task.slot)
@@ -92,7 +100,7 @@ class Tasks:
 
     def finish(self, task: Task) -> int:
         """One task to its end; the others go on where it waits for them."""
-        m = self.session.m
+        m = self.m
         recurrence = Recurrence()
         for _ in range(FUEL):
             if not m.task_depth[task.slot]:
@@ -107,7 +115,7 @@ class Tasks:
 
     def goes_on(self, task: Task) -> bool:
         """Whether the task was busy and could take a step."""
-        m = self.session.m
+        m = self.m
         if not m.task_depth[task.slot] or checked_step(m, task.slot) == k.BLOCKED:
             return False
         if not m.task_depth[task.slot]:
@@ -116,22 +124,34 @@ class Tasks:
 
     def ended(self, task: Task) -> int:
         """What a task that is idle now has come to, once: the scenario's names for what it has made."""
-        session, operation = self.session, task.doing
+        names, operation = self.names, task.doing
         if operation is None:
             return 0
-        result = session.m.task_result[task.slot]
-        session.m.task_result[task.slot] = 0
+        result = self.m.task_result[task.slot]
+        self.m.task_result[task.slot] = 0
         task.doing = None
         match operation:
             case s.Fork() if result >= 0:
-                session.forked(operation, task.place)
-            case s.Exit():
-                session.exited(operation)
-            case s.Pin(pin=pin) | s.Vmsplice(pin=pin) | s.IoUring(pin=pin):
+                names.forked(operation, task.place)
+            case s.Exit(proc):
+                names.exited(proc)
+            case s.Hold():
                 if result > 0:
-                    session.pins[pin] = task.place
+                    names.pins[operation.pin] = task.place
                 else:
                     result = result or -k.EFAULT
             case s.Unpin(pin):
-                del session.pins[pin]
+                del names.pins[pin]
         return result
+
+
+BEGIN: Mapping[type[s.Step], Callable[[Tasks, int, Any], int]] = {
+    **{step: Tasks.call for step in CALLS if step.startable},
+    s.Fork: Tasks.fork,
+    s.Pin: Tasks.hold,
+    s.Vmsplice: Tasks.hold,
+    s.IoUring: Tasks.hold,
+    s.Unpin: Tasks.unpin,
+    s.Ksm: Tasks.ksm,
+}
+"""How each operation begins that a task can start."""
