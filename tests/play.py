@@ -24,7 +24,7 @@ BASE = "6.2"
 
 def row(release: str = BASE, **values: str) -> dict[str, int]:
     """A release's rules, some switched by name: row("6.2", gup_unshares="anon")."""
-    return releases.row(release) | {name: rules.BY_NAME[name].values.index(value) for name, value in values.items()}
+    return releases.row(release) | {name: rules.BY_NAME[name].names.index(value) for name, value in values.items()}
 
 
 def model(chosen: Row, geometry: Geometry = X86_64, **config: int) -> ModelTarget:

@@ -433,7 +433,7 @@ def break_ksm(chosen: Row) -> Any:
 def thp_split_locks(chosen: Row) -> Any:
     """Parent and child share a THP, and reuse goes by mappings: the child splits its mapping as soon as the parent's
     write has looked.  Is the parent's entry writable then?"""
-    mapcount = {"huge_wp_reuse": rules.BY_NAME["huge_wp_reuse"].values.index("mapcount")}
+    mapcount = {"huge_wp_reuse": rules.BY_NAME["huge_wp_reuse"].names.index("mapcount")}
     played, m = machine({**chosen, **mapcount}, "map P x thp\nwrite P x 0x11\nfork P C\n")
     mm, address = played.address()
     call(m, 1, FN_ACCESS, mm, address, address + 1, k.FAULT_FLAG_WRITE, 0x12)
@@ -488,7 +488,7 @@ def pmd_modify_dirty(chosen: Row) -> Any:
 
 def lazyfree_batch(chosen: Row) -> Any:
     """Of a lazyfree THP, one page is written: does another stay; and a read-only one is put back: is it writable?"""
-    whole = {"madv_free_large": rules.BY_NAME["madv_free_large"].values.index("whole")}
+    whole = {"madv_free_large": rules.BY_NAME["madv_free_large"].names.index("whole")}
     written = Play({**chosen, **whole}, FREED_THP.format(fork="", then="write P x[1] 0x12\n"))
     shared = FREED_THP.format(fork="fork P C\nvmsplice C x[1] as p\nunmap C x\n", then="")
     return written.state(), Play({**chosen, **whole}, shared).writable(page=1)

@@ -10,8 +10,9 @@ import pytest
 
 import source_marks
 from changelogs import differences, first_releases, read_table
-from pinhold.mm.releases import STABLE, entry, parts
+from pinhold.mm.releases import STABLE, backports, entry
 from pinhold.mm.rules import BY_NAME, RULES
+from pinhold.mm.rules.switch import parts
 
 TABLE = read_table()
 
@@ -19,12 +20,12 @@ TABLE = read_table()
 def test_every_change_of_a_rule_is_listed_with_each_stable_series_before_it() -> None:
     """No later value of mainline without its change, and no series of an older release that is not spoken of."""
     listed = {(rule, value): c for c in TABLE.values() if "since" in c for rule, value in c["rules"].items()}
-    later = [(rule, entry) for rule in RULES for entry in rule.since[1:] if parts(entry[0]) > parts("5.10")]
-    assert set(listed) == {(rule.name, value) for rule, (_, value, _) in later}
-    for rule, (first, value, commit) in later:
-        change = listed[rule.name, value]
-        assert (change["since"], change.get("commit", "")) == (first, commit), rule.name
-        assert set(change["stable"]) == {series for series in STABLE if parts(series) < parts(first)}, rule.name
+    later = [(rule, since) for rule in RULES for since in rule.mainline[1:] if parts(since.release) > parts("5.10")]
+    assert set(listed) == {(rule.name, since.value) for rule, since in later}
+    for rule, since in later:
+        change = listed[rule.name, since.value]
+        assert (change["since"], change.get("commit", "")) == (since.release, since.commit), rule.name
+        assert set(change["stable"]) == {s for s in STABLE if parts(s) < parts(since.release)}, rule.name
 
 
 def test_the_stable_entries_of_the_rules_are_the_backports_that_are_listed() -> None:
@@ -36,7 +37,7 @@ def test_the_stable_entries_of_the_rules_are_the_backports_that_are_listed() -> 
         for series, release in change["stable"].items()
         if release
     }
-    assert {(rule.name, *entry) for rule in RULES for entry in rule.stable} == listed
+    assert {(rule.name, s.release, s.value, s.commit) for rule in RULES for s in backports(rule)} == listed
 
 
 @pytest.mark.parametrize(
@@ -58,9 +59,9 @@ def test_a_value_begins_with_its_stable_release(rule: str, before: str, first: s
     """The release before has another one, and the last that was read still has it."""
     series = first.rpartition(".")[0]
     last = f"{series}.{STABLE[series][-1][-1]}"
-    assert entry(BY_NAME[rule], before)[1] != value
-    assert entry(BY_NAME[rule], first)[1] == value
-    assert entry(BY_NAME[rule], last)[1] == (value if first != "6.1.130" else "yes")
+    assert entry(BY_NAME[rule], before).value != value
+    assert entry(BY_NAME[rule], first).value == value
+    assert entry(BY_NAME[rule], last).value == (value if first != "6.1.130" else "yes")
 
 
 CHANGELOG = """\

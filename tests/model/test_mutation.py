@@ -15,7 +15,7 @@ from rule_probes import PROBES, Probe
 MUTATIONS = [
     (rule.name, value)
     for rule in rules.RULES
-    for index, value in enumerate(rule.values)
+    for index, value in enumerate(rule.names)
     if index != releases.row(BASE)[rule.name]
 ]
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pinhold.mm.releases import STABLE, UnknownRelease, commit, row, stand_in
+from pinhold.mm.releases import STABLE, UnknownRelease, backports, commit, row, stand_in
 from pinhold.mm.rules import RULES
+from pinhold.mm.rules.switch import parts
 from pinhold.scenario.parse import parse
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
@@ -39,10 +40,10 @@ def test_a_backport_has_the_commit_that_it_took_back() -> None:
 def test_every_value_is_one_of_the_rules() -> None:
     """An entry names a value of its rule; mainline's come in order."""
     for rule in RULES:
-        assert {value for _, value, _ in (*rule.since, *rule.stable)} <= set(rule.values)
-        releases = [tuple(map(int, first.split("."))) for first, _, _ in rule.since[1:]]
+        assert {since.value for since in (*rule.mainline, *backports(rule))} <= set(rule.names)
+        releases = [parts(since.release) for since in rule.mainline]
         assert releases == sorted(set(releases))
-        assert rule.since[0][0] == ""
+        assert releases[0] == ()
 
 
 @pytest.mark.parametrize(

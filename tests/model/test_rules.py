@@ -8,18 +8,18 @@ from pinhold.mm import releases, rules
 from play import row
 from rule_probes import OUTCOMES, PROBES
 
-CASES = [(rule.name, value) for rule in rules.RULES for value in rule.values]
+CASES = [(rule.name, value) for rule in rules.RULES for value in rule.names]
 
 
 def values(release: str) -> dict[str, str]:
     """A release's row by the names of its values."""
-    return {rule.name: rule.values[releases.row(release)[rule.name]] for rule in rules.RULES}
+    return {rule.name: rule.names[releases.row(release)[rule.name]] for rule in rules.RULES}
 
 
 def test_every_rule_has_a_probe_for_each_of_its_values() -> None:
     """No switch without a test that turns it."""
     assert {name: set(outcomes) for name, outcomes in OUTCOMES.items()} == {
-        rule.name: set(rule.values) for rule in rules.RULES
+        rule.name: set(rule.names) for rule in rules.RULES
     }
 
 

@@ -19,11 +19,11 @@ from pinhold.explore import searched  # noqa: F401  # its functions of the subse
 from pinhold.explore.record import SearchState
 from pinhold.mm import rules, sites
 from pinhold.mm.kernel import REGISTRY
-from pinhold.mm.state import Field, State
+from pinhold.mm.state import Field, fields
 
 MM = Path(pinhold.mm.__file__).parent
 TREES = {file.stem: ast.parse(file.read_text()) for file in sorted(MM.glob("*.py"))}
-FIELDS = {name for name, value in vars(State).items() if isinstance(value, Field)}
+FIELDS = {name for name, _ in fields()}
 
 
 def is_kernel(node: ast.AST) -> bool:
@@ -141,7 +141,7 @@ def explorer_reads() -> set[str]:
     """Fields that the explorer's functions of the subset use: working space outside the saved state."""
     trees = [ast.parse(file.read_text()) for file in sorted((MM.parent / "explore").rglob("*.py"))]
     names = {node.attr for tree in trees for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    return {name for name in names & FIELDS if vars(State)[name].constant} | {"trapped"}
+    return {name for name in names & FIELDS if dict(fields())[name].constant} | {"trapped"}
 
 
 def test_every_field_of_the_state_is_used() -> None:

@@ -97,7 +97,7 @@ def test_the_patch_makes_seven_rows_reliable() -> None:
 
 def test_turning_the_patch_back_brings_the_older_column_back() -> None:
     """6.2 with gup_unshares as in 6.1 answers as 6.1 does, cell by cell."""
-    older = BY_NAME["gup_unshares"].values.index("anon")
+    older = BY_NAME["gup_unshares"].names.index("anon")
     mutated = {memory: cell(LONGTERM, memory, "6.2", rules={"gup_unshares": older}).word for memory in MEMORY}
     assert mutated == {memory: found.word for memory, found in answered("FOLL_LONGTERM").columns["6.1"].items()}
 
@@ -124,7 +124,7 @@ def test_no_difference_stays_unexplained() -> None:
         found = answered(text)
         for change in found.changes:
             assert change.causes, change
-            back = {x.rule.name: x.rule.values.index(x.before) for x in change.causes[: None if change.together else 1]}
+            back = {x.rule.name: x.rule.names.index(x.before) for x in change.causes[: None if change.together else 1]}
             assert cell(found.request, change.memory, change.new, rules=back).word == change.before
 
 

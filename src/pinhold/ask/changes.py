@@ -9,14 +9,14 @@ from pinhold.ask.cell import ABSENT, Cell, cell
 from pinhold.ask.flags import Request
 from pinhold.ask.memory import Memory
 from pinhold.mm.releases import row
-from pinhold.mm.rules import RULES, Rule
+from pinhold.mm.rules import RULES, Switch
 
 
 @dataclass(frozen=True, slots=True)
 class Cause:
     """A switch that changed.  before, after: the names of its values."""
 
-    rule: Rule
+    rule: Switch
     before: str
     after: str
 
@@ -46,13 +46,13 @@ def changes(request: Request, old: str, new: str, cells: Mapping[Memory, tuple[C
     """
     before_row, after_row = row(old), row(new)
     differing = [rule for rule in RULES if before_row[rule.name] != after_row[rule.name]]
-    known: dict[tuple[Rule, ...], None] = {}
+    known: dict[tuple[Switch, ...], None] = {}
     found = []
     for memory, (before, after) in cells.items():
         if before.word == after.word or ABSENT in (before.word, after.word):
             continue
 
-        def enough(rules: Sequence[Rule], memory: Memory = memory, older: Cell = before) -> bool:
+        def enough(rules: Sequence[Switch], memory: Memory = memory, older: Cell = before) -> bool:
             turned = {rule.name: before_row[rule.name] for rule in rules}
             words = (cell(request, memory, new, rules=turned, only=event).word for event in (older.event, ""))
             return all(word == older.word for word in words)
@@ -65,12 +65,12 @@ def changes(request: Request, old: str, new: str, cells: Mapping[Memory, tuple[C
         if together:
             guilty = next((rules for rules in known if enough(rules)), ()) or _needed(recorded + others, enough)
             known[guilty] = None
-        causes = tuple(Cause(r, r.values[before_row[r.name]], r.values[after_row[r.name]]) for r in guilty)
+        causes = tuple(Cause(r, r.names[before_row[r.name]], r.names[after_row[r.name]]) for r in guilty)
         found.append(Change(memory, old, new, before.word, after.word, causes, together))
     return tuple(found)
 
 
-def _needed(suspects: Sequence[Rule], enough: Callable[[Sequence[Rule]], bool]) -> tuple[Rule, ...]:
+def _needed(suspects: Sequence[Switch], enough: Callable[[Sequence[Switch]], bool]) -> tuple[Switch, ...]:
     """Some that are enough together and of which none can be left out; the first ones are kept longest."""
     if not enough(suspects):
         return ()

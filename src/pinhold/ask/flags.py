@@ -8,7 +8,7 @@ from difflib import get_close_matches
 
 from pinhold.mm import flags as k
 from pinhold.mm import gup
-from pinhold.mm.releases import parts
+from pinhold.mm.rules.switch import parts
 
 
 class UnknownFlag(ValueError):

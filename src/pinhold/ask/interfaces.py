@@ -12,7 +12,7 @@ from difflib import get_close_matches
 
 from pinhold.ask.flags import Request
 from pinhold.mm import flags as k
-from pinhold.mm.releases import parts
+from pinhold.mm.rules.switch import parts
 
 _LT = k.FOLL_LONGTERM
 _RW = k.FOLL_LONGTERM | k.FOLL_WRITE

@@ -42,4 +42,4 @@ def predicted(test: Selected, release: str) -> str | None:
 
 def _value(release: str, name: str) -> str:
     rule = next(rule for rule in RULES if rule.name == name)
-    return rule.values[row(release)[name]]
+    return rule.names[row(release)[name]]

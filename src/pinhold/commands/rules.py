@@ -7,8 +7,8 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from pinhold.commands import UsageError
-from pinhold.mm.releases import UnknownRelease, commit, releases, row
-from pinhold.mm.rules import RULES, Rule
+from pinhold.mm.releases import UnknownRelease, backports, entry, releases, row
+from pinhold.mm.rules import RULES, Commit, NoCommit, Switch
 
 _INDENT = "    "
 _WIDTH = 100
@@ -35,21 +35,26 @@ def _row(release: str) -> dict[str, int]:
         raise UsageError(str(error)) from None
 
 
-def _about(rule: Rule) -> Iterator[str]:
-    """What it decides, since when each value holds, and who decides."""
-    steps = [value if not first else f"{value} since {first}{_by(by)}" for first, value, by in rule.since]
-    steps += [f"{value} in the stable series since {first}{_by(by)}" for first, value, by in rule.stable]
-    for text in (
-        " ".join(rule.doc.split()),
-        f"Values: {'; '.join(steps)}. Decided in {rule.function}().",
-    ):
-        yield from textwrap.wrap(
-            text, _WIDTH, initial_indent=_INDENT, subsequent_indent=_INDENT, break_on_hyphens=False
-        )
+def _about(rule: Switch) -> Iterator[str]:
+    """What it decides, and of each value what is done, by whom, since when and by which commit."""
+    yield from _wrap(f"{rule.doc} Decided in {rule.function}().", _INDENT)
+    for value in rule.values:
+        other = f" Decided in {value.function}()." if value.function else ""
+        yield from _wrap(f"{value.name}: {value.sentence}.{other}", _INDENT, "  ")
+        since = [f"since {s.release}{_by(s.by)}" for s in rule.mainline if s.value == value.name and s.release]
+        taken = (s for s in backports(rule) if s.value == value.name)
+        since += [f"in the stable series since {s.release}{_by(s.by)}" for s in taken]
+        if since:
+            yield from _wrap(f"{'; '.join(since)}.", f"{_INDENT}  ")
 
 
-def _by(commit: str) -> str:
-    return f" (commit {commit})" if commit else ""
+def _wrap(text: str, indent: str, more: str = "") -> list[str]:
+    """Lines; more: what the second and later ones are indented by."""
+    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + more, break_on_hyphens=False)
+
+
+def _by(by: Commit | NoCommit) -> str:
+    return f" (commit {by.hash})" if isinstance(by, Commit) else f" (no commit: {by.reason})"
 
 
 def _list() -> Iterator[str]:
@@ -67,8 +72,9 @@ def _show(release: str) -> Iterator[str]:
     width = max(len(rule.name) for rule in RULES)
     yield f"rules of {release} (`pinhold rules list` says what each decides)"
     for rule in RULES:
-        value = values[rule.name]
-        yield f"  {rule.name:{width}}  {rule.values[value]}{_by(commit(rule.name, release, value))}"
+        since = entry(rule, release)
+        by = f" (commit {since.commit})" if since.commit else ""
+        yield f"  {rule.name:{width}}  {rule.names[values[rule.name]]}{by}"
 
 
 def _diff(old: str, new: str) -> Iterator[str]:
@@ -80,5 +86,5 @@ def _diff(old: str, new: str) -> Iterator[str]:
     yield f"{len(changed)} of {len(RULES)} switches differ."
     for rule in changed:
         yield ""
-        yield f"{rule.name}: {rule.values[before[rule.name]]} in {old}, {rule.values[after[rule.name]]} in {new}"
+        yield f"{rule.name}: {rule.names[before[rule.name]]} in {old}, {rule.names[after[rule.name]]} in {new}"
         yield from _about(rule)

@@ -92,7 +92,7 @@ def differences(world: World) -> list[str]:
         commit = releases.commit(rule, world.scope.rules, max(value, here))
         if here != value:
             by = f", {'without' if here < value else 'with'} {commit}" if commit else ""
-            found.append(f"{rule}={switch.values[here]} ({switch.function}{by})")
+            found.append(f"{rule}={switch.names[here]} ({switch.function}{by})")
     return found
 
 
@@ -191,7 +191,7 @@ def switches(world: World, before: str) -> str:
     """The rules that are not the release's, each behind a word."""
     row = releases.row(world.scope.rules)
     changed = (r for r in rules.RULES if world.row[r.name] != row[r.name])
-    return "".join(f"{before}{rule.name}={rule.values[world.row[rule.name]]}" for rule in changed)
+    return "".join(f"{before}{rule.name}={rule.names[world.row[rule.name]]}" for rule in changed)
 
 
 def refused(steps: Sequence[s.Step]) -> list[s.Step]:

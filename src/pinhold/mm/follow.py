@@ -35,6 +35,13 @@ from pinhold.mm.hugetlb import hugetlb_file_index, hugetlb_level
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import pt_walk, pte_pfn, pte_present
 from pinhold.mm.rmap import page_anon_exclusive
+from pinhold.mm.rules.gup import (
+    FORCE_BY_FOLL_COW,
+    FORCE_DROPS_WRITE,
+    PROTNONE_FAULTS,
+    UNSHARE_COW_LONGTERM,
+    UNSHARE_NONE,
+)
 from pinhold.mm.sites import (
     FOLL_FORCE_FOLLOWS,
     GUP_HONORS_NUMA_FAULT,
@@ -55,11 +62,6 @@ from pinhold.mm.vma import (
     vma_is_anonymous,
     vma_is_hugetlb,
 )
-
-UNSHARE_NONE, UNSHARE_ANON, UNSHARE_COW_LONGTERM = 0, 1, 2
-
-FORCE_DROPS_WRITE, FORCE_BY_FOLL_COW, FORCE_BY_EXCLUSIVE = 0, 1, 2
-"""Values of the rule foll_force."""
 
 
 @kernel
@@ -83,7 +85,7 @@ def gup_must_unshare(m: State, vma: int, flags: int, page: int) -> bool:
             return False
         decided(m, MUST_UNSHARE_ANON)
         return True
-    if m.rule_gup_unshares < UNSHARE_COW_LONGTERM:
+    if m.rule_gup_unshares != UNSHARE_COW_LONGTERM:
         decided(m, UNSHARE_RULE_ABSENT)
         return False
     if not flags & FOLL_LONGTERM:
@@ -220,7 +222,7 @@ def gup_can_follow_protnone(m: State, vma: int, flags: int) -> bool:
     Linux: gup_can_follow_protnone(); up to 6.4 forced requests alone follow (FOLL_NUMA up to 6.0), since d74943a2f3cd
     (6.5) all but those that ask for hinting faults (FOLL_HONOR_NUMA_FAULT).
     """
-    if not m.rule_gup_protnone:
+    if m.rule_gup_protnone == PROTNONE_FAULTS:
         return flags & FOLL_FORCE != 0
     if not flags & FOLL_HONOR_NUMA_FAULT or not vma_is_accessible(m, vma):
         return True

@@ -56,6 +56,14 @@ from pinhold.mm.rmap import (
     page_anon_exclusive,
     set_page_anon_exclusive,
 )
+from pinhold.mm.rules.fork import (
+    COPIES_HUGETLB_FILES_YES,
+    FORK_ANONYMOUS,
+    FORK_EXCLUSIVE,
+    FORK_NONE,
+    HUGETLB_COPY_ALWAYS,
+    SKIPS_PUD_BY_CHANCE,
+)
 from pinhold.mm.sites import (
     FORK_COPIES_PINNED,
     FORK_SHARES,
@@ -207,7 +215,9 @@ def vma_needs_copy(m: State, vma: int) -> bool:
     A VMA without anonymous pages can be faulted in again by the child: it is passed over, and with it the zero pages
     of a mapping that was only read.
     """
-    if m.vma_anon[vma] or (m.vma_flags[vma] & VM_HUGETLB and not m.rule_fork_copies_hugetlb_files):
+    if m.vma_anon[vma]:
+        return True
+    if m.vma_flags[vma] & VM_HUGETLB and m.rule_fork_copies_hugetlb_files == COPIES_HUGETLB_FILES_YES:
         return True
     decided(m, FORK_SKIPS_VMA)
     return False
@@ -223,11 +233,11 @@ def must_copy_pinned(m: State, vma: int, page: int) -> bool:
     mm = vma // m.vmas_per_mm
     if not m.mm_has_pinned[mm] or not is_cow_mapping(m.vma_flags[vma]):
         return False
-    if m.rule_fork_copies_pinned == 0:
+    if m.rule_fork_copies_pinned == FORK_NONE:
         return False
-    if m.rule_fork_copies_pinned == 2 and not folio_test_anon(m, page_folio(m, page)):
+    if m.rule_fork_copies_pinned == FORK_ANONYMOUS and not folio_test_anon(m, page_folio(m, page)):
         return False
-    if m.rule_fork_copies_pinned == 3 and not page_anon_exclusive(m, page):
+    if m.rule_fork_copies_pinned == FORK_EXCLUSIVE and not page_anon_exclusive(m, page):
         return False
     return folio_maybe_dma_pinned(m, page_folio(m, page))
 
@@ -370,7 +380,7 @@ def copy_hugetlb_page_range(m: State, act: int, vma: int, dst_vma: int, slot: in
     level = hugetlb_level(m, m.vma_order[vma])
     if pt_alloc(m, dst_vma // m.vmas_per_mm, m.act_addr[act], level) < 0:
         return -ENOMEM
-    if level > 1 and m.rule_fork_skips_pud and m.config_fork_skips_pud:
+    if level > 1 and m.rule_fork_skips_pud == SKIPS_PUD_BY_CHANCE and m.config_fork_skips_pud:
         decided(m, FORK_SKIPS_PUD)
         return copied(m, act, level_pages(m, level))
     page = pte_pfn(m.pte[slot])
@@ -415,7 +425,7 @@ def hugetlb_install_folio(m: State, act: int, child: int) -> int:
     set_page_anon_exclusive(m, new)
     folio_add_rmap_entire(m, child, page_folio(m, new))
     entry = hugetlb_entry(m, dst_vma, new, 1)
-    if m.rule_fork_hugetlb_copy_writable == 0:
+    if m.rule_fork_hugetlb_copy_writable == HUGETLB_COPY_ALWAYS:
         entry |= PTE_RW | PTE_DIRTY
     m.pte[pt_walk(m, child, m.act_addr[act], level)] = entry
     return copied(m, act, level_pages(m, level))

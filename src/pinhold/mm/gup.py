@@ -46,10 +46,19 @@ from pinhold.mm.flags import (
     VM_WRITE,
 )
 from pinhold.mm.folio import page_folio
-from pinhold.mm.follow import FORCE_BY_EXCLUSIVE, FORCE_DROPS_WRITE, entry_level, follow_page_mask
+from pinhold.mm.follow import entry_level, follow_page_mask
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pte_mkdirty, pte_pfn
 from pinhold.mm.pin import grab_page_fails, pin_record, try_grab_folio
+from pinhold.mm.rules.gup import (
+    ARGS_IS_VALID_GUP_ARGS,
+    ARGS_PER_ENTRY_POINT_NOFAULT,
+    DIRTY_TRACKED_REFUSED,
+    FORCE_BY_EXCLUSIVE,
+    FORCE_DROPS_WRITE,
+    TOUCH_PMD_WRITES,
+)
+from pinhold.mm.rules.hugetlb import HUGETLB_WRITE_REFUSED
 from pinhold.mm.sites import (
     FOLL_WRITE_DROPPED,
     GUP_ARGS_INVALID,
@@ -107,12 +116,12 @@ def is_valid_gup_args(m: State, api: int, flags: int) -> int:
     if not pin and api not in (GET_USER_PAGES, GET_USER_PAGES_FAST):
         return trap(m, TRAP_ENTRY_POINT)
     known = FAST_FLAGS
-    if m.rule_gup_args == 1:
+    if m.rule_gup_args == ARGS_PER_ENTRY_POINT_NOFAULT:
         known = FAST_FLAGS | FOLL_NOFAULT
-    elif m.rule_gup_args == 2:
+    elif m.rule_gup_args == ARGS_IS_VALID_GUP_ARGS:
         known = FAST_FLAGS_SINCE_6_3
     bad = fast and flags & ~known != 0
-    if m.rule_gup_args == 2:
+    if m.rule_gup_args == ARGS_IS_VALID_GUP_ARGS:
         bad = bad or flags & INTERNAL_FLAGS != 0 or (pin and flags & FOLL_GET != 0)
         bad = bad or (not pin and flags & FOLL_LONGTERM != 0)
         bad = bad or flags & (FOLL_LONGTERM | FOLL_PCI_P2PDMA) == FOLL_LONGTERM | FOLL_PCI_P2PDMA
@@ -123,7 +132,7 @@ def is_valid_gup_args(m: State, api: int, flags: int) -> int:
     if not bad:
         return 0
     decided(m, GUP_ARGS_INVALID)
-    return NO_PAGES if m.rule_gup_args == 2 and api == PIN_USER_PAGES else -EINVAL
+    return NO_PAGES if m.rule_gup_args == ARGS_IS_VALID_GUP_ARGS and api == PIN_USER_PAGES else -EINVAL
 
 
 @kernel
@@ -145,7 +154,7 @@ def check_vma_flags(m: State, vma: int, flags: int) -> int:
             return -EFAULT
         if not vm_flags & VM_WRITE:
             refused = not flags & FOLL_FORCE or not is_cow_mapping(vm_flags)
-            if refused or (vm_flags & VM_HUGETLB and m.rule_hugetlb_force_write == 1):
+            if refused or (vm_flags & VM_HUGETLB and m.rule_hugetlb_force_write == HUGETLB_WRITE_REFUSED):
                 decided(m, GUP_VMA_REFUSED)
                 return -EFAULT
     elif not vm_flags & VM_READ and (not flags & FOLL_FORCE or not vm_flags & VM_MAYREAD):
@@ -158,7 +167,8 @@ def check_vma_flags(m: State, vma: int, flags: int) -> int:
 def gup_dirty_tracked(m: State, vma: int, flags: int) -> bool:
     """Whether the pin would write behind the back of a file system that tracks dirtying."""
     longterm = flags & (FOLL_PIN | FOLL_LONGTERM) == FOLL_PIN | FOLL_LONGTERM
-    return longterm and m.rule_longterm_dirty_tracked != 0 and vma_needs_dirty_tracking(m, vma)
+    refuses = m.rule_longterm_dirty_tracked == DIRTY_TRACKED_REFUSED
+    return longterm and refuses and vma_needs_dirty_tracking(m, vma)
 
 
 @kernel
@@ -250,7 +260,7 @@ def faultin_result(m: State, act: int, result: int) -> int:
     dropping FOLL_WRITE (follow_flags())."""
     if result < 0:
         return result
-    if result == FAULT_WROTE and m.rule_foll_force < FORCE_BY_EXCLUSIVE:
+    if result == FAULT_WROTE and m.rule_foll_force != FORCE_BY_EXCLUSIVE:
         vma = find_vma(m, m.act_mm[act], m.act_addr[act])
         if vma != NO_VMA and not m.vma_flags[vma] & VM_WRITE:
             m.act_flags[act] |= FOLL_COW
@@ -297,7 +307,7 @@ def touch_pmd(m: State, slot: int, flags: int) -> None:
     with all of the slow path but pin_user_pages(), which is taken to pass it, too.
     """
     if not flags & FOLL_WRITE:
-        if m.rule_touch_pmd:
+        if m.rule_touch_pmd == TOUCH_PMD_WRITES:
             return
         decided(m, TOUCH_PMD_READ)
     m.pte[slot] = pte_mkdirty(m, m.pte[slot]) | PTE_ACCESSED

@@ -25,6 +25,7 @@ from pinhold.mm.follow import gup_must_unshare
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn
 from pinhold.mm.pin import gup_put_folio, pin_drop, pin_record, try_grab_folio
+from pinhold.mm.rules.gup import DIRTY_TRACKED_ALLOWED
 from pinhold.mm.sites import (
     FAST_DIRTY_TRACKED_REFUSED,
     FAST_ENTRY_CHANGED,
@@ -202,7 +203,7 @@ def gup_fast_folio_allowed(m: State, page: int, flags: int) -> bool:
     """
     wanted = FOLL_PIN | FOLL_LONGTERM | FOLL_WRITE
     folio = page_folio(m, page)
-    if not m.rule_longterm_dirty_tracked or flags & wanted != wanted or folio_test_anon(m, folio):
+    if m.rule_longterm_dirty_tracked == DIRTY_TRACKED_ALLOWED or flags & wanted != wanted or folio_test_anon(m, folio):
         return True
     file = m.folio_file[folio]
     return file == NO_FILE or m.file_kind[file] != FILE_PAGECACHE

@@ -54,6 +54,8 @@ from pinhold.mm.rmap import (
     set_page_anon_exclusive,
     split_entire_mapping,
 )
+from pinhold.mm.rules.thp import SPLIT_ZERO_PAGES_ZERO_PAGE
+from pinhold.mm.rules.wp import HUGE_WP_BY_MAPCOUNT, HUGE_ZERO_BECOMES_THP
 from pinhold.mm.sites import (
     HUGE_WP_COUNTS_PAGES,
     HUGE_WP_REUSE_EXCLUSIVE,
@@ -155,7 +157,7 @@ def do_huge_pmd_wp_page(m: State, act: int, vma: int, slot: int) -> int:
     entry = m.pte[slot]
     folio = pte_pfn(entry)
     if is_huge_zero_page(m, folio):
-        if m.rule_huge_zero_wp:
+        if m.rule_huge_zero_wp == HUGE_ZERO_BECOMES_THP:
             decided(m, HUGE_ZERO_WP_THP)
             result = thp_alloc(m, act, slot)
             if result == FAULT_ALLOCATED:
@@ -163,7 +165,7 @@ def do_huge_pmd_wp_page(m: State, act: int, vma: int, slot: int) -> int:
         decided(m, HUGE_ZERO_WP_SPLIT)
         split_huge_pmd(m, m.act_mm[act], m.act_addr[act])
         return FAULT_FALLBACK
-    if m.rule_huge_wp_reuse == 0 and m.rule_thp_split_locks == 0 and not page_anon_exclusive(m, folio):
+    if m.rule_huge_wp_reuse == HUGE_WP_BY_MAPCOUNT and not m.rule_thp_split_locks and not page_anon_exclusive(m, folio):
         decided(m, HUGE_WP_COUNTS_PAGES)
         m.act_entry[act] = entry
         m.act_seq[act] = page_map_swapcount(m, folio)
@@ -218,7 +220,7 @@ def huge_can_reuse(m: State, folio: int) -> bool:
     if page_anon_exclusive(m, folio):
         decided(m, HUGE_WP_REUSE_EXCLUSIVE)
         return True
-    if m.rule_huge_wp_reuse == 0:
+    if m.rule_huge_wp_reuse == HUGE_WP_BY_MAPCOUNT:
         if not reuse_swap_page(m, folio):
             return False
         decided(m, HUGE_WP_REUSE_MAPCOUNT)
@@ -311,7 +313,7 @@ def split_folio(m: State, folio: int) -> bool:
         elif not m.page_mapcount[page]:
             m.page_content[page] = 0
             m.page_exclusive[page] = 0
-    if m.rule_thp_split_zero_pages:
+    if m.rule_thp_split_zero_pages == SPLIT_ZERO_PAGES_ZERO_PAGE:
         remap_page(m, folio, pages)
     if cached:
         for page in range(folio, folio + pages):

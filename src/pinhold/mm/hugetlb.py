@@ -41,6 +41,14 @@ from pinhold.mm.rmap import (
     folio_set_anon,
     set_page_anon_exclusive,
 )
+from pinhold.mm.rules.hugetlb import (
+    HUGETLB_BY_MAPCOUNT,
+    HUGETLB_WRITE_REFUSED,
+    HUGETLB_WRITE_UNCHECKED,
+    RESTORES_AT_LAST_UNMAP,
+    RESTORES_NO,
+    UNMAP_AT_OWNER,
+)
 from pinhold.mm.sites import (
     HUGETLB_FORCE_REFUSED,
     HUGETLB_RESERVE_EARLY,
@@ -55,11 +63,6 @@ from pinhold.mm.sites import (
 )
 from pinhold.mm.state import State
 from pinhold.mm.vma import anon_vma_prepare, find_vma, vm_page_prot
-
-UNMAP_AT_OWNERS = 0
-"""A value of the rule hugetlb_unmap_address."""
-RESTORES_AT_LAST_UNMAP = 2
-"""A value of the rule hugetlb_restores_reserve."""
 
 RESV_OWNER, RESV_UNMAPPED = 1, 2
 """What a private mapping is (vma_reserve_owner): the one that reserved, or a child's from which a page was taken."""
@@ -251,7 +254,7 @@ def hugetlb_wp(m: State, act: int, vma: int, slot: int) -> int:
     unshare = m.act_flags[act] & FAULT_FLAG_UNSHARE
     entry = m.pte[slot]
     folio = page_folio(m, pte_pfn(entry))
-    if not unshare and not m.vma_flags[vma] & VM_WRITE and m.rule_hugetlb_force_write == 1:
+    if not unshare and not m.vma_flags[vma] & VM_WRITE and m.rule_hugetlb_force_write == HUGETLB_WRITE_REFUSED:
         decided(m, HUGETLB_FORCE_REFUSED)
         return -EFAULT
     if m.vma_flags[vma] & VM_MAYSHARE:
@@ -287,7 +290,7 @@ def hugetlb_can_reuse(m: State, folio: int) -> bool:
     """Whether the anonymous huge page is the faulting process's alone: nobody else maps it, whoever else holds it."""
     if folio_mapcount(m, folio) != 1:
         return False
-    if m.rule_hugetlb_wp_reuse == 0:
+    if m.rule_hugetlb_wp_reuse == HUGETLB_BY_MAPCOUNT:
         decided(m, HUGETLB_WP_REUSE_MAPCOUNT)
         return True
     if m.page_exclusive[folio]:
@@ -303,7 +306,7 @@ def hugetlb_can_reuse(m: State, folio: int) -> bool:
 def hugetlb_writable(m: State, vma: int, entry: int) -> int:
     """Writable and dirty; a forced write keeps the entry read-only where the kernel supports that."""
     entry = pte_mkdirty(m, entry)
-    if m.vma_flags[vma] & VM_WRITE or m.rule_hugetlb_force_write == 0:
+    if m.vma_flags[vma] & VM_WRITE or m.rule_hugetlb_force_write == HUGETLB_WRITE_UNCHECKED:
         entry |= PTE_RW
     return entry
 
@@ -358,7 +361,7 @@ def unmap_ref_private(m: State, vma: int, addr: int, folio: int) -> bool:
         at = m.vma_start[other] + (index << m.vma_order[other]) - m.vma_pgoff[other]
         if not m.vma_start[other] <= at < m.vma_end[other]:
             continue
-        if m.rule_hugetlb_unmap_address == UNMAP_AT_OWNERS:
+        if m.rule_hugetlb_unmap_address == UNMAP_AT_OWNER:
             at = addr & -(1 << m.vma_order[vma])
         slot = pt_walk(m, other // m.vmas_per_mm, at, hugetlb_level(m, m.vma_order[other]))
         if slot >= 0 and m.pte[slot] & PTE_PSE and page_folio(m, pte_pfn(m.pte[slot])) == folio:
@@ -403,7 +406,9 @@ def hugetlb_restore_reserve(m: State, vma: int, addr: int, folio: int) -> None:
     the pool though it may be reserved for others, and the pool's count of reserved pages falls below what is reserved,
     even below 0.  Since 7.3 only the last mapping gives back; a pin then still can come between.
     """
-    if not m.rule_hugetlb_restores_reserve or m.vma_reserve_owner[vma] != RESV_OWNER or not folio_test_anon(m, folio):
+    if m.rule_hugetlb_restores_reserve == RESTORES_NO:
+        return
+    if m.vma_reserve_owner[vma] != RESV_OWNER or not folio_test_anon(m, folio):
         return
     if folio_mapcount(m, folio):
         if m.rule_hugetlb_restores_reserve == RESTORES_AT_LAST_UNMAP:

@@ -31,6 +31,7 @@ from pinhold.mm.ksm import KSM_LOCKS_FOLIO_UP_TO, KSM_LOCKS_MMAP
 from pinhold.mm.madvise import MADVISE_DISCARDING
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS, folio_has_pincount
+from pinhold.mm.rules.pin import ZERO_PIN_NO
 from pinhold.mm.state import State
 from pinhold.mm.task import (
     FN_ACCESS,
@@ -195,7 +196,7 @@ def count_grab(m: State, page: int, count: int, flags: int) -> None:
     folio = page_folio(m, page)
     if flags & FOLL_GET:
         m.scratch_refs[folio] += count
-    elif flags & FOLL_PIN and not (page == ZERO_PFN and m.rule_zero_page_pin_exempt):
+    elif flags & FOLL_PIN and not (page == ZERO_PFN and m.rule_zero_page_pin_exempt != ZERO_PIN_NO):
         if folio_has_pincount(m, folio):
             m.scratch_refs[folio] += count
             m.scratch_pins[folio] += count

@@ -43,6 +43,7 @@ from pinhold.mm.rmap import (
     page_anon_exclusive,
     page_try_share_anon_rmap,
 )
+from pinhold.mm.rules.ksm import BREAK_KSM_BY_UNSHARE
 from pinhold.mm.sites import KSM_HELD_KEPT, KSM_MERGES, KSM_PROTECTS, KSM_PROTECTS_UNSEEN, decided
 from pinhold.mm.state import State
 from pinhold.mm.swap import folio_free_swap, folio_unmapped
@@ -335,7 +336,7 @@ def maps_ksm(m: State, mm: int, addr: int) -> bool:
 def break_ksm(m: State, task: int, mm: int, addr: int) -> int:
     """Fault once more, until `addr` maps no KSM page: by a write, which makes the copy dirty and, in a writable
     mapping, writable; since 6cce3314b928 (6.2) by unsharing.  Linux: break_ksm()."""
-    flags = FAULT_FLAG_UNSHARE if m.rule_break_ksm else FAULT_FLAG_WRITE
+    flags = FAULT_FLAG_UNSHARE if m.rule_break_ksm == BREAK_KSM_BY_UNSHARE else FAULT_FLAG_WRITE
     return call(m, task, FN_FAULT, mm, addr, 0, flags, 0)
 
 

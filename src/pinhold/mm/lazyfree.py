@@ -49,6 +49,16 @@ from pinhold.mm.rmap import (
     folio_remove_rmap_pte,
     page_mapped_count,
 )
+from pinhold.mm.rules.lazyfree import (
+    BATCH_ANY_RIGHTS,
+    BATCH_SINGLE,
+    FREE_SPLITS_BY_FIRST,
+    FREE_WHOLE,
+    HELD_DISCARDED,
+    HELD_KEPT,
+    HELD_SWAP_BACKED,
+    LAZYFREE_THP_WHOLE,
+)
 from pinhold.mm.sites import (
     LAZYFREE_BATCHED,
     LAZYFREE_DISCARDED,
@@ -60,15 +70,6 @@ from pinhold.mm.sites import (
 from pinhold.mm.state import State
 from pinhold.mm.swap import folio_free_swap, free_swap_and_cache
 from pinhold.mm.vma import find_vma, vma_is_anonymous
-
-FREE_BY_FIRST, FREE_WHOLE = 1, 2
-"""Values of the rule madv_free_large."""
-
-HELD_UNSEEN, HELD_SWAPBACKED = 0, 1
-"""Values of the rule lazyfree_held."""
-
-BATCH_SINGLE, BATCH_ANY = 0, 1
-"""Values of the rule lazyfree_batch."""
 
 CLEARED = PTE_DIRTY | PTE_ACCESSED
 
@@ -153,7 +154,7 @@ def mapped_by_others(m: State, folio: int, page: int) -> bool:
     folio_maybe_mapped_shared()."""
     if m.rule_madv_free_large == FREE_WHOLE:
         return folio_maybe_mapped_shared(m, folio, page)
-    return page_mapped_count(m, folio if m.rule_madv_free_large == FREE_BY_FIRST else page) != 1
+    return page_mapped_count(m, folio if m.rule_madv_free_large == FREE_SPLITS_BY_FIRST else page) != 1
 
 
 @kernel
@@ -244,7 +245,7 @@ def unmap_huge(m: State, mm: int, addr: int, slot: int) -> bool:
     Linux: unmap_huge_pmd_locked().
     """
     folio = pte_pfn(m.pte[slot])
-    if m.rule_lazyfree_thp:
+    if m.rule_lazyfree_thp == LAZYFREE_THP_WHOLE:
         if m.pte[slot] & PTE_DIRTY:
             folio_mark_dirty(m, folio)
         clean = m.folio_dirty[folio] == FOLIO_CLEAN
@@ -252,7 +253,7 @@ def unmap_huge(m: State, mm: int, addr: int, slot: int) -> bool:
             decided(m, LAZYFREE_DISCARDED)
             zap_huge_pmd(m, mm, slot)
             return True
-        if m.rule_lazyfree_held > HELD_SWAPBACKED:
+        if m.rule_lazyfree_held == HELD_KEPT:
             lazyfree_discards(m, folio)
             return True
     return split_huge_pmd(m, mm, addr) < 0
@@ -265,7 +266,7 @@ def lazyfree_batch(m: State, mm: int, addr: int, slot: int) -> int:
         return 1
     span = level_pages(m, 1)
     end = min((addr // span + 1) * span, m.vma_end[find_vma(m, mm, addr)])
-    ignored = CLEARED | (PTE_RW | PTE_SOFT_DIRTY if m.rule_lazyfree_batch == BATCH_ANY else 0)
+    ignored = CLEARED | (PTE_RW | PTE_SOFT_DIRTY if m.rule_lazyfree_batch == BATCH_ANY_RIGHTS else 0)
     count = folio_pte_batch(m, slot, end - addr, ignored)
     if count > 1:
         decided(m, LAZYFREE_BATCHED)
@@ -283,10 +284,10 @@ def lazyfree_discards(m: State, folio: int) -> bool:
         decided(m, LAZYFREE_WRITTEN_KEPT)
         folio_set_swapbacked(m, folio)
         return False
-    if m.rule_lazyfree_held == HELD_UNSEEN or m.folio_refcount[folio] == 1 + folio_mapcount(m, folio):
+    if m.rule_lazyfree_held == HELD_DISCARDED or m.folio_refcount[folio] == 1 + folio_mapcount(m, folio):
         return True
     decided(m, LAZYFREE_HELD_KEPT)
-    if m.rule_lazyfree_held == HELD_SWAPBACKED:
+    if m.rule_lazyfree_held == HELD_SWAP_BACKED:
         folio_set_swapbacked(m, folio)
     return False
 

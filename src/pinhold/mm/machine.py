@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeVar, cast
 
-from pinhold.mm import rules
-from pinhold.mm.state import LRU_BATCH_MAX, Geometry, Slot, State, layout
+from pinhold.mm.rules import BY_NAME, RULES
+from pinhold.mm.state import Geometry, Slot, State, layout
 
 M = TypeVar("M", bound="Machine")
 
@@ -135,10 +135,10 @@ def boot(m: M, row: Mapping[str, int], config: Mapping[str, int]) -> M:
         "next_fit": int(geometry.full),
         "batch": geometry.batch,
         "fault_around": geometry.fault_around,
-        "lru_batch_size": min(geometry.lru_batch_size, (15, LRU_BATCH_MAX)[row["lru_batch"]]),
+        "lru_batch_size": min(geometry.lru_batch_size, int(BY_NAME["lru_batch"].names[row["lru_batch"]])),
     }
     scope |= {f"config_{name}": value for name, value in config.items()}
-    scope |= {f"rule_{rule.name}": row[rule.name] for rule in rules.RULES}
+    scope |= {f"rule_{rule.name}": row[rule.name] for rule in RULES}
     for name, value in scope.items():
         m.set_constant(name, value)
     fill(m, "cache_page", -1)

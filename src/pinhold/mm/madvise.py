@@ -28,6 +28,7 @@ from pinhold.mm.lazyfree import madvise_free
 from pinhold.mm.mmap import vma_modify_flags
 from pinhold.mm.pgtable import level_pages
 from pinhold.mm.pin import pins_detach
+from pinhold.mm.rules.hugetlb import DOFORK_ALLOWED
 from pinhold.mm.sites import DOFORK_HUGETLB_REFUSED, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import (
@@ -211,7 +212,7 @@ def madvise_update_vmas(m: State, mm: int, start: int, end: int, advice: int) ->
 def advice_refused(m: State, vma: int, advice: int) -> bool:
     """Whether the VMA cannot take the advice: MADV_DOFORK is not for device memory, which is told by VM_IO, and in 7.2
     and later by any of VM_SPECIAL, of which hugetlb has VM_DONTEXPAND."""
-    if advice != MADV_DOFORK or not vma_is_hugetlb(m, vma) or not m.rule_dofork_hugetlb:
+    if advice != MADV_DOFORK or not vma_is_hugetlb(m, vma) or m.rule_dofork_hugetlb == DOFORK_ALLOWED:
         return False
     decided(m, DOFORK_HUGETLB_REFUSED)
     return True

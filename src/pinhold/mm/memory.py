@@ -49,6 +49,7 @@ from pinhold.mm.rmap import (
     folio_add_rmap_pte,
     map_folio_pte,
 )
+from pinhold.mm.rules.wp import BREAKS_NONE
 from pinhold.mm.sites import (
     ANON_READ_ZERO_PAGE,
     FAULT_SANITY_CLEARED,
@@ -146,7 +147,7 @@ def fault_start(m: State, task: int, act: int) -> int:
     flags = sanitize_fault_flags(m, vma, m.act_flags[act])
     if flags < 0:
         return finish(m, task, flags)
-    if m.rule_unshare_breaks == 0:
+    if m.rule_unshare_breaks == BREAKS_NONE:
         flags &= ~FAULT_FLAG_UNSHARE
     m.act_flags[act] = flags
     if vma_is_hugetlb(m, vma):

@@ -26,6 +26,7 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.mmap import vma_modify_flags
 from pinhold.mm.pgtable import leaf_modify, level_pages, pt_walk, pte_modify, pte_pfn, pte_present, pte_special
 from pinhold.mm.rmap import page_anon_exclusive
+from pinhold.mm.rules.vma import UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_NONE
 from pinhold.mm.sites import MPROTECT_STAYS_READ_ONLY, MPROTECT_UPGRADES, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_write_lock, mmap_write_unlock
@@ -156,8 +157,8 @@ def can_change_writable(m: State, vma: int, entry: int, level: int) -> bool:
         return False
     if m.vma_flags[vma] & VM_SHARED:
         return entry & PTE_DIRTY != 0
-    if m.rule_mprotect_upgrade == 0 or pte_special(entry) or is_huge_zero_page(m, pte_pfn(entry)):
+    if m.rule_mprotect_upgrade == UPGRADE_NONE or pte_special(entry) or is_huge_zero_page(m, pte_pfn(entry)):
         return False
-    if m.rule_mprotect_upgrade == 1 and (level > 0 or not entry & PTE_DIRTY):
+    if m.rule_mprotect_upgrade == UPGRADE_EXCLUSIVE_DIRTY and (level > 0 or not entry & PTE_DIRTY):
         return False
     return folio_test_anon(m, page_folio(m, pte_pfn(entry))) and page_anon_exclusive(m, pte_pfn(entry))

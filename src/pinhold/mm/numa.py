@@ -28,21 +28,19 @@ from pinhold.mm.mprotect import can_change_writable, wants_write_upgrade
 from pinhold.mm.pgtable import leaf_modify, level_pages, pt_leaf, pte_pfn, pte_special
 from pinhold.mm.pin import folio_maybe_dma_pinned
 from pinhold.mm.rmap import folio_maybe_mapped_shared, page_mapped_count
+from pinhold.mm.rules.numa import (
+    NUMA_HUGE_READ_ONLY,
+    NUMA_SKIPS_ANY_PINNED,
+    NUMA_SKIPS_MAPPED_TWICE,
+    NUMA_SKIPS_REFERENCED,
+    NUMA_WRITE_SAVED,
+)
 from pinhold.mm.sites import NUMA_HINTS, NUMA_LEFT_READ_ONLY, NUMA_RESTORES, NUMA_SKIPS, decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.vma import find_vma, is_cow_mapping, vm_page_prot, vma_is_accessible, vma_is_hugetlb
 
 NUMA_START, NUMA_TABLE = 0, 1
-
-NUMA_MAPPED_TWICE, NUMA_REFERENCED, NUMA_SHARED_OR_PINNED, NUMA_ANY_PINNED = 0, 1, 2, 3
-"""Values of the rule numa_skips."""
-
-NUMA_WRITE_SAVED = 0
-"""Of the rule numa_write: the inaccessible entry keeps its write bit."""
-
-NUMA_HUGE_READ_ONLY = 0
-"""Of the rule numa_huge_fails."""
 
 
 @kernel
@@ -119,17 +117,17 @@ def numa_skips(m: State, vma: int, page: int, level: int) -> bool:
     """
     folio = page_folio(m, page)
     cow = is_cow_mapping(m.vma_flags[vma])
-    if level > 0 and m.rule_numa_skips < NUMA_ANY_PINNED:
+    if level > 0 and m.rule_numa_skips != NUMA_SKIPS_ANY_PINNED:
         return False
     if m.folio_dirty[folio] != FOLIO_CLEAN or folio_test_ksm(m, folio):
         return True
-    if m.rule_numa_skips == NUMA_MAPPED_TWICE:
+    if m.rule_numa_skips == NUMA_SKIPS_MAPPED_TWICE:
         return cow and page_mapped_count(m, page) != 1
-    if m.rule_numa_skips == NUMA_REFERENCED:
+    if m.rule_numa_skips == NUMA_SKIPS_REFERENCED:
         return cow and m.folio_refcount[folio] != 1
     if cow and folio_maybe_mapped_shared(m, folio, page):
         return True
-    return (cow or m.rule_numa_skips == NUMA_ANY_PINNED) and folio_maybe_dma_pinned(m, folio)
+    return (cow or m.rule_numa_skips == NUMA_SKIPS_ANY_PINNED) and folio_maybe_dma_pinned(m, folio)
 
 
 @kernel

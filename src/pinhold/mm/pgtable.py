@@ -21,6 +21,7 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.kernel import kernel
 from pinhold.mm.limits import LIMIT_TABLES, too_small
+from pinhold.mm.rules.thp import PMD_DIRTY_IS_LOST
 from pinhold.mm.sites import PMD_DIRTY_LOST, decided
 from pinhold.mm.state import State
 
@@ -234,7 +235,7 @@ def leaf_modify(m: State, entry: int, level: int, protection: int) -> int:
     f7491d7c81db (7.3).  Linux: pte_modify(), pmd_modify().
     """
     modified = pte_modify(entry, protection)
-    if level > 0 and m.rule_pmd_modify_dirty and entry & PTE_RW and entry & PTE_DIRTY:
+    if level > 0 and m.rule_pmd_modify_dirty == PMD_DIRTY_IS_LOST and entry & PTE_RW and entry & PTE_DIRTY:
         decided(m, PMD_DIRTY_LOST)
         modified &= ~PTE_DIRTY
     return modified

@@ -22,6 +22,13 @@ from pinhold.mm.flags import (
 from pinhold.mm.folio import folio_put_refs, page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.limits import LIMIT_RUNS, too_small
+from pinhold.mm.rules.pin import (
+    PINCOUNT_MORE_THAN_TWO_PAGES,
+    PINNED_VM_USER_PAYS,
+    RING_CHARGED,
+    ZERO_PIN_NO,
+    ZERO_PIN_SLOW_FAILS,
+)
 from pinhold.mm.sites import (
     IO_URING_NOT_COUNTED,
     MAYBE_PINNED_YES,
@@ -36,20 +43,14 @@ from pinhold.mm.trap import TRAP_PIN_USER, trap
 
 GUP_PIN_COUNTING_BIAS = 1024
 
-ZERO_PAGE_SLOW_FAILS = 2
-"""zero_page_pin_exempt."""
-
 IO_URING_RING_PAGES = 2
 """A ring of one entry: one page of both queues, one of submission entries."""
-
-RING_CHARGED = 0
-"""io_uring_ring."""
 
 
 @kernel
 def folio_has_pincount(m: State, folio: int) -> bool:
     """Whether pins of the folio are counted exactly.  Linux: folio_has_pincount() (hpage_pincount_available())."""
-    if m.rule_pincount_large == 0:
+    if m.rule_pincount_large == PINCOUNT_MORE_THAN_TWO_PAGES:
         return m.folio_order[folio] > 1
     return m.folio_order[folio] > 0
 
@@ -77,7 +78,7 @@ def try_grab_folio(m: State, page: int, refs: int, flags: int) -> bool:
     if flags & FOLL_GET:
         m.folio_refcount[folio] += refs
     elif flags & FOLL_PIN:
-        if page == ZERO_PFN and m.rule_zero_page_pin_exempt:
+        if page == ZERO_PFN and m.rule_zero_page_pin_exempt != ZERO_PIN_NO:
             decided(m, PIN_ZERO_PAGE_EXEMPT)
         elif folio_has_pincount(m, folio):
             m.folio_refcount[folio] += refs
@@ -94,7 +95,7 @@ def grab_page_fails(m: State, page: int, flags: int) -> bool:
 
     Linux: try_grab_page() (mm/gup.c).
     """
-    if page == ZERO_PFN and flags & FOLL_PIN and m.rule_zero_page_pin_exempt == ZERO_PAGE_SLOW_FAILS:
+    if page == ZERO_PFN and flags & FOLL_PIN and m.rule_zero_page_pin_exempt == ZERO_PIN_SLOW_FAILS:
         decided(m, PIN_ZERO_PAGE_FAILS)
         return True
     return False
@@ -107,7 +108,7 @@ def gup_put_folio(m: State, page: int, refs: int, flags: int) -> None:
     if flags & FOLL_GET:
         folio_put_refs(m, folio, refs)
     elif flags & FOLL_PIN:
-        if page == ZERO_PFN and m.rule_zero_page_pin_exempt:
+        if page == ZERO_PFN and m.rule_zero_page_pin_exempt != ZERO_PIN_NO:
             return
         if folio_has_pincount(m, folio):
             m.folio_pincount[folio] -= refs
@@ -295,7 +296,7 @@ def memlock_charge_after(m: State, pin: int) -> bool:
         if not m.mm_ipc_lock[mm]:
             m.user_locked_vm[0] += charge + ring
             m.pin_user_charge[pin] = charge + ring
-        elif m.rule_io_uring_pinned_vm:
+        elif m.rule_io_uring_pinned_vm == PINNED_VM_USER_PAYS:
             decided(m, IO_URING_NOT_COUNTED)
             return True
         m.mm_pinned_vm[mm] += charge

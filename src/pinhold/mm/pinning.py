@@ -25,6 +25,7 @@ from pinhold.mm.gup import (
 )
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pin import memlock_charge_after, memlock_charge_before, pin_drop, pin_free, pin_mark_dirty
+from pinhold.mm.rules.gup import ARGS_IS_VALID_GUP_ARGS
 from pinhold.mm.state import State
 from pinhold.mm.task import FN_GUP_FAST, FN_GUP_SLOW, FN_PIN, call, current, finish, returned
 from pinhold.mm.trap import TRAP_STAGE, trap
@@ -60,7 +61,7 @@ def pin_user_pages(m: State, task: int) -> int:
     if m.act_pc[act] == PIN_START:
         own = FOLL_PIN | FOLL_GET | WANT_FAST | (FOLL_FAST_ONLY if flags & WANT_FAST else 0)
         err = is_valid_gup_args(m, gup_api(flags), flags & ~own)
-        if err == NO_PAGES or (err and flags & FOLL_FAST_ONLY and m.rule_gup_args < 2):
+        if err == NO_PAGES or (err and flags & FOLL_FAST_ONLY and m.rule_gup_args != ARGS_IS_VALID_GUP_ARGS):
             return pin_failed(m, task, pin, 0)  # up to 6.2 *_fast_only may not return errors
         if err:
             return pin_failed(m, task, pin, err)

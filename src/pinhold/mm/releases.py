@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping
 from functools import cache
 
-from pinhold.mm.rules import BY_NAME, RULES, Entry, Rule
+from pinhold.mm.rules import BY_NAME, RULES, Commit, NoCommit, Since, Switch
+from pinhold.mm.rules.switch import parts
 
 MAINLINE = ("5.10", "6.1", "6.2", "6.12", "6.18", "7.3")
 STABLE = {
@@ -25,6 +26,36 @@ which name each change of each release before.  6.18: no source or changelog aft
 6.18.44 were compared as running kernels, and between these two some rules changed."""
 
 
+_BACKPORTS: dict[tuple[str, str], tuple[str, Commit | NoCommit]] = {
+    ("fork_copies_pinned", "5.10.153"): ("anonymous", Commit("935a8b620210", "5.10.153")),
+    ("fork_skips_pud", "5.10.253"): ("by_chance", Commit("14967a9c7d24", "5.10.253")),
+    ("fork_skips_pud", "6.1.167"): ("by_chance", Commit("14967a9c7d24", "6.1.167")),
+    ("fork_skips_pud", "6.12.74"): ("by_chance", Commit("14967a9c7d24", "6.12.74")),
+    ("write_protect_seq", "5.10.4"): ("yes", Commit("57efa1fe5957", "5.10.4")),
+    ("zero_page_pin_exempt", "6.1.130"): ("slow_fails", Commit("c8070b787519", "6.1.130")),
+    ("zero_page_pin_exempt", "6.1.135"): ("yes", NoCommit("no hash at hand", "6.1.135")),
+    ("swapout_skips_pinned", "5.10.9"): ("yes", Commit("feb889fb40fa", "5.10.9")),
+    ("soft_dirty_skips_pinned", "5.10.9"): ("yes", Commit("9348b73c2e1b", "5.10.9")),
+    ("io_uring_files", "5.10.162"): ("hugetlb_shmem", Commit("788d0824269b", "5.10.162")),
+    ("io_uring_ring", "5.10.162"): ("free", Commit("788d0824269b", "5.10.162")),
+    ("hugetlb_unmap_address", "7.3.4"): ("each_mapping", NoCommit("no hash at hand", "7.3.4")),
+    ("hugetlb_restores_reserve", "6.12.110"): ("last_unmap", NoCommit("no hash at hand", "6.12.110")),
+    ("numa_skips", "5.10.102"): ("referenced", Commit("80d47f5de5e3", "5.10.102")),
+    ("madv_free_large", "6.1.50"): ("splits_by_first", Commit("0e0e9bd5f7b9", "6.1.50")),
+    ("lazyfree_held", "5.10.111"): ("swap_backed", Commit("6c8e2a256915", "5.10.111")),
+    ("lazyfree_batch", "6.18.20"): ("same_rights", Commit("29f40594a281", "6.18.20")),
+    ("lazyfree_thp", "6.12.117"): ("split", NoCommit("no hash at hand", "6.12.117")),
+    ("lazyfree_thp", "7.3.2"): ("split", NoCommit("no hash at hand", "7.3.2")),
+    ("pmd_modify_dirty", "6.12.111"): ("kept", Commit("f7491d7c81db", "6.12.111")),
+}
+"""Rule and stable release from which on a series has another value than its X.Y: the value, and by what."""
+
+
+def backports(rule: Switch) -> tuple[Since, ...]:
+    """Since when stable series have another value than their X.Y."""
+    return tuple(Since(first, value, by) for (name, first), (value, by) in _BACKPORTS.items() if name == rule.name)
+
+
 class UnknownRelease(ValueError):
     """No row for this release; the message says how far was read and names the nearest one."""
 
@@ -36,12 +67,6 @@ class UnknownRule(ValueError):
 def releases() -> tuple[str, ...]:
     """The mainline releases that have a row, oldest first."""
     return MAINLINE
-
-
-@cache
-def parts(release: str) -> tuple[int, ...]:
-    """ "6.18.44" as (6, 18, 44)."""
-    return tuple(int(part) for part in release.split(".")) if release else ()
 
 
 def split(release: str) -> tuple[str, str | None]:
@@ -58,7 +83,7 @@ def row(release: str) -> dict[str, int]:
     series, patch = split(release)
     if not known(series, patch):
         raise UnknownRelease(f"no rules for {release}: {unknown(series, patch)}")
-    return {rule.name: rule.values.index(entry(rule, release)[1]) for rule in RULES}
+    return {rule.name: rule.names.index(entry(rule, release).value) for rule in RULES}
 
 
 def switched(row: Mapping[str, int], switches: Mapping[str, str]) -> dict[str, int]:
@@ -70,11 +95,11 @@ def switched(row: Mapping[str, int], switches: Mapping[str, str]) -> dict[str, i
         if rule is None:
             raise UnknownRule(f"no rule '{name}'; pinhold rules list names them")
         if not value and row[name] == 0:
-            known = ", ".join(rule.values)
+            known = ", ".join(rule.names)
             raise UnknownRule(f"rule {name} has its oldest value already; write {name}=VALUE: {known}")
-        if value and value not in rule.values:
-            raise UnknownRule(f"rule {name} is one of {', '.join(rule.values)}, not '{value}'")
-        changed[name] = rule.values.index(value) if value else row[name] - 1
+        if value and value not in rule.names:
+            raise UnknownRule(f"rule {name} is one of {', '.join(rule.names)}, not '{value}'")
+        changed[name] = rule.names.index(value) if value else row[name] - 1
     return changed
 
 
@@ -121,15 +146,15 @@ def stand_in(release: str) -> tuple[str, str]:
     raise UnknownRelease(f"no rules for {release}: {unknown(series, patch)}")
 
 
-def entry(rule: Rule, release: str) -> Entry:
+def entry(rule: Switch, release: str) -> Since:
     """Which of the rule's values vX.Y has, or X.Y.Z with its backports, since when and by which commit."""
     series, patch = split(release)
-    found = rule.since[0]
-    for later in rule.since[1:]:
-        if parts(later[0]) <= parts(series):
+    found = rule.mainline[0]
+    for later in rule.mainline[1:]:
+        if parts(later.release) <= parts(series):
             found = later
-    for later in rule.stable:
-        stable = parts(later[0])
+    for later in backports(rule):
+        stable = parts(later.release)
         if patch is not None and stable[:2] == parts(series) and stable[2] <= int(patch):
             found = later
     return found
@@ -142,5 +167,8 @@ def commit(name: str, release: str, value: int) -> str:
     "" where there is no single commit.
     """
     rule = BY_NAME[name]
-    _, here, brought = entry(rule, release)
-    return brought if here == rule.values[value] else rule.commit_of(rule.values[value])
+    here = entry(rule, release)
+    if here.value == rule.names[value]:
+        return here.commit
+    by = rule.values[value].by
+    return by.hash if isinstance(by, Commit) else ""

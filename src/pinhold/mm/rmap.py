@@ -12,11 +12,9 @@ from pinhold.mm.folio import folio_get, folio_nr_pages, page_folio, page_index
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import entry_flags, mk_pte, pte_pfn
 from pinhold.mm.pin import folio_maybe_dma_pinned
+from pinhold.mm.rules.swap import SHARED_BY_MM_IDS, SHARED_BY_PAGE
 from pinhold.mm.sites import SHARE_REFUSED_PINNED, decided
 from pinhold.mm.state import State
-
-SHARED_BY_PAGE, SHARED_BY_MM_IDS = 0, 2
-"""Values of the rule mapped_shared."""
 
 
 @kernel

@@ -16,6 +16,8 @@ from functools import cache
 from itertools import accumulate
 from typing import Protocol, cast
 
+from pinhold.mm.rules import Rules, Switch
+
 
 class Ints(Protocol):
     """An array of signed integers, whatever holds it."""
@@ -52,14 +54,18 @@ def constant_per(dim: str, full: int, tiny: int) -> Ints:
     return cast(Ints, Field(dim, full, tiny, -(1 << 62), constant=True))
 
 
+SCALAR = Field("", 8, 8, -(1 << 62), constant=True)
+
+
 def constant() -> int:
     """A scalar outside the saved state."""
-    return cast(int, Field("", 8, 8, -(1 << 62), constant=True))
+    return cast(int, SCALAR)
 
 
-class State:
-    """All of a machine.  "Page" means a page frame number; its per-page fields are at `folio.page_index(page)`.
+class State(Rules):
+    """All of a machine; the rules are constants of it, too.
 
+    "Page" means a page frame number; its per-page fields are at `folio.page_index(page)`.
     Who computes with a machine and needs fields of its own beside it (constant ones: a saved state is a machine's)
     declares them in a class derived from this one, and has that class's record: see `layout`.
     """
@@ -208,68 +214,6 @@ class State:
     scratch_pins: Ints = constant_per("pages", 8, 8)
     scratch_entire: Ints = constant_per("pages", 8, 8)
     scratch_swap: Ints = constant_per("swap", 8, 8)
-    # constants: rules (see rules.py)
-    rule_gup_unshares: int = constant()
-    rule_unshare_breaks: int = constant()
-    rule_anon_exclusive: int = constant()
-    rule_wp_reuse: int = constant()
-    rule_wp_reuse_large: int = constant()
-    rule_huge_wp_reuse: int = constant()
-    rule_huge_zero_wp: int = constant()
-    rule_fork_copies_pinned: int = constant()
-    rule_fork_copies_pinned_hugetlb: int = constant()
-    rule_zero_page_pin_exempt: int = constant()
-    rule_foll_force: int = constant()
-    rule_swapin_exclusive: int = constant()
-    rule_swapin_maps_writable: int = constant()
-    rule_swapout_skips_pinned: int = constant()
-    rule_mprotect_upgrade: int = constant()
-    rule_soft_dirty_skips_pinned: int = constant()
-    rule_write_protect_seq: int = constant()
-    rule_pincount_large: int = constant()
-    rule_fault_flag_sanity: int = constant()
-    rule_gup_args: int = constant()
-    rule_longterm_dirty_tracked: int = constant()
-    rule_hugetlb_force_write: int = constant()
-    rule_huge_zero_special: int = constant()
-    rule_direct_io: int = constant()
-    rule_io_uring_gup: int = constant()
-    rule_io_uring_files: int = constant()
-    rule_io_uring_ring: int = constant()
-    rule_io_uring_pinned_vm: int = constant()
-    rule_lru_batch: int = constant()
-    rule_swap_large: int = constant()
-    rule_mapped_shared: int = constant()
-    rule_pageout_shared_large: int = constant()
-    rule_mremap_hugetlb: int = constant()
-    rule_madv_dontneed_hugetlb: int = constant()
-    rule_dontneed_frees_tables: int = constant()
-    rule_mprotect_unaccounts: int = constant()
-    rule_vma_merges_anon: int = constant()
-    rule_dofork_hugetlb: int = constant()
-    rule_madv_populate: int = constant()
-    rule_fork_copies_hugetlb_files: int = constant()
-    rule_fork_hugetlb_copy_writable: int = constant()
-    rule_fork_skips_pud: int = constant()
-    rule_mremap_several_vmas: int = constant()
-    rule_hugetlb_unmap_address: int = constant()
-    rule_hugetlb_restores_reserve: int = constant()
-    rule_touch_pmd: int = constant()
-    rule_hugetlb_wp_reuse: int = constant()
-    rule_uffd_continue: int = constant()
-    rule_numa_skips: int = constant()
-    rule_numa_write: int = constant()
-    rule_numa_huge_fails: int = constant()
-    rule_gup_protnone: int = constant()
-    rule_ksm_protects_exclusive: int = constant()
-    rule_break_ksm: int = constant()
-    rule_thp_split_locks: int = constant()
-    rule_thp_split_zero_pages: int = constant()
-    rule_madv_free_large: int = constant()
-    rule_lazyfree_held: int = constant()
-    rule_lazyfree_batch: int = constant()
-    rule_lazyfree_thp: int = constant()
-    rule_pmd_modify_dirty: int = constant()
 
 
 TASK_DEPTH = 4
@@ -392,7 +336,7 @@ def fields(settled: Collection[str] = (), record: type[State] = State) -> Iterat
     settled: fields that keep their values, and are constant therefore.  record: State, or a class that adds fields.
     """
     declared = (item for cls in reversed(record.__mro__) for item in vars(cls).items())
-    table = [(name, f) for name, f in declared if isinstance(f, Field)]
+    table = [(name, SCALAR if isinstance(f, Switch) else f) for name, f in declared if isinstance(f, Field | Switch)]
     table = [(name, replace(f, constant=f.constant or name in settled)) for name, f in table]
     return iter(sorted(table, key=lambda item: (item[1].constant, item[1].dim == "", -item[1].full)))
 

@@ -36,6 +36,14 @@ from pinhold.mm.rmap import (
     folio_set_anon,
     set_page_anon_exclusive,
 )
+from pinhold.mm.rules.swap import (
+    SWAP_SPLIT,
+    SWAPIN_BY_COUNTS_ON_WRITE,
+    SWAPIN_BY_MARK,
+    SWAPIN_BY_MARK_OR_REFERENCES,
+    SWAPIN_WRITABLE_IF_VMA_WRITABLE,
+)
+from pinhold.mm.rules.wp import WP_BY_REFERENCES_DRAINED
 from pinhold.mm.sites import (
     SWAPIN_EXCLUSIVE,
     SWAPIN_SHARED,
@@ -54,12 +62,8 @@ from pinhold.mm.wp import (
     FAULT_START,
     FAULT_SWAP_MAP,
     FAULT_SWAP_READ,
-    WP_REUSE_DRAINED,
     do_wp_page,
 )
-
-SWAPIN_BY_COUNTS, SWAPIN_BY_REFERENCES, SWAPIN_BY_MARK = 0, 1, 2
-"""Values of the rule swapin_exclusive."""
 
 
 @kernel
@@ -122,8 +126,8 @@ def do_swap_page(m: State, task: int, act: int) -> int:
         m.act_page[act] = NO_PAGE
         folio_put(m, folio)
         return finish(m, task, FAULT_DONE)
-    by_references = m.rule_swapin_exclusive == SWAPIN_BY_REFERENCES and not folio_test_ksm(m, folio)
-    drains = by_references and m.rule_wp_reuse == WP_REUSE_DRAINED and write != 0 and cached
+    by_references = m.rule_swapin_exclusive == SWAPIN_BY_MARK_OR_REFERENCES and not folio_test_ksm(m, folio)
+    drains = by_references and m.rule_wp_reuse == WP_BY_REFERENCES_DRAINED and write != 0 and cached
     if drains and m.folio_flags[folio] & FOLIO_LRU_BATCH:
         lru_add_drain(m)
     exclusive = swapin_exclusive(m, page, old, 1 if cached else 0, write)
@@ -163,7 +167,8 @@ def swapin_entry(m: State, vma: int, page: int, old: int, write: int, exclusive:
         entry |= PTE_SOFT_DIRTY
     if exclusive and write:
         return maybe_mkwrite(m, vma, pte_mkdirty(m, entry))
-    if exclusive and m.rule_swapin_maps_writable and not soft_dirty_write_protected(m, vma, entry):
+    at_once = m.rule_swapin_maps_writable == SWAPIN_WRITABLE_IF_VMA_WRITABLE
+    if exclusive and at_once and not soft_dirty_write_protected(m, vma, entry):
         return maybe_mkwrite(m, vma, entry)
     return entry
 
@@ -173,7 +178,7 @@ def swapin_whole(m: State, vma: int, addr: int, slot: int, page: int, folio: int
     """Whether the entries around `slot` are those of all the folio's pages, in a row, in one VMA and under one PMD."""
     index = page - folio
     pages = folio_nr_pages(m, folio)
-    if pages == 1 or not m.rule_swap_large:
+    if pages == 1 or m.rule_swap_large == SWAP_SPLIT:
         return False
     first = addr - index
     if first < m.vma_start[vma] or first + pages > m.vma_end[vma]:
@@ -191,6 +196,6 @@ def swapin_exclusive(m: State, page: int, entry: int, cached: int, write: int) -
     """Whether the page that comes back from swap belongs to this process alone (before the swap slot is given up)."""
     if folio_test_ksm(m, page_folio(m, page)):
         return False
-    if m.rule_swapin_exclusive != SWAPIN_BY_COUNTS:
+    if m.rule_swapin_exclusive != SWAPIN_BY_COUNTS_ON_WRITE:
         return not cached or entry & SWP_EXCLUSIVE != 0
     return write != 0 and reuse_swap_page(m, page_folio(m, page))

@@ -17,6 +17,7 @@ from pinhold.mm.flags import (
     WANT_FAST,
 )
 from pinhold.mm.kernel import kernel
+from pinhold.mm.rules.pin import DIRECT_IO_BY_FOLL_PIN, IO_URING_ANY, IO_URING_GUP_FAST, IO_URING_HUGETLB
 from pinhold.mm.sites import DIRECT_IO_GETS, DIRECT_IO_PINS, IO_URING_FILE_REFUSED, decided
 from pinhold.mm.state import State
 from pinhold.mm.vma import find_vma
@@ -24,13 +25,11 @@ from pinhold.mm.vma import find_vma
 PROCESS_VM_PAGES = 1024
 """Pages that process_vm_readv() pins at once, copies, and lets go.  Linux: process_vm_rw_single_vec()."""
 
-IO_URING_HUGETLB, IO_URING_HUGETLB_SHMEM, IO_URING_ANY = 0, 1, 2
-
 
 @kernel
 def io_uring_flags(m: State) -> int:
     """A fixed buffer: a writable long-term pin.  Linux: io_pin_pages() (io_uring/memmap.c, rsrc.c up to 6.9)."""
-    return FOLL_PIN | FOLL_WRITE | FOLL_LONGTERM | (WANT_FAST if m.rule_io_uring_gup else 0)
+    return FOLL_PIN | FOLL_WRITE | FOLL_LONGTERM | (WANT_FAST if m.rule_io_uring_gup == IO_URING_GUP_FAST else 0)
 
 
 @kernel
@@ -69,5 +68,6 @@ def direct_io_flags(m: State, write: int) -> int:
     Linux: bio_iov_iter_get_pages() by get_user_pages_fast(); by iov_iter_extract_pages() and pin_user_pages_fast()
     since a7e689dd1c06 (6.5).
     """
-    decided(m, DIRECT_IO_PINS if m.rule_direct_io else DIRECT_IO_GETS)
-    return (FOLL_PIN if m.rule_direct_io else FOLL_GET) | WANT_FAST | (FOLL_WRITE if write else 0)
+    pins = m.rule_direct_io == DIRECT_IO_BY_FOLL_PIN
+    decided(m, DIRECT_IO_PINS if pins else DIRECT_IO_GETS)
+    return (FOLL_PIN if pins else FOLL_GET) | WANT_FAST | (FOLL_WRITE if write else 0)

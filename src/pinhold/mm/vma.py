@@ -25,6 +25,7 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.kernel import kernel
 from pinhold.mm.limits import LIMIT_VMAS, too_small
+from pinhold.mm.rules.vma import MERGES_IF_EITHER_HAS
 from pinhold.mm.state import State
 
 
@@ -269,4 +270,4 @@ def is_mergeable_anon_vma(m: State, vma: int, target: int) -> bool:
         return True
     if own == 0:
         return other > 0
-    return other == 0 and own > 0 and m.rule_vma_merges_anon != 0
+    return other == 0 and own > 0 and m.rule_vma_merges_anon == MERGES_IF_EITHER_HAS

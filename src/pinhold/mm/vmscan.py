@@ -36,7 +36,7 @@ from pinhold.mm.folio import (
 )
 from pinhold.mm.huge_memory import split_folio, split_huge_pmd
 from pinhold.mm.kernel import kernel
-from pinhold.mm.lazyfree import FREE_WHOLE, unmap_lazyfree
+from pinhold.mm.lazyfree import unmap_lazyfree
 from pinhold.mm.pgtable import level_pages, mk_pte, pt_walk, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import folio_maybe_dma_pinned
 from pinhold.mm.rmap import (
@@ -47,15 +47,14 @@ from pinhold.mm.rmap import (
     page_anon_exclusive,
     page_try_share_anon_rmap,
 )
+from pinhold.mm.rules.lazyfree import FREE_WHOLE
+from pinhold.mm.rules.swap import PAGEOUT_GIVES_UP, SWAP_SPLIT, SWAP_WHOLE_IN_CLUSTERS
 from pinhold.mm.sites import PAGEOUT_SHARED_KEPT, SWAPOUT_PINNED_KEPT, decided
 from pinhold.mm.state import State
 from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_alloc
 from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.trap import TRAP_STAGE, trap
 from pinhold.mm.vma import find_vma, vma_is_hugetlb
-
-SWAP_SPLIT, SWAP_IN_CLUSTERS = 0, 1
-"""Values of the rule swap_large."""
 
 PAGEOUT_START, PAGEOUT_NEXT, PAGEOUT_UNMAP, PAGEOUT_WRITE = 0, 1, 2, 3
 
@@ -138,7 +137,7 @@ def pageout_next(m: State, act: int) -> None:
     if m.folio_order[folio] > 0 and pageout_whole(m, act, slot, page):
         return
     if m.folio_order[folio] > 0 and not pageout_split_folio(m, folio, page):
-        if m.rule_pageout_shared_large == 0:
+        if m.rule_pageout_shared_large == PAGEOUT_GIVES_UP:
             m.act_addr[act] = (addr // level_pages(m, 1) + 1) * level_pages(m, 1)
         return
     if pte_special(m.pte[slot]):
@@ -181,7 +180,7 @@ def pageout_whole(m: State, act: int, slot: int, page: int) -> bool:
 @kernel
 def swaps_large(m: State) -> bool:
     """Whether large folios go to the swap device whole."""
-    if m.rule_swap_large == SWAP_IN_CLUSTERS:
+    if m.rule_swap_large == SWAP_WHOLE_IN_CLUSTERS:
         return m.config_swap_clusters != 0
     return m.rule_swap_large != SWAP_SPLIT
 

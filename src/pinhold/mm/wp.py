@@ -45,6 +45,13 @@ from pinhold.mm.rmap import (
     page_anon_exclusive,
     set_page_anon_exclusive,
 )
+from pinhold.mm.rules.wp import (
+    BREAKS_COW_MAPPING,
+    LARGE_REUSE_EXCLUSIVE_MM,
+    LARGE_REUSE_REFERENCES,
+    WP_BY_MAPCOUNT,
+    WP_BY_REFERENCES_DRAINED,
+)
 from pinhold.mm.sites import (
     KSM_NEVER_REUSED,
     UNSHARE_COPIES,
@@ -79,9 +86,6 @@ from pinhold.mm.vma import (
 ) = range(8)
 """The stages of a fault, wherever they are worked on."""
 
-WP_REUSE_MAPCOUNTS, WP_REUSE_REFERENCES, WP_REUSE_DRAINED = 0, 1, 2
-"""Values of the rule wp_reuse."""
-
 
 @kernel
 def do_wp_page(m: State, task: int, act: int, vma: int, slot: int) -> int:
@@ -102,7 +106,7 @@ def do_wp_page(m: State, task: int, act: int, vma: int, slot: int) -> int:
                 return finish(m, task, FAULT_DONE)
             wp_page_reuse(m, vma, slot)
             return finish(m, task, FAULT_WROTE)
-    elif unshare and m.rule_unshare_breaks < 2:
+    elif unshare and m.rule_unshare_breaks != BREAKS_COW_MAPPING:
         decided(m, UNSHARE_NOT_ANON)
         return finish(m, task, FAULT_DONE)
     elif m.vma_flags[vma] & (VM_SHARED | VM_MAYSHARE):
@@ -136,7 +140,7 @@ def wp_can_reuse(m: State, page: int) -> bool:
     if folio_test_ksm(m, folio):
         decided(m, KSM_NEVER_REUSED)
         return False
-    if m.folio_order[folio] > 0 and m.rule_wp_reuse_large > 0:
+    if m.folio_order[folio] > 0 and m.rule_wp_reuse_large != LARGE_REUSE_REFERENCES:
         return wp_can_reuse_large_anon_folio(m, folio)
     return wp_can_reuse_anon_folio(m, folio, page)
 
@@ -149,12 +153,12 @@ def wp_can_reuse_anon_folio(m: State, folio: int, page: int) -> bool:
     makes the owner copy.  Linux: wp_can_reuse_anon_folio(), in do_wp_page() up to 6.6; 09854ba94c6a (5.9),
     d4c470970d45 and 53a05ad9f21d (5.18).
     """
-    if m.rule_wp_reuse == WP_REUSE_MAPCOUNTS:
+    if m.rule_wp_reuse == WP_BY_MAPCOUNT:
         if m.folio_flags[folio] & FOLIO_LOCKED or not reuse_swap_page(m, folio):
             return False
         decided(m, WP_REUSE_MAPCOUNT)
         return True
-    if m.rule_wp_reuse == WP_REUSE_DRAINED:
+    if m.rule_wp_reuse == WP_BY_REFERENCES_DRAINED:
         if m.folio_refcount[folio] > 3:
             return False
         if m.folio_flags[folio] & FOLIO_LRU_BATCH:
@@ -175,7 +179,7 @@ def wp_can_reuse_large_anon_folio(m: State, folio: int) -> bool:
     """A PTE-mapped large folio: if at least two of its pages are mapped, all mappings are this process's and there is
     no other reference.  Linux: __wp_can_reuse_large_anon_folio(), 1da190f4d0a6 (6.15); 6.9 to 6.14 never reuse
     one."""
-    if m.rule_wp_reuse_large < 2 or folio_mapcount(m, folio) <= 1:
+    if m.rule_wp_reuse_large != LARGE_REUSE_EXCLUSIVE_MM or folio_mapcount(m, folio) <= 1:
         return False
     if m.folio_flags[folio] & (FOLIO_MMS_SHARED | FOLIO_LOCKED):
         return False

@@ -241,8 +241,8 @@ def _count(rows: int) -> str:
 
 def _cause(cause: Cause, new: str) -> str:
     """A switch, and since when and by which commit the newer release has its value."""
-    first, _, commit = entry(cause.rule, new)
-    known = ", ".join(word for word in (first, commit) if word)
+    since = entry(cause.rule, new)
+    known = ", ".join(word for word in (since.release, since.commit) if word)
     return f"{cause.rule.name}: {cause.before} to {cause.after}{f' ({known})' if known else ''}"
 
 

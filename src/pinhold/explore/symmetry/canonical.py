@@ -17,6 +17,7 @@ from pinhold.mm.folio import folio_page, page_folio, page_index
 from pinhold.mm.kernel import kernel
 from pinhold.mm.operations import arg_is_content
 from pinhold.mm.pgtable import pt_is_table, pte_pfn, pte_present
+from pinhold.mm.rules.swap import SWAP_SPLIT
 from pinhold.mm.task import FN_GUP_FAST
 
 UNNAMED = -1
@@ -61,7 +62,7 @@ def forget_numbers(m: SearchState) -> None:
     m.next_number[NEXT_TABLE] = 0
     m.next_number[NEXT_SWAP] = 1
     m.new_swap[0] = 0
-    if m.levels > 1 and m.rule_swap_large:
+    if m.levels > 1 and m.rule_swap_large != SWAP_SPLIT:
         for i in range(len(m.new_swap)):
             m.new_swap[i] = i  # a large folio's slots stay in a row
 

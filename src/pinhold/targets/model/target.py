@@ -58,7 +58,7 @@ class ModelTarget:
     ) -> None:
         self.release = release
         self.row = releases.switched(releases.row(release), switches)
-        changed = (f"{rule}={BY_NAME[rule].values[self.row[rule]]}" for rule in switches)
+        changed = (f"{rule}={BY_NAME[rule].names[self.row[rule]]}" for rule in switches)
         self.name = self.what = ",".join([f"model:{release}", *changed])
         self.config = CONFIG | dict(config or {})
         self.geometry = geometry

@@ -1,0 +1,25 @@
+"""Rules of KSM."""
+
+from __future__ import annotations
+
+from pinhold.mm.rules.switch import OLDEST, Commit, Switch, Value
+
+
+class KsmRules:
+    """Fields of the state."""
+
+    rule_ksm_protects_exclusive = Switch(
+        "Whether KSM looks who holds an exclusive page also where its entry is read-only and clean.",
+        "write_protect_page",
+        Value("no", OLDEST, "the entry is read-only and clean already, so KSM does not look who holds the page"),
+        Value("yes", Commit("6c287605fd56", "5.19"), "it looks who holds every exclusive page"),
+    )
+    rule_break_ksm = Switch(
+        "How KSM takes back a merge, by MADV_UNMERGEABLE or because it failed.",
+        "break_ksm",
+        Value("write", OLDEST, "by a write fault, which leaves the page dirty and writable"),
+        Value("unshare", Commit("6cce3314b928", "6.2"), "by unsharing"),
+    )
+
+
+BREAK_KSM_BY_WRITE, BREAK_KSM_BY_UNSHARE = KsmRules.rule_break_ksm.numbers

@@ -1,0 +1,46 @@
+"""Rules of THPs: splitting, and what a huge entry keeps."""
+
+from __future__ import annotations
+
+from pinhold.mm.rules.switch import OLDEST, Commit, Switch, Value
+
+
+class ThpRules:
+    """Fields of the state."""
+
+    rule_thp_split_locks = Switch(
+        "Whether splitting the huge entry of a THP waits for the folio lock, under which a write that judges reuse by"
+        " mappings counts those of the pages and then that of the whole.",
+        "__split_huge_pmd",
+        Value(
+            "no",
+            OLDEST,
+            "it does not: a split in another process moves its mapping from the whole to the pages between the two"
+            " counts, and is counted in neither (CVE-2020-29368)",
+        ),
+        Value("yes", Commit("c444eb564fb1", "5.8"), "it does"),
+    )
+    rule_thp_split_zero_pages = Switch(
+        "What becomes of the zero-filled pages of a THP that is split to base pages.",
+        "try_to_map_unused_to_zeropage",
+        Value("stay", OLDEST, "they stay"),
+        Value(
+            "zero_page",
+            Commit("b1f202060afe", "6.12"),
+            "a page of the THP that is split is zero-filled: the zero page is mapped instead",
+        ),
+    )
+    rule_pmd_modify_dirty = Switch(
+        "Whether a THP's huge entry that was writable and dirty is still dirty after mprotect() or a NUMA scan.",
+        "pmd_modify",
+        Value("kept", OLDEST, "it is", again=Commit("f7491d7c81db", "7.3")),
+        Value(
+            "lost",
+            Commit("bb3aadf7d446", "6.6"),
+            "the huge entry was dirty and is no more: nothing tells now that the THP was written",
+        ),
+    )
+
+
+SPLIT_ZERO_PAGES_STAY, SPLIT_ZERO_PAGES_ZERO_PAGE = ThpRules.rule_thp_split_zero_pages.numbers
+PMD_DIRTY_KEPT, PMD_DIRTY_IS_LOST = ThpRules.rule_pmd_modify_dirty.numbers

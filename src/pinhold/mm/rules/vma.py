@@ -1,0 +1,78 @@
+"""Rules of mappings: mremap(), mprotect(), merging, populating, clearing soft-dirty, UFFDIO_CONTINUE."""
+
+from __future__ import annotations
+
+from pinhold.mm.rules.switch import OLDEST, Commit, NoCommit, Switch, Value
+
+
+class VmaRules:
+    """Fields of the state."""
+
+    rule_mremap_several_vmas = Switch(
+        "Whether mremap() moves a range of several VMAs in one go.",
+        "remap_move",
+        Value("no", OLDEST, "it refuses (EFAULT)"),
+        Value("yes", Commit("d23cb648e365", "6.17"), "it moves them"),
+    )
+    rule_mprotect_upgrade = Switch(
+        "Which private pages mprotect() maps writable without a fault.",
+        "can_change_pte_writable",
+        Value("none", OLDEST, "none"),
+        Value("exclusive_dirty", Commit("64fe24a3e05e", "6.0"), "exclusive, dirty ones mapped by PTEs"),
+        Value("exclusive", Commit("d84887739d5c", "6.2"), "exclusive ones, THPs (c27f479ef542), too"),
+    )
+    rule_mprotect_unaccounts = Switch(
+        "Whether private memory without pages of its own that becomes read-only is accounted no more.",
+        "mprotect_fixup",
+        Value("no", OLDEST, "it stays accounted, like a part that has pages"),
+        Value(
+            "yes",
+            NoCommit("not in 6.1, and in 6.12; its hash was not at hand", "6.7"),
+            "it is not, so that it is no longer like a part that has pages and is read-only, too",
+        ),
+    )
+    rule_vma_merges_anon = Switch(
+        "Which VMAs that come to be alike become one where one of the two has no anonymous pages yet.",
+        "is_mergeable_anon_vma",
+        Value("neighbour_has", OLDEST, "those where the one that changed has none"),
+        Value(
+            "either_has",
+            NoCommit("not in 6.12, and in 7.2; its hash was not at hand", "6.16"),
+            "whichever has none, if fork() did not make the other",
+        ),
+    )
+    rule_madv_populate = Switch(
+        "Whether MADV_POPULATE_READ and MADV_POPULATE_WRITE exist.",
+        "madvise_populate",
+        Value("no", OLDEST, "there is no such advice (EINVAL)"),
+        Value("yes", Commit("4ca9b3859dac", "5.14"), "they fault the pages in"),
+    )
+    rule_dontneed_frees_tables = Switch(
+        "Whether MADV_DONTNEED of all that a page table of base pages maps frees the table as well, so that a THP fits"
+        " there again: where the kernel is configured so (CONFIG_PT_RECLAIM).",
+        "zap_pte_range",
+        Value("no", OLDEST, "the page table stays"),
+        Value("yes", Commit("6375e95f381e", "6.14"), "nothing is left in the page table, so it goes, too"),
+    )
+    rule_soft_dirty_skips_pinned = Switch(
+        "Whether clearing soft-dirty leaves pages writable that may be pinned.",
+        "clear_soft_dirty",
+        Value("no", OLDEST, "a pinned page is write-protected like any other"),
+        Value("yes", Commit("9348b73c2e1b", "5.11"), "the page may be pinned, so it stays writable"),
+    )
+    rule_uffd_continue = Switch(
+        "How UFFDIO_CONTINUE maps a page of shmem.",
+        "mfill_atomic_install_pte",
+        Value("absent", OLDEST, "it does not (EINVAL)"),
+        Value("dirty_if_writable", Commit("153132571f02", "5.14"), "dirty if the mapping is shared and writable"),
+        Value(
+            "dirty",
+            Commit("9ae0f87d009c", "5.16"),
+            "always dirty, so that a forced write that goes by FOLL_COW takes it for a private copy (CVE-2022-2590)",
+        ),
+    )
+
+
+UPGRADE_NONE, UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_EXCLUSIVE = VmaRules.rule_mprotect_upgrade.numbers
+MERGES_IF_NEIGHBOUR_HAS, MERGES_IF_EITHER_HAS = VmaRules.rule_vma_merges_anon.numbers
+UFFD_ABSENT, UFFD_DIRTY_IF_WRITABLE, UFFD_DIRTY = VmaRules.rule_uffd_continue.numbers
