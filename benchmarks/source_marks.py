@@ -1,4 +1,5 @@
-"""Which kernel source has which change: the marks of tests/model/backports.toml looked for in sources.
+"""What sources of the kernel say: the marks of tests/model/backports.toml looked for in them, and the lines that the
+files of evidence name (src/pinhold/mm/releases/).
 
     python benchmarks/source_marks.py DIRECTORY
 
@@ -11,12 +12,15 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from changelogs import read_table
+from pinhold.mm.releases.evidence import Source
+from pinhold.mm.releases.files import FOLDER, load
 
+_COMMENT = re.compile(r"/\*.*?\*/|//[^\n]*", re.DOTALL)
 _RELEASE = re.compile(r"^(VERSION|PATCHLEVEL|SUBLEVEL) = (\d+)$", re.MULTILINE)
 
 
@@ -73,6 +77,50 @@ def differences(directory: Path) -> list[str]:
     return told
 
 
+def wrong(tree: Path, evidence: Source) -> str:
+    """What a source has otherwise than the evidence says, "" for nothing.  Comments do not count."""
+    if not (tree / evidence.file).exists():
+        return f"there is no {evidence.file}"
+    text = _COMMENT.sub(
+        lambda comment: re.sub(r"[^\n]", " ", comment[0]), (tree / evidence.file).read_text(errors="replace")
+    )
+    for start, end in spans(text, evidence.function):
+        first, last = (text.count("\n", 0, place) + 1 for place in (start, end))
+        if first <= evidence.line <= last:
+            there = text.splitlines()[evidence.line - 1]
+            if not re.search(rf"\b{re.escape(evidence.has or evidence.function)}\b", there):
+                return f"line {evidence.line} has no {evidence.has or evidence.function}"
+            named = (name for name in evidence.lacks if re.search(rf"\b{re.escape(name)}\b", text[start:end]))
+            return next((f"it has {name}" for name in named), "")
+    return f"line {evidence.line} is not in {evidence.function}"
+
+
+def spans(text: str, function: str) -> Iterator[tuple[int, int]]:
+    """Where a function, or a macro of one line, is defined in a file: from its name on to its end."""
+    name = re.escape(function)
+    for start in re.finditer(rf"^[A-Za-z_][^;{{}}()#]*?\b({name})\([^;{{]*?\)[^;{{(]*{{", text, re.M):
+        yield start.start(1), text.find("\n}", start.end())
+    for start in re.finditer(rf"^#[ \t]*define[ \t]+({name})\b.*$", text, re.M):
+        yield start.start(1), start.end()
+
+
+def evidence_differences(directory: Path) -> list[str]:
+    """What the sources that are there have otherwise than the files of evidence say, a sentence each."""
+    told = []
+    for path in sorted(FOLDER.rglob("*.toml")):
+        file = load(path)
+        makefile = directory / file.release / "Makefile"
+        if not makefile.exists() or not file.read:
+            continue
+        if release(makefile.read_text()) != _parts(file.read):
+            told.append(f"{path.name}: read in {file.read}; {makefile.parent} is another one")
+            continue
+        for name, held in file.held.items():
+            if isinstance(held.evidence, Source) and (why := wrong(makefile.parent, held.evidence)):
+                told.append(f"{path.name}: {name}: {held.evidence.file}: {why}")
+    return told
+
+
 def _parts(text: str) -> tuple[int, ...]:
     return tuple(int(part) for part in text.split("."))
 
@@ -81,8 +129,9 @@ def main(arguments: list[str]) -> int:
     if len(arguments) != 1 or not list(Path(arguments[0]).glob("[0-9]*.[0-9]*/Makefile")):
         print(__doc__, file=sys.stderr)
         return 3
-    told = differences(Path(arguments[0]))
-    print("\n".join(told) or f"{sum('mark' in change for change in read_table().values())} marks: as the table says.")
+    told = [*differences(Path(arguments[0])), *evidence_differences(Path(arguments[0]))]
+    marks = sum("mark" in change for change in read_table().values())
+    print("\n".join(told) or f"{marks} marks and the lines of the files of evidence: as they say.")
     return 1 if told else 0
 
 

@@ -7,7 +7,17 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from pinhold.commands import UsageError
-from pinhold.mm.releases import UnknownRelease, backports, entry, releases, row
+from pinhold.mm.releases import (
+    UnknownRelease,
+    backports,
+    change_of,
+    entry,
+    file_of,
+    held,
+    releases,
+    row,
+    split,
+)
 from pinhold.mm.rules import RULES, Commit, NoCommit, Switch
 
 _INDENT = "    "
@@ -64,17 +74,33 @@ def _list() -> Iterator[str]:
         yield rule.name
         yield from _about(rule)
     yield ""
-    yield f"Releases that are known: {', '.join(releases())}. `pinhold rules show REL` gives the values of one."
+    yield f"Releases that are known: {', '.join(releases())}. `pinhold rules show REL` gives the values of one, and how"
+    yield "each is known."
 
 
 def _show(release: str) -> Iterator[str]:
     values = _row(release)
-    width = max(len(rule.name) for rule in RULES)
+    names = max(len(rule.name) for rule in RULES)
+    width = max(len(name) for rule in RULES for name in rule.names)
     yield f"rules of {release} (`pinhold rules list` says what each decides)"
+    yield from _wrap(_read(release), "")
     for rule in RULES:
-        since = entry(rule, release)
-        by = f" (commit {since.commit})" if since.commit else ""
-        yield f"  {rule.name:{width}}  {rule.names[values[rule.name]]}{by}"
+        by = entry(rule, release).commit
+        yield f"  {rule.name:{names}}  {rule.names[values[rule.name]]:{width}}  {by:12}  {_known(rule, release)}"
+
+
+def _read(release: str) -> str:
+    """Which source the evidence is of."""
+    file = file_of(split(release)[0])
+    if not file.read:
+        return f"No source of {file.release} was read."
+    return f"Read in the source of {file.read} ({file.package})."
+
+
+def _known(rule: Switch, release: str) -> str:
+    """How the value is known."""
+    change = change_of(rule, release)
+    return f"changelog ({change.release}, '{change.title}')" if change else str(held(rule, release).evidence)
 
 
 def _diff(old: str, new: str) -> Iterator[str]:
@@ -87,4 +113,6 @@ def _diff(old: str, new: str) -> Iterator[str]:
     for rule in changed:
         yield ""
         yield f"{rule.name}: {rule.names[before[rule.name]]} in {old}, {rule.names[after[rule.name]]} in {new}"
+        for release in (old, new):
+            yield from _wrap(f"{release}: {_known(rule, release)}", _INDENT, "  ")
         yield from _about(rule)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinhold.mm.rules.switch import OLDEST, Commit, NoCommit, Switch, Value
+from pinhold.mm.rules.switch import OLDEST, Commit, Switch, Value
 
 
 class ForkRules:
@@ -34,7 +34,7 @@ class ForkRules:
         Value("always", OLDEST, "writable, even where the mapping is not"),
         Value(
             "vma_writable",
-            NoCommit("read in sources before and after; its hash was not at hand", "6.14"),
+            Commit("d8fd84dd4ce7", "6.14"),
             "writable if the mapping is",
         ),
     )

@@ -15,7 +15,7 @@ class HugetlbRules:
         Value("refused", Commit("1d8d14641fd9", "6.0"), "a forced write to hugetlb is refused", "hugetlb_wp"),
         Value(
             "supported",
-            NoCommit("read in sources before and after; its hash was not at hand", "6.14"),
+            Commit("052ccfbcc6cd", "6.14"),
             "it goes through and leaves the entry read-only",
             "hugetlb_wp",
         ),

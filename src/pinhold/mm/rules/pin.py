@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinhold.mm.rules.switch import OLDEST, Commit, NoCommit, Switch, Value
+from pinhold.mm.rules.switch import OLDEST, Commit, Switch, Value
 
 
 class PinRules:
@@ -63,9 +63,7 @@ class PinRules:
         Value("all", OLDEST, "the fixed buffer is counted as pinned, whoever registers it"),
         Value(
             "user_pays",
-            NoCommit(
-                "'io_uring/rsrc: add huge page accounting for registered buffers': its hash was not at hand", "7.2"
-            ),
+            Commit("df0a52537c0f", "7.2"),
             "the process has CAP_IPC_LOCK: its fixed buffer is not counted as pinned",
         ),
     )

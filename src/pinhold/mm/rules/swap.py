@@ -53,7 +53,7 @@ class SwapRules:
         Value("page", OLDEST, "by the mappings of the page at hand"),
         Value(
             "guess",
-            NoCommit("read in 6.12; several changes, of which the first was in 6.10", "6.10"),
+            Commit("eefb9b2725e3", "6.10"),
             "by a guess from the number of all mappings and the first page's",
         ),
         Value("mm_ids", Commit("6af8cb80d3a9", "6.15"), "by who is known to map it"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinhold.mm.rules.switch import OLDEST, Commit, NoCommit, Switch, Value
+from pinhold.mm.rules.switch import OLDEST, Commit, Switch, Value
 
 
 class VmaRules:
@@ -27,7 +27,7 @@ class VmaRules:
         Value("no", OLDEST, "it stays accounted, like a part that has pages"),
         Value(
             "yes",
-            NoCommit("not in 6.1, and in 6.12; its hash was not at hand", "6.7"),
+            Commit("9b9143298585", "6.7"),
             "it is not, so that it is no longer like a part that has pages and is read-only, too",
         ),
     )
@@ -37,7 +37,7 @@ class VmaRules:
         Value("neighbour_has", OLDEST, "those where the one that changed has none"),
         Value(
             "either_has",
-            NoCommit("not in 6.12, and in 7.2; its hash was not at hand", "6.16"),
+            Commit("879bca0a2c4f", "6.16"),
             "whichever has none, if fork() did not make the other",
         ),
     )
