@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pinhold.scenario.suites import Test, pins, suite
+from pinhold.scenario.suites import pins, suite
+from pinhold.scenario.suites.case import Test
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 

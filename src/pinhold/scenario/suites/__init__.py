@@ -5,24 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cache
 
-from pinhold.scenario.steps import Scenario
+from pinhold.scenario.suites.case import Test
 
 SUITES = ("seed", "stock", "pins")
 
 
 class UnknownSuite(ValueError):
     """No suite, or no test of a suite, of that name; the message names the nearest valid choice."""
-
-
-@dataclass(frozen=True, slots=True)
-class Test:
-    """number: from 1, as in the suite's KTAP output; result_text: what its result line says."""
-
-    __test__ = False  # not a test class of pytest's
-
-    number: int
-    scenario: Scenario
-    result_text: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pinhold.scenario.parse import parse
-from pinhold.scenario.suites import Test
+from pinhold.scenario.suites.case import Test
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
 
 RELIABLE = "Longterm R/O pin is reliable"

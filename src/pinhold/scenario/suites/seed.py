@@ -11,7 +11,7 @@ split a THP before it swaps it out maps the shared zero page where the THP is al
 from __future__ import annotations
 
 from pinhold.scenario.parse import parse
-from pinhold.scenario.suites import Test
+from pinhold.scenario.suites.case import Test
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
 
 NO_LEAK_INTO_CHILD = "No leak from parent into child"

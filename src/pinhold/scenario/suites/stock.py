@@ -12,7 +12,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from pinhold.scenario.parse import parse
-from pinhold.scenario.suites import Test, seed
+from pinhold.scenario.suites import seed
+from pinhold.scenario.suites.case import Test
 from pinhold.scenario.suites.seed import NO_LEAK_INTO_CHILD, NO_LEAK_INTO_PARENT, NOT_MODIFIED
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
 
