@@ -63,3 +63,13 @@ def test_every_file_that_it_names_is_there() -> None:
     inside = {name for name in re.findall(r"`(\w+)/`", TEXT) if name not in ROOMS}
     assert {name for name in inside if not list(PACKAGE.rglob(name))} == set()
     assert all((ROOT / name).exists() for name in re.findall(r"`(tests/[\w/.]+)`", TEXT))
+
+
+def test_there_is_no_circle(graph: grimp.ImportGraph) -> None:
+    """No module is imported, by way of others, by what it imports."""
+    circles = set()
+    for module in graph.modules:
+        for other in graph.find_modules_directly_imported_by(module):
+            if graph.chain_exists(importer=other, imported=module):
+                circles.add(f"{module} imports {other}, which leads back")
+    assert circles == set()
