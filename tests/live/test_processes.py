@@ -19,6 +19,7 @@ from pinhold.scenario.parse import parse
 from pinhold.scenario.steps import Exit, Range, Read
 from pinhold.targets.base import Broken, Livelock
 from pinhold.targets.live.progress import Deadline
+from pinhold.targets.live.protocol import Call, Where
 from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.live.tree import Died
 from pinhold.targets.runner import run_scenario
@@ -115,11 +116,11 @@ def in_kernel(live: LiveTarget):
     session.do(parse("scenario room\nmap P x anon pages 512\nexpect P x 0x00\n").steps[0])
 
     def compute(kib: int) -> None:
-        where, _ = session._tree.ask("P", {"op": "where", "region": "x", "first": 0, "end": 512})
-        buffers = struct.pack("QQ", where["address"], kib << 10) * 1024
-        message = {"op": "call", "number": PREADV, "arguments": [{"fd": 0}, {"buffer": buffers.hex()}, 1024, 0, 0]}
+        where = session._tree.ask("P", Where("x", 0, 512))
+        buffers = struct.pack("QQ", where.address, kib << 10) * 1024
+        request = Call(PREADV, [{"fd": 0}, {"buffer": buffers.hex()}, 1024, 0, 0])
         with open("/dev/urandom", "rb") as random:
-            session._tree.ask("P", message, [random.fileno()])
+            session._tree.ask("P", request, [random.fileno()])
 
     return manager, session, compute
 

@@ -7,6 +7,7 @@ everything that they fork.  It ends, and ends them, when the controller's end of
 from __future__ import annotations
 
 import contextlib
+import errno
 import gc
 import os
 import signal
@@ -16,13 +17,29 @@ import sys
 import threading
 import weakref
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypeVar, cast
 
 from pinhold.targets.base import Broken, Unavailable
 from pinhold.targets.live import process, stuck, syscalls
 from pinhold.targets.live.cgroup import Leaf
-from pinhold.targets.live.channel import Channel, Closed, Message
+from pinhold.targets.live.channel import Channel, Closed
 from pinhold.targets.live.progress import POLL_SECONDS, Deadline, Overdue
+from pinhold.targets.live.protocol import (
+    Failed,
+    Gone,
+    Pid,
+    Reap,
+    ReapGroup,
+    Request,
+    Said,
+    Signal,
+    Spawn,
+    Status,
+    decode,
+    encode,
+)
+
+R = TypeVar("R", bound=Said)
 
 _START = (
     "import sys; sys.path.insert(0, sys.argv[1]); from pinhold.targets.live.nursery import main; main(int(sys.argv[2]))"
@@ -76,41 +93,40 @@ class Nursery:
             if self._channel is None:
                 self._channel = self._start()
 
-    def _ask(self, message: Message, fds: tuple[int, ...] = ()) -> Message:
+    def _ask(self, request: Request[R], fds: tuple[int, ...] = ()) -> R:
         """The helper's answer, which never has to wait long for anything but a processor."""
         with self._lock:
             if self._channel is None:
                 self._channel = self._start()
             try:
-                self._channel.send(message, fds)
-                reply = self._channel.receive(_ANSWER.patience([self._helper]))[0]
+                self._channel.send(encode(request), fds)
+                reply = decode(self._channel.receive(_ANSWER.patience([self._helper]))[0])
             except Closed:
                 self._channel = None
                 raise Broken("the helper that starts processes has died") from None
             except Overdue as late:
                 self._channel.close()
                 self._channel = None
-                raise Broken(f"the helper that starts processes did not {message['op']}: {late}") from None
-        if "failed" in reply:
-            raise Broken(f"the helper that starts processes failed to {message['op']}: {reply['failed']}")
-        return reply
+                raise Broken(f"the helper that starts processes did not {request.op}: {late}") from None
+        if isinstance(reply, Failed):
+            raise Broken(f"the helper that starts processes failed to {request.op}: {os.strerror(reply.errno)}")
+        return cast(R, reply)
 
     def spawn(self, far: socket.socket, cpu: int, seconds: int | None) -> int:
         """Start the first process of a scenario on `cpu`, at the other end of `far`; its pid.
 
         seconds: of processor time that it and each of its children may use.
         """
-        return int(self._ask({"op": "spawn", "cpu": cpu, "seconds": seconds}, (far.fileno(),))["pid"])
+        return self._ask(Spawn(cpu, seconds), (far.fileno(),)).pid
 
     def wait(self, pid: int) -> int | None:
         """The exit status (negative: the signal) of a process without a parent of its own that is about to end; None:
         it still runs."""
         patience = Deadline().patience([pid])
         with contextlib.suppress(Overdue):
-            while not (reply := self._ask({"op": "wait", "pid": pid}))["over"]:
+            while not (reply := self._ask(Reap(pid))).over:
                 patience()
-            status: int | None = reply["status"]
-            return status
+            return reply.status
         return None
 
     def end(self, leader: int, loops: bool = False) -> str | None:
@@ -121,11 +137,11 @@ class Nursery:
         ways = ((signal.SIGKILL, _LOOPS),) if loops else ((signal.SIGTERM, _TERM), (signal.SIGKILL, _KILL))
         for number, deadline in ways:
             patience = deadline.patience(stuck.members(leader))
-            gone = self._ask({"op": "end", "pid": leader, "signal": number})["gone"]
+            gone = self._ask(Signal(leader, number)).gone
             with contextlib.suppress(Overdue):
                 while not gone:
                     patience()
-                    gone = self._ask({"op": "reap", "pid": leader})["gone"]
+                    gone = self._ask(ReapGroup(leader)).gone
                 return None
         return stuck.describe(leader)
 
@@ -157,10 +173,10 @@ def main(fd: int) -> NoReturn:
         while True:
             message, fds = channel.receive()
             try:
-                reply = _serve(message, fds, groups, channel, leaf)
+                reply = _serve(decode(message), fds, groups, channel, leaf)
             except OSError as error:
-                reply = {"failed": error.strerror or str(error)}
-            channel.send(reply)
+                reply = Failed(error.errno or errno.EIO)
+            channel.send(encode(reply))
     for group in groups:
         _signal(group, signal.SIGTERM)
     for group in groups:
@@ -175,20 +191,28 @@ def main(fd: int) -> NoReturn:
     os._exit(0)
 
 
-def _serve(message: Message, fds: list[int], groups: set[int], channel: Channel, leaf: Leaf | None) -> Message:
-    if message["op"] == "spawn":
-        with socket.socket(fileno=fds[0]) as sock:
-            pid = _spawn(sock, message["cpu"], message["seconds"], channel, leaf)
-        groups.add(pid)
-        return {"pid": pid}
-    if message["op"] == "wait":
-        return _wait(message["pid"])
-    if message["op"] == "end":
-        _signal(message["pid"], message["signal"])
-    gone = _gone(message["pid"])
+def _serve(request: Said, fds: list[int], groups: set[int], channel: Channel, leaf: Leaf | None) -> Said:
+    match request:
+        case Spawn(cpu, seconds):
+            with socket.socket(fileno=fds[0]) as sock:
+                pid = _spawn(sock, cpu, seconds, channel, leaf)
+            groups.add(pid)
+            return Pid(pid)
+        case Reap(pid):
+            return _wait(pid)
+        case Signal(leader, number):
+            _signal(leader, number)
+            return _reaped(leader, groups)
+        case ReapGroup(leader):
+            return _reaped(leader, groups)
+    raise TypeError(f"no request to the helper that starts processes: {request}")
+
+
+def _reaped(leader: int, groups: set[int]) -> Gone:
+    gone = _gone(leader)
     if gone:
-        groups.discard(message["pid"])
-    return {"gone": gone}
+        groups.discard(leader)
+    return Gone(gone)
 
 
 def _spawn(sock: socket.socket, cpu: int, seconds: int | None, channel: Channel, leaf: Leaf | None) -> int:
@@ -217,17 +241,12 @@ def _next_exit(target: int) -> tuple[int, int] | None:
     return None
 
 
-def _wait(pid: int) -> Message:
-    """over: whether it need not be asked again."""
+def _wait(pid: int) -> Status:
     try:
         found = _next_exit(pid)
     except ChildProcessError:
-        return {"status": None, "over": True}
-    return (
-        {"status": None, "over": False}
-        if found is None
-        else {"status": os.waitstatus_to_exitcode(found[1]), "over": True}
-    )
+        return Status(None)
+    return Status(None, over=False) if found is None else Status(os.waitstatus_to_exitcode(found[1]))
 
 
 def _gone(leader: int) -> bool:

@@ -15,20 +15,19 @@ import resource
 import signal
 import socket
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from pinhold.scenario.advice import ADVICE, Advice
 from pinhold.scenario.kinds import KINDS
 from pinhold.targets.base import CannotDo
+from pinhold.targets.dispatch import on
 from pinhold.targets.live import content, kconfig, pagemap, syscalls, uffd, vmas
-from pinhold.targets.live.channel import Channel, Closed, Message
+from pinhold.targets.live import protocol as p
+from pinhold.targets.live.channel import Channel, Closed
 from pinhold.targets.live.pins import COPIERS, HOLDERS, PROC_MEM
 from pinhold.targets.live.regions import PROT, Arena, Region
 from pinhold.targets.live.syscalls import PAGE
-
-_LOOKS = frozenset(("look", "frames", "contents", "states"))
-"""Operations that change nothing."""
 
 
 def die_with_parent(parent: int) -> None:
@@ -51,97 +50,68 @@ class Process:
         )
         self._files: list[int] = []
         self._readable: dict[vmas.Span, list[vmas.Span]] = {}
-        self._operations: dict[str, Callable[[Message], Message | None]] = {
-            "map": self._map,
-            "unmap": self._unmap,
-            "read": self._read,
-            "write": self._write,
-            "fork": self._fork,
-            "wait": self._wait,
-            "exit": self._exit,
-            "keep": self._keep,
-            "mprotect": self._mprotect,
-            "madvise": self._madvise,
-            "mremap": self._mremap,
-            "uffdio_continue": self._uffdio_continue,
-            "writeback": self._writeback,
-            "clear_softdirty": self._clear_softdirty,
-            "drain": self._drain,
-            "memlock": self._memlock,
-            "capability": self._capability,
-            "acquire": self._acquire,
-            "drop": self._drop,
-            "copy": self._copy,
-            "fill": self._fill,
-            "force": self._force,
-            "where": self._where,
-            "pid": lambda _: {"pid": os.getpid()},
-            "call": self._call,
-            "look": self._look,
-            "frames": self._frames,
-            "contents": self._contents,
-            "states": self._states,
-        }
+        self._handing: list[int] = []
 
     def serve(self) -> NoReturn:
         """Answer until the controller is gone."""
         with contextlib.suppress(Closed):
-            self._send({"pid": os.getpid()})
+            self._send(p.Pid(os.getpid()))
             while True:
                 message, self._files = self._channel.receive()
-                self._answer(message)
+                self._answer(p.decode(message))
         os._exit(0)
 
-    def _answer(self, message: Message) -> None:
-        if message["op"] not in _LOOKS:
+    def _answer(self, request: p.Said) -> None:
+        if not isinstance(request, p.LOOKS):
             self._readable.clear()
+        reply: p.Said
         try:
-            reply = self._operations[message["op"]](message) or {}
+            reply = ANSWERS[type(request)](self, request) or p.Done()
         except OSError as error:
-            reply = {"errno": error.errno or errno.EIO}
+            reply = p.Failed(error.errno or errno.EIO)
         except CannotDo as reason:
-            reply = {"cannot": str(reason)}
+            reply = p.Cannot(str(reason))
         except Exception:
-            reply = {"broken": traceback.format_exc(limit=-3)}
+            reply = p.BrokenDown(traceback.format_exc(limit=-3))
         for fd in self._files:
             os.close(fd)
         self._send(reply)
 
-    def _send(self, reply: Message) -> None:
-        """Descriptors to hand over are the reply's "fds": their only copy is the controller's from then on."""
-        fds: list[int] = reply.pop("fds", [])
-        self._channel.send(reply, fds)
-        for fd in fds:
+    def _send(self, reply: p.Said) -> None:
+        """With what is to be handed over: the only copies of these descriptors are the controller's from then on."""
+        self._channel.send(p.encode(reply), self._handing)
+        for fd in self._handing:
             os.close(fd)
+        self._handing = []
 
-    def _span(self, message: Message) -> tuple[Region, int, int]:
-        """(region, address, pages) of the range in a message."""
-        region = self._regions[message["region"]]
-        return region, region.address + message["first"] * PAGE, message["end"] - message["first"]
+    def _span(self, request: p.Ranged[Any]) -> tuple[Region, int, int]:
+        """(region, address, pages) of the range in a request."""
+        region = self._regions[request.region]
+        return region, region.address + request.first * PAGE, request.end - request.first
 
     # Steps
 
-    def _map(self, message: Message) -> None:
+    def _map(self, message: p.Map) -> None:
         file = self._files[0] if self._files else -1
-        self._regions[message["region"]] = self._arena.map(
-            KINDS[message["kind"]], message["pages"], message["shared"], message["prot"], message["size"], file
+        self._regions[message.region] = self._arena.map(
+            KINDS[message.kind], message.pages, message.shared, message.prot, message.size, file
         )
 
-    def _unmap(self, message: Message) -> None:
+    def _unmap(self, message: p.Unmap) -> None:
         _, address, pages = self._span(message)
         syscalls.munmap(address, pages * PAGE)
 
-    def _read(self, message: Message) -> None:
+    def _read(self, message: p.Read) -> None:
         _, address, pages = self._span(message)
         allowed = self._touchable(address, pages, write=False)
         content.load_each_page(address, allowed)
         if allowed < pages:
             self._fault(address + allowed * PAGE, write=False)
 
-    def _write(self, message: Message) -> None:
+    def _write(self, message: p.Write) -> None:
         _, address, pages = self._span(message)
         allowed = self._touchable(address, pages, write=True)
-        content.fill(address, allowed, message["byte"])
+        content.fill(address, allowed, message.byte)
         if allowed < pages:
             self._fault(address + allowed * PAGE, write=True)
 
@@ -163,11 +133,11 @@ class Process:
             os.close(reader)
             os.close(writer)
 
-    def _fork(self, message: Message) -> Message | None:
+    def _fork(self, message: p.Fork) -> p.Pid:
         parent = os.getpid()
         child = os.fork()
         if child:
-            return {"pid": child}
+            return p.Pid(child)
         # The child has the parent's channel until it has its own: a failure here must not answer there.
         try:
             die_with_parent(parent)
@@ -179,25 +149,25 @@ class Process:
             os._exit(1)
         self.serve()
 
-    def _wait(self, message: Message) -> Message:
+    def _wait(self, message: p.Wait) -> p.Status:
         """Reap a child that has been told to exit, or has died."""
-        _, status = os.waitpid(message["pid"], 0)
-        return {"status": os.waitstatus_to_exitcode(status)}
+        _, status = os.waitpid(message.pid, 0)
+        return p.Status(os.waitstatus_to_exitcode(status))
 
-    def _exit(self, message: Message) -> NoReturn:
+    def _exit(self, message: p.Exit) -> NoReturn:
         os._exit(0)
 
-    def _keep(self, message: Message) -> None:
+    def _keep(self, message: p.Keep) -> None:
         """Outlive the parent, or die with the present one again."""
-        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0 if message["on"] else signal.SIGKILL)
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, 0 if message.on else signal.SIGKILL)
 
-    def _mprotect(self, message: Message) -> None:
+    def _mprotect(self, message: p.Mprotect) -> None:
         _, address, pages = self._span(message)
-        syscalls.mprotect(address, pages * PAGE, PROT[message["prot"]])
+        syscalls.mprotect(address, pages * PAGE, PROT[message.prot])
 
-    def _madvise(self, message: Message) -> None:
+    def _madvise(self, message: p.Madvise) -> None:
         _, address, pages = self._span(message)
-        advice = ADVICE[message["advice"]]
+        advice = ADVICE[message.advice]
         try:
             syscalls.madvise(address, pages * PAGE, advice.number)
         except OSError as error:
@@ -219,79 +189,84 @@ class Process:
                 return
             raise CannotDo(f"needs {advice.constant}: {why}") from None
 
-    def _mremap(self, message: Message) -> None:
+    def _mremap(self, message: p.Mremap) -> None:
         region, _, _ = self._span(message)
-        self._regions[message["to"]] = self._arena.move(region, message["first"], message["end"])
+        self._regions[message.to] = self._arena.move(region, message.first, message.end)
 
-    def _uffdio_continue(self, message: Message) -> None:
+    def _uffdio_continue(self, message: p.UffdioContinue) -> None:
         """Registered for minor faults only as long as the call takes: nobody waits for a handler."""
         _, address, pages = self._span(message)
         uffd.continue_range(address, pages * PAGE)
 
-    def _writeback(self, message: Message) -> None:
+    def _writeback(self, message: p.Writeback) -> None:
         _, address, pages = self._span(message)
         syscalls.msync(address, pages * PAGE, syscalls.MS_SYNC)
 
-    def _clear_softdirty(self, message: Message) -> None:
+    def _clear_softdirty(self, message: p.ClearSoftDirty) -> None:
         with open("/proc/self/clear_refs", "wb", buffering=0) as clear_refs:
             clear_refs.write(b"4")
 
-    def _drain(self, message: Message) -> None:
+    def _drain(self, message: p.Drain) -> None:
         """MADV_COLD begins with lru_add_drain(); the advice itself goes to a page that is no part of the test."""
         syscalls.madvise(self._scratch, PAGE, syscalls.MADV_COLD)
 
-    def _memlock(self, message: Message) -> None:
+    def _memlock(self, message: p.LimitMemlock) -> None:
         _, hard = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-        limit = message["pages"] * PAGE
+        limit = message.pages * PAGE
         try:
             resource.setrlimit(resource.RLIMIT_MEMLOCK, (limit, hard if hard == -1 else max(hard, limit)))
         except ValueError:
             raise CannotDo(f"needs RLIMIT_MEMLOCK above {hard // PAGE} pages: that is this user's limit") from None
 
-    def _capability(self, message: Message) -> None:
-        if message["on"] and not syscalls.has_permitted_capability(syscalls.CAP_IPC_LOCK):
+    def _capability(self, message: p.Capability) -> None:
+        if message.on and not syscalls.has_permitted_capability(syscalls.CAP_IPC_LOCK):
             raise CannotDo("needs CAP_IPC_LOCK: this user does not have it")
-        syscalls.set_effective_capability(syscalls.CAP_IPC_LOCK, message["on"])
+        syscalls.set_effective_capability(syscalls.CAP_IPC_LOCK, message.on)
 
-    def _acquire(self, message: Message) -> Message:
+    def _acquire(self, message: p.Acquire) -> p.Acquired:
         """Descriptors that cannot be sent stay open here until the controller has duplicated them."""
         _, address, pages = self._span(message)
-        holder = HOLDERS[message["mechanism"]]
-        taken = holder.acquire(address, pages, message["write"], message["fast"])
-        fds = {"fds": taken.fds} if holder.sendable else {"keep": taken.fds}
-        return {**fds, "held": taken.pages, "detail": taken.detail, "pid": os.getpid()}
+        holder = HOLDERS[message.mechanism]
+        taken = holder.acquire(address, pages, message.write, message.fast)
+        if holder.sendable:
+            self._handing = taken.fds
+        keep = [] if holder.sendable else taken.fds
+        return p.Acquired(taken.pages, taken.detail, os.getpid(), keep)
 
-    def _drop(self, message: Message) -> None:
-        for fd in message["keep"]:
+    def _drop(self, message: p.Drop) -> None:
+        for fd in message.keep:
             os.close(fd)
 
-    def _copy(self, message: Message) -> Message:
+    def _copy(self, message: p.Copy) -> p.Runs:
         _, address, pages = self._span(message)
-        runs = COPIERS[message["mechanism"]].copy(address, pages)
-        return {"runs": [[run.first, run.count, run.byte] for run in runs]}
+        runs = COPIERS[message.mechanism].copy(address, pages)
+        return p.Runs([(run.first, run.count, run.byte) for run in runs])
 
-    def _fill(self, message: Message) -> None:
+    def _fill(self, message: p.Fill) -> None:
         _, address, pages = self._span(message)
-        COPIERS[message["mechanism"]].fill(address, pages, message["byte"])
+        COPIERS[message.mechanism].fill(address, pages, message.byte)
 
-    def _force(self, message: Message) -> None:
+    def _force(self, message: p.Force) -> None:
         _, address, pages = self._span(message)
-        PROC_MEM.fill(address, pages, message["byte"])
+        PROC_MEM.fill(address, pages, message.byte)
 
-    def _where(self, message: Message) -> Message:
+    def _where(self, message: p.Where) -> p.Address:
         _, address, pages = self._span(message)
-        return {"address": address, "pages": pages, "pid": os.getpid()}
+        return p.Address(address, pages, os.getpid())
 
-    def _call(self, message: Message) -> Message:
+    def _who(self, message: p.Who) -> p.Pid:
+        return p.Pid(os.getpid())
+
+    def _call(self, message: p.Call) -> p.Called:
         """A system call for an external pin mechanism."""
         buffers: list[Any] = []
-        arguments = [self._argument(argument, buffers) for argument in message["arguments"]]
+        arguments = [self._argument(argument, buffers) for argument in message.arguments]
         value, number = 0, 0
         try:
-            value = syscalls.raw(message["number"], *arguments)
+            value = syscalls.raw(message.number, *arguments)
         except OSError as error:
             value, number = -1, error.errno or errno.EIO
-        return {"value": value, "number": number, "buffers": [bytes(buffer).hex() for buffer in buffers]}
+        return p.Called(value, number, [bytes(buffer).hex() for buffer in buffers])
 
     def _argument(self, argument: Any, buffers: list[Any]) -> int:
         if isinstance(argument, int):
@@ -304,25 +279,24 @@ class Process:
 
     # Looking, which changes nothing
 
-    def _look(self, message: Message) -> Message:
-        """Per region and page: [pagemap word, byte or None, in the zero page or None, huge or None]."""
-        return {"regions": {name: self._views(name, pages, message) for name, pages in message["regions"].items()}}
+    def _look(self, message: p.Look) -> p.Looked:
+        return p.Looked({name: self._views(name, pages, message) for name, pages in message.regions.items()})
 
-    def _views(self, name: str, pages: list[int], message: Message) -> list[list[Any]]:
+    def _views(self, name: str, pages: Sequence[int], message: p.Look) -> list[p.Seen]:
         region = self._regions[name]
         words = pagemap.words_of(self._pagemap, region.address, pages)
         if not any(word & pagemap.PM_PRESENT for word in words):
-            return [[word, None, None, None] for word in words]
+            return [(word, None, None, None) for word in words]
         readable = self._accessible(region.address, region.end)
-        zero = vmas.scan(self._pagemap, region.address, region.end, vmas.PAGE_IS_PFNZERO) if message["zero"] else None
-        huge = self._huge(region) if message["huge"] else None
-        views: list[list[Any]] = []
+        zero = vmas.scan(self._pagemap, region.address, region.end, vmas.PAGE_IS_PFNZERO) if message.zero else None
+        huge = self._huge(region) if message.huge else None
+        views: list[p.Seen] = []
         for page, word in zip(pages, words, strict=True):
             address = region.address + page * PAGE
             byte = None
             if word & pagemap.PM_PRESENT and _within(address, readable):
                 byte = content.load(address)
-            views.append([word, byte, _within(address, zero), _within(address, huge)])
+            views.append((word, byte, _within(address, zero), _within(address, huge)))
         return views
 
     def _accessible(self, start: int, end: int) -> list[vmas.Span]:
@@ -345,13 +319,12 @@ class Process:
             return None
         return vmas.anon_huge(region.address, region.end, pagemap.words(self._pagemap, region.address, region.pages))
 
-    def _frames(self, message: Message) -> Message:
+    def _frames(self, message: p.Frames) -> p.Words:
         """The pagemap words of single pages."""
-        region = self._regions[message["region"]]
-        return {"words": pagemap.words_of(self._pagemap, region.address, message["pages"])}
+        region = self._regions[message.region]
+        return p.Words(pagemap.words_of(self._pagemap, region.address, message.pages))
 
-    def _contents(self, message: Message) -> Message:
-        """Runs [first, count, byte]: pages that are present and readable, the others as None."""
+    def _contents(self, message: p.Contents) -> p.Runs:
         region, address, pages = self._span(message)
         readable = self._accessible(address, address + pages * PAGE)
         stretches = [
@@ -359,19 +332,16 @@ class Process:
             for first, count, state, visible in self._pieces(region, address, pages, readable)
         ]
         found = content.runs(region.address, stretches)
-        return {"runs": [[run.first, run.count, run.byte] for run in found]}
+        return p.Runs([(run.first, run.count, run.byte) for run in found])
 
-    def _states(self, message: Message) -> Message:
-        """Runs [first, count, state]; huge_known: whether "huge" can be told from "present"."""
+    def _states(self, message: p.States) -> p.Stretches:
         region, address, pages = self._span(message)
         huge = self._huge(region)
-        return {
-            "runs": [
-                [first, count, "huge" if state == "present" and in_huge else state]
-                for first, count, state, in_huge in self._pieces(region, address, pages, huge or [])
-            ],
-            "huge_known": huge is not None,
-        }
+        stretches = [
+            (first, count, "huge" if state == "present" and in_huge else state)
+            for first, count, state, in_huge in self._pieces(region, address, pages, huge or [])
+        ]
+        return p.Stretches(stretches, huge is not None)
 
     def _pieces(
         self, region: Region, address: int, pages: int, spans: list[vmas.Span]
@@ -381,6 +351,42 @@ class Process:
             start = address + first * PAGE
             for low, high, inside in vmas.cut(start, start + count * PAGE, spans):
                 yield (low - region.address) // PAGE, (high - low) // PAGE, state, inside
+
+
+ANSWERS: Mapping[type[p.Said], Callable[[Process, Any], p.Said | None]] = dict(
+    (
+        on(p.Map, Process._map),
+        on(p.Unmap, Process._unmap),
+        on(p.Read, Process._read),
+        on(p.Write, Process._write),
+        on(p.Fork, Process._fork),
+        on(p.Wait, Process._wait),
+        on(p.Exit, Process._exit),
+        on(p.Keep, Process._keep),
+        on(p.Mprotect, Process._mprotect),
+        on(p.Madvise, Process._madvise),
+        on(p.Mremap, Process._mremap),
+        on(p.UffdioContinue, Process._uffdio_continue),
+        on(p.Writeback, Process._writeback),
+        on(p.ClearSoftDirty, Process._clear_softdirty),
+        on(p.Drain, Process._drain),
+        on(p.LimitMemlock, Process._memlock),
+        on(p.Capability, Process._capability),
+        on(p.Acquire, Process._acquire),
+        on(p.Drop, Process._drop),
+        on(p.Copy, Process._copy),
+        on(p.Fill, Process._fill),
+        on(p.Force, Process._force),
+        on(p.Where, Process._where),
+        on(p.Call, Process._call),
+        on(p.Look, Process._look),
+        on(p.Frames, Process._frames),
+        on(p.Contents, Process._contents),
+        on(p.States, Process._states),
+        on(p.Who, Process._who),
+    )
+)
+"""What answers each request; None: with Done."""
 
 
 def _within(address: int, spans: list[vmas.Span] | None) -> bool | None:

@@ -60,7 +60,7 @@ from pinhold.scenario.watch import region_pages, watched
 from pinhold.targets.base import SCHEDULED, Broken, CannotDo, Outcome
 from pinhold.targets.dispatch import on
 from pinhold.targets.live import ksmd, pagemap
-from pinhold.targets.live.channel import Message
+from pinhold.targets.live import protocol as p
 from pinhold.targets.live.files import Files
 from pinhold.targets.live.machine import Machine
 from pinhold.targets.live.nursery import Nursery
@@ -148,9 +148,12 @@ class LiveSession:
 
     # Actions
 
-    def _ask(self, proc: str, op: str, **arguments: Any) -> Outcome:
-        reply, _ = self._tree.ask(proc, {"op": op, **arguments})
-        return Outcome(int(reply.get("errno", 0)))
+    def _ask(self, proc: str, request: p.Request[p.Done]) -> Outcome:
+        try:
+            self._tree.ask(proc, request)
+        except OSError as error:
+            return Outcome(error.errno or errno.EIO)
+        return Outcome()
 
     def _region(self, proc: str, name: str) -> Known:
         try:
@@ -158,42 +161,39 @@ class LiveSession:
         except KeyError:
             raise CannotDo(f"{name} is not mapped in {proc}: the step that maps it failed or came later") from None
 
-    def _pages(self, proc: str, range: Range) -> Message:
+    def _pages(self, proc: str, range: Range) -> p.Pages:
         end = self._region(proc, range.region).pages if range.end is None else range.end
-        return {"region": range.region, "first": range.first, "end": end}
-
-    def _act(self, proc: str, op: str, range: Range, **arguments: Any) -> Outcome:
-        return self._ask(proc, op, **self._pages(proc, range), **arguments)
+        return p.Pages(range.region, range.first, end)
 
     def _unmap(self, step: Unmap) -> Outcome:
-        return self._act(step.proc, "unmap", step.range)
+        return self._ask(step.proc, p.Unmap(*self._pages(step.proc, step.range)))
 
     def _read(self, step: Read | SwapIn) -> Outcome:
-        return self._act(step.proc, "read", step.range)
+        return self._ask(step.proc, p.Read(*self._pages(step.proc, step.range)))
 
     def _write(self, step: Write) -> Outcome:
-        return self._act(step.proc, "write", step.range, byte=step.byte)
+        return self._ask(step.proc, p.Write(*self._pages(step.proc, step.range), step.byte))
 
     def _mprotect(self, step: Mprotect) -> Outcome:
-        return self._act(step.proc, "mprotect", step.range, prot=step.prot)
+        return self._ask(step.proc, p.Mprotect(*self._pages(step.proc, step.range), step.prot))
 
     def _uffdio_continue(self, step: UffdioContinue) -> Outcome:
-        return self._act(step.proc, "uffdio_continue", step.range)
+        return self._ask(step.proc, p.UffdioContinue(*self._pages(step.proc, step.range)))
 
     def _writeback(self, step: Writeback) -> Outcome:
-        return self._act(step.proc, "writeback", step.range)
+        return self._ask(step.proc, p.Writeback(*self._pages(step.proc, step.range)))
 
     def _numa_hint(self, _: NumaHint) -> Outcome:
         raise CannotDo("a NUMA scan comes when the scheduler likes, not when a scenario does; run it on a model")
 
     def _drain(self, _: Drain) -> Outcome:
-        return self._ask(next(iter(self._tree.names())), "drain")
+        return self._ask(next(iter(self._tree.names())), p.Drain())
 
     def _memlock(self, step: LimitMemlock) -> Outcome:
-        return self._ask(step.proc, "memlock", pages=step.pages)
+        return self._ask(step.proc, p.LimitMemlock(step.pages))
 
     def _capability(self, step: Capability) -> Outcome:
-        return self._ask(step.proc, "capability", on=step.ipc_lock)
+        return self._ask(step.proc, p.Capability(step.ipc_lock))
 
     def _hold(self, step: Hold) -> Outcome:
         return self._pins.take(step, self._pages(step.proc, step.range))
@@ -246,17 +246,13 @@ class LiveSession:
         except OSError as error:
             number = error.errno or errno.EIO
             return self._mapped_or_not(step, errno.ENOMEM if self._pool_is_short(step, number) else number)
-        message = {
-            "op": "map",
-            "region": step.region,
-            "kind": step.kind,
-            "pages": pages,
-            "shared": step.shared,
-            "prot": step.prot,
-            "size": (step.size or "2M") if kind.hugetlb else None,
-        }
-        reply, _ = self._tree.ask(step.proc, message, [] if file is None else [file])
-        number = int(reply.get("errno", 0))
+        size = (step.size or "2M") if kind.hugetlb else None
+        request = p.Map(step.region, step.kind, pages, step.shared, step.prot, size)
+        number = 0
+        try:
+            self._tree.ask(step.proc, request, [] if file is None else [file])
+        except OSError as error:
+            number = error.errno or errno.EIO
         if number == 0:
             self._regions[step.proc][step.region] = Known(pages, kind, step.shared)
         return self._mapped_or_not(step, number)
@@ -309,11 +305,11 @@ class LiveSession:
         if advice == "free":
             self._freed.add(range.region)
         if advice != "pageout":
-            return self._act(proc, "madvise", range, advice=advice)
+            return self._ask(proc, p.Madvise(*self._pages(proc, range), advice))
         if not self._region(proc, range.region).kind.on_disk and range.region not in self._freed:
             self._refuse(self._machine.missing_swap())
         frames = self._frames(proc, range)
-        outcome = self._act(proc, "madvise", range, advice=advice)
+        outcome = self._ask(proc, p.Madvise(*self._pages(proc, range), advice))
         self._await_writeback(frames)
         return outcome
 
@@ -324,9 +320,8 @@ class LiveSession:
     def _frames_of_pages(self, proc: str, range: Range) -> list[int | None]:
         """Page by page the frame number, of the first ones where they are many; None: not present, or not shown."""
         span = self._pages(proc, range)
-        pages = [*builtins.range(span["first"], min(span["end"], span["first"] + _AWAITED))]
-        words = self._tree.look(proc, {"op": "frames", "region": range.region, "pages": pages})
-        return [pagemap.pfn(word) for word in words["words"]]
+        pages = [*builtins.range(span.first, min(span.end, span.first + _AWAITED))]
+        return [pagemap.pfn(word) for word in self._tree.look(proc, p.Frames(range.region, pages)).words]
 
     def _await_writeback(self, frames: Sequence[int]) -> None:
         """Let the device finish: until then nobody can take the pages out of the swap cache, and a write copies them.
@@ -354,7 +349,7 @@ class LiveSession:
         if not self._sight.frames:
             raise CannotDo("needs to see page frames, to know when KSM has merged two pages (CAP_SYS_ADMIN)")
         for proc, range in ((step.proc, step.range), (step.other_proc, step.other_range)):
-            outcome = self._act(proc, "madvise", range, advice="mergeable")
+            outcome = self._ask(proc, p.Madvise(*self._pages(proc, range), "mergeable"))
             if outcome.errno:
                 return outcome
         self._merged = True
@@ -371,16 +366,16 @@ class LiveSession:
     def _mremap(self, step: Mremap) -> Outcome:
         pages = self._pages(step.proc, step.range)
         of = self._region(step.proc, step.range.region)
-        part = pages["end"] - pages["first"] < of.pages
+        part = pages.end - pages.first < of.pages
         if part and of.kind.hugetlb and not of.shared and not self._machine.disposable:
             raise CannotDo(
                 "mremap() of a part of a private hugetlb mapping: the kernel would lose the reserve of what stays, and"
                 " this machine that many huge pages until it is booted again; a scenario with a vm_only line is for"
                 " virtual machines"
             )
-        outcome = self._ask(step.proc, "mremap", **pages, to=step.to)
+        outcome = self._ask(step.proc, p.Mremap(*pages, step.to))
         if outcome.errno == 0:
-            self._regions[step.proc][step.to] = Known(pages["end"] - pages["first"], of.kind, of.shared)
+            self._regions[step.proc][step.to] = Known(pages.end - pages.first, of.kind, of.shared)
             self._files.share(step.range.region, step.to)
         return outcome
 
@@ -389,7 +384,7 @@ class LiveSession:
             raise CannotDo(
                 "this kernel tracks no soft-dirty (CONFIG_MEM_SOFT_DIRTY is off), so the page would not stay read-only"
             )
-        return self._ask(step.proc, "clear_softdirty")
+        return self._ask(step.proc, p.ClearSoftDirty())
 
     def pin_contents(self, pin: str) -> Sequence[Run]:
         """Every page that the pin holds, or that was copied, numbered from 0."""
@@ -406,23 +401,18 @@ class LiveSession:
         return Observation(self._errno, tuple(pages), tuple(pins))
 
     def _look(self, proc: str) -> list[PageView]:
-        message = {
-            "op": "look",
-            "regions": {region: self._watched[region] for region in self._regions[proc]},
-            "zero": not self._sight.flags,
-            "huge": self._sight.anon_exclusive,
-        }
+        watched = {region: self._watched[region] for region in self._regions[proc]}
         try:
-            reply = self._tree.look(proc, message)
+            seen = self._tree.look(proc, p.Look(watched, not self._sight.flags, self._sight.anon_exclusive)).regions
         except Died as death:
             raise Broken(f"{death} while it was looked at") from None
         return [
-            self._view(proc, region, page, seen)
-            for region, views in reply["regions"].items()
-            for page, seen in zip(self._watched[region], views, strict=True)
+            self._view(proc, region, page, view)
+            for region, views in seen.items()
+            for page, view in zip(self._watched[region], views, strict=True)
         ]
 
-    def _view(self, proc: str, region: str, page: int, seen: Sequence[Any]) -> PageView:
+    def _view(self, proc: str, region: str, page: int, seen: p.Seen) -> PageView:
         word, byte, zero, huge = seen
         state = pagemap.state(word)
         if state != "present":
@@ -452,14 +442,14 @@ class LiveSession:
 
     def contents(self, proc: str, range: Range) -> Sequence[Run]:
         """What the process reads where its pages are present, page by page."""
-        reply = self._tree.look(proc, {"op": "contents", **self._pages(proc, range)})
-        return [Run(first, count, byte) for first, count, byte in reply["runs"]]
+        runs = self._tree.look(proc, p.Contents(*self._pages(proc, range))).runs
+        return [Run(first, count, byte) for first, count, byte in runs]
 
     def _states(self, proc: str, range: Range) -> list[tuple[int, int, str]]:
-        reply = self._tree.look(proc, {"op": "states", **self._pages(proc, range)})
-        if not reply["huge_known"] and any(state == "present" for _, _, state in reply["runs"]):
+        reply = self._tree.look(proc, p.States(*self._pages(proc, range)))
+        if not reply.huge_known and any(state == "present" for _, _, state in reply.runs):
             raise CannotDo("this kernel does not show which pages are mapped by a huge entry")
-        return [(first, count, state) for first, count, state in reply["runs"]]
+        return [(first, count, state) for first, count, state in reply.runs]
 
     def unsound(self) -> Sequence[str]:
         """No kernel tells it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import resource
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -30,7 +29,7 @@ from pinhold.scenario.steps import (
 )
 from pinhold.targets.base import CannotDo, Outcome
 from pinhold.targets.live import pagemap
-from pinhold.targets.live.channel import Message
+from pinhold.targets.live import protocol as p
 from pinhold.targets.live.pins import COPIERS, HOLDERS, MECHANISMS, PROC_MEM, PTRACE
 from pinhold.targets.live.pins.base import FOLL_GET, Access, Holder, Need, Taken, choose
 from pinhold.targets.live.pins.external import External
@@ -109,7 +108,7 @@ class LivePins:
         except CannotDo as refusal:
             raise CannotDo(f"{refusal}{_another_step(step, need)}") from None
 
-    def take(self, step: Hold, span: Message) -> Outcome:
+    def take(self, step: Hold, span: p.Pages) -> Outcome:
         """Raises CannotDo where nothing here takes the pages exactly as asked."""
         need = NEEDS[type(step)](step)
         mechanism = self._choose(step, need)
@@ -121,35 +120,33 @@ class LivePins:
             return Outcome(number, self._memlock_note(step.proc) if charged and number == errno.ENOMEM else None)
         self._held[step.pin] = pin = Held(step.proc, mechanism, taken)
         seen = sorted({0, taken.pages - 1})
-        shown = [span["first"] + page for page in seen]
-        words = self._tree.look(step.proc, {"op": "frames", "region": span["region"], "pages": shown})
-        pin.frames = {page: pagemap.pfn(word) for page, word in zip(seen, words["words"], strict=True)}
+        shown = [span.first + page for page in seen]
+        words = self._tree.look(step.proc, p.Frames(span.region, shown)).words
+        pin.frames = {page: pagemap.pfn(word) for page, word in zip(seen, words, strict=True)}
         return Outcome(0, mechanism.name)
 
     def _memlock_note(self, proc: str) -> str | None:
         """The limit of the process that was to pin: the scenario may have set it."""
-        answer, _ = self._tree.ask(proc, {"op": "pid"})
+        pid = self._tree.ask(proc, p.Who()).pid
         try:
-            soft, _ = resource.prlimit(int(answer["pid"]), resource.RLIMIT_MEMLOCK)
+            soft, _ = resource.prlimit(pid, resource.RLIMIT_MEMLOCK)
         except OSError:
             return None
         if soft == resource.RLIM_INFINITY:
             return None
         return f"needs a higher RLIMIT_MEMLOCK than the {soft // 1024} kB of {proc}, or CAP_IPC_LOCK, to pin this much"
 
-    def _acquire(self, proc: str, need: Need, mechanism: Holder | External, span: Message) -> Taken:
+    def _acquire(self, proc: str, need: Need, mechanism: Holder | External, span: p.Pages) -> Taken:
         """Raises OSError with what the kernel, or the program, answered."""
         if isinstance(mechanism, External):
-            where, _ = self._tree.ask(proc, {"op": "where", **span})
-            owner = Owner(self._tree, proc, int(where["pid"]))
-            return mechanism.take(owner, where["address"], where["pages"], need.write)
-        message = {"op": "acquire", "mechanism": mechanism.name, "write": need.write, "fast": bool(need.fast), **span}
-        reply, fds = self._tree.ask(proc, message)
-        _raise(reply)
-        if "keep" in reply:
-            fds = [pidfd_getfd(int(reply["pid"]), fd) for fd in reply["keep"]]
-            self._tree.ask(proc, {"op": "drop", "keep": reply["keep"]})
-        return Taken(fds, int(reply["held"]), tuple(reply["detail"]))
+            where = self._tree.ask(proc, p.Where(*span))
+            return mechanism.take(Owner(self._tree, proc, where.pid), where.address, where.pages, need.write)
+        request = p.Acquire(*span, mechanism.name, need.write, bool(need.fast))
+        reply, fds = self._tree.ask_for_files(proc, request)
+        if reply.keep:
+            fds = [pidfd_getfd(reply.pid, fd) for fd in reply.keep]
+            self._tree.ask(proc, p.Drop(reply.keep))
+        return Taken(fds, reply.held, tuple(reply.detail))
 
     # What is held
 
@@ -186,8 +183,8 @@ class LivePins:
         pin = self._pin(name)
         del self._held[name]
         if isinstance(pin.mechanism, External) and pin.proc in self._tree.names():
-            where, _ = self._tree.ask(pin.proc, {"op": "pid"})
-            pin.mechanism.release(pin.taken, Owner(self._tree, pin.proc, int(where["pid"])))
+            pid = self._tree.ask(pin.proc, p.Who()).pid
+            pin.mechanism.release(pin.taken, Owner(self._tree, pin.proc, pid))
         else:
             pin.mechanism.release(pin.taken)
 
@@ -213,34 +210,40 @@ class LivePins:
 
     # Taking for the length of a call
 
-    def copy(self, step: Copy, name: str, span: Message) -> Outcome:
+    def copy(self, step: Copy, name: str, span: p.Pages) -> Outcome:
         """process_vm_readv(), or a direct write to a file, by the mechanism of that name."""
         _refuse(COPIERS[name].unavailable())
-        reply, _ = self._tree.ask(step.proc, {"op": "copy", "mechanism": name, **span})
-        if reply.get("errno"):
-            return Outcome(int(reply["errno"]))
-        self._copies[step.pin] = Copied(step.proc, [Run(*run) for run in reply["runs"]])
+        try:
+            runs = self._tree.ask(step.proc, p.Copy(*span, name)).runs
+        except OSError as error:
+            return Outcome(error.errno or errno.EIO)
+        self._copies[step.pin] = Copied(step.proc, [Run(*run) for run in runs])
         return Outcome(0, name)
 
-    def fill(self, step: Fill, name: str, span: Message) -> Outcome:
+    def fill(self, step: Fill, name: str, span: p.Pages) -> Outcome:
         """process_vm_writev(), or a direct read from a file, by the mechanism of that name."""
         _refuse(COPIERS[name].unavailable())
-        reply, _ = self._tree.ask(step.proc, {"op": "fill", "mechanism": name, "byte": step.byte, **span})
-        return _done(reply, name)
+        return self._done(step.proc, p.Fill(*span, name, step.byte), name)
 
-    def poke(self, step: Poke, span: Message) -> Outcome:
+    def poke(self, step: Poke, span: p.Pages) -> Outcome:
         """A forced write, by the way that the step names, else by the first that works here."""
         reason = PROC_MEM.unavailable()
         if step.via == "ptrace" or (step.via is None and reason is not None):
-            where, _ = self._tree.ask(step.proc, {"op": "where", **span})
+            where = self._tree.ask(step.proc, p.Where(*span))
             try:
-                PTRACE.fill(int(where["pid"]), where["address"], where["pages"], step.byte)
+                PTRACE.fill(where.pid, where.address, where.pages, step.byte)
             except OSError as error:
                 return Outcome(error.errno or errno.EIO)
             return Outcome(0, PTRACE.name)
         _refuse(reason)
-        reply, _ = self._tree.ask(step.proc, {"op": "force", "byte": step.byte, **span})
-        return _done(reply, PROC_MEM.name)
+        return self._done(step.proc, p.Force(*span, step.byte), PROC_MEM.name)
+
+    def _done(self, proc: str, request: p.Request[p.Done], mechanism: str) -> Outcome:
+        try:
+            self._tree.ask(proc, request)
+        except OSError as error:
+            return Outcome(error.errno or errno.EIO)
+        return Outcome(0, mechanism)
 
 
 NEEDS: Mapping[type[Step], Callable[[Any], Need]] = {
@@ -274,8 +277,8 @@ class Owner:
         self.pid = pid
 
     def call(self, number: int, arguments: list[Any], fds: list[int]) -> tuple[int, int, list[str]]:
-        reply, _ = self._tree.ask(self._proc, {"op": "call", "number": number, "arguments": arguments}, fds)
-        return int(reply["value"]), int(reply["number"]), list(reply["buffers"])
+        reply = self._tree.ask(self._proc, p.Call(number, arguments), fds)
+        return reply.value, reply.number, list(reply.buffers)
 
 
 @contextmanager
@@ -285,15 +288,6 @@ def _refusing(what: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise CannotDo(f"{what}: {error.strerror}") from None
-
-
-def _done(reply: Message, mechanism: str) -> Outcome:
-    return Outcome(int(reply["errno"])) if reply.get("errno") else Outcome(0, mechanism)
-
-
-def _raise(reply: Message) -> None:
-    if reply.get("errno"):
-        raise OSError(int(reply["errno"]), os.strerror(int(reply["errno"])))
 
 
 def _refuse(reason: str | None) -> None:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal as signals
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import NoReturn
+from typing import NoReturn, TypeVar, cast
 
 from pinhold.targets.base import Broken, CannotDo, Livelock
-from pinhold.targets.live.channel import Channel, Closed, Message
+from pinhold.targets.live.channel import Channel, Closed
 from pinhold.targets.live.nursery import Nursery
 from pinhold.targets.live.progress import Deadline, Overdue
+from pinhold.targets.live.protocol import (
+    BrokenDown,
+    Cannot,
+    Exit,
+    Failed,
+    Fork,
+    Keep,
+    Request,
+    Said,
+    Wait,
+    decode,
+    encode,
+)
+
+R = TypeVar("R", bound=Said)
 
 
 class Died(Exception):
@@ -63,42 +79,51 @@ class Tree:
         self._members[name] = Member(channel, self.leader, None)
         self._receive(name, "start")
 
-    def ask(
-        self, name: str, message: Message, fds: Sequence[int] = (), also: Sequence[int] = ()
-    ) -> tuple[Message, list[int]]:
-        """The reply to a message, and the descriptors that came with it.
+    def ask(self, name: str, request: Request[R], fds: Sequence[int] = (), also: Sequence[int] = ()) -> R:
+        """The reply to a request.
 
-        Raises CannotDo, Broken, Died, Livelock where the process runs in the kernel for ever.
+        Raises OSError with what the kernel answered there, CannotDo, Broken, Died, Livelock where the process runs in
+        the kernel for ever.
         """
+        return self.ask_for_files(name, request, fds, also)[0]
+
+    def ask_for_files(
+        self, name: str, request: Request[R], fds: Sequence[int] = (), also: Sequence[int] = ()
+    ) -> tuple[R, list[int]]:
+        """The reply to a request, and the descriptors that came with it.  Raises as ask()."""
         member = self._member(name)
         try:
-            member.channel.send(message, fds)
+            member.channel.send(encode(request), fds)
         except Closed:
             self._bury(name)
-        reply, received = self._receive(name, message["op"], also)
-        if "cannot" in reply:
-            raise CannotDo(reply["cannot"])
-        if "broken" in reply:
-            raise Broken(f"process {name} failed in {message['op']}: {reply['broken'].strip()}")
-        return reply, received
+        reply, received = self._receive(name, request.op, also)
+        match reply:
+            case Failed(number):
+                raise OSError(number, os.strerror(number))
+            case Cannot(reason):
+                raise CannotDo(reason)
+            case BrokenDown(what):
+                raise Broken(f"process {name} failed in {request.op}: {what.strip()}")
+        return cast(R, reply), received
 
-    def look(self, name: str, message: Message) -> Message:
-        """The reply to a message that only looks.  Raises CannotDo, Broken, Died, Livelock."""
-        reply, _ = self.ask(name, message)
-        if "errno" in reply:
-            raise Broken(f"process {name} failed to {message['op']}: {os.strerror(reply['errno'])}")
-        return reply
+    def look(self, name: str, request: Request[R]) -> R:
+        """The reply to a request that only looks.  Raises CannotDo, Broken, Died, Livelock."""
+        try:
+            return self.ask(name, request)
+        except OSError as error:
+            raise Broken(f"process {name} failed to {request.op}: {error.strerror}") from None
 
     def _member(self, name: str) -> Member:
         if name not in self._members:
             raise Broken(f"process {name} is gone: {self._ended.get(name, 'it was never started')}")
         return self._members[name]
 
-    def _receive(self, name: str, op: str, also: Sequence[int] = ()) -> tuple[Message, list[int]]:
+    def _receive(self, name: str, op: str, also: Sequence[int] = ()) -> tuple[Said, list[int]]:
         """also: other processes that it waits for."""
         member = self._members[name]
         try:
-            return member.channel.receive(self._deadline.patience([member.pid, *also]))
+            message, fds = member.channel.receive(self._deadline.patience([member.pid, *also]))
+            return decode(message), fds
         except Closed:
             self._bury(name)
         except Overdue as late:
@@ -120,9 +145,9 @@ class Tree:
         member = self._members.pop(name)
         member.channel.close()
         if member.parent in self._members:
-            reply, _ = self.ask(member.parent, {"op": "wait", "pid": member.pid}, also=[member.pid])
-            return int(reply["status"])
-        status = self._nursery.wait(member.pid)
+            status = self.ask(member.parent, Wait(member.pid), also=[member.pid]).status
+        else:
+            status = self._nursery.wait(member.pid)
         if status is None:
             raise Broken(f"process {name} (pid {member.pid}) closed its channel and still runs")
         return status
@@ -132,14 +157,14 @@ class Tree:
         channel, far = Channel.pair()
         try:
             with far:
-                reply, _ = self.ask(name, {"op": "fork"}, [far.fileno()])
+                pid = self.ask(name, Fork(), [far.fileno()]).pid
+        except OSError as error:
+            channel.close()
+            return error.errno or errno.EIO
         except BaseException:
             channel.close()
             raise
-        if reply.get("errno"):
-            channel.close()
-            return int(reply["errno"])
-        self._members[child] = Member(channel, reply["pid"], name)
+        self._members[child] = Member(channel, pid, name)
         self._ended.pop(child, None)
         self._receive(child, "start")
         return 0
@@ -149,9 +174,9 @@ class Tree:
         exiting = self._member(name)
         children = [child for child, member in self._members.items() if member.parent == name]
         for child in children:
-            self.ask(child, {"op": "keep", "on": True})
+            self.ask(child, Keep(True))
         try:
-            exiting.channel.send({"op": "exit"})
+            exiting.channel.send(encode(Exit()))
         except Closed:
             self._bury(name)
         status = self._reap(name)
@@ -160,7 +185,7 @@ class Tree:
         self._ended[name] = "it has exited"
         for child in children:
             self._members[child].parent = None
-            self.ask(child, {"op": "keep", "on": False})
+            self.ask(child, Keep(False))
 
     def close(self) -> None:
         """End what still runs.  Raises Broken where a process cannot be killed."""
