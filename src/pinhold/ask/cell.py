@@ -17,7 +17,8 @@ from pinhold.mm import flags as k
 from pinhold.mm.gup import NO_PAGES, is_valid_gup_args
 from pinhold.mm.machine import create
 from pinhold.mm.releases import commit, row
-from pinhold.mm.sites import GUP_ARGS_INVALID, SITES
+from pinhold.mm.sites import SITES
+from pinhold.mm.sites.gup import GUP_ARGS_INVALID
 from pinhold.mm.state import Geometry
 from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.parse import parse

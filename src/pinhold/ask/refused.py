@@ -11,7 +11,9 @@ from pinhold.ask.flags import Request, words
 from pinhold.ask.memory import Memory
 from pinhold.mm import flags as k
 from pinhold.mm import gup
-from pinhold.mm.sites import GUP_DIRTY_TRACKED_REFUSED, HUGETLB_FORCE_REFUSED, SITES
+from pinhold.mm.sites import SITES
+from pinhold.mm.sites.gup import GUP_DIRTY_TRACKED_REFUSED
+from pinhold.mm.sites.hugetlb import HUGETLB_FORCE_REFUSED
 
 _BY_FLAG = {
     k.FOLL_WRITE: "FOLL_WRITE needs a writable mapping; FOLL_FORCE does without in private ones only",

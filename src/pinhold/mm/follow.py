@@ -42,7 +42,7 @@ from pinhold.mm.rules.gup import (
     UNSHARE_COW_LONGTERM,
     UNSHARE_NONE,
 )
-from pinhold.mm.sites import (
+from pinhold.mm.sites.gup import (
     FOLL_FORCE_FOLLOWS,
     GUP_HONORS_NUMA_FAULT,
     MUST_UNSHARE_ANON,
@@ -52,8 +52,8 @@ from pinhold.mm.sites import (
     UNSHARE_NOT_NEEDED_EXCLUSIVE,
     UNSHARE_NOT_NEEDED_SHARED_MAPPING,
     UNSHARE_RULE_ABSENT,
-    decided,
 )
+from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.vma import (
     is_cow_mapping,

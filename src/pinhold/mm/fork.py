@@ -64,14 +64,14 @@ from pinhold.mm.rules.fork import (
     HUGETLB_COPY_ALWAYS,
     SKIPS_PUD_BY_CHANCE,
 )
-from pinhold.mm.sites import (
+from pinhold.mm.sites.fork import (
     FORK_COPIES_PINNED,
     FORK_SHARES,
     FORK_SKIPS_PUD,
     FORK_SKIPS_VMA,
     FORK_SPLITS_PINNED_PMD,
-    decided,
 )
+from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.swap import swap_duplicate
 from pinhold.mm.task import (

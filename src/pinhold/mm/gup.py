@@ -59,14 +59,14 @@ from pinhold.mm.rules.gup import (
     TOUCH_PMD_WRITES,
 )
 from pinhold.mm.rules.hugetlb import HUGETLB_WRITE_REFUSED
-from pinhold.mm.sites import (
+from pinhold.mm.sites.gup import (
     FOLL_WRITE_DROPPED,
     GUP_ARGS_INVALID,
     GUP_DIRTY_TRACKED_REFUSED,
     GUP_VMA_REFUSED,
     TOUCH_PMD_READ,
-    decided,
 )
+from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.task import (
     FN_FAULT,

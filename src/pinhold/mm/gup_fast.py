@@ -26,14 +26,14 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn
 from pinhold.mm.pin import gup_put_folio, pin_drop, pin_record, try_grab_folio
 from pinhold.mm.rules.gup import DIRTY_TRACKED_ALLOWED
-from pinhold.mm.sites import (
+from pinhold.mm.sites.gup import (
     FAST_DIRTY_TRACKED_REFUSED,
     FAST_ENTRY_CHANGED,
     FAST_FALLS_BACK,
     FAST_FORK_SEEN,
     FAST_PINNED,
-    decided,
 )
+from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish
 from pinhold.mm.trap import TRAP_LEVEL, TRAP_STAGE, trap

@@ -12,7 +12,8 @@ from pinhold.mm.gup_fast import fast_entry_allowed, gup_fast_leaf_allowed
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn
 from pinhold.mm.pin import pin_record, try_grab_folio
-from pinhold.mm.sites import FAST_FALLS_BACK, FAST_FORK_SEEN, FAST_PINNED, decided
+from pinhold.mm.sites.gup import FAST_FALLS_BACK, FAST_FORK_SEEN, FAST_PINNED
+from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish
 

@@ -56,7 +56,8 @@ from pinhold.mm.rmap import (
 )
 from pinhold.mm.rules.thp import SPLIT_ZERO_PAGES_ZERO_PAGE
 from pinhold.mm.rules.wp import HUGE_WP_BY_MAPCOUNT, HUGE_ZERO_BECOMES_THP
-from pinhold.mm.sites import (
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.thp import (
     HUGE_WP_COUNTS_PAGES,
     HUGE_WP_REUSE_EXCLUSIVE,
     HUGE_WP_REUSE_MAPCOUNT,
@@ -66,7 +67,6 @@ from pinhold.mm.sites import (
     HUGE_ZERO_WP_SPLIT,
     HUGE_ZERO_WP_THP,
     THP_SPLIT_ZERO_PAGE,
-    decided,
 )
 from pinhold.mm.state import State
 from pinhold.mm.swap import free_swap_cache, page_map_swapcount, reuse_counted_page, reuse_swap_page

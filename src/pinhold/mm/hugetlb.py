@@ -49,7 +49,7 @@ from pinhold.mm.rules.hugetlb import (
     RESTORES_NO,
     UNMAP_AT_OWNER,
 )
-from pinhold.mm.sites import (
+from pinhold.mm.sites.hugetlb import (
     HUGETLB_FORCE_REFUSED,
     HUGETLB_RESERVE_EARLY,
     HUGETLB_RESERVE_LOST,
@@ -59,8 +59,8 @@ from pinhold.mm.sites import (
     HUGETLB_WP_REUSE_EXCLUSIVE,
     HUGETLB_WP_REUSE_MAPCOUNT,
     HUGETLB_WP_REUSE_REFCOUNT,
-    decided,
 )
+from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.vma import anon_vma_prepare, find_vma, vm_page_prot
 

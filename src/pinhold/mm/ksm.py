@@ -44,7 +44,8 @@ from pinhold.mm.rmap import (
     page_try_share_anon_rmap,
 )
 from pinhold.mm.rules.ksm import BREAK_KSM_BY_UNSHARE
-from pinhold.mm.sites import KSM_HELD_KEPT, KSM_MERGES, KSM_PROTECTS, KSM_PROTECTS_UNSEEN, decided
+from pinhold.mm.sites.ksm import KSM_HELD_KEPT, KSM_MERGES, KSM_PROTECTS, KSM_PROTECTS_UNSEEN
+from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.swap import folio_free_swap, folio_unmapped
 from pinhold.mm.task import (

@@ -59,14 +59,14 @@ from pinhold.mm.rules.lazyfree import (
     HELD_SWAP_BACKED,
     LAZYFREE_THP_WHOLE,
 )
-from pinhold.mm.sites import (
+from pinhold.mm.sites.lazyfree import (
     LAZYFREE_BATCHED,
     LAZYFREE_DISCARDED,
     LAZYFREE_HELD_KEPT,
     LAZYFREE_WRITTEN_KEPT,
     MADV_FREE_SPLITS,
-    decided,
 )
+from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.swap import folio_free_swap, free_swap_and_cache
 from pinhold.mm.vma import find_vma, vma_is_anonymous

@@ -29,7 +29,8 @@ from pinhold.mm.mmap import vma_modify_flags
 from pinhold.mm.pgtable import level_pages
 from pinhold.mm.pin import pins_detach
 from pinhold.mm.rules.hugetlb import DOFORK_ALLOWED
-from pinhold.mm.sites import DOFORK_HUGETLB_REFUSED, decided
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.vma import DOFORK_HUGETLB_REFUSED
 from pinhold.mm.state import State
 from pinhold.mm.task import (
     FN_GUP_SLOW,

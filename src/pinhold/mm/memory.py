@@ -50,12 +50,8 @@ from pinhold.mm.rmap import (
     map_folio_pte,
 )
 from pinhold.mm.rules.wp import BREAKS_NONE
-from pinhold.mm.sites import (
-    ANON_READ_ZERO_PAGE,
-    FAULT_SANITY_CLEARED,
-    FAULT_SANITY_SIGSEGV,
-    decided,
-)
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.wp import ANON_READ_ZERO_PAGE, FAULT_SANITY_CLEARED, FAULT_SANITY_SIGSEGV
 from pinhold.mm.state import State
 from pinhold.mm.swapin import do_swap_page, swapin_lookup, swapin_read
 from pinhold.mm.task import FN_FAULT, current, finish, goto

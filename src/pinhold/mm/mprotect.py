@@ -27,7 +27,8 @@ from pinhold.mm.mmap import vma_modify_flags
 from pinhold.mm.pgtable import leaf_modify, level_pages, pt_walk, pte_modify, pte_pfn, pte_present, pte_special
 from pinhold.mm.rmap import page_anon_exclusive
 from pinhold.mm.rules.vma import UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_NONE
-from pinhold.mm.sites import MPROTECT_STAYS_READ_ONLY, MPROTECT_UPGRADES, decided
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.vma import MPROTECT_STAYS_READ_ONLY, MPROTECT_UPGRADES
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_write_lock, mmap_write_unlock
 from pinhold.mm.vma import (

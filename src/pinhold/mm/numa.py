@@ -35,7 +35,8 @@ from pinhold.mm.rules.numa import (
     NUMA_SKIPS_REFERENCED,
     NUMA_WRITE_SAVED,
 )
-from pinhold.mm.sites import NUMA_HINTS, NUMA_LEFT_READ_ONLY, NUMA_RESTORES, NUMA_SKIPS, decided
+from pinhold.mm.sites.numa import NUMA_HINTS, NUMA_LEFT_READ_ONLY, NUMA_RESTORES, NUMA_SKIPS
+from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.vma import find_vma, is_cow_mapping, vm_page_prot, vma_is_accessible, vma_is_hugetlb

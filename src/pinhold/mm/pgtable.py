@@ -22,7 +22,8 @@ from pinhold.mm.flags import (
 from pinhold.mm.kernel import kernel
 from pinhold.mm.limits import LIMIT_TABLES, too_small
 from pinhold.mm.rules.thp import PMD_DIRTY_IS_LOST
-from pinhold.mm.sites import PMD_DIRTY_LOST, decided
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.thp import PMD_DIRTY_LOST
 from pinhold.mm.state import State
 
 PTE_TABLE_MASK = PTE_PRESENT | PTE_PSE

@@ -29,15 +29,15 @@ from pinhold.mm.rules.pin import (
     ZERO_PIN_NO,
     ZERO_PIN_SLOW_FAILS,
 )
-from pinhold.mm.sites import (
+from pinhold.mm.sites.pin import (
     IO_URING_NOT_COUNTED,
     MAYBE_PINNED_YES,
     MEMLOCK_REFUSED,
     MEMLOCK_ZERO_PAGE_FREE,
     PIN_ZERO_PAGE_EXEMPT,
     PIN_ZERO_PAGE_FAILS,
-    decided,
 )
+from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.trap import TRAP_PIN_USER, trap
 

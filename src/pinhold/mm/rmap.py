@@ -13,7 +13,8 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import entry_flags, mk_pte, pte_pfn
 from pinhold.mm.pin import folio_maybe_dma_pinned
 from pinhold.mm.rules.swap import SHARED_BY_MM_IDS, SHARED_BY_PAGE
-from pinhold.mm.sites import SHARE_REFUSED_PINNED, decided
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.thp import SHARE_REFUSED_PINNED
 from pinhold.mm.state import State
 
 

@@ -44,11 +44,8 @@ from pinhold.mm.rules.swap import (
     SWAPIN_WRITABLE_IF_VMA_WRITABLE,
 )
 from pinhold.mm.rules.wp import WP_BY_REFERENCES_DRAINED
-from pinhold.mm.sites import (
-    SWAPIN_EXCLUSIVE,
-    SWAPIN_SHARED,
-    decided,
-)
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.swap import SWAPIN_EXCLUSIVE, SWAPIN_SHARED
 from pinhold.mm.state import State
 from pinhold.mm.swap import add_to_swap_cache, folio_free_swap, reuse_swap_page, swap_free
 from pinhold.mm.task import finish, goto

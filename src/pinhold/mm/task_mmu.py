@@ -7,7 +7,8 @@ from pinhold.mm.folio import page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import level_pages, pt_walk, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import folio_maybe_dma_pinned
-from pinhold.mm.sites import SOFT_DIRTY_PINNED_KEPT, decided
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.vma import SOFT_DIRTY_PINNED_KEPT
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_write_lock, mmap_write_unlock
 from pinhold.mm.vma import is_cow_mapping, vma_is_hugetlb

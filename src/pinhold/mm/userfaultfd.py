@@ -27,7 +27,8 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import mk_pte, pt_alloc, pte_mkdirty
 from pinhold.mm.rmap import map_folio_pte
 from pinhold.mm.rules.vma import UFFD_ABSENT, UFFD_DIRTY
-from pinhold.mm.sites import UFFD_MAPS_DIRTY, UFFD_PREPARES_ANON_VMA, decided
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.vma import UFFD_MAPS_DIRTY, UFFD_PREPARES_ANON_VMA
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.vma import anon_vma_prepare, find_vma, vm_page_prot

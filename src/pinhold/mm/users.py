@@ -18,7 +18,8 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.kernel import kernel
 from pinhold.mm.rules.pin import DIRECT_IO_BY_FOLL_PIN, IO_URING_ANY, IO_URING_GUP_FAST, IO_URING_HUGETLB
-from pinhold.mm.sites import DIRECT_IO_GETS, DIRECT_IO_PINS, IO_URING_FILE_REFUSED, decided
+from pinhold.mm.sites.pin import DIRECT_IO_GETS, DIRECT_IO_PINS, IO_URING_FILE_REFUSED
+from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.vma import find_vma
 

@@ -49,7 +49,8 @@ from pinhold.mm.rmap import (
 )
 from pinhold.mm.rules.lazyfree import FREE_WHOLE
 from pinhold.mm.rules.swap import PAGEOUT_GIVES_UP, SWAP_SPLIT, SWAP_WHOLE_IN_CLUSTERS
-from pinhold.mm.sites import PAGEOUT_SHARED_KEPT, SWAPOUT_PINNED_KEPT, decided
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.swap import PAGEOUT_SHARED_KEPT, SWAPOUT_PINNED_KEPT
 from pinhold.mm.state import State
 from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_alloc
 from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock

@@ -52,7 +52,8 @@ from pinhold.mm.rules.wp import (
     WP_BY_MAPCOUNT,
     WP_BY_REFERENCES_DRAINED,
 )
-from pinhold.mm.sites import (
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.wp import (
     KSM_NEVER_REUSED,
     UNSHARE_COPIES,
     UNSHARE_NOT_ANON,
@@ -62,7 +63,6 @@ from pinhold.mm.sites import (
     WP_REUSE_MAPCOUNT,
     WP_REUSE_REFCOUNT,
     WP_SHARED,
-    decided,
 )
 from pinhold.mm.state import State
 from pinhold.mm.swap import folio_free_swap, free_swap_cache, reuse_swap_page

@@ -17,7 +17,8 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import pt_walk, pte_pfn, pte_present
-from pinhold.mm.sites import WRITEBACK_CLEANS, decided
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.vma import WRITEBACK_CLEANS
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_read_lock, mmap_read_unlock
 from pinhold.mm.vma import find_vma

@@ -23,7 +23,8 @@ from pinhold.mm.pgtable import (
 )
 from pinhold.mm.pin import pins_detach, pins_disown
 from pinhold.mm.rmap import folio_remove_rmap_pte
-from pinhold.mm.sites import DONTNEED_FREES_TABLE, decided
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.vma import DONTNEED_FREES_TABLE
 from pinhold.mm.state import State
 from pinhold.mm.swap import free_swap_and_cache, free_swap_cache
 from pinhold.mm.task import current, finish, gup_fast_running, mm_in_use, mmap_write_lock, mmap_write_unlock

@@ -49,13 +49,12 @@ class GupRules:
         ),
     )
     rule_foll_force = Switch(
-        "How a forced write knows that COW was broken.",
+        "How a forced write knows that COW was broken: where it does not, it was Dirty COW (CVE-2016-5195).",
         "can_follow_write_pte",
         Value(
             "drops_write",
             OLDEST,
-            "it does not: a fault has broken COW, so from here on the forced write looks for its page as a read does"
-            " (Dirty COW, CVE-2016-5195)",
+            "a fault has broken COW: from here on the forced write looks for its page as a read does",
             "faultin_page",
         ),
         Value("foll_cow", Commit("19be0eaffa3a", "4.9"), "by FOLL_COW, after such a fault, and a dirty entry"),
@@ -72,12 +71,13 @@ class GupRules:
         ),
     )
     rule_touch_pmd = Switch(
-        "For which requests GUP marks the huge entry dirty that it follows.",
+        "For which requests GUP marks the huge entry dirty that it follows: for any, it was Huge Dirty COW"
+        " (CVE-2017-1000405).",
         "touch_pmd",
         Value(
             "any",
             OLDEST,
-            "following the huge entry marks it dirty, though nobody writes (Huge Dirty COW, CVE-2017-1000405)",
+            "following the huge entry marks it dirty, though nobody writes",
         ),
         Value("writes", Commit("a8f97366452e", "4.15"), "only a write marks the huge entry dirty"),
     )

@@ -1,0 +1,23 @@
+"""Decision sites of swap."""
+
+from __future__ import annotations
+
+from pinhold.mm.rules.swap import SwapRules
+from pinhold.mm.sites.site import by_value, site
+
+SWAPIN_EXCLUSIVE = site(
+    "swapin_exclusive",
+    "do_swap_page",
+    "the page from swap belongs to this process alone",
+    SwapRules.rule_swapin_exclusive,
+)
+SWAPIN_SHARED = site(
+    "swapin_shared", "do_swap_page", "the page from swap may be shared", SwapRules.rule_swapin_exclusive
+)
+SWAPOUT_PINNED_KEPT = by_value("swapout_pinned_kept", SwapRules.rule_swapout_skips_pinned, "yes")
+PAGEOUT_SHARED_KEPT = site(
+    "pageout_shared_kept",
+    "madvise_cold_or_pageout_pte_range",
+    "the page is shared or held, so it is not paged out",
+    SwapRules.rule_pageout_shared_large,
+)
