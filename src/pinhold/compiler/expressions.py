@@ -79,11 +79,24 @@ class Expressions:
 
     def element(self, node: ast.Subscript) -> ast.expr:
         """An element of an array, or one half of a pair."""
+        if isinstance(node.value, ast.Call):
+            return self.half(node.value, node.slice)
         whole, index = self.fold(node.value), self.fold(node.slice)
         everywhere = self.known.facts.everywhere
         if isinstance(whole, ast.Attribute) and whole.attr in everywhere and pure(index):
             return ast.Constant(everywhere[whole.attr])
         return ast.Subscript(whole, index, ast.Load())
+
+    def half(self, call: ast.Call, which: ast.expr) -> ast.expr:
+        """One half of the pair that a call gives; where a pair is put in its place, that half, if the other is not
+        wanted for what it does."""
+        pair = self.fold(call)
+        if not isinstance(pair, ast.Tuple):
+            return ast.Subscript(pair, which, ast.Load())
+        if pure(pair.elts[1 - value(which)]):
+            wanted: ast.expr = pair.elts[value(which)]
+            return wanted
+        return ast.Subscript(ast.Call(call.func, [self.fold(arg) for arg in call.args], []), which, ast.Load())
 
     def place(self, node: ast.Subscript) -> ast.Subscript:
         """An element that is stored to."""
@@ -105,8 +118,12 @@ class Expressions:
 
     def comparison(self, node: ast.Compare) -> ast.expr:
         left, others = self.fold(node.left), [self.fold(other) for other in node.comparators]
-        if len(others) == 1 and constant(left) and constant(others[0]):
-            return ast.Constant(COMPUTED[type(node.ops[0])](value(left), value(others[0])))
+        if len(others) == 1 and constant(left):
+            match node.ops[0], others[0]:
+                case (ast.In() | ast.NotIn()) as op, ast.Tuple(elts=among) if all(map(constant, among)):
+                    return ast.Constant((value(left) in map(value, among)) == isinstance(op, ast.In))
+                case op, ast.Constant(other):
+                    return ast.Constant(COMPUTED[type(op)](value(left), other))
         return ast.Compare(left, node.ops, others)
 
     def truth(self, node: ast.BoolOp) -> ast.expr:

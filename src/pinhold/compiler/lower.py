@@ -2,6 +2,9 @@
 
 `m.field[index]` becomes a load or store at `m + offset + index * width`, where `m` is the address of a record: nothing
 of the record's type is left, only 64-bit integers, which compiles several times faster than typed records do.
+
+An index of `m.field[index] += value` is computed twice, for the load and for the store, and an index of a store before
+the value: the subset (subset.py) lets neither make a difference.
 """
 
 from __future__ import annotations
@@ -9,6 +12,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Mapping
 
+from pinhold.compiler.nodes import constant, value
 from pinhold.mm.state import Layout, Slot
 
 
@@ -21,75 +25,72 @@ def lower(source: str, layout: Layout, decorator: str) -> str:
 
 
 class _Lower(ast.NodeTransformer):
+    """What is not said here is kept: what it consists of is lowered."""
+
     def __init__(self, slots: Mapping[str, Slot], functions: Collection[str]) -> None:
         self.slots = slots
         self.functions = functions
 
-    def address(self, name: str, index: ast.expr | None) -> ast.expr:
-        slot = self.slots[name]
-        if index is None:
-            return ast.BinOp(ast.Name("m", ast.Load()), ast.Add(), ast.Constant(slot.offset))
-        if isinstance(index, ast.Constant):
-            return ast.BinOp(
-                ast.Name("m", ast.Load()), ast.Add(), ast.Constant(slot.offset + slot.width * int(str(index.value)))
-            )
+    def address(self, slot: Slot, index: ast.expr) -> ast.expr:
+        if constant(index):
+            return added(ast.Name("m", ast.Load()), ast.Constant(slot.offset + slot.width * int(value(index))))
         scaled = index if slot.width == 1 else ast.BinOp(index, ast.Mult(), ast.Constant(slot.width))
-        base = ast.BinOp(ast.Name("m", ast.Load()), ast.Add(), ast.Constant(slot.offset))
-        return ast.BinOp(base, ast.Add(), scaled)
+        return added(added(ast.Name("m", ast.Load()), ast.Constant(slot.offset)), scaled)
 
-    def load(self, name: str, index: ast.expr | None) -> ast.expr:
-        width = self.slots[name].width
-        return ast.Call(ast.Name(f"load{width}", ast.Load()), [self.address(name, index)], [])
+    def load(self, slot: Slot, index: ast.expr) -> ast.expr:
+        return ast.Call(ast.Name(f"load{slot.width}", ast.Load()), [self.address(slot, index)], [])
 
-    def store(self, name: str, index: ast.expr, value: ast.expr) -> ast.stmt:
-        width = self.slots[name].width
-        return ast.Expr(ast.Call(ast.Name(f"store{width}", ast.Load()), [self.address(name, index), value], []))
+    def store(self, slot: Slot, index: ast.expr, new: ast.expr) -> ast.stmt:
+        return ast.Expr(ast.Call(ast.Name(f"store{slot.width}", ast.Load()), [self.address(slot, index), new], []))
 
-    def field(self, node: ast.expr) -> str | None:
-        """The field that `m.field` names."""
-        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id == "m":
-            return node.attr
-        return None
+    def slot(self, node: ast.expr) -> Slot | None:
+        """The place of the field that `m.field` names; of all other expressions None."""
+        match node:
+            case ast.Attribute(ast.Name("m"), name):
+                return self.slots[name]
+            case _:
+                return None
 
     def visit_Attribute(self, node: ast.Attribute) -> ast.expr:
-        name = self.field(node)
-        return node if name is None else self.load(name, None)
+        """A scalar."""
+        slot = self.slot(node)
+        assert slot is not None and not slot.count, ast.unparse(node)
+        return self.load(slot, ast.Constant(0))
 
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
-        name = self.field(node.value)
-        if name is None:
-            return ast.Subscript(self.visit(node.value), self.visit(node.slice), node.ctx)
-        return self.load(name, self.visit(node.slice))
+        """An element that is read, or one half of a pair."""
+        index = self.visit(node.slice)
+        slot = self.slot(node.value)
+        return ast.Subscript(self.visit(node.value), index, node.ctx) if slot is None else self.load(slot, index)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         """Constants are passed as integers like any other, or numba would compile the callee for each anew."""
-        args = [self.visit(a) for a in node.args]
-        if isinstance(node.func, ast.Name) and node.func.id in self.functions:
-            args = [ast.Call(ast.Name("int64", ast.Load()), [a], []) if literal(a) else a for a in args]
+        assert isinstance(node.func, ast.Name)
+        if node.func.id == "len" and (slot := self.slot(node.args[0])):
+            return ast.Constant(slot.count)
+        args = [self.visit(arg) for arg in node.args]
+        if node.func.id in self.functions:
+            args = [ast.Call(ast.Name("int64", ast.Load()), [arg], []) if literal(arg) else arg for arg in args]
         return ast.Call(node.func, args, [])
 
     def visit_Assign(self, node: ast.Assign) -> ast.stmt:
-        target = node.targets[0]
-        value = self.visit(node.value)
-        if isinstance(target, ast.Subscript):
-            name = self.field(target.value)
-            if name is not None:
-                return self.store(name, self.visit(target.slice), value)
-            return ast.Assign([self.visit(target)], value)
-        return ast.Assign(node.targets, value)
+        new, target = self.visit(node.value), node.targets[0]
+        if isinstance(target, ast.Subscript) and (slot := self.slot(target.value)):
+            return self.store(slot, self.visit(target.slice), new)
+        return ast.Assign(node.targets, new)
 
     def visit_AugAssign(self, node: ast.AugAssign) -> ast.stmt:
-        value = self.visit(node.value)
-        if isinstance(node.target, ast.Subscript):
-            name = self.field(node.target.value)
-            if name is not None:
-                index = self.visit(node.target.slice)
-                return self.store(name, index, ast.BinOp(self.load(name, index), node.op, value))
-        return ast.AugAssign(node.target, node.op, value)
+        new = self.visit(node.value)
+        if isinstance(node.target, ast.Subscript) and (slot := self.slot(node.target.value)):
+            index = self.visit(node.target.slice)
+            return self.store(slot, index, ast.BinOp(self.load(slot, index), node.op, new))
+        return ast.AugAssign(node.target, node.op, new)
+
+
+def added(left: ast.expr, right: ast.expr) -> ast.expr:
+    return ast.BinOp(left, ast.Add(), right)
 
 
 def literal(node: ast.expr) -> bool:
     """Whether the expression is a number, perhaps with a sign."""
-    if isinstance(node, ast.UnaryOp):
-        node = node.operand
-    return isinstance(node, ast.Constant)
+    return constant(node.operand if isinstance(node, ast.UnaryOp) else node)

@@ -6,6 +6,9 @@ import ast
 from collections.abc import Iterable
 from typing import Any
 
+BUILTINS = ("len", "min", "max", "range")
+"""What is called that is no `@kernel` function."""
+
 CALL_NOTHING = (
     ast.Name,
     ast.Constant,
@@ -15,6 +18,8 @@ CALL_NOTHING = (
     ast.UnaryOp,
     ast.Compare,
     ast.BoolOp,
+    ast.IfExp,
+    ast.Tuple,
     ast.expr_context,
     ast.operator,
     ast.unaryop,
@@ -32,19 +37,19 @@ def value(node: ast.expr) -> Any:
     return node.value
 
 
+def called(node: ast.AST) -> list[str]:
+    """The names of the functions that are called in it."""
+    return [n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
+
+
 def pure(node: ast.expr) -> bool:
-    """Whether an expression calls nothing, and is as well left out where its value is not wanted."""
-    return all(isinstance(n, CALL_NOTHING) for n in ast.walk(node))
+    """Whether an expression calls no `@kernel` function, and is as well left out where its value is not wanted."""
+    return all(isinstance(n, (*CALL_NOTHING, ast.Call)) for n in ast.walk(node)) and set(called(node)) <= set(BUILTINS)
 
 
 def reads(node: ast.expr) -> bool:
     """Whether an expression reads elements of the record, itself or in what it calls."""
     return any(isinstance(n, (ast.Subscript, ast.Call)) for n in ast.walk(node))
-
-
-def called(node: ast.AST) -> list[str]:
-    """The names of the functions that are called in it."""
-    return [n.func.id for n in ast.walk(node) if isinstance(n, ast.Call) and isinstance(n.func, ast.Name)]
 
 
 def assigned(statements: Iterable[ast.stmt]) -> set[str]:

@@ -35,7 +35,7 @@ def settled(entries: Sequence[Kernel], changing: Kernel, facts: Facts) -> Facts:
     """The facts, and what they settle for these functions.  changing: of them the one that changes a state, but for
     renaming."""
     names = {name: f.names for name, f in fields()}
-    first = {name: v for name, v in facts.first.items() if not names[name] or v in KEPT_NAMES.get(names[name], ())}
+    first = {n: v for n, v in facts.first.items() if not names.get(n) or v in KEPT_NAMES.get(names[n], ())}
     while True:
         specialiser = Specialiser(facts)
         for function in entries:

@@ -94,7 +94,7 @@ class Specialiser:
         if name in self.facts.results:
             return ast.parse(self.facts.results[name], mode="eval").body
         match self.function(self.kernels[name]).body:
-            case [ast.Pass(), *_]:
+            case [ast.Pass() | ast.Return(value=None)]:
                 return ast.Constant(None)
             case [ast.Return(ast.expr() as expression)]:
                 return expression

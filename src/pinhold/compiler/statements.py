@@ -41,7 +41,9 @@ class Statements:
 
     def statement(self, node: ast.stmt) -> Iterator[ast.stmt]:
         match node:
-            case ast.Pass() | ast.Break() | ast.Continue():
+            case ast.Pass():
+                pass
+            case ast.Break() | ast.Continue():
                 yield node
             case ast.Return():
                 yield ast.Return(None if node.value is None else self.fold(node.value))

@@ -3,8 +3,9 @@
 A function of the subset
 - takes the record as `m`, if it takes it, and integers; it gives an integer, a truth value, a pair of integers or
   nothing, as annotated.  No defaults, no keywords, no decorator but `@kernel`;
-- consists of assignments, `if`, `while`, `for`, `return`, `pass`, `break`, `continue` and calls.  No `else` of a loop,
-  one target an assignment.  `for` goes through a `range` or a written tuple of integers;
+- consists of assignments, `if`, `while`, `for`, `return`, `pass`, `break`, `continue` and expressions that call
+  something.  No `else` of a loop; one target an assignment.  `for` goes through a `range` or a written tuple of
+  integers;
 - has local names that are either integers or truth values throughout, and none that means something in its module;
 - may give a whole array of the record a local name: once, and not within a branch or a loop;
 - computes with `+ - * // % << >> & | ^ ~` of integers, comparisons, `in` a written tuple, `not`, `and`, `or`, `a if c
@@ -27,7 +28,7 @@ from enum import Enum
 from functools import cache
 from typing import NoReturn
 
-from pinhold.compiler.nodes import called, reads
+from pinhold.compiler.nodes import BUILTINS, called, reads
 from pinhold.compiler.source import Kernel, changes, definition, is_kernel, place, reached, scope
 from pinhold.mm.state import Field, State, fields
 
@@ -50,7 +51,6 @@ RESULTS = {"int": Kind.INTEGER, "bool": Kind.TRUTH, "tuple[int, int]": Kind.PAIR
 ARITHMETIC = (ast.Add, ast.Sub, ast.Mult, ast.FloorDiv, ast.Mod, ast.LShift, ast.RShift)
 BITWISE = (ast.BitAnd, ast.BitOr, ast.BitXor)
 ORDERS = (ast.Eq, ast.NotEq, ast.Lt, ast.LtE, ast.Gt, ast.GtE)
-BUILTINS = ("len", "min", "max")
 
 
 @cache
@@ -111,7 +111,7 @@ class _Checker:
 
     def name(self, node: ast.AST, name: str, kind: Kind) -> None:
         """A local name gets a value of that kind."""
-        if name in self.scope or name in (*BUILTINS, "range", "m"):
+        if name in self.scope or name in (*BUILTINS, "m"):
             self.refuse(node, f"{name} means something else in the module")
         if self.locals.setdefault(name, kind) is not kind:
             self.refuse(node, f"{name} is {self.locals[name].value} elsewhere, and {kind.value} here")
@@ -126,8 +126,8 @@ class _Checker:
         match node:
             case ast.Pass() | ast.Break() | ast.Continue():
                 pass
-            case ast.Expr(ast.Call() as call):
-                self.call(call)
+            case ast.Expr() if called(node.value):
+                self.kind(node.value)
             case ast.Return():
                 self.returned(node)
             case ast.If():
@@ -352,8 +352,8 @@ class _Checker:
         if name == "len":
             if len(node.args) != 1 or self.kind(node.args[0]) is not Kind.ARRAY:
                 self.refuse(node, "len of something else than an array of the record")
-        elif len(node.args) < 2:
-            self.refuse(node, f"{name} of fewer than two integers")
+        elif name == "range" or len(node.args) < 2:
+            self.refuse(node, f"{ast.unparse(node)} is no number")
         else:
             self.integers(node.args)
         return Kind.INTEGER

@@ -26,12 +26,16 @@ def dropped(body: list[ast.stmt], names: Collection[str]) -> Iterator[ast.stmt]:
     """The statements without the assignments to these names."""
     for node in body:
         match node:
+            case ast.Pass():  # stands where a block has become empty
+                pass
             case ast.Assign(targets=[ast.Name(name)], value=value) if name in names and pure(value):
                 pass
             case ast.If():
                 inner, orelse = list(dropped(node.body, names)), list(dropped(node.orelse, names))
-                if inner or orelse or not pure(node.test):
+                if inner or orelse:
                     yield ast.If(node.test, inner or [ast.Pass()], orelse)
+                elif not pure(node.test):
+                    yield ast.Expr(node.test)
             case ast.While():
                 yield ast.While(node.test, list(dropped(node.body, names)) or [ast.Pass()], [])
             case ast.For():

@@ -43,7 +43,9 @@ ENTRIES: tuple[Kernel, ...] = (
 )
 """What is entered from outside."""
 
-HEADER = """from numba import int64, njit
+HEADER = """# Made by pinhold/compiler/whole.py: the @kernel functions of mm/, over addresses.
+
+from numba import int64, njit
 
 from pinhold.compiler.memory import load1, load2, load4, load8, store1, store2, store4, store8
 """
