@@ -18,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
 from pinhold.targets.live import syscalls
-from pinhold.targets.live.machine import Machine
+from pinhold.targets.live.kernel import RunningKernel
 from pinhold.targets.live.pins import COPIERS, HOLDERS
 from pinhold.targets.live.pins.base import Taken
 from pinhold.targets.live.syscalls import MAP_ANONYMOUS, MAP_HUGETLB, MAP_PRIVATE, PAGE, PROT_READ, PROT_WRITE
@@ -58,7 +58,7 @@ class Neighbour:
 
     def reserve(self) -> None:
         """Some huge pages more or fewer, never the last eight that are free."""
-        pool = Machine().hugepages("2M")
+        pool = RunningKernel().hugepages("2M")
         if self.reserved and (self.random.random() < 0.5 or pool is None or pool.free < 12):
             syscalls.munmap(*self.reserved.pop())
         elif pool is not None and pool.free >= 12:

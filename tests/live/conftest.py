@@ -9,7 +9,7 @@ import pytest
 from pinhold.scenario.parse import parse
 from pinhold.scenario.steps import Statement
 from pinhold.targets.base import Outcome, Unavailable
-from pinhold.targets.live.machine import Machine, probe_sight
+from pinhold.targets.live.kernel import RunningKernel, probe_sight
 from pinhold.targets.live.session import LiveSession
 from pinhold.targets.live.target import LiveTarget
 
@@ -58,7 +58,7 @@ def frames_visible() -> None:
 @pytest.fixture
 def thp() -> None:
     """Skips where there are no transparent huge pages."""
-    reason = Machine().missing_thp(zero=True)
+    reason = RunningKernel().missing_thp(zero=True)
     if reason is not None:
         pytest.skip(reason)
 
@@ -66,5 +66,5 @@ def thp() -> None:
 @pytest.fixture
 def no_swap() -> None:
     """Skips where swap is configured."""
-    if Machine().missing_swap() is None:
+    if RunningKernel().missing_swap() is None:
         pytest.skip("needs a machine without swap: this one has some")

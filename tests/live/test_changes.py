@@ -22,7 +22,7 @@ from pinhold.system.changes import RESTORED, Swap
 from pinhold.system.host import Busy, Host
 from pinhold.system.needs import Needs
 from pinhold.system.plan import free_hugepages
-from pinhold.targets.live.machine import Machine
+from pinhold.targets.live.kernel import RunningKernel
 
 SOURCE = Path(__file__).parents[2] / "src"
 COMMAND = (sys.executable, "-m", "pinhold")
@@ -71,7 +71,7 @@ def as_before() -> Iterator[None]:
 @pytest.fixture
 def no_huge_pages() -> None:
     """Skips where the kernel has some to give already: nothing would be changed."""
-    pool = Machine().hugepages("2M")
+    pool = RunningKernel().hugepages("2M")
     if pool is None or pool.to_be_had:
         pytest.skip("needs a machine whose pool of 2 MiB pages has none to give: this one has some, or no pool")
 

@@ -9,7 +9,7 @@ import pytest
 from pinhold.scenario.kinds import KINDS
 from pinhold.targets.base import Outcome
 from pinhold.targets.live import content, pagemap, syscalls, vmas
-from pinhold.targets.live.machine import probe_sight
+from pinhold.targets.live.kernel import probe_sight
 from pinhold.targets.live.regions import Arena
 from pinhold.targets.live.syscalls import PAGE
 

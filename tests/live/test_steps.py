@@ -14,7 +14,7 @@ from pinhold.scenario.observation import Observation, PageView, Run
 from pinhold.scenario.parse import parse
 from pinhold.scenario.steps import Drain, Madvise, Mprotect, Mremap, Range, Read, Unpin, Write
 from pinhold.targets.base import CannotDo
-from pinhold.targets.live.machine import Machine, Pool
+from pinhold.targets.live.kernel import Pool, RunningKernel
 from pinhold.targets.runner import run_scenario
 
 
@@ -251,7 +251,7 @@ def test_soft_dirty_that_is_not_tracked_is_named(live, play):
 @pytest.mark.parametrize("size", ["2M", "1G"])
 def test_hugetlb_uses_the_pool_or_says_what_it_lacks(play, size):
     """One page works where one is free that nobody has reserved; else what the pool has is said, before mmap()."""
-    pool = Machine().hugepages(size)
+    pool = RunningKernel().hugepages(size)
     if pool is None:
         with pytest.raises(CannotDo, match="this machine has no such size"):
             play(f"map P x hugetlb {size}")
@@ -272,7 +272,7 @@ def test_hugetlb_uses_the_pool_or_says_what_it_lacks(play, size):
 def test_pages_that_a_scenario_needs_later_are_asked_for_first(live, monkeypatch):
     """Parent and child may each need a page of their own: with one of four free, mapping is refused already."""
     scenario = parse("scenario t\nmap P x hugetlb 2M\nwrite P x 0x01\nfork P C\nwrite C x 0x02\nexpect P x 0x01\n")
-    monkeypatch.setattr(Machine, "hugepages", lambda machine, size: Pool(1, 4, 3))
+    monkeypatch.setattr(RunningKernel, "hugepages", lambda machine, size: Pool(1, 4, 3))
     verdict = run_scenario(live, scenario).verdict
     assert (verdict.kind, verdict.step) == ("skipped", 0)
     assert verdict.reason == ("needs 2 free hugepages of 2 MiB: the pool has 1 free of 4 (3 more are reserved) here")
@@ -318,9 +318,9 @@ def test_files_are_gone_at_the_end(live, tmp_path, monkeypatch):
 
 def test_more_memory_than_there_is_is_refused(live):
     """A scenario that would take more than half of the free memory is refused before it maps."""
-    reason = Machine().missing_memory(1 << 50)
+    reason = RunningKernel().missing_memory(1 << 50)
     assert reason is not None and "MiB free here" in reason
-    assert Machine().missing_memory(4096) is None
+    assert RunningKernel().missing_memory(4096) is None
 
 
 def test_uffdio_continue_where_nothing_is_mapped_is_the_calls_own_errno(play, frames_visible):

@@ -15,7 +15,7 @@ from pinhold.commands.registry import describe, model_of
 from pinhold.commands.runs import run_target
 from pinhold.commands.select import select
 from pinhold.report.results import TargetRun
-from pinhold.targets.live.machine import probe_sight
+from pinhold.targets.live.kernel import probe_sight
 
 AS_NOBODY = """
 import sys

@@ -16,7 +16,7 @@ from pinhold.system import doctor, plan
 from pinhold.system.host import Host
 from pinhold.system.needs import ALLOWABLE, Needs, needs_of
 from pinhold.targets import base
-from pinhold.targets.live.machine import Machine
+from pinhold.targets.live.kernel import RunningKernel
 
 CHANGING = ("write", "make_swap_file", "swap_on", "swap_on_loop", "swap_off", "remove", "lock", "create", "append")
 """What of Host changes a machine."""
@@ -124,7 +124,7 @@ def test_an_unknown_area_names_the_nearest(capsys: pytest.CaptureFixture[str]) -
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="needs an ordinary user: this is root")
-@pytest.mark.skipif(Machine().missing_swap() is None, reason="needs a machine without swap: this one has some")
+@pytest.mark.skipif(RunningKernel().missing_swap() is None, reason="needs a machine without swap: this one has some")
 def test_an_ordinary_user_is_told_and_runs(capsys: pytest.CaptureFixture[str]) -> None:
     """--allow-change changes nothing, says why, and the rest runs."""
     assert cli.main(["run", "seed/1", "--on", "live", "--allow-change", "swap", "--format", "ktap"]) in (0, 4)

@@ -8,22 +8,22 @@ import pytest
 
 from pinhold.targets.base import CannotDo
 from pinhold.targets.live import ksmd
-from pinhold.targets.live.machine import Machine
+from pinhold.targets.live.kernel import RunningKernel
 from pinhold.targets.live.progress import Deadline
 
 RUN, SCANS = "sys/kernel/mm/ksm/run", "sys/kernel/mm/ksm/full_scans"
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> Machine:
+def machine(tmp_path: Path) -> RunningKernel:
     """A virtual machine of pinhold's own, whose ksmd is stopped."""
     (tmp_path / RUN).parent.mkdir(parents=True)
     (tmp_path / RUN).write_text("0")
     (tmp_path / SCANS).write_text("7")
-    return Machine(tmp_path, disposable=True)
+    return RunningKernel(tmp_path, disposable=True)
 
 
-def test_in_a_guest_it_runs_only_meanwhile(machine: Machine) -> None:
+def test_in_a_guest_it_runs_only_meanwhile(machine: RunningKernel) -> None:
     """Also where the step fails; afterwards it forgets what it knew."""
     with pytest.raises(ZeroDivisionError), ksmd.running(machine):
         assert (machine.root / RUN).read_text() == "1"
@@ -33,16 +33,16 @@ def test_in_a_guest_it_runs_only_meanwhile(machine: Machine) -> None:
     assert (machine.root / RUN).read_text() == "2"
 
 
-def test_other_machines_are_left_alone(machine: Machine) -> None:
+def test_other_machines_are_left_alone(machine: RunningKernel) -> None:
     """Their setting is the user's."""
-    other = Machine(machine.root)
+    other = RunningKernel(machine.root)
     with ksmd.running(other):
         assert (machine.root / RUN).read_text() == "0"
     ksmd.forget(other)
     assert (machine.root / RUN).read_text() == "0"
 
 
-def test_it_waits_for_whole_scans(machine: Machine) -> None:
+def test_it_waits_for_whole_scans(machine: RunningKernel) -> None:
     """Four of them; then what is apart stays apart, unless the last scan did it."""
     seen = []
 
@@ -58,7 +58,7 @@ def test_it_waits_for_whole_scans(machine: Machine) -> None:
     assert ksmd.wait(machine, lambda: True)
 
 
-def test_a_ksmd_that_does_not_scan_is_told(machine: Machine, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_ksmd_that_does_not_scan_is_told(machine: RunningKernel, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the deadline nobody knows what it would have merged."""
     monkeypatch.setattr(ksmd, "_DEADLINE", Deadline(20.0, 0.0))
     with pytest.raises(CannotDo, match="needs KSM to scan faster"):

@@ -13,7 +13,7 @@ from pinhold.system.doctor import examine
 from pinhold.system.host import Host
 from pinhold.system.needs import ALLOWABLE, needs_of
 from pinhold.system.plan import preview
-from pinhold.targets.live.machine import Machine
+from pinhold.targets.live.kernel import RunningKernel
 
 _INDENT = 18
 
@@ -26,7 +26,7 @@ def main(options: Namespace) -> int:
         _say(f"{'yes' if finding.good else 'no':<5} {finding.about}", finding.words)
     live = next(finding.good for finding in findings if finding.about == "live")
     if live:
-        _say(*_rules(Machine().release()))
+        _say(*_rules(RunningKernel().release()))
         print("\nWhat all suites need and --allow-change would change, as root and until the end of a run:")
         needs = needs_of(test.scenario for name in SUITES for test in suite(name).tests)
         for area in ALLOWABLE:

@@ -15,7 +15,7 @@ from pinhold.system.plan import KSM, NAMES, POOL_KIB
 from pinhold.system.restore import unrestored
 from pinhold.targets.base import Unavailable
 from pinhold.targets.live import cgroup, directories
-from pinhold.targets.live.machine import Machine, check_supported, probe_sight
+from pinhold.targets.live.kernel import RunningKernel, check_supported, probe_sight
 from pinhold.targets.live.pagemap import Sight, pin_counters
 from pinhold.targets.live.pins import MECHANISMS
 
@@ -38,13 +38,13 @@ def examine(host: Host) -> list[Finding]:
     except Unavailable as reason:
         return [Finding("live", False, str(reason)), *_tools()]
     sight = probe_sight()
-    machine = Machine()
+    kernel = RunningKernel()
     return [
-        Finding("live", True, f"Linux {os.uname().release} on x86-64, stable release {machine.release()}"),
+        Finding("live", True, f"Linux {os.uname().release} on x86-64, stable release {kernel.release()}"),
         *_rights(host),
         *_seeing(sight),
         *_pins(host),
-        *_memory(host, machine),
+        *_memory(host, kernel),
         *_limits(),
         *_journal(host),
         *_tools(),
@@ -112,25 +112,25 @@ def _pins(host: Host) -> Iterator[Finding]:
         yield Finding("io_uring", False, f"/proc/sys/kernel/io_uring_disabled is {disabled}: it is shut for {who}")
 
 
-def _memory(host: Host, machine: Machine) -> Iterator[Finding]:
-    thp = machine.missing_thp()
-    yield Finding("thp", thp is None, thp or f"transparent huge pages are there ({machine.thp()})")
+def _memory(host: Host, kernel: RunningKernel) -> Iterator[Finding]:
+    thp = kernel.missing_thp()
+    yield Finding("thp", thp is None, thp or f"transparent huge pages are there ({kernel.thp()})")
     if thp is None:
-        zero = machine.missing_thp(zero=True)
+        zero = kernel.missing_thp(zero=True)
         yield Finding("huge zero", zero is None, zero or "the huge zero page is used")
     for size in POOL_KIB:
-        pool = machine.hugepages(size)
+        pool = kernel.hugepages(size)
         if pool is None:
             yield Finding(f"hugetlb {size}", False, f"this machine has no hugepages of {NAMES[size]}")
         else:
             yield Finding(f"hugetlb {size}", pool.free > 0, f"the pool of {NAMES[size]} pages has {pool}")
-    swap = machine.missing_swap()
+    swap = kernel.missing_swap()
     yield Finding(
         "swap",
         swap is None,
         "none is configured here" if swap else f"{host.meminfo('SwapFree') >> 10} MiB of swap are free",
     )
-    files = machine.missing_files()
+    files = kernel.missing_files()
     where = "" if files else f"ordinary files are made in {directories.ordinary()}, on {directories.ordinary_kind()}"
     yield Finding("files", files is None, files or where)
     ksm = _optional(host, f"{KSM}/run")

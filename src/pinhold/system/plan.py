@@ -11,7 +11,7 @@ from pathlib import Path
 from pinhold.system.changes import Change, Pool, Setting, Swap, persistent
 from pinhold.system.host import Host
 from pinhold.system.needs import Needs
-from pinhold.targets.live.machine import Machine
+from pinhold.targets.live.kernel import RunningKernel
 
 THP = "sys/kernel/mm/transparent_hugepage"
 KSM = "sys/kernel/mm/ksm"
@@ -53,7 +53,7 @@ def pool_folder(host: Host, size: str) -> str:
 
 def free_hugepages(host: Host, size: str) -> int:
     """Free pages that no mapping has reserved, on all nodes."""
-    pool = Machine(Path(host.root)).hugepages(size)
+    pool = RunningKernel(Path(host.root)).hugepages(size)
     return pool.free if pool is not None else 0
 
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pinhold.targets.base import CannotDo
-from pinhold.targets.live.machine import Machine
+from pinhold.targets.live.kernel import RunningKernel
 from pinhold.targets.live.progress import Deadline, Overdue
 
 _DEADLINE = Deadline(20.0, 20.0)
@@ -21,35 +21,35 @@ _SCANS = 4
 
 
 @contextmanager
-def running(machine: Machine) -> Iterator[None]:
+def running(kernel: RunningKernel) -> Iterator[None]:
     """In a virtual machine of pinhold's own ksmd runs meanwhile, and no page is merged before or after: what it cannot
     merge it tries again in every scan.  On other machines it runs already, if it is allowed to."""
-    if not machine.disposable:
+    if not kernel.disposable:
         yield
         return
-    _command(machine, "1")
+    _command(kernel, "1")
     try:
         yield
     finally:
-        _command(machine, "0")
+        _command(kernel, "0")
 
 
-def forget(machine: Machine) -> None:
+def forget(kernel: RunningKernel) -> None:
     """In a virtual machine of pinhold's own: give up the pages of processes that are gone, as ksmd would in time."""
-    if machine.disposable:
-        _command(machine, "2")
+    if kernel.disposable:
+        _command(kernel, "2")
 
 
-def _command(machine: Machine, run: str) -> None:
-    Path(machine.root, "sys/kernel/mm/ksm/run").write_text(run)
+def _command(kernel: RunningKernel, run: str) -> None:
+    Path(kernel.root, "sys/kernel/mm/ksm/run").write_text(run)
 
 
-def wait(machine: Machine, done: Callable[[], bool]) -> bool:
+def wait(kernel: RunningKernel, done: Callable[[], bool]) -> bool:
     """Until it is done or ksmd has given up; whether it is done.  Raises CannotDo where ksmd is too slow to tell."""
-    scans = machine.ksm_scans() + _SCANS
-    patience = _DEADLINE.patience([_pid(machine.root) or os.getpid()])
+    scans = kernel.ksm_scans() + _SCANS
+    patience = _DEADLINE.patience([_pid(kernel.root) or os.getpid()])
     while not done():
-        if machine.ksm_scans() >= scans:
+        if kernel.ksm_scans() >= scans:
             return done()
         try:
             patience()

@@ -62,7 +62,7 @@ from pinhold.targets.dispatch import on
 from pinhold.targets.live import ksmd, pagemap
 from pinhold.targets.live import protocol as p
 from pinhold.targets.live.files import Files
-from pinhold.targets.live.machine import Machine
+from pinhold.targets.live.kernel import RunningKernel
 from pinhold.targets.live.nursery import Nursery
 from pinhold.targets.live.pagemap import FrameWords, Sight
 from pinhold.targets.live.pins.external import External
@@ -92,14 +92,14 @@ class LiveSession:
     def __init__(
         self,
         scenario: Scenario,
-        machine: Machine,
+        kernel: RunningKernel,
         sight: Sight,
         nursery: Nursery,
         deadline: Deadline,
         external: Mapping[str, External] | None = None,
     ) -> None:
         self._scenario = scenario
-        self._machine = machine
+        self._kernel = kernel
         self._sight = sight
         self._watched = watched(scenario)
         self._hugepages = hugepages_needed(scenario)
@@ -129,7 +129,7 @@ class LiveSession:
             last.callback(self._frame_words.close)
             last.callback(self._files.close)
             if self._merged:
-                last.callback(ksmd.forget, self._machine)
+                last.callback(ksmd.forget, self._kernel)
             last.callback(self._tree.close)
             for name in self._pins.names():
                 last.callback(self._pins.release, name)
@@ -205,11 +205,11 @@ class LiveSession:
         return self._pins.fill(step, "process_vm", self._pages(step.proc, step.range))
 
     def _direct_write(self, step: DirectWrite) -> Outcome:
-        self._refuse(self._machine.missing_files())
+        self._refuse(self._kernel.missing_files())
         return self._pins.copy(step, "direct_io", self._pages(step.proc, step.range))
 
     def _direct_read(self, step: DirectRead) -> Outcome:
-        self._refuse(self._machine.missing_files())
+        self._refuse(self._kernel.missing_files())
         return self._pins.fill(step, "direct_io", self._pages(step.proc, step.range))
 
     def _poke(self, step: Poke) -> Outcome:
@@ -233,12 +233,12 @@ class LiveSession:
         pages = region_pages(step)
         kind = step.memory
         if kind.thp:
-            self._refuse(self._machine.missing_thp(zero=kind.zero))
+            self._refuse(self._kernel.missing_thp(zero=kind.zero))
         if kind.on_disk:
-            self._refuse(self._machine.missing_files())
+            self._refuse(self._kernel.missing_files())
         if not kind.hugetlb:
             self._mapped += pages * PAGE
-            self._refuse(self._machine.missing_memory(self._mapped))
+            self._refuse(self._kernel.missing_memory(self._mapped))
         else:
             self._refuse_without_hugepages(step)
         try:
@@ -266,7 +266,7 @@ class LiveSession:
 
     def _missing_hugepages(self, step: Map) -> str:
         size = step.size or "2M"
-        return self._machine.missing_hugepages(size, self._hugepages[size])
+        return self._kernel.missing_hugepages(size, self._hugepages[size])
 
     def _refuse_without_hugepages(self, step: Map) -> None:
         """Before the first of them is mapped: a process that gets none when it writes is killed by the kernel.
@@ -277,7 +277,7 @@ class LiveSession:
         if size in self._pools:
             return
         self._pools.add(size)
-        pool = self._machine.hugepages(size)
+        pool = self._kernel.hugepages(size)
         if pool is None or pool.to_be_had < self._hugepages[size] <= USUAL[size]:
             raise CannotDo(self._missing_hugepages(step))
 
@@ -307,7 +307,7 @@ class LiveSession:
         if advice != "pageout":
             return self._ask(proc, p.Madvise(*self._pages(proc, range), advice))
         if not self._region(proc, range.region).kind.on_disk and range.region not in self._freed:
-            self._refuse(self._machine.missing_swap())
+            self._refuse(self._kernel.missing_swap())
         frames = self._frames(proc, range)
         outcome = self._ask(proc, p.Madvise(*self._pages(proc, range), advice))
         self._await_writeback(frames)
@@ -345,7 +345,7 @@ class LiveSession:
 
     def _ksm(self, step: Ksm) -> Outcome:
         """Advise both ranges and wait for ksmd; what it has not merged after some whole scans, it keeps apart."""
-        self._refuse(self._machine.missing_ksm())
+        self._refuse(self._kernel.missing_ksm())
         if not self._sight.frames:
             raise CannotDo("needs to see page frames, to know when KSM has merged two pages (CAP_SYS_ADMIN)")
         for proc, range in ((step.proc, step.range), (step.other_proc, step.other_range)):
@@ -359,15 +359,15 @@ class LiveSession:
             others = self._frames_of_pages(step.other_proc, step.other_range)
             return sum(one is None or one != other for one, other in zip(frames, others, strict=False))
 
-        with ksmd.running(self._machine):
-            merged = ksmd.wait(self._machine, lambda: apart() == 0)
+        with ksmd.running(self._kernel):
+            merged = ksmd.wait(self._kernel, lambda: apart() == 0)
         return Outcome() if merged else Outcome(0, f"{apart()} pages stayed apart")
 
     def _mremap(self, step: Mremap) -> Outcome:
         pages = self._pages(step.proc, step.range)
         of = self._region(step.proc, step.range.region)
         part = pages.end - pages.first < of.pages
-        if part and of.kind.hugetlb and not of.shared and not self._machine.disposable:
+        if part and of.kind.hugetlb and not of.shared and not self._kernel.disposable:
             raise CannotDo(
                 "mremap() of a part of a private hugetlb mapping: the kernel would lose the reserve of what stays, and"
                 " this machine that many huge pages until it is booted again; a scenario with a vm_only line is for"

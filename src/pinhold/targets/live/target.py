@@ -10,7 +10,7 @@ from functools import cached_property
 from pinhold.scenario.steps import Scenario
 from pinhold.targets.base import SCHEDULED, Broken, CannotDo, Livelock, TargetInfo
 from pinhold.targets.live import hygiene
-from pinhold.targets.live.machine import Machine, check_supported, probe_sight
+from pinhold.targets.live.kernel import RunningKernel, check_supported, probe_sight
 from pinhold.targets.live.nursery import Nursery
 from pinhold.targets.live.pagemap import Sight
 from pinhold.targets.live.pins import MECHANISMS
@@ -27,7 +27,7 @@ class LiveTarget:
     deadline: of one step.  What runs in the kernel for longer is `Livelock`, anything else that does not end `Broken`.
     external: programs of the user's that pin memory.
     disposable: this kernel runs in a virtual machine of pinhold's own, and may crash; absent: what that has not, see
-    Machine; nursery: starts the processes.
+    RunningKernel; nursery: starts the processes.
     """
 
     name = what = "live"
@@ -43,7 +43,7 @@ class LiveTarget:
         self._deadline = deadline
         self._disposable = disposable
         self._external = {program.name: program for program in external}
-        self._machine = Machine(disposable=disposable, absent=absent or {})
+        self._kernel = RunningKernel(disposable=disposable, absent=absent or {})
         self._nursery = nursery or Nursery()
 
     @cached_property
@@ -58,8 +58,8 @@ class LiveTarget:
         return TargetInfo(
             name=self.name,
             release=os.uname().release,
-            rules=self._machine.release(),
-            config=self._machine.config(self._sight),
+            rules=self._kernel.release(),
+            config=self._kernel.config(self._sight),
             mechanisms={name: each.unavailable() or "available" for name, each in mechanisms.items()},
             what=self.what,
         )
@@ -75,7 +75,7 @@ class LiveTarget:
         if scenario.vm_only is not None and not self._disposable:
             raise CannotDo(f"runs in a virtual machine only: {scenario.vm_only}")
         self._nursery.ready()
-        session = LiveSession(scenario, self._machine, self._sight, self._nursery, self._deadline, self._external)
+        session = LiveSession(scenario, self._kernel, self._sight, self._nursery, self._deadline, self._external)
         shared = not self._disposable
         with hygiene.nothing_left(
             (lambda: self._repeat(scenario)) if shared else None, session.kernel_names if shared else None

@@ -12,8 +12,8 @@ import pytest
 
 from pinhold.targets.base import Unavailable
 from pinhold.targets.live import directories, vmas
-from pinhold.targets.live import machine as module
-from pinhold.targets.live.machine import Machine, check_supported, exact_release
+from pinhold.targets.live import kernel as module
+from pinhold.targets.live.kernel import RunningKernel, check_supported, exact_release
 from pinhold.targets.live.pagemap import Sight
 
 SIGHT = Sight(frames=True, flags=True, counts=True, anon_exclusive=True, ksm=True, soft_dirty=False)
@@ -25,12 +25,12 @@ CONFIG = "CONFIG_SWAP=y\nCONFIG_TRANSPARENT_HUGEPAGE=y\n# CONFIG_GUP_TEST is not
 def root(tmp_path):
     """Writes files of a machine."""
 
-    def write(**files: str) -> Machine:
+    def write(**files: str) -> RunningKernel:
         for name, text in files.items():
             path = tmp_path / name.replace("__", "/")
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text)
-        return Machine(tmp_path)
+        return RunningKernel(tmp_path)
 
     return write
 

@@ -98,7 +98,7 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class Machine:
+class RunningKernel:
     """root: where /proc and /sys are looked up; disposable: it is a virtual machine of pinhold's own; absent: what that
     was to have and has not ("swap", "files"), and why."""
 
