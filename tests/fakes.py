@@ -7,9 +7,10 @@ from contextlib import contextmanager
 
 from pinhold.report.results import CaseResult, TargetRun
 from pinhold.scenario.observation import Observation, PageView, Run
+from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Action, Range, Scenario
 from pinhold.scenario.verdict import Verdict
-from pinhold.targets.base import CannotDo, Outcome, Session, TargetInfo, Unavailable
+from pinhold.targets.base import CannotDo, Outcome, Session, Unavailable
 from pinhold.targets.runner import Result
 
 

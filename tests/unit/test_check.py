@@ -13,7 +13,7 @@ from pinhold.commands.registry import make_targets, model_of
 from pinhold.commands.select import select
 from pinhold.lab.store import Store
 from pinhold.lab.target import VmTarget
-from pinhold.targets.base import TargetInfo
+from pinhold.scenario.ran import TargetInfo
 
 SEED = select(["seed"])
 

@@ -10,9 +10,10 @@ import pytest
 from pinhold.cli import main
 from pinhold.commands import compare, registry
 from pinhold.commands.registry import configured_as
+from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import Verdict
-from pinhold.targets.base import TargetInfo, Unavailable
+from pinhold.targets.base import Unavailable
 from pinhold.targets.model.target import RESOURCES, ModelTarget
 from pinhold.targets.runner import Result
 

@@ -10,7 +10,8 @@ from pinhold.scenario import bounds
 from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.kinds import HUGETLB_SIZES, KINDS
 from pinhold.scenario.observation import PAGE_KINDS, PAGE_STATES, Observation, PageView, PinView
-from pinhold.scenario.runfile import RecordedDecision, RecordedStep, RunWriter, read_run
+from pinhold.scenario.ran import Decision
+from pinhold.scenario.runfile import RecordedStep, RunWriter, read_run
 from pinhold.scenario.small import BOUNDS, DEFAULTS, OFF, SWITCHES
 from pinhold.scenario.small_line import SMALL
 from pinhold.scenario.steps import actions
@@ -97,7 +98,7 @@ def test_the_manual_lists_the_fields_of_each_line() -> None:
 def test_the_manual_lists_the_fields_of_an_observation() -> None:
     """Fields and values of pages, pins, decisions and verdicts are in the manual."""
     words = set(re.findall(r"`(\w+)`", RUN_FILE))
-    for view in (Observation, PageView, PinView, RecordedDecision, Verdict):
+    for view in (Observation, PageView, PinView, Decision, Verdict):
         assert {f.name for f in fields(view)} <= words, view
     assert {*PAGE_STATES, *PAGE_KINDS, *VERDICTS} <= words
 

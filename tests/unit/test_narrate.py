@@ -2,8 +2,9 @@
 
 from pinhold.report.narrate import outcome_lines, page_words, pin_words
 from pinhold.scenario.observation import MIXED, PageView, PinView
+from pinhold.scenario.ran import Decision
 from pinhold.scenario.steps import Drain
-from pinhold.targets.base import Decision, Outcome
+from pinhold.targets.base import Outcome
 from pinhold.targets.runner import StepRecord
 
 

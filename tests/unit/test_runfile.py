@@ -11,10 +11,9 @@ from hypothesis import strategies as st
 from pinhold.scenario.observation import MIXED, PAGE_KINDS, PAGE_STATES, Observation, PageView, PinView
 from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_scenario
+from pinhold.scenario.ran import Decision, TargetInfo
 from pinhold.scenario.runfile import (
-    RecordedDecision,
     RecordedStep,
-    RecordedTarget,
     RunFile,
     RunFileError,
     RunWriter,
@@ -26,8 +25,8 @@ from pinhold.scenario.verdict import KINDS, Verdict
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "run-schema-1.jsonl"
 
-MODEL = RecordedTarget("before", "6.1", "6.1", what="model:6.1")
-LIVE = RecordedTarget("live", "6.18.44", "6.18", {"THP": "always"}, {"gup_test": "no /sys/kernel/debug/gup_test"})
+MODEL = TargetInfo("before", "6.1", "6.1", what="model:6.1")
+LIVE = TargetInfo("live", "6.18.44", "6.18", {"THP": "always"}, {"gup_test": "no /sys/kernel/debug/gup_test"})
 SCENARIO = parse('scenario R/O longterm GUP pin ... with \u201cmemfd\u201d\nmap P x memfd\npin P x as p longterm\n'
                  'write P x 0xff\nexpect p sees P x "Longterm R/O pin is reliable"')  # fmt: skip
 STEPS = (
@@ -38,7 +37,7 @@ STEPS = (
         Observation(0, (PageView("P", "x", 0, "present", 0, "file", False, 1, 0),), (PinView("p", 0, 0),)),
         "model",
         None,
-        (RecordedDecision("gup_must_unshare.no", "gup_must_unshare", "gup_unshares", "84209e87c696", "shared"),),
+        (Decision("gup_must_unshare.no", "gup_must_unshare", "gup_unshares", "84209e87c696", "shared"),),
     ),
     RecordedStep(2, "write P x 0xff", Observation(14)),
     RecordedStep(

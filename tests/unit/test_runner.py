@@ -13,22 +13,12 @@ from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.observation import MIXED, Observation, PageView, Run
 from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_step
+from pinhold.scenario.ran import Decision, TargetInfo
 from pinhold.scenario.steps import Action, Range, Scenario
 from pinhold.scenario.verdict import Verdict
-from pinhold.targets.base import (
-    Broken,
-    CannotDo,
-    Crashed,
-    Decision,
-    LeftBehind,
-    Livelock,
-    Outcome,
-    Session,
-    TargetInfo,
-    Unavailable,
-)
+from pinhold.targets.base import Broken, CannotDo, Crashed, LeftBehind, Livelock, Outcome, Session, Unavailable
 from pinhold.targets.model.target import ModelTarget
-from pinhold.targets.runner import Result, StepRecord, recorded_step, recorded_target, run_scenario
+from pinhold.targets.runner import Result, StepRecord, recorded_step, run_scenario
 
 
 @dataclass
@@ -412,9 +402,6 @@ def test_records_for_the_run_file() -> None:
         (2, 'expect P x 0x00 "It holds"', None, "held"),
     ]
     assert [d.commit for d in records[1].decisions] == ["84209e87c696"]
-    info = TargetInfo("live", "6.18.44", "6.18", {"THP": "always"}, {"gup_test": "no debugfs"})
-    assert recorded_target(info).config == {"THP": "always"}
-    assert recorded_target(info).rules == "6.18"
 
 
 @pytest.mark.parametrize(

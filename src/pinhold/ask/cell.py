@@ -22,8 +22,8 @@ from pinhold.mm.sites.gup import GUP_ARGS_INVALID
 from pinhold.mm.state import Geometry
 from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.parse import parse
+from pinhold.scenario.ran import Decision
 from pinhold.scenario.steps import ExpectPinSees, Pin, Scenario
-from pinhold.targets.base import Decision
 from pinhold.targets.model.target import CONFIG
 from pinhold.targets.runner import Result, run_scenario
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from pinhold.commands import NothingToRun, UsageError, nearest
 from pinhold.commands.names import called, split
-from pinhold.targets.base import Target, TargetInfo, Unavailable
+from pinhold.scenario.ran import TargetInfo
+from pinhold.targets.base import Target, Unavailable
 from pinhold.targets.batch import BatchTarget
 
 if TYPE_CHECKING:

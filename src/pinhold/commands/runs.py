@@ -10,8 +10,9 @@ from pinhold.commands.board import BOARD
 from pinhold.commands.select import Selected
 from pinhold.commands.workers import in_workers, worth_it
 from pinhold.report.results import CaseResult, TargetRun
+from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.verdict import Verdict
-from pinhold.targets.base import Target, TargetInfo
+from pinhold.targets.base import Target
 from pinhold.targets.batch import BatchTarget
 from pinhold.targets.runner import Result, run_scenario
 

@@ -17,8 +17,8 @@ from pinhold.lab.protocol import Damaged, Decoder, Garbled, Message, encode
 from pinhold.lab.qemu import Qemu, Setup
 from pinhold.lab.records import result, step_record
 from pinhold.scenario.printer import format_scenario
+from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
-from pinhold.targets.base import TargetInfo
 from pinhold.targets.live.progress import DEADLINE, POLL_SECONDS, Watch
 from pinhold.targets.runner import Result, StepRecord
 

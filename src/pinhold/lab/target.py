@@ -27,9 +27,10 @@ from pinhold.lab.modules import Modules, needs
 from pinhold.lab.own import own_kernel, version
 from pinhold.lab.qemu import Setup, missing
 from pinhold.lab.store import Kernel, Store
+from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
 from pinhold.scenario.watch import gigantic
-from pinhold.targets.base import SCHEDULED, CannotDo, Session, TargetInfo, Unavailable
+from pinhold.targets.base import SCHEDULED, CannotDo, Session, Unavailable
 from pinhold.targets.live.pins import gup_test
 from pinhold.targets.live.pins.release import release_of
 from pinhold.targets.live.progress import DEADLINE

@@ -6,9 +6,9 @@ from typing import TextIO
 
 from pinhold import __version__
 from pinhold.report.results import CaseResult
+from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.runfile import RunWriter
-from pinhold.targets.base import TargetInfo
-from pinhold.targets.runner import recorded_step, recorded_target
+from pinhold.targets.runner import recorded_step
 
 
 class RunFileReport:
@@ -20,7 +20,7 @@ class RunFileReport:
 
     def begin(self, place: int, info: TargetInfo) -> None:
         self._names[place] = info.name
-        self._writer.target(recorded_target(info))
+        self._writer.target(info)
 
     def result(self, place: int, result: CaseResult) -> None:
         run = self._writer.begin(self._names[place], result.name, result.result.scenario)

@@ -11,7 +11,7 @@ from io import StringIO
 from typing import TextIO
 
 from pinhold.report.results import CaseResult, TargetRun, one_line, pools
-from pinhold.targets.base import TargetInfo
+from pinhold.scenario.ran import TargetInfo
 
 _TOTALS = ("pass", "fail", "xfail", "xpass", "skip", "error")
 _TOTAL_OF = {

@@ -8,7 +8,7 @@ from threading import Lock
 from typing import Protocol, TextIO
 
 from pinhold.report.results import CaseResult, TargetRun
-from pinhold.targets.base import TargetInfo
+from pinhold.scenario.ran import TargetInfo
 
 
 class Report(Protocol):

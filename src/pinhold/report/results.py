@@ -7,8 +7,8 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.verdict import KINDS, Verdict
-from pinhold.targets.base import TargetInfo
 from pinhold.targets.runner import Result
 
 WITH = " ... with "

@@ -13,6 +13,7 @@ from typing import Any, TextIO, TypeVar
 
 from pinhold.scenario.observation import Observation, PageView, PinView
 from pinhold.scenario.printer import format_scenario
+from pinhold.scenario.ran import Decision, TargetInfo
 from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import KINDS, Verdict
 
@@ -27,29 +28,6 @@ class RunFileError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class RecordedTarget:
-    """What ran; as targets.base.TargetInfo.  what: None where the name is that."""
-
-    name: str
-    release: str
-    rules: str
-    config: Mapping[str, str] = field(default_factory=dict)
-    mechanisms: Mapping[str, str] = field(default_factory=dict)
-    what: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class RecordedDecision:
-    """As targets.base.Decision."""
-
-    site: str
-    function: str
-    rule: str
-    commit: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
 class RecordedStep:
     """step: its text; check: "held", "violated", "unknown" for an expectation; observation.errno is the step's."""
 
@@ -58,7 +36,7 @@ class RecordedStep:
     observation: Observation | None = None
     note: str | None = None
     check: str | None = None
-    decisions: tuple[RecordedDecision, ...] = ()
+    decisions: tuple[Decision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +60,7 @@ class RunFile:
     schema: int
     pinhold: str
     seed: int | None
-    targets: tuple[RecordedTarget, ...]
+    targets: tuple[TargetInfo, ...]
     runs: tuple[RecordedRun, ...]
     complete: bool
 
@@ -105,9 +83,12 @@ class RunWriter:
         self._runs = 0
         self._line("header", {"schema": SCHEMA, "pinhold": pinhold, "seed": seed})
 
-    def target(self, target: RecordedTarget) -> None:
+    def target(self, target: TargetInfo) -> None:
         """Say what runs, once per target and before its first scenario."""
-        self._line("target", {**_plain(target), "config_hash": config_hash(target.config)})
+        plain = _plain(target)
+        if target.target == target.name:
+            del plain["what"]
+        self._line("target", {**plain, "config_hash": config_hash(target.config)})
 
     def begin(self, target: str, name: str, scenario: Scenario) -> int:
         """Start one scenario (name: "seed/151" or the file's name); gives the run's number for step() and end()."""
@@ -172,7 +153,7 @@ class _Reader:
 
     def __init__(self) -> None:
         self._header: dict[str, Any] | None = None
-        self._targets: list[RecordedTarget] = []
+        self._targets: list[TargetInfo] = []
         self._runs: dict[int, RecordedRun] = {}
         self._steps: dict[int, list[RecordedStep]] = {}
         self._complete = False
@@ -222,13 +203,13 @@ class _Reader:
 
     def _take_target(self, record: dict[str, Any]) -> None:
         self._targets.append(
-            RecordedTarget(
+            TargetInfo(
                 _str(record["name"]),
                 _str(record["release"]),
                 _str(record["rules"]),
                 _strings(record.get("config", {})),
                 _strings(record.get("mechanisms", {})),
-                _optional(_str, record.get("what")),
+                _optional(_str, record.get("what")) or "",
             )
         )
 
@@ -243,7 +224,7 @@ class _Reader:
 
     def _take_step(self, record: dict[str, Any]) -> None:
         observation = _optional(_observation, record.get("observation"))
-        decisions = tuple(_made(RecordedDecision, d, _str) for d in record.get("decisions", ()))
+        decisions = tuple(_made(Decision, d, _str) for d in record.get("decisions", ()))
         self._steps[_int(record["run"])].append(
             RecordedStep(
                 _int(record["index"]),

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pinhold.scenario.observation import Observation, Run
+from pinhold.scenario.ran import Decision, TargetInfo
 from pinhold.scenario.steps import Action, Range, Scenario
 
 SCHEDULED = "a schedule of atomic steps: only a model (--on model:REL) can keep it"
@@ -50,21 +51,6 @@ class Crashed(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
-    """One use of a rule or outcome of a decision function while a step ran.
-
-    site: e.g. "gup_must_unshare.yes"; function: the kernel function; rule: the switch or ""; commit: or "";
-    sentence: what was decided, in words.
-    """
-
-    site: str
-    function: str
-    rule: str
-    commit: str
-    sentence: str
-
-
-@dataclass(frozen=True, slots=True)
 class Outcome:
     """What one action came to.
 
@@ -76,24 +62,6 @@ class Outcome:
     note: str | None = None
     decisions: tuple[Decision, ...] = ()
     violated: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class TargetInfo:
-    """What ran: release "6.18.44"; rules: the rule row compared with, e.g. "6.18"; config: name -> value;
-    mechanisms: name -> "available" or the reason why not; what: as Target.what, "" where that is the name."""
-
-    name: str
-    release: str
-    rules: str
-    config: dict[str, str]
-    mechanisms: dict[str, str]
-    what: str = ""
-
-    @property
-    def target(self) -> str:
-        """What ran, e.g. "model:6.1", by whatever name."""
-        return self.what or self.name
 
 
 class Session(Protocol):

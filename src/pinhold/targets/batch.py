@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Protocol, runtime_checkable
 
+from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
-from pinhold.targets.base import Target, TargetInfo
+from pinhold.targets.base import Target
 from pinhold.targets.runner import Result, run_scenario
 
 

@@ -16,21 +16,10 @@ from pinhold.scenario.errnos import ERRNO, OK, errno_name
 from pinhold.scenario.forms import Role, Thing
 from pinhold.scenario.observation import Observation
 from pinhold.scenario.printer import format_small, format_step
-from pinhold.scenario.runfile import RecordedDecision, RecordedStep, RecordedTarget
+from pinhold.scenario.runfile import RecordedStep
 from pinhold.scenario.steps import Action, Expectation, ExpectErrno, Require, Scenario, Step, done_by
 from pinhold.scenario.verdict import Verdict
-from pinhold.targets.base import (
-    Broken,
-    CannotDo,
-    Crashed,
-    LeftBehind,
-    Livelock,
-    Outcome,
-    Session,
-    Target,
-    TargetInfo,
-    Unavailable,
-)
+from pinhold.targets.base import Broken, CannotDo, Crashed, LeftBehind, Livelock, Outcome, Session, Target, Unavailable
 from pinhold.targets.expect import Check, check, requirement
 
 
@@ -259,13 +248,6 @@ def _named_by(step: Step) -> Iterator[str]:
 def recorded_step(record: StepRecord) -> RecordedStep:
     """A record as the run file keeps it."""
     outcome = record.outcome or Outcome()
-    decisions = tuple(RecordedDecision(d.site, d.function, d.rule, d.commit, d.sentence) for d in outcome.decisions)
     return RecordedStep(
-        record.index, format_step(record.step), record.observation, outcome.note, record.check, decisions
+        record.index, format_step(record.step), record.observation, outcome.note, record.check, outcome.decisions
     )
-
-
-def recorded_target(info: TargetInfo) -> RecordedTarget:
-    """A target's description as the run file keeps it."""
-    what = None if info.target == info.name else info.target
-    return RecordedTarget(info.name, info.release, info.rules, dict(info.config), dict(info.mechanisms), what)

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 
+from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
-from pinhold.targets.base import SCHEDULED, Broken, CannotDo, Livelock, TargetInfo
+from pinhold.targets.base import SCHEDULED, Broken, CannotDo, Livelock
 from pinhold.targets.live import hygiene
 from pinhold.targets.live.kernel import RunningKernel, check_supported, probe_sight
 from pinhold.targets.live.nursery import Nursery

@@ -34,8 +34,9 @@ from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.hugepages import hugepages_needed
 from pinhold.scenario.kinds import Backing
 from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
+from pinhold.scenario.ran import Decision
 from pinhold.scenario.watch import region_pages, watched
-from pinhold.targets.base import Broken, Decision, Livelock, Outcome
+from pinhold.targets.base import Broken, Livelock, Outcome
 from pinhold.targets.dispatch import on
 from pinhold.targets.model.calls import CALLS, PROT, Span, call_of, wanted
 from pinhold.targets.model.names import Names

@@ -11,7 +11,7 @@ from pinhold.mm.machine import create
 from pinhold.mm.rules import BY_NAME
 from pinhold.mm.state import X86_64, Geometry
 from pinhold.scenario import steps as s
-from pinhold.targets.base import TargetInfo
+from pinhold.scenario.ran import TargetInfo
 from pinhold.targets.model.room import Pools, roomy, small_geometry
 from pinhold.targets.model.session import ModelSession
 
