@@ -31,17 +31,7 @@ OFF: Mapping[str, int] = {
 }
 """A kernel in which nothing is configured that the small machine does not ask for."""
 
-SWITCHES = (
-    "soft_dirty",
-    "thp",
-    "use_zero_page",
-    "swap_sync",
-    "swap_clusters",
-    "pt_reclaim",
-    "fork_skips_pud",
-    "memory_ends",
-    "vma_merges",
-)
+SWITCHES = tuple(name for name in OFF if name != "swap")
 """What of OFF can be asked for; there is swap where there are slots."""
 
 
