@@ -13,6 +13,7 @@ from pinhold.mm.folio import folio_test_anon
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlbfs_fallocate
 from pinhold.mm.ksm import find_mergeable_vma, mapped_small_anon
+from pinhold.mm.limits import WITHIN_LIMITS
 from pinhold.mm.machine import Machine, create
 from pinhold.mm.mmap import do_mmap
 from pinhold.mm.operations import NAMES
@@ -20,6 +21,7 @@ from pinhold.mm.pgtable import pt_leaf, pte_pfn
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TINY
 from pinhold.mm.step import step
+from pinhold.mm.trap import TRAP_COLLAPSE
 from pinhold.mm.users import direct_io_flags, io_uring_refuses
 from pinhold.targets.model.target import CONFIG
 
@@ -55,7 +57,8 @@ ASK_IN_VAIN = ("__get_user_pages:", "unmerge_ksm_pages:", "cmp_and_merge_page:")
 
 
 class Livelock(Exception):
-    """A GUP, or KSM, that asks for what the faults of its (impossible) rules never give."""
+    """What ends a run early: a GUP, or KSM, that asks for what the faults of its (impossible) rules never give, and a
+    MADV_COLLAPSE that has come to a file's memory, which is not specified."""
 
 
 OLDEST = "oldest"
@@ -123,7 +126,10 @@ class RandomMachine:
                 waiting.clear()
                 yield False
                 continue
+            self.m.trapped[0] = WITHIN_LIMITS  # what went beyond a limit before does not matter here
             outcome = advance(self.m, number)
+            if self.m.trapped[0] == TRAP_COLLAPSE:
+                raise Livelock
             self.log.append((number, outcome))
             if outcome == k.BLOCKED:
                 waiting.add(number)
@@ -328,9 +334,24 @@ class RandomMachine:
                 mm, start = self.random.choice(thps)
                 end = start + TINY.pmd_pages
             self.freed = mm, start, end
+        elif advice == madvise.MADV_COLLAPSE:
+            return self.base_pages() or (mm, start, end)
         elif advice == madvise.MADV_PAGEOUT and self.freed[0] in self.processes and self.random.random() < 0.7:
             return self.freed
         return mm, start, end
+
+    def base_pages(self) -> tuple[int, int, int] | None:
+        """Mostly whole PMDs of some anonymous mapping, where a THP could be: (process, start, end)."""
+        m, size = self.m, TINY.pmd_pages
+        wide = [v for v in range(len(m.vma_end)) if m.vma_anon[v] and v // m.vmas_per_mm in self.processes]
+        wide = [v for v in wide if m.vma_file[v] == k.NO_FILE and m.vma_end[v] - m.vma_start[v] >= size]
+        if not wide or self.random.random() < 0.2:
+            return None
+        vma = self.random.choice(wide)
+        if self.random.random() < 0.5:
+            return vma // m.vmas_per_mm, m.vma_start[vma], m.vma_end[vma]
+        start = self.random.randrange(m.vma_start[vma] // size * size, m.vma_end[vma], size)
+        return vma // m.vmas_per_mm, start, start + size
 
     def part_of_hugetlb(self) -> tuple[int, int, int] | None:
         """Sometimes the first or the last huge page of a private hugetlb mapping of several: (process, start, end)."""
@@ -402,4 +423,5 @@ ADVICE = (
     *(madvise.MADV_MERGEABLE,) * 4,
     madvise.MADV_UNMERGEABLE,
     *(madvise.MADV_FREE,) * 3,
+    *(madvise.MADV_COLLAPSE,) * 3,
 )

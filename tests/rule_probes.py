@@ -20,11 +20,12 @@ from pinhold.mm.gup import (
 )
 from pinhold.mm.huge_memory import split_huge_pmd
 from pinhold.mm.machine import Machine, create
+from pinhold.mm.madvise import MADV_COLLAPSE
 from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS, try_grab_folio
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TINY
 from pinhold.mm.step import run, step
-from pinhold.mm.task import FN_ACCESS, FN_FAULT, FN_FORK, call
+from pinhold.mm.task import FN_ACCESS, FN_FAULT, FN_FORK, FN_MADVISE, call
 from pinhold.targets.model.target import CONFIG
 from play import Play, Row, verdict
 
@@ -366,6 +367,41 @@ def madv_populate(chosen: Row) -> Any:
     return Play(chosen, "map P x anon\nmadvise P x populate_write\n").errnos[-1]
 
 
+def collapsed(chosen: Row, text: str, start: int, end: int) -> int:
+    """The errno of MADV_COLLAPSE of pages [start, end) of x."""
+    played = Play(chosen, text)
+    mm, address = played.address()
+    call(played.m, 0, FN_MADVISE, mm, address + start, address + end, MADV_COLLAPSE, 0)
+    return -run(played.m, 0)
+
+
+BASE_PAGES = "map P x anon pages 512\nwrite P x[0] 0x11\nmadvise P x hugepage\n"
+
+
+def madv_collapse(chosen: Row) -> Any:
+    """The errno for base pages that are mapped writable, and for some that are not."""
+    return collapsed(chosen, BASE_PAGES, 0, 512), collapsed(chosen, f"{BASE_PAGES}mprotect P x read\n", 0, 512)
+
+
+def madv_collapse_held(chosen: Row) -> Any:
+    """The errno where one of the pages is pinned."""
+    return collapsed(chosen, f"{BASE_PAGES}pin P x[0] as p\n", 0, 512)
+
+
+def madv_collapse_gap(chosen: Row) -> Any:
+    """Whether the second PMD is collapsed, where the first maps nothing."""
+    played = Play(chosen, "map P x anon pages 1024\nwrite P x[512] 0x11\nmadvise P x hugepage\n")
+    mm, address = played.address()
+    call(played.m, 0, FN_MADVISE, mm, address, address + 1024, MADV_COLLAPSE, 0)
+    run(played.m, 0)
+    return played.entry("x", 512) & k.PTE_PSE != 0
+
+
+def madv_collapse_part(chosen: Row) -> Any:
+    """The errno for one page in the midst of a PMD."""
+    return collapsed(chosen, BASE_PAGES, 1, 2)
+
+
 def touch_pmd(chosen: Row) -> Any:
     """Whether a pin for reading leaves the entry of a huge page that nobody has written dirty."""
     played = Play(chosen, "map P x hugezero\nread P x\npin P x as p\n")
@@ -587,6 +623,10 @@ EXPECTED: dict[Probe, dict[str, Any]] = {
     mprotect_unaccounts: {"no": "present", "yes": "none"},
     dofork_hugetlb: {"allowed": (0, "present"), "refused": (k.EINVAL, "none")},
     madv_populate: {"no": k.EINVAL, "yes": 0},
+    madv_collapse: {"none": (k.EINVAL, k.EINVAL), "writable": (0, k.EINVAL), "any": (0, 0)},
+    madv_collapse_held: {"einval": k.EINVAL, "eagain": k.EAGAIN},
+    madv_collapse_gap: {"stops": False, "goes_on": True},
+    madv_collapse_part: {"einval": k.EINVAL, "nothing": 0},
     hugetlb_wp_reuse: {"mapcount": "violated", "references": "held"},
     uffd_continue: {
         "absent": (k.EINVAL, 0, 0),

@@ -127,10 +127,7 @@ def thp_alloc(m: State, act: int, slot: int) -> int:
 
 @kernel
 def huge_install(m: State, act: int) -> int:
-    """Under the lock: map the new THP writable, if the VMA is, unless the entry has changed.
-
-    Linux: map_anon_folio_pmd_pf() (__do_huge_pmd_anonymous_page() up to 6.12).
-    """
+    """Under the lock: map the new THP, unless the entry has changed."""
     mm = m.act_mm[act]
     new = m.act_new[act]
     vma = find_vma(m, mm, m.act_addr[act])
@@ -138,13 +135,22 @@ def huge_install(m: State, act: int) -> int:
     if vma == NO_VMA or slot < 0 or m.pte[slot] != m.act_entry[act]:
         folio_put(m, new)
         return FAULT_DONE
-    folio_set_anon(m, new)
-    set_page_anon_exclusive(m, new)
-    folio_add_rmap_entire(m, mm, new)
-    entry = mk_pte(new, vm_page_prot(m, vma) | PTE_PSE | PTE_ACCESSED)
-    m.pte[slot] = maybe_mkwrite(m, vma, pte_mkdirty(m, entry))
-    folio_add_lru(m, new)
+    map_anon_folio_pmd(m, mm, vma, slot, new)
     return FAULT_DONE
+
+
+@kernel
+def map_anon_folio_pmd(m: State, mm: int, vma: int, slot: int, folio: int) -> None:
+    """Map a fresh THP, exclusive, dirty, and writable if the VMA is.
+
+    Linux: map_anon_folio_pmd_nopf(), map_anon_folio_pmd_pf() (up to 6.12 a part of their callers).
+    """
+    folio_set_anon(m, folio)
+    set_page_anon_exclusive(m, folio)
+    folio_add_rmap_entire(m, mm, folio)
+    entry = mk_pte(folio, vm_page_prot(m, vma) | PTE_PSE | PTE_ACCESSED)
+    m.pte[slot] = maybe_mkwrite(m, vma, pte_mkdirty(m, entry))
+    folio_add_lru(m, folio)
 
 
 @kernel

@@ -147,6 +147,8 @@ def alloc_hugetlb_folio(m: State, order: int, vma: int, addr: int, avoid_reserve
     use_reserve = vma != NO_VMA and not avoid_reserve and hugetlb_reserved_here(m, vma, addr)
     if not use_reserve and m.hugetlb_free[hstate] - m.hugetlb_reserved[hstate] <= 0:
         return NO_PAGE
+    if m.hugetlb_free[hstate] == 0:
+        return NO_PAGE  # though some seem to be left, where less than none is counted as reserved
     folio = free_hugetlb_folio(m)
     if folio == NO_PAGE:
         return NO_PAGE

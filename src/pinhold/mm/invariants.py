@@ -27,6 +27,7 @@ from pinhold.mm.flags import (
 from pinhold.mm.folio import folio_nr_pages, is_huge_zero_page, page_folio, page_index
 from pinhold.mm.gup_fast import FAST_CHECK
 from pinhold.mm.kernel import kernel
+from pinhold.mm.khugepaged import COLLAPSE_READS_FROM
 from pinhold.mm.ksm import KSM_LOCKS_FOLIO_UP_TO, KSM_LOCKS_MMAP
 from pinhold.mm.madvise import MADVISE_DISCARDING
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_special
@@ -36,6 +37,7 @@ from pinhold.mm.state import State
 from pinhold.mm.task import (
     FN_ACCESS,
     FN_ACCESS_REMOTE,
+    FN_COLLAPSE,
     FN_FAULT,
     FN_FORK,
     FN_GUP_FAST,
@@ -217,7 +219,7 @@ def count_in_flight(m: State) -> None:
                 m.scratch_refs[page_folio(m, page)] += 1
             if function in (FN_FAULT, FN_PAGEOUT, FN_FORK, FN_KSM_MERGE) and page not in (NO_PAGE, ZERO_PFN):
                 m.scratch_refs[page_folio(m, page)] += 1
-            if function in (FN_FAULT, FN_FORK, FN_KSM_MERGE) and m.act_new[act] != NO_PAGE:
+            if function in (FN_FAULT, FN_FORK, FN_KSM_MERGE, FN_COLLAPSE) and m.act_new[act] != NO_PAGE:
                 m.scratch_refs[page_folio(m, m.act_new[act])] += 1
 
 
@@ -346,6 +348,8 @@ def holders(m: State, mm: int, writer: int) -> int:
                     count += m.act_pc[act] >= KSM_LOCKS_MMAP
                 elif function == FN_MADVISE:
                     count += m.act_pc[act] == MADVISE_DISCARDING
+                elif function == FN_COLLAPSE:
+                    count += m.act_pc[act] >= COLLAPSE_READS_FROM
                 else:
                     count += function in (FN_ACCESS, FN_GUP_SLOW, FN_PAGEOUT, FN_ACCESS_REMOTE)
                     count += function in (FN_UFFDIO_CONTINUE, FN_PROT_NUMA)

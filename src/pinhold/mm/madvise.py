@@ -29,10 +29,12 @@ from pinhold.mm.mmap import vma_modify_flags
 from pinhold.mm.pgtable import level_pages
 from pinhold.mm.pin import pins_detach
 from pinhold.mm.rules.hugetlb import DOFORK_ALLOWED
+from pinhold.mm.rules.khugepaged import COLLAPSE_NONE
 from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.vma import DOFORK_HUGETLB_REFUSED
 from pinhold.mm.state import State
 from pinhold.mm.task import (
+    FN_COLLAPSE,
     FN_GUP_SLOW,
     FN_KSM_UNMERGE,
     FN_PAGEOUT,
@@ -60,6 +62,7 @@ MADV_NOHUGEPAGE = 15
 MADV_PAGEOUT = 21
 MADV_POPULATE_READ = 22
 MADV_POPULATE_WRITE = 23
+MADV_COLLAPSE = 25
 """Advice by the numbers that madvise() takes (include/uapi/asm-generic/mman-common.h), as operations have it in
 act_flags; ADVICES says what each comes to."""
 
@@ -171,6 +174,15 @@ def madvise_unmerge(m: State, task: int, act: int, _hole: int) -> int:
 
 
 @kernel
+def madvise_begin_collapse(m: State, task: int, act: int, _hole: int) -> int:
+    """To khugepaged.py, where there is this advice."""
+    if m.rule_madv_collapse == COLLAPSE_NONE:
+        return finish(m, task, -EINVAL)
+    m.act_pc[act] = MADVISE_CALLED
+    return call(m, task, FN_COLLAPSE, m.act_mm[act], m.act_addr[act], m.act_end[act], 0, 0)
+
+
+@kernel
 def madvise_populate(m: State, task: int, act: int, _hole: int) -> int:
     """Fault every page in by a GUP that keeps nothing.  Linux: madvise_populate(), 4ca9b3859dac (5.14)."""
     if not m.rule_madv_populate:
@@ -249,6 +261,7 @@ ADVICES: tuple[Advice, ...] = (
     Advice(MADV_UNMERGEABLE, madvise_unmerge, madvise_unmerge, pushes=(FN_KSM_UNMERGE,)),
     Advice(MADV_POPULATE_READ, madvise_populate, madvise_populate, pushes=(FN_GUP_SLOW,)),
     Advice(MADV_POPULATE_WRITE, madvise_populate, madvise_populate, pushes=(FN_GUP_SLOW,)),
+    Advice(MADV_COLLAPSE, madvise_begin_collapse, madvise_begin_collapse, pushes=(FN_COLLAPSE,)),
     Advice(MADV_HUGEPAGE, madvise_vma_behavior, madvise_vma_behavior, sets=VM_HUGEPAGE, clears=VM_NOHUGEPAGE),
     Advice(MADV_NOHUGEPAGE, madvise_vma_behavior, madvise_vma_behavior, sets=VM_NOHUGEPAGE, clears=VM_HUGEPAGE),
     Advice(MADV_DONTFORK, madvise_vma_behavior, madvise_vma_behavior, sets=VM_DONTCOPY),

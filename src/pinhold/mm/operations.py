@@ -16,6 +16,7 @@ from pinhold.mm.fork import dup_mmap
 from pinhold.mm.generated import made
 from pinhold.mm.gup import gup_slow
 from pinhold.mm.gup_fast import gup_fast
+from pinhold.mm.khugepaged import madvise_collapse
 from pinhold.mm.ksm import ksm_merge, ksm_unmerge
 from pinhold.mm.madvise import ADVICES, madvise
 from pinhold.mm.memory import handle_mm_fault
@@ -29,6 +30,7 @@ from pinhold.mm.task import (
     FN_ACCESS,
     FN_ACCESS_REMOTE,
     FN_CLEAR_REFS,
+    FN_COLLAPSE,
     FN_EXIT,
     FN_FAULT,
     FN_FORK,
@@ -103,6 +105,7 @@ OPERATIONS: tuple[Operation, ...] = (
     Operation(FN_PROT_NUMA, change_prot_numa, "change_prot_numa", Arg.NOTHING),
     Operation(FN_KSM_MERGE, ksm_merge, "cmp_and_merge_page", Arg.PROCESS, (FN_FAULT,)),
     Operation(FN_KSM_UNMERGE, ksm_unmerge, "unmerge_ksm_pages", Arg.ADDRESS, (FN_FAULT,)),
+    Operation(FN_COLLAPSE, madvise_collapse, "madvise_collapse", Arg.ADDRESS, (FN_FAULT,)),
     Operation(FN_EXIT, exit_mmap, "exit_mmap", Arg.NOTHING),
 )
 """In the order in which the dispatcher asks: what is most often on top of a stack first."""

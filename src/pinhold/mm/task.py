@@ -34,7 +34,8 @@ from pinhold.mm.state import State
     FN_PROT_NUMA,
     FN_KSM_MERGE,
     FN_KSM_UNMERGE,
-) = range(21)
+    FN_COLLAPSE,
+) = range(22)
 """The operations, by number: what each is, operations.py says."""
 
 

@@ -13,7 +13,9 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.limits import WITHIN_LIMITS
 from pinhold.mm.state import State
 
-TRAP_FUNCTION, TRAP_STAGE, TRAP_ADVICE, TRAP_ENTRY_POINT, TRAP_PIN_USER, TRAP_FILE_KIND, TRAP_LEVEL = range(32, 39)
+TRAP_FUNCTION, TRAP_STAGE, TRAP_ADVICE, TRAP_ENTRY_POINT, TRAP_PIN_USER, TRAP_FILE_KIND, TRAP_LEVEL, TRAP_COLLAPSE = (
+    range(32, 40)
+)
 """Values of `trapped`."""
 
 TRAPS: Mapping[int, str] = {
@@ -23,6 +25,7 @@ TRAPS: Mapping[int, str] = {
     TRAP_ENTRY_POINT: "GUP was entered by an entry point that the specification does not know",
     TRAP_PIN_USER: "a pin has a user that the specification does not know",
     TRAP_FILE_KIND: "a file is of a kind that the specification does not know",
+    TRAP_COLLAPSE: "MADV_COLLAPSE is specified for anonymous memory alone, and was given for a file's",
     TRAP_LEVEL: "a page-table entry maps something at a level where nothing is mapped",
 }
 """What was met."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 from pinhold.mm.rules.fork import ForkRules
 from pinhold.mm.rules.gup import GupRules
 from pinhold.mm.rules.hugetlb import HugetlbRules
+from pinhold.mm.rules.khugepaged import CollapseRules
 from pinhold.mm.rules.ksm import KsmRules
 from pinhold.mm.rules.lazyfree import LazyfreeRules
 from pinhold.mm.rules.numa import NumaRules
@@ -29,6 +30,7 @@ class Rules(
     SwapRules,
     LazyfreeRules,
     ThpRules,
+    CollapseRules,
     VmaRules,
     NumaRules,
     KsmRules,
