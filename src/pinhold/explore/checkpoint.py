@@ -60,9 +60,9 @@ def read(path: Path, key: str) -> Checkpoint | None:
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
-            found = {name: file[name] for name in Checkpoint.__dataclass_fields__}
+            parts = {name: file[name] for name in Checkpoint.__dataclass_fields__}
     except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
         raise Unusable(f"{path}: no checkpoint of a search ({error})") from None
-    if str(found["key"]) != key:
+    if str(parts["key"]) != key:
         raise Unusable(f"{path}: the checkpoint of another search: of another scope, other rules or other sources")
-    return Checkpoint(**{**found, "key": key, "transitions": int(found["transitions"])})
+    return Checkpoint(**{**parts, "key": key, "transitions": int(parts["transitions"])})

@@ -202,8 +202,8 @@ class CompiledSearch:
         return source
 
     def fingerprints(self, states: Array) -> Array:
-        found = [self.module.fingerprint_of(address(states) + 8 * self.words * i) for i in range(len(states))]
-        return np.array(found, dtype=np.int64)
+        hashes = [self.module.fingerprint_of(address(states) + 8 * self.words * i) for i in range(len(states))]
+        return np.array(hashes, dtype=np.int64)
 
     def remember(self, fingerprints: Array) -> None:
         """Put fingerprints into the table."""

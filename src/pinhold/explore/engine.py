@@ -105,11 +105,11 @@ def insert(table: int, mask: int, h: int) -> bool:
     """Whether the fingerprint is new; it is in the table afterwards."""
     place = h & mask
     while True:
-        found = load8(table + 8 * place)
-        if found == 0:
+        there = load8(table + 8 * place)
+        if there == 0:
             store8(table + 8 * place, h)
             return True
-        if found == h:
+        if there == h:
             return False
         place = (place + 1) & mask
 

@@ -62,11 +62,11 @@ def pin_slot(m: SearchState, first: int, state: int) -> int:
 
     To be taken, the first free one: nothing tells them apart.  To be used or let go of, any live one.
     """
-    found = 0
+    candidates = 0
     for pin in range(first, first + 1 + m.pool_rest[first]):
         if m.pin_state[pin] == state:
-            found += 1
-    skipped = choose(m, found) if state == PIN_LIVE else 0
+            candidates += 1
+    skipped = choose(m, candidates) if state == PIN_LIVE else 0
     for pin in range(first, first + 1 + m.pool_rest[first]):
         if m.pin_state[pin] == state:
             if skipped == 0:

@@ -131,12 +131,12 @@ class Scope:
     @cached_property
     def pins(self) -> Mapping[str, range]:
         """Their names, each with its pool of slots."""
-        found: dict[str, range] = {}
+        pools: dict[str, range] = {}
         first = 0
         for name in pins(self.all_steps):
-            found[name] = range(first, first + self.pools.get(name, 1))
-            first = found[name].stop
-        return found
+            pools[name] = range(first, first + self.pools.get(name, 1))
+            first = pools[name].stop
+        return pools
 
     @cached_property
     def maps(self) -> tuple[s.Map, ...]:
@@ -160,10 +160,10 @@ class Scope:
     @property
     def kinds(self) -> set[str]:
         """What there is besides anonymous base pages: "thp", "hugetlb", "swap", "file"."""
-        found = {"thp"} if self.small.thps else set()
-        found |= {"swap"} if self.small.swap else set()
-        found |= {"hugetlb"} if any(m.memory.hugetlb for m in self.maps) else set()
-        return found | ({"file"} if any(m.memory.descriptor for m in self.maps) else set())
+        kinds = {"thp"} if self.small.thps else set()
+        kinds |= {"swap"} if self.small.swap else set()
+        kinds |= {"hugetlb"} if any(m.memory.hugetlb for m in self.maps) else set()
+        return kinds | ({"file"} if any(m.memory.descriptor for m in self.maps) else set())
 
 
 SHAPES: Mapping[str, Callable[[Any], bool]] = {
@@ -276,11 +276,11 @@ def read_scopes(text: str, where: str) -> dict[str, Scope]:
 @cache
 def library() -> Mapping[str, Scope]:
     """The scopes that come with pinhold."""
-    found: dict[str, Scope] = {}
+    scopes: dict[str, Scope] = {}
     for file in sorted(files("pinhold.explore").joinpath("scopes").iterdir(), key=lambda f: f.name):
         if file.name.endswith(".toml"):
-            found |= read_scopes(file.read_text(encoding="utf-8"), file.name)
-    return found
+            scopes |= read_scopes(file.read_text(encoding="utf-8"), file.name)
+    return scopes
 
 
 def read_file(path: Path) -> Mapping[str, Scope]:

@@ -25,21 +25,21 @@ class Reached(NamedTuple):
     via: Via | None
 
 
-def fewest_context_switches(stepper: Stepper, found: tuple[Via, ...]) -> tuple[Via, ...]:
-    """A way as long as `found`, a shortest one, to a state that is bad in its manner (violated or stuck)."""
+def fewest_context_switches(stepper: Stepper, shortest: tuple[Via, ...]) -> tuple[Via, ...]:
+    """A way as long as `shortest` to a state that is bad in its manner (violated or stuck)."""
     first = Place(stepper.first(), -1)
     levels: list[dict[Place, Reached]] = [{first: Reached(0, None, None)}]
     seen = {first.state}
-    for _ in found:
+    for _ in shortest:
         level = next_level(stepper, levels[-1], seen)
         seen |= {place.state for place in level}
         levels.append(level)
         if len(seen) > MOST:
-            return found
+            return shortest
     bad = {state for state in {place.state for place in levels[-1]} if stepper.wrong(state)}
     ends = [(reached.context_switches, number, place) for number, (place, reached) in enumerate(levels[-1].items())]
     best = min((end for end in ends if end[2].state in bad), default=None)
-    return way(best[2], levels) if best else found
+    return way(best[2], levels) if best else shortest
 
 
 def next_level(stepper: Stepper, level: Mapping[Place, Reached], seen: set[bytes]) -> dict[Place, Reached]:

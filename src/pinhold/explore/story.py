@@ -86,14 +86,14 @@ def paragraph(world: World, moments: Sequence[Moment], violation: Violation) -> 
 def differences(world: World) -> list[str]:
     """The rules of the world that are not its release's: an older value is without the commit of the release's, a newer
     one with its own."""
-    found = []
+    switched = []
     for rule, value in releases.row(world.scope.rules).items():
         switch, here = rules.BY_NAME[rule], world.row[rule]
         commit = releases.commit(rule, world.scope.rules, max(value, here))
         if here != value:
             by = f", {'without' if here < value else 'with'} {commit}" if commit else ""
-            found.append(f"{rule}={switch.names[here]} ({switch.function}{by})")
-    return found
+            switched.append(f"{rule}={switch.names[here]} ({switch.function}{by})")
+    return switched
 
 
 def sequential(moments: Sequence[Moment]) -> bool:
@@ -111,20 +111,20 @@ def scenario(world: World, path: tuple[Via, ...], violation: Violation) -> str:
     schedule for models; so, too, what shows in no byte of x86-64's larger machine."""
     moments = list(Replay(world, path).moments())
     title = f"{world.scope.name}: {verdict(violation)}"[:MAX_TITLE]
-    found = s.Scenario(title, tuple(one_by_one(world, moments, violation))) if sequential(moments) else None
-    if found is None or outcome(world, found).kind != "violated":
-        found = s.Scenario(title, tuple(schedule(world, moments, violation)), small=world.scope.small)
+    shown = s.Scenario(title, tuple(one_by_one(world, moments, violation))) if sequential(moments) else None
+    if shown is None or outcome(world, shown).kind != "violated":
+        shown = s.Scenario(title, tuple(schedule(world, moments, violation)), small=world.scope.small)
     scope = world.scope
     remark = f"# found by: pinhold explore {scope.name} --rules {scope.rules}{switches(world, ' --without ')}\n"
-    remark += f"# shown by: --on {model_name(world)}\n" if shows(outcome(world, found)) else ""
-    return remark + format_scenario(found)
+    remark += f"# shown by: --on {model_name(world)}\n" if shows(outcome(world, shown)) else ""
+    return remark + format_scenario(shown)
 
 
-def outcome(world: World, found: s.Scenario) -> Verdict:
+def outcome(world: World, shown: s.Scenario) -> Verdict:
     """What comes of the scenario on the model with the rules of the world."""
     target = ModelTarget(world.scope.rules)
     target.row = dict(world.row)
-    return run_scenario(target, found).verdict
+    return run_scenario(target, shown).verdict
 
 
 def shows(verdict: Verdict) -> bool:
