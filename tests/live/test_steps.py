@@ -232,6 +232,22 @@ def test_populate_read_and_write(play, frames_visible):
     assert {v.region: v.kind for v in session.observe().pages} == {"x": "zero", "y": "anon"}
 
 
+def test_collapse_maps_a_thp_unless_somebody_holds_a_page(play):
+    """MADV_COLLAPSE copies base pages into a THP, which holds the same bytes; a page in a pipe keeps it from it."""
+    text = "map P x anon pages 512\nwrite P x 0x07\nwrite P x[9] 0x09\nmadvise P x hugepage\n"
+    try:
+        held = play(f"{text}vmsplice P x[9] as p\nmadvise P x collapse")
+        session = play(f"{text}madvise P x collapse")
+    except CannotDo as reason:
+        pytest.skip(str(reason))
+    assert held.last.errno in (errno.EAGAIN, errno.EINVAL)
+    if session.last.errno == errno.ENOMEM:
+        pytest.skip("the kernel found no free huge page")
+    assert session.last.errno == 0
+    assert session.page_state("P", Range("x")) == [(0, 512, "huge")]
+    assert session.contents("P", Range("x")) == [Run(0, 9, 7), Run(9, 1, 9), Run(10, 502, 7)]
+
+
 def test_swap_that_is_not_there_is_named(play, no_swap):
     """Without swap the step is refused with what is missing."""
     for step in ("swapout P x", "madvise P x pageout"):

@@ -42,5 +42,6 @@ ADVICE: Mapping[str, Advice] = {
         Advice("mergeable", 12, config="KSM"),
         Advice("unmergeable", 13, config="KSM"),
         Advice("free", 8, pages=True),
+        Advice("collapse", 25, since="6.1", pages=True, thp=True),
     )
 }

@@ -143,6 +143,7 @@ class Mprotect(Action):
         REFUSED,
         {
             **CHANGES.declined,
+            "EAGAIN": "somebody holds a page, or the kernel was short of something",
             "EBADF": "not with such memory on this kernel",
             "EBUSY": "the memory is in use",
             "EIO": "the device behind it failed",
