@@ -11,7 +11,7 @@ from pinhold.explore.budget import Budget, Progress
 from pinhold.explore.checkpoint import Unusable
 from pinhold.explore.compiled_search import CompiledSearch
 from pinhold.explore.result import SearchResult
-from pinhold.explore.scope import library
+from pinhold.explore.scope import Scope, library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.world import World, world
 from pinhold.mm import releases
@@ -53,6 +53,14 @@ def test_larger_scopes_are_exhausted(name: str) -> None:
     assert (result.states, result.transitions, result.depth) == (scope.states, scope.transitions, scope.depth)
     assert all(result.uses)
     assert CompiledSearch(world(scope, releases.row("5.10"))).run().violation is not None
+
+
+def test_a_step_with_more_outcomes_than_foreseen_ends_the_search(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The inner loop has room for as many as the scope says, and stops before it stores one more."""
+    ready = world(library()["fork-pin"], releases.row("6.2"))
+    monkeypatch.setattr(Scope, "outcomes", property(lambda self: 1))
+    with pytest.raises(AssertionError, match="more than the 1 foreseen"):
+        CompiledSearch(ready).run()
 
 
 def test_a_fingerprint_tells_the_words_of_a_state_apart() -> None:
