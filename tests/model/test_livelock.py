@@ -57,7 +57,10 @@ def test_step_shows_the_loop(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["step", "seed/151", "--on", "model:6.1,gup_unshares=cow_longterm"]) == 1
     out = capsys.readouterr().out
     assert "never ends" in out
-    assert "do_wp_page: the page is not anonymous, so unsharing leaves it as it is [rule unshare_breaks, commit" in out
+    assert (
+        "do_wp_page: the page is not anonymous, so unsharing leaves it as it is [rule unshare_breaks=anon, commit"
+        in out
+    )
 
 
 def test_what_waits_for_a_lock_that_nobody_gives_up_is_told_by_its_name() -> None:

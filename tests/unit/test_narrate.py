@@ -30,15 +30,17 @@ def test_a_pin_is_told_by_what_it_holds() -> None:
     assert pin_words(PinView("p", 1, 4, 0)) == "p[1] holds f4, sees 0x00"
 
 
-def test_a_decision_is_told_with_its_rule_and_commit() -> None:
+def test_a_decision_is_told_with_its_rule_value_and_commit() -> None:
     """Errno, note, and each decision in the words of the specification."""
-    decision = Decision("gup_must_unshare.yes", "gup_must_unshare", "gup_unshares", "84209e87c696", "break COW first")
+    decision = Decision(
+        "gup_must_unshare.yes", "gup_must_unshare", "gup_unshares", "84209e87c696", "break COW first", "cow_longterm"
+    )
     record = StepRecord(
         0, Drain(), Outcome(errno=14, note="by gup_test", decisions=(decision,), violated=("the zero page stays zero",))
     )
     assert list(outcome_lines(record)) == [
         "failed with EFAULT (Bad address)",
         "by gup_test",
-        "gup_must_unshare: break COW first [rule gup_unshares, commit 84209e87c696]",
+        "gup_must_unshare: break COW first [rule gup_unshares=cow_longterm, commit 84209e87c696]",
         "VIOLATED: the zero page stays zero",
     ]

@@ -16,7 +16,7 @@ from pinhold.ask.target import SMALL, AskTarget
 from pinhold.mm import flags as k
 from pinhold.mm.gup import NO_PAGES, is_valid_gup_args
 from pinhold.mm.machine import create
-from pinhold.mm.releases import commit, row
+from pinhold.mm.releases import row
 from pinhold.mm.sites import SITES
 from pinhold.mm.sites.gup import GUP_ARGS_INVALID
 from pinhold.mm.state import Geometry
@@ -24,6 +24,7 @@ from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.parse import parse
 from pinhold.scenario.ran import Decision
 from pinhold.scenario.steps import ExpectPinSees, Pin, Scenario
+from pinhold.targets.model.decisions import decision
 from pinhold.targets.model.target import CONFIG
 from pinhold.targets.runner import Result, run_scenario
 
@@ -69,8 +70,7 @@ def refusal(request: Request, release: str, fast: bool = False, rules: Mapping[s
         return None
     site = SITES[GUP_ARGS_INVALID]
     value = (row(release) | dict(rules or {}))[site.rule]
-    decision = Decision(site.name, site.function, site.rule, commit(site.rule, release, value), site.sentence)
-    return Cell(NOTHING if result == NO_PAGES else errno_name(-result), decisions=(decision,))
+    return Cell(NOTHING if result == NO_PAGES else errno_name(-result), decisions=(decision(site, release, value),))
 
 
 @cache

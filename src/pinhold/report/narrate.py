@@ -75,11 +75,8 @@ def outcome_lines(record: StepRecord) -> Iterator[str]:
     if record.outcome.note:
         yield one_line(record.outcome.note)
     for decision in record.outcome.decisions:
-        rule = (
-            f" [rule {decision.rule}{', commit ' + decision.commit if decision.commit else ''}]"
-            if decision.rule
-            else ""
-        )
+        by = f", commit {decision.commit}" if decision.commit else ""
+        rule = f" [rule {decision.rule}={decision.value}{by}]" if decision.rule else ""
         yield f"{decision.function}: {one_line(decision.sentence)}{rule}"
     for promise in record.outcome.violated:
         yield f"VIOLATED: {one_line(promise)}"

@@ -224,7 +224,7 @@ class _Reader:
 
     def _take_step(self, record: dict[str, Any]) -> None:
         observation = _optional(_observation, record.get("observation"))
-        decisions = tuple(_made(Decision, d, _str) for d in record.get("decisions", ()))
+        decisions = tuple(_made(Decision, {"value": ""} | d, _str) for d in record.get("decisions", ()))
         self._steps[_int(record["run"])].append(
             RecordedStep(
                 _int(record["index"]),

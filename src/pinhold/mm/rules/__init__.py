@@ -1,7 +1,7 @@
 """Rules: what differs between kernels, as switches with named values, a file a subsystem.
 
 A switch is declared once: its field of the state, its values' numbers and the table RULES are made from that.  Which
-value a release has, and how that is known, releases.py tells.
+value a release has, and how that is known, releases/ tells.
 """
 
 from __future__ import annotations

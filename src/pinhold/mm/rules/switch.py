@@ -136,6 +136,10 @@ class Switch:
         """The values' numbers, for the constants that functions of mm/ compare with."""
         return tuple(range(len(self.values)))
 
+    def of(self, machine: object) -> int:
+        """The number of the value that a machine has: for who has a rule by its name alone."""
+        return int(vars(machine)[f"rule_{self.name}"])
+
     def value(self, name: str) -> Value:
         return self.values[self.names.index(name)]
 

@@ -9,7 +9,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pinhold.mm import flags as k
-from pinhold.mm import releases
 from pinhold.mm.device import device_write
 from pinhold.mm.file import file_create, file_free_slot, file_put, shmem_fallocate
 from pinhold.mm.folio import lru_add_drain, page_folio, page_index
@@ -24,6 +23,7 @@ from pinhold.mm.pin import pin_page_at
 from pinhold.mm.pinning import unpin
 from pinhold.mm.properties import PROPERTIES, violated_properties
 from pinhold.mm.rmap import page_mapped_count
+from pinhold.mm.rules import BY_NAME
 from pinhold.mm.sites import SITES
 from pinhold.mm.step import OutOfFuel, run
 from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_MADVISE, FN_MREMAP, call
@@ -39,6 +39,7 @@ from pinhold.scenario.watch import region_pages, watched
 from pinhold.targets.base import Broken, Livelock, Outcome
 from pinhold.targets.dispatch import on
 from pinhold.targets.model.calls import CALLS, PROT, Span, call_of, wanted
+from pinhold.targets.model.decisions import decision
 from pinhold.targets.model.names import Names
 from pinhold.targets.model.sight import compress, page_kind, page_states, pin_walk, walk
 from pinhold.targets.model.tasks import Tasks
@@ -115,11 +116,7 @@ class ModelSession:
     def decisions(self, numbers: Iterable[int]) -> tuple[Decision, ...]:
         """What was decided, each decision once, in order of first appearance."""
         sites = (SITES[number] for number in dict.fromkeys(numbers))
-        return tuple(Decision(x.name, x.function, x.rule, self.commit(x.rule), x.sentence) for x in sites)
-
-    def commit(self, rule: str) -> str:
-        """Of the value that the rule has here; "" for no rule."""
-        return releases.commit(rule, self.release, getattr(self.m, f"rule_{rule}")) if rule else ""
+        return tuple(decision(x, self.release, BY_NAME[x.rule].of(self.m) if x.rule else 0) for x in sites)
 
     def operate(self, function: int, span: Span, flags: int = 0, arg: int = 0) -> int:
         call(self.m, TASK, function, *span, flags, arg)
