@@ -6,7 +6,7 @@ import pytest
 
 from pinhold.mm import flags as k
 from play import Play, row, verdict
-from rule_probes import fault
+from rule_probes.wp import fault
 
 UNSHARE, WRITE = k.FAULT_FLAG_UNSHARE, k.FAULT_FLAG_WRITE
 

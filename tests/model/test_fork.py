@@ -71,7 +71,7 @@ def test_5_10_copies_a_pinned_page_cache_page_only_before_the_backport() -> None
 
 def test_without_the_sequence_count_gup_fast_pins_behind_forks_back() -> None:
     """5.10.3 against 5.10.4, where 57efa1fe5957 came."""
-    from rule_probes import write_protect_seq
+    from rule_probes.gup import write_protect_seq
 
     assert write_protect_seq(row("5.10.3"))[0] == "pinned"
     assert write_protect_seq(row("5.10.4"))[0] == "waits"

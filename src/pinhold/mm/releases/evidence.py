@@ -35,7 +35,7 @@ class Changelog:
 
 @dataclass(frozen=True, slots=True)
 class Kernel:
-    """A kernel of that release ran the scenario of the rule's probe (tests/rule_probes.py)."""
+    """A kernel of that release ran the scenario of the rule's probe (tests/rule_probes)."""
 
     release: str
     probe: str

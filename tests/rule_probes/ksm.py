@@ -1,0 +1,27 @@
+"""Probes of the rules of KSM."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from play import Play, Row
+from rule_probes.registry import probe
+
+
+@probe({"no": True, "yes": False})
+def ksm_protects_exclusive(chosen: Row) -> Any:
+    """A page that a read brought back from swap is pinned for reading: does KSM merge it with an equal one?"""
+    text = (
+        "map P x anon pages 2\nwrite P x 0x11\nswapout P x[0]\nread P x[0]\npin P x[0] as p longterm\n"
+        "ksm P x[0] with P x[1]\n"
+    )
+    played = Play(chosen, text)
+    return played.frame() == played.frame(page=1)
+
+
+@probe({"write": ("anon", True), "unshare": ("anon", False)})
+def break_ksm(chosen: Row) -> Any:
+    """Whether a page is writable once KSM has taken back its merge."""
+    text = "map P x anon pages 2\nwrite P x 0x11\nksm P x[0] with P x[1]\nmadvise P x unmergeable\n"
+    played = Play(chosen, text)
+    return played.view().kind, played.writable()

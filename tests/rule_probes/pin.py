@@ -1,0 +1,70 @@
+"""Probes of the rules of taking and counting pins, and of those who pin."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from pinhold.mm import flags as k
+from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS
+from pinhold.mm.state import TINY
+from play import Play, Row
+from rule_probes.registry import probe
+
+
+@probe({"no": (1 + GUP_PIN_COUNTING_BIAS, 0), "yes": (1, 0), "slow_fails": (1, k.ENOMEM)})
+def zero_page_pin_exempt(chosen: Row) -> Any:
+    """References on the zero page while one pin of it is asked for, and what the pin returns."""
+    played = Play(chosen, "map P x zeropage\nread P x\npin P x as p\n")
+    return played.m.folio_refcount[k.ZERO_PFN], played.errnos[-1]
+
+
+ORDER_ONE = replace(TINY, levels=6, bits=1)
+"""Page tables of two entries: a THP has two pages."""
+
+
+@probe({"more_than_two_pages": (1 + 2 * GUP_PIN_COUNTING_BIAS, 0), "large": (3, 2)})
+def pincount_large(chosen: Row) -> Any:
+    """References and exact pins of a THP of two pages, both pinned for writing."""
+    played = Play(chosen, "map P x thp pages 2\nwrite P x 0x11\npin P x as p write\n", geometry=ORDER_ONE)
+    return played.m.folio_refcount[played.frame()], played.m.folio_pincount[played.frame()]
+
+
+@probe({"foll_get": True, "foll_pin": False})
+def direct_io(chosen: Row) -> Any:
+    """Whether a page shared with a child is still shared after a direct write of it."""
+    played = Play(chosen, "map P x anon\nwrite P x 0x11\nfork P C\ndirect write P x as s\n")
+    return played.frame() == played.frame(process="C")
+
+
+@probe({"slow": False, "fast": True})
+def io_uring_gup(chosen: Row) -> Any:
+    """Whether a fixed buffer of a written page is pinned without mmap_lock."""
+    return "fast_pinned" in Play(chosen, "map P x anon\nwrite P x 0x11\nio_uring P x as p\n").sites[-1]
+
+
+@probe(
+    {
+        "hugetlb": (0, k.EOPNOTSUPP, k.EOPNOTSUPP),
+        "hugetlb_shmem": (0, 0, k.EOPNOTSUPP),
+        "any": (0, 0, 0),
+    }
+)
+def io_uring_files(chosen: Row) -> Any:
+    """The errno of a fixed buffer of hugetlb, of shared shmem, and of a shared file."""
+    kinds = ("memfd_hugetlb 2M", "memfd", "file")
+    return tuple(Play(chosen, f"map P x {kind} shared\nio_uring P x as p\n").errnos[-1] for kind in kinds)
+
+
+@probe({"charged": k.ENOMEM, "free": 0})
+def io_uring_ring(chosen: Row) -> Any:
+    """The errno of a fixed buffer of as many pages as the limit has."""
+    text = "map P x anon pages 4\ncapability P ipc_lock off\nmemlock P 4\nio_uring P x as p\n"
+    return Play(chosen, text).errnos[-1]
+
+
+@probe({"all": (1, 1), "user_pays": (1, 0)})
+def io_uring_pinned_vm(chosen: Row) -> Any:
+    """What a fixed buffer counts in pinned_vm without CAP_IPC_LOCK, and with it."""
+    text = "map P x anon\nwrite P x 0x11\ncapability P ipc_lock {}\nio_uring P x as p\n"
+    return tuple(Play(chosen, text.format(capable)).m.mm_pinned_vm[0] for capable in ("off", "on"))

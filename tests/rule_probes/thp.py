@@ -1,0 +1,44 @@
+"""Probes of the rules of THPs."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pinhold.mm import flags as k
+from pinhold.mm import rules
+from pinhold.mm.huge_memory import split_huge_pmd
+from pinhold.mm.step import step
+from pinhold.mm.task import FN_ACCESS, call
+from play import Play, Row
+from rule_probes.registry import probe
+from rule_probes.stepped import machine
+
+
+@probe({"no": (True, True), "yes": (False, False)})
+def thp_split_locks(chosen: Row) -> Any:
+    """Parent and child share a THP, and reuse goes by mappings: the child splits its mapping as soon as the parent's
+    write has looked.  Is the parent's entry writable then?"""
+    mapcount = {"huge_wp_reuse": rules.BY_NAME["huge_wp_reuse"].names.index("mapcount")}
+    played, m = machine({**chosen, **mapcount}, "map P x thp\nwrite P x 0x11\nfork P C\n")
+    mm, address = played.address()
+    call(m, 1, FN_ACCESS, mm, address, address + 1, k.FAULT_FLAG_WRITE, 0x12)
+    step(m, 1)
+    step(m, 1)
+    child, address = played.address(process="C")
+    assert split_huge_pmd(m, child, address) == 0
+    step(m, 1)
+    return bool(played.entry() & k.PTE_PSE), played.writable()
+
+
+@probe({"stay": ("anon", "anon"), "zero_page": ("anon", "zero")})
+def thp_split_zero_pages(chosen: Row) -> Any:
+    """Of a THP that MADV_FREE splits, what is the page that was written, and what one that was not?"""
+    played = Play(chosen, "map P x thp\nwrite P x[0] 0x11\nmadvise P x[8:16] free\n")
+    return played.view(page=0).kind, played.view(page=1).kind
+
+
+@probe({"kept": 0x22, "lost": 0})
+def pmd_modify_dirty(chosen: Row) -> Any:
+    """A THP is written after MADV_FREE, made read-only, and paged out: what does it read as?"""
+    text = "map P x thp\nwrite P x 0x11\nmadvise P x free\nwrite P x 0x22\nmprotect P x read\n"
+    return Play(chosen, f"{text}madvise P x pageout\nread P x\n").view().byte

@@ -1,0 +1,80 @@
+"""Probes of the rules of mappings."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pinhold.mm import flags as k
+from play import Play, Row
+from rule_probes.registry import probe
+
+
+@probe(
+    {
+        "none": (False, False, False),
+        "exclusive_dirty": (True, False, False),
+        "exclusive": (True, True, True),
+    }
+)
+def mprotect_upgrade(chosen: Row) -> Any:
+    """Which entries come out of mprotect() writable: a written page, a clean one from swap, a THP."""
+    toggle = "mprotect P x read\nmprotect P x rw\n"
+    written = Play(chosen, f"map P x anon\nwrite P x 0x11\n{toggle}").writable()
+    clean = Play(chosen, f"map P x anon\nwrite P x 0x11\nswapout P x\nread P x\n{toggle}").writable()
+    return written, clean, Play(chosen, f"map P x thp\nwrite P x 0x11\n{toggle}").writable()
+
+
+@probe({"no": False, "yes": True})
+def soft_dirty_skips_pinned(chosen: Row) -> Any:
+    """Whether a page pinned for writing stays writable when soft-dirty is cleared."""
+    return Play(chosen, "map P x anon\nwrite P x 0x11\npin P x as p write longterm\nclear_softdirty P\n").writable()
+
+
+@probe({"no": k.EFAULT, "yes": 0})
+def mremap_several_vmas(chosen: Row) -> Any:
+    """The errno of mremap() of a range of which one page has other rights."""
+    text = "map P x anon pages 3\nwrite P x 0x11\nmprotect P x[1] read\nmremap P x to y\n"
+    return Play(chosen, text).errnos[-1]
+
+
+@probe({"no": False, "yes": True})
+def dontneed_frees_tables(chosen: Row) -> Any:
+    """A THP that was mapped by PTEs is discarded page by page, and written again: by a huge entry?"""
+    text = "map P x thp\nwrite P x 0x11\nmadvise P x[0] dontneed\nmadvise P x dontneed\nwrite P x 0x22\n"
+    return Play(chosen, text).entry() & k.PTE_PSE != 0
+
+
+@probe({"neighbour_has": ("none", "present"), "either_has": ("present", "present")})
+def vma_merges_anon(chosen: Row) -> Any:
+    """A written page takes the advice of the rest, of which nothing is written, and the other way round: is it one VMA,
+    so that fork() copies the zero page of the rest as well?"""
+    begin = "map P x anon pages 2\nmadvise P x[1] mergeable\nread P x[1]\nwrite P x[0] 0x11\n"
+    changes = ("madvise P x[0] mergeable\n", "madvise P x[1] unmergeable\n")
+    return tuple(Play(chosen, f"{begin}{change}fork P C\n").state(page=1, process="C") for change in changes)
+
+
+@probe({"no": "present", "yes": "none"})
+def mprotect_unaccounts(chosen: Row) -> Any:
+    """The same, where a written part is read-only and the rest becomes so."""
+    begin = "map P x anon pages 2\nmadvise P x[1] mergeable\nread P x[1]\nwrite P x[0] 0x11\n"
+    change = "mprotect P x[0] read\nmadvise P x[1] unmergeable\nmprotect P x[1] read\n"
+    return Play(chosen, f"{begin}{change}fork P C\n").state(page=1, process="C")
+
+
+@probe({"no": k.EINVAL, "yes": 0})
+def madv_populate(chosen: Row) -> Any:
+    """The errno of MADV_POPULATE_WRITE."""
+    return Play(chosen, "map P x anon\nmadvise P x populate_write\n").errnos[-1]
+
+
+@probe(
+    {
+        "absent": (k.EINVAL, 0, 0),
+        "dirty_if_writable": (0, False, True),
+        "dirty": (0, True, True),
+    }
+)
+def uffd_continue(chosen: Row) -> Any:
+    """The errno of UFFDIO_CONTINUE, and whether it maps a page of a private and of a shared mapping dirty."""
+    played = [Play(chosen, f"map P x memfd {how}\nuffdio_continue P x\n") for how in ("private", "shared")]
+    return played[0].errnos[-1], *(p.entry() & k.PTE_DIRTY != 0 for p in played)
