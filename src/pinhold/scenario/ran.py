@@ -32,7 +32,7 @@ class Decision:
     """One use of a rule or outcome of a decision function while a step ran.
 
     site: e.g. "gup_must_unshare.yes"; function: the kernel function; rule: the switch or ""; commit: or "";
-    sentence: what was decided, in words; value: the name of the value that the rule has, "" for no rule.
+    sentence: what was decided, in words; value: the name of the value that the rule has, if any.
     """
 
     site: str
@@ -40,4 +40,4 @@ class Decision:
     rule: str
     commit: str
     sentence: str
-    value: str = ""
+    value: str | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, TextIO, TypeVar
 
 from pinhold.scenario.observation import Observation, PageView, PinView
@@ -224,7 +224,7 @@ class _Reader:
 
     def _take_step(self, record: dict[str, Any]) -> None:
         observation = _optional(_observation, record.get("observation"))
-        decisions = tuple(_made(Decision, {"value": ""} | d, _str) for d in record.get("decisions", ()))
+        decisions = tuple(_made(Decision, d, _str) for d in record.get("decisions", ()))
         self._steps[_int(record["run"])].append(
             RecordedStep(
                 _int(record["index"]),
@@ -265,7 +265,7 @@ _Made = TypeVar("_Made")
 
 
 def _made(cls: Callable[..., _Made], record: Mapping[str, Any], convert: Callable[[Any], Any]) -> _Made:
-    names = [f.name for f in fields(cls)]  # type: ignore[arg-type]
+    names = [f.name for f in fields(cls) if f.name in record or f.default is MISSING]  # type: ignore[arg-type]
     return cls(**{name: convert(record[name]) for name in names})
 
 
