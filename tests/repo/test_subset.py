@@ -19,7 +19,7 @@ from pinhold.explore import searched  # noqa: F401  # its functions of the subse
 from pinhold.explore.record import SearchState
 from pinhold.mm import rules, sites
 from pinhold.mm.kernel import REGISTRY
-from pinhold.mm.state import Field, fields
+from pinhold.mm.state import SITES_MAX, Field, fields
 
 MM = Path(pinhold.mm.__file__).parent
 TREES = {
@@ -206,3 +206,8 @@ def test_no_release_is_compared_inside_the_specification() -> None:
             if isinstance(side, ast.Constant) and re.fullmatch(r"\d+\.\d+.*", str(side.value))
         ]
         assert compared == [], f"{module}, line {compared[0].lineno if compared else 0}"
+
+
+def test_every_decision_site_has_its_bit() -> None:
+    """The record has room for all of them."""
+    assert len(sites.SITES) <= SITES_MAX

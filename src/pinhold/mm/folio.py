@@ -14,7 +14,6 @@ from pinhold.mm.flags import (
     FOLIO_KSM,
     FOLIO_LAZYFREE,
     FOLIO_LRU_BATCH,
-    FOLIO_RESERVED,
     FOLIO_RESTORE_RESERVE,
     FOLIO_SWAPCACHE,
     NO_FILE,
@@ -93,11 +92,6 @@ def is_zero_page(page: int) -> bool:
 def is_huge_zero_page(m: State, page: int) -> bool:
     """Whether the page lies in the huge zero folio."""
     return m.huge_zero_page[0] >= 0 and page_folio(m, page) == m.huge_zero_page[0] and page < m.nr_pages
-
-
-@kernel
-def page_free(m: State, page: int) -> bool:
-    return m.folio_refcount[page] == 0 and m.page_offset[page] == 0
 
 
 @kernel
@@ -267,8 +261,3 @@ def folio_copy(m: State, source: int, target: int, count: int) -> None:
         return
     for i in range(count):
         m.page_content[target + i] = m.page_content[source + i]
-
-
-@kernel
-def folio_reserved(m: State, folio: int) -> bool:
-    return m.folio_flags[folio] & FOLIO_RESERVED != 0

@@ -115,12 +115,12 @@ def is_valid_gup_args(m: State, api: int, flags: int) -> int:
     pin = api in (PIN_USER_PAGES, PIN_USER_PAGES_FAST)
     if not pin and api not in (GET_USER_PAGES, GET_USER_PAGES_FAST):
         return trap(m, TRAP_ENTRY_POINT)
-    known = FAST_FLAGS
+    allowed = FAST_FLAGS
     if m.rule_gup_args == ARGS_PER_ENTRY_POINT_NOFAULT:
-        known = FAST_FLAGS | FOLL_NOFAULT
+        allowed = FAST_FLAGS | FOLL_NOFAULT
     elif m.rule_gup_args == ARGS_IS_VALID_GUP_ARGS:
-        known = FAST_FLAGS_SINCE_6_3
-    bad = fast and flags & ~known != 0
+        allowed = FAST_FLAGS_SINCE_6_3
+    bad = fast and flags & ~allowed != 0
     if m.rule_gup_args == ARGS_IS_VALID_GUP_ARGS:
         bad = bad or flags & INTERNAL_FLAGS != 0 or (pin and flags & FOLL_GET != 0)
         bad = bad or (not pin and flags & FOLL_LONGTERM != 0)

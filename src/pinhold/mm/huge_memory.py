@@ -15,7 +15,9 @@ from pinhold.mm.flags import (
     FAULT_FLAG_UNSHARE,
     FAULT_FLAG_WRITE,
     FAULT_WROTE,
+    FOLIO_ANON,
     FOLIO_LAZYFREE,
+    FOLIO_SWAPCACHE,
     NO_PAGE,
     NO_VMA,
     PTE_ACCESSED,
@@ -302,7 +304,7 @@ def split_folio(m: State, folio: int) -> bool:
     if m.folio_entire_mapcount[folio] or m.folio_refcount[folio] != folio_mapcount(m, folio) + cached * pages:
         return False
     swap = m.folio_swap[folio]
-    flags = m.folio_flags[folio] & (0x1F | FOLIO_LAZYFREE)
+    flags = m.folio_flags[folio] & (FOLIO_ANON | FOLIO_SWAPCACHE | FOLIO_LAZYFREE)
     dirty = m.folio_dirty[folio]
     m.folio_large_mapcount[folio] = 0
     for i in range(2 * folio, 2 * folio + 2):

@@ -353,7 +353,7 @@ def unmap_ref_private(m: State, vma: int, addr: int, folio: int) -> bool:
 
     Linux: unmap_ref_private() (mm/hugetlb.c); up to 7.3.3 it looks at the owner's address in every process.
     """
-    found = False
+    unmapped = False
     index = hugetlb_file_index(m, vma, addr)
     for other in range(len(m.vma_end)):
         if other == vma or m.vma_end[other] == 0 or m.vma_file[other] != m.vma_file[vma]:
@@ -368,10 +368,10 @@ def unmap_ref_private(m: State, vma: int, addr: int, folio: int) -> bool:
         slot = pt_walk(m, other // m.vmas_per_mm, at, hugetlb_level(m, m.vma_order[other]))
         if slot >= 0 and m.pte[slot] & PTE_PSE and page_folio(m, pte_pfn(m.pte[slot])) == folio:
             decided(m, HUGETLB_UNMAP_CHILDREN)
-            found = True
+            unmapped = True
             m.vma_reserve_owner[other] = RESV_UNMAPPED
             zap_hugetlb(m, other, at, slot)
-    return found
+    return unmapped
 
 
 @kernel

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Literal, Self, TypeVar, cast
 
+from pinhold.mm.flags import FOLIO_RESERVED, ZERO_PFN
 from pinhold.mm.rules import BY_NAME, RULES
-from pinhold.mm.state import Geometry, Slot, State, layout
+from pinhold.mm.state import SITES_MAX, Geometry, Slot, State, layout
 
 M = TypeVar("M", bound="Machine")
 
@@ -47,7 +48,7 @@ class Trace:
         self.sites.append(site)
 
     def __len__(self) -> int:
-        return 256
+        return SITES_MAX
 
 
 class Machine(State):
@@ -148,8 +149,8 @@ def boot(m: M, row: Mapping[str, int], config: Mapping[str, int]) -> M:
     m.huge_zero_page[0] = -1
     m.next_page[0] = 1
     m.next_swap[0] = 1
-    m.folio_refcount[0] = 1
-    m.folio_flags[0] = 0x10  # FOLIO_RESERVED: the zero page
+    m.folio_refcount[ZERO_PFN] = 1
+    m.folio_flags[ZERO_PFN] = FOLIO_RESERVED
     for hstate, size in enumerate(geometry.hugetlb):
         m.hugetlb_free[hstate] = size
     return m

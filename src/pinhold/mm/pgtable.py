@@ -194,12 +194,12 @@ def free_all_tables(m: State, mm: int) -> None:
     """
     m.table_used[m.mm_pgd[mm]] = 2
     m.mm_pgd[mm] = 0
-    found = True
-    while found:
-        found = False
+    more = True
+    while more:
+        more = False
         for table in range(len(m.table_used)):
             if m.table_used[table] == 2:
-                found = True
+                more = True
                 for slot in range(table << m.bits, (table + 1) << m.bits):
                     if m.pte[slot]:
                         m.table_used[m.pte[slot] >> PFN_SHIFT] = 2

@@ -217,6 +217,8 @@ class State(Rules):
 
 
 TASK_DEPTH = 4
+SITES_MAX = 256
+"""More decision sites than there are (sites/)."""
 LRU_BATCH_MAX = 31
 
 
@@ -282,7 +284,7 @@ class Geometry:
             "tasks": self.tasks,
             "stacks": self.tasks + 1,
             "acts": self.stack_starts[-1],
-            "sites": 256,
+            "sites": SITES_MAX,
         }
 
 

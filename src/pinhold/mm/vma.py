@@ -43,11 +43,11 @@ def find_vma(m: State, mm: int, addr: int) -> int:
 def next_vma(m: State, mm: int, addr: int) -> int:
     """The first VMA that starts at or behind the address, or NO_VMA."""
     first = mm * m.vmas_per_mm
-    found = NO_VMA
+    after = NO_VMA
     for vma in range(first, first + m.vmas_per_mm):
-        if m.vma_end[vma] and m.vma_start[vma] >= addr and (found == NO_VMA or m.vma_start[vma] < m.vma_start[found]):
-            found = vma
-    return found
+        if m.vma_end[vma] and m.vma_start[vma] >= addr and (after == NO_VMA or m.vma_start[vma] < m.vma_start[after]):
+            after = vma
+    return after
 
 
 @kernel
