@@ -173,7 +173,7 @@ def test_errors_of_the_whole_text(text: str, message: str) -> None:
         ("fork P errno", "8: expected a process (a name of at most 16 letters, digits and _), found 'errno'"),
         ("mprotect P a rx", "14: expected none, read or rw, found 'rx'"),
         ("madvise P a dontned", "13: expected dontneed, pageout, populate_read, populate_write, hugepage, nohugepage, "
-         "dontfork, dofork, mergeable, unmergeable or free, found 'dontned'; did you mean dontneed?"),
+         "dontfork, dofork, mergeable, unmergeable, free or collapse, found 'dontned'; did you mean dontneed?"),
         ("mremap P t[1:] into b", "16: expected 'to', found 'into'; did you mean to?"),
         ("capability P ipc_lock yes", "23: expected on or off, found 'yes'"),
         ("pin P a as q fast fast", "19: expected write, longterm, force, user, via or end of line, found 'fast'"),

@@ -15,7 +15,7 @@ from pinhold.scenario.runfile import RecordedStep, RunWriter, read_run
 from pinhold.scenario.small import BOUNDS, DEFAULTS, OFF, SWITCHES
 from pinhold.scenario.small_line import SMALL
 from pinhold.scenario.steps import actions
-from pinhold.scenario.steps.table import forms
+from pinhold.scenario.steps.table import forms, startable_verbs
 from pinhold.scenario.verdict import KINDS as VERDICTS
 from pinhold.scenario.verdict import Verdict
 
@@ -47,6 +47,12 @@ def test_the_manual_lists_the_words() -> None:
     assert tuple(re.findall(r"`(\w+)(?: SIZE)?`", rows["KIND"])) == tuple(KINDS)
     assert tuple(re.findall(r"`(\w+)`", rows["SIZE"])) == HUGETLB_SIZES
     assert tuple(re.findall(r"`(\w+)`", rows["ADVICE"])) == tuple(ADVICE)
+
+
+def test_the_manual_says_what_can_be_started() -> None:
+    """The steps that a task can begin, by the words that they begin with."""
+    (said,) = re.findall(r"What can be started: ([^.]*)\.", LANGUAGE)
+    assert re.findall(r"`([^`]+)`", said) == list(startable_verbs())
 
 
 def test_the_manual_says_which_errnos_break_a_promise() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar, dataclass_transform
 
-from pinhold.scenario.forms import Columns, Form, Role, Thing
+from pinhold.scenario.forms import Columns, Form, Named, Pages, Role, Thing
 from pinhold.scenario.meets import Meets
 from pinhold.scenario.ranges import Range
 from pinhold.scenario.tokens import Cursor, Mismatch
@@ -44,11 +44,12 @@ class Step:
     forms: ClassVar[tuple[Form, ...]] = ()
     meets: ClassVar[Meets] = Meets()
     startable: ClassVar[bool] = False
+    _names: ClassVar[tuple[Named, ...]] = ()
+    _pages: ClassVar[tuple[Pages, ...]] = ()
 
     def references(self) -> Iterator[Reference]:
         """What it names, each once, in the order of its line."""
-        parts = {part.name: part for form in self.forms for part in form.names()}
-        for part in parts.values():
+        for part in self._names:
             name = getattr(self, part.name)
             if name is not None:
                 yield Reference(part.role, part.thing, name, part.name)
@@ -63,8 +64,7 @@ class Step:
 
     def places(self) -> Iterator[Place]:
         """The pages that it is about, or compares."""
-        parts = {part.name: part for form in self.forms for part in form.pages()}
-        for part in parts.values():
+        for part in self._pages:
             yield Place(getattr(self, part.proc), getattr(self, part.name), part.name)
 
 
@@ -88,6 +88,9 @@ S = TypeVar("S", bound=Step)
 STEPS: list[type[Step]] = []
 """All of them, in the order of the manual."""
 
+_BY_VERB: dict[str, list[tuple[type[Step], Form]]] = {}
+"""By the first word of the line."""
+
 
 @dataclass_transform(frozen_default=True)
 def step(*forms: Form, meets: Meets = Step.meets, startable: bool = False) -> Callable[[type[S]], type[S]]:
@@ -96,7 +99,11 @@ def step(*forms: Form, meets: Meets = Step.meets, startable: bool = False) -> Ca
     def record(cls: type[S]) -> type[S]:
         made = dataclass(frozen=True, slots=True)(cls)
         made.forms, made.meets, made.startable = forms, meets, startable
+        made._names = tuple({part.name: part for form in forms for part in form.names()}.values())
+        made._pages = tuple({part.name: part for form in forms for part in form.pages()}.values())
         STEPS.append(made)
+        for form in forms:
+            _BY_VERB.setdefault(form.verb, []).append((made, form))
         return made
 
     return record
@@ -123,10 +130,7 @@ def forms() -> Iterator[tuple[type[Step], Form]]:
 
 def startable_verbs() -> tuple[str, ...]:
     """The first words of what `start` takes."""
-    found: dict[str, bool] = {}
-    for each, form in forms():
-        found[form.verb] = found.get(form.verb, True) and each.startable
-    return tuple(verb for verb, startable in found.items() if startable)
+    return tuple(verb for verb, known in _BY_VERB.items() if all(each.startable for each, _ in known))
 
 
 def parse_step(line: Cursor) -> tuple[Step, Columns]:
@@ -135,16 +139,14 @@ def parse_step(line: Cursor) -> tuple[Step, Columns]:
     Where several forms begin alike and none fits, the error tells what the ones that came furthest expected.
     """
     verb = line.peek()
-    word = None if verb is None or verb.is_text else verb.text
+    if verb is None or verb.is_text or verb.text not in _BY_VERB:
+        raise line.mismatch(*HEADERS, *_BY_VERB)
     failures: list[Mismatch] = []
-    for each, form in forms():
-        if form.verb == word:
-            try:
-                return form.parse(line.rewound(), each)
-            except Mismatch as failure:
-                failures.append(failure)
-    if not failures:
-        raise line.mismatch(*HEADERS, *dict.fromkeys(form.verb for _, form in forms()))
+    for each, form in _BY_VERB[verb.text]:
+        try:
+            return form.parse(line.rewound(), each)
+        except Mismatch as failure:
+            failures.append(failure)
     furthest = max(failure.column for failure in failures)
     last = [failure for failure in failures if failure.column == furthest]
     raise Mismatch(furthest, [e for failure in last for e in failure.expected], last[0].found)
