@@ -23,16 +23,17 @@ def written(text: str, **names: Any) -> Iterator[dict[str, Any]]:
     file = f"<written {next(NUMBERS)}>"
     linecache.cache[file] = (len(source), None, source.splitlines(keepends=True), file)
     module: dict[str, Any] = {"__name__": "written", "kernel": kernel, "State": State, **names}
-    before = list(REGISTRY)
+    before = dict(REGISTRY)
     try:
         exec(compile(source, file, "exec"), module)
         yield module
     finally:
-        REGISTRY[:] = before
+        REGISTRY.clear()
+        REGISTRY.update(before)
 
 
 @contextmanager
 def function(text: str, **names: Any) -> Iterator[Kernel]:
     """The last function of the text."""
     with written(text, **names) as module:
-        yield REGISTRY[-1] if "@kernel" in text else list(module.values())[-1]
+        yield list(REGISTRY)[-1] if "@kernel" in text else list(module.values())[-1]

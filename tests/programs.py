@@ -1,7 +1,7 @@
 """Programs in the compiler's subset, made at random: some functions that call one another, over a small record.
 
 What a program computes stays small, so that numbers of 64 bits and of any length are the same; loops end.  One in
-twelve has something in it that the subset lacks.
+twenty has something in it that the subset lacks.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class Writer:
         self.f = Function(name, result, ["a", "b"][:count])
         taken = ", ".join(["m: Board", *(f"{p}: int" for p in self.f.ints)])
         self.block(1 + self.choose(5), "    ", top=True)
-        if name == "f" and self.choose(12) == 0:
+        if name == "f" and self.choose(20) == 13:
             self.foreign()
         self.line("    ", self.returned())
         self.written.append((name, result, count))

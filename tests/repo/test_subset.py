@@ -32,7 +32,7 @@ FIELDS = {name for name, _ in fields()}
 
 def is_kernel(node: ast.AST) -> bool:
     return isinstance(node, ast.FunctionDef) and any(
-        isinstance(d, ast.Name) and d.id == "kernel" for d in node.decorator_list
+        ast.unparse(d.func if isinstance(d, ast.Call) else d) == "kernel" for d in node.decorator_list
     )
 
 

@@ -140,9 +140,10 @@ def many(count: int, look: Callable[[Kernel], None]) -> tuple[int, int]:
         assume(text not in seen | refused)
         with written(text, Board=Board, **CONSTANTS) as module:
             fits = accepted(module)
-            (seen if fits else refused).add(text)
+            refused.update([] if fits else [text])
             assume(fits)
             look(module["f"])
+        seen.add(text)
 
     looked_at()
     return len(seen), len(refused)

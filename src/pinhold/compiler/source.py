@@ -81,10 +81,14 @@ def reached(function: Kernel) -> frozenset[Kernel]:
 @cache
 def changes(function: Kernel) -> bool:
     """Whether the function, or one that it calls, stores to the record."""
-    return any(map(stores, {function, *reached(function)}))
+    return any(map(stored_fields, {function, *reached(function)}))
 
 
 @cache
-def stores(function: Kernel) -> bool:
-    """Whether the function itself stores to the record."""
-    return any(isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store) for n in ast.walk(definition(function)))
+def stored_fields(function: Kernel) -> frozenset[str]:
+    """The arrays of the record that the function itself stores to; with one under another name all that it reads."""
+    nodes = list(ast.walk(definition(function)))
+    targets = [n.value for n in nodes if isinstance(n, ast.Subscript) and isinstance(n.ctx, ast.Store)]
+    if any(isinstance(target, ast.Name) for target in targets):
+        targets += [n for n in nodes if isinstance(n, ast.Attribute)]
+    return frozenset(target.attr for target in targets if isinstance(target, ast.Attribute))

@@ -51,9 +51,13 @@ class Specialiser:
         check(function)
         new = bare(function)
         passed = {p: v for (name, p), v in self.facts.parameters.items() if name == new.name}
-        folded = Statements(new.name, Environment(self.facts, scope(function), passed), self).block(new.body)
-        new.body = without_unread(folded) or [ast.Pass()]
-        return new
+        while True:
+            before = ast.dump(new)
+            environment = Environment(self.facts, scope(function), passed)
+            new.body = without_unread(Statements(new.name, environment, self).block(new.body)) or [ast.Pass()]
+            # what a loop no longer changes keeps its value in it: that can decide more
+            if not any(isinstance(n, (ast.For, ast.While)) for n in ast.walk(new)) or ast.dump(new) == before:
+                return new
 
     def trap(self, function: Kernel) -> ast.FunctionDef:
         """A stand-in with the function's arguments that says which it is (record.py) and returns zeros."""
@@ -92,7 +96,8 @@ class Specialiser:
     def result(self, name: str) -> ast.expr | None:
         """The expression that a function of the facts, or of one expression, stands for; None for all others."""
         if name in self.facts.results:
-            return ast.parse(self.facts.results[name], mode="eval").body
+            given = self.facts.results[name]
+            return ast.Name(given, ast.Load()) if isinstance(given, str) else ast.Constant(given)
         match self.function(self.kernels[name]).body:
             case [ast.Pass() | ast.Return(value=None)]:
                 return ast.Constant(None)

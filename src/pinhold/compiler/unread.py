@@ -15,11 +15,10 @@ def without_unread(body: list[ast.stmt]) -> list[ast.stmt]:
         read = {n.id for n in nodes if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
         # x += 1 reads x, though ast calls that x stored to
         read |= {n.target.id for n in nodes if isinstance(n, ast.AugAssign) and isinstance(n.target, ast.Name)}
-        unread = assigned(body) - read
-        left = list(dropped(body, unread)) if unread else body
-        if assigned(left) - read == unread:  # what is left of them calls something
+        left = list(dropped(body, assigned(body) - read))
+        if sum(1 for statement in left for _ in ast.walk(statement)) == len(nodes):
             return left
-        body = left
+        body = left  # what was dropped reads nothing any more
 
 
 def dropped(body: list[ast.stmt], names: Collection[str]) -> Iterator[ast.stmt]:

@@ -3,97 +3,62 @@
 from __future__ import annotations
 
 import ast
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterator, Mapping
 
 from pinhold.compiler.cache import known
 from pinhold.compiler.facts import Facts
+from pinhold.compiler.record import SpecialisedState
+from pinhold.compiler.source import stored_fields
 from pinhold.compiler.specialise import specialise
-from pinhold.explore.moves import ACT_PIN, move
+from pinhold.explore.moves import move
 from pinhold.explore.pushes import absent_functions
+from pinhold.explore.record import SearchMachine
 from pinhold.explore.world import World
-from pinhold.mm.kernel import load_specification
+from pinhold.mm.kernel import REGISTRY, Part, load_specification
 from pinhold.mm.state import fields
 
-
-@dataclass(frozen=True)
-class Without:
-    """What is known where a kind of memory is missing: see compiler/facts.py."""
-
-    results: dict[str, str] = field(default_factory=dict)
-    everywhere: tuple[str, ...] = ()
-    absent: tuple[str, ...] = ()
-
-
-WITHOUT = {
-    "thp": Without(
-        results={"is_huge_zero_page": "False"},
-        absent=("fault_pmd", "split_huge_pmd", "copy_huge_pmd", "huge_install", "zap_huge_pmd", "huge_zero_folio"),
-    ),
-    "hugetlb": Without(
-        results={"vma_is_hugetlb": "False", "folio_test_hugetlb": "False", "page_index": "page", "folio_page": "folio"},
-        absent=(
-            "hugetlb_fault",
-            "hugetlb_install",
-            "zap_hugetlb",
-            "copy_hugetlb_page_range",
-            "copy_hugetlb_page",
-            "hugetlb_install_folio",
-            "hugetlb_unreserve",
-            "alloc_hugetlb_folio",
-        ),
-    ),
-    "large": Without(
-        results={"page_folio": "page", "folio_nr_pages": "1", "folio_has_pincount": "False"},
-        everywhere=(
-            "folio_order",
-            "page_offset",
-            "folio_entire_mapcount",
-            "folio_large_mapcount",
-            "folio_pincount",
-            "folio_mm_id",
-            "folio_mm_id_mapcount",
-        ),
-        absent=("large_mapcount_add", "large_mapcount_sub", "wp_can_reuse_large_anon_folio", "split_folio"),
-    ),
-    "swap": Without(
-        results={"folio_test_swapcache": "False", "pte_swapped": "False", "free_swap_cache": "None"},
-        everywhere=("folio_swap",),
-        absent=("swapin_lookup", "swapin_read", "do_swap_page", "free_swap_and_cache", "swap_duplicate"),
-    ),
-    "file": Without(results={"vma_is_anonymous": "True"}, absent=("do_fault",)),
-    "lru_batch": Without(results={"folio_add_lru": "None", "lru_add_drain": "None"}),
-    "pools": Without(results={"put_first": "None", "pins_in_order": "True"}, everywhere=("pool_rest",)),
-    "content": Without(results={"store": "None", "folio_copy": "None"}, everywhere=("page_content", "swap_content")),
-    "user": Without(results={"user_of": "0"}),
-}
+KINDS = {"thp": Part.THP, "hugetlb": Part.HUGETLB, "swap": Part.SWAP, "file": Part.FILE}
+"""A scope's word for a kind of memory -> the part of a machine."""
 
 
 def facts_of(world: World) -> Facts:
-    """All that the scope fixes; rules stay open, so that one image serves every release."""
-    m, scope = world.machine, world.scope
+    """All that the scope fixes; rules stay open, so that one image serves every release.
+
+    What is said of the machine's parts stands at the functions (mm/kernel.py).
+    """
+    m = world.machine
     slots = m.layout.slots
     constants = {n: getattr(m, n) for n, slot in slots.items() if not slot.count and not n.startswith("rule_")}
     sizes = {name: slot.count for name, slot in slots.items() if slot.count}
-    numbers = [action.numbers for action in world.actions]
-    absent = absent_functions(numbers)
+    absent = absent_functions(action.numbers for action in world.actions)
     first = {name: set(getattr(m, name)) for name, f in fields() if not f.constant}
     alike = {name: values.pop() for name, values in first.items() if len(values) == 1}
-    missing = {kind for kind in ("thp", "hugetlb", "swap", "file") if kind not in scope.kinds}
-    missing |= {"large"} if {"thp", "hugetlb"} <= missing else set()
-    missing |= {"pools"} if not scope.pools else set()
-    batched = scope.small.lru_batch > 1 or "madvise_free" not in absent
-    missing |= set() if batched else {"lru_batch"}
-    stored = scope.content or alike.get("page_content") != 0 or alike.get("swap_content") != 0
-    missing |= set() if stored else {"content"}
-    used = any(kind == ACT_PIN and user for kind, user, *_ in numbers)
-    missing |= set() if used else {"user"}
-    results: dict[str, str] = {}
-    everywhere: dict[str, int] = {}
-    for kind in missing:
-        results |= WITHOUT[kind].results
-        everywhere |= dict.fromkeys(WITHOUT[kind].everywhere, 0)
-        absent |= set(WITHOUT[kind].absent)
-    return Facts(constants, sizes, everywhere, results, frozenset(absent), alike)
+    lacking = missing(world, absent, alike)
+    absent |= {f.__name__ for f, marks in REGISTRY.items() if marks.needs in lacking}
+    results = {f.__name__: marks.without[p] for f, marks in REGISTRY.items() for p in marks.without if p in lacking}
+    return Facts(constants, sizes, dict(never_stored(m)), results, frozenset(absent), alike)
+
+
+def missing(world: World, absent: Collection[str], alike: Mapping[str, int]) -> set[Part]:
+    """What the scope's machine is without.  absent: functions that no operation comes to; alike: see Facts.first."""
+    scope = world.scope
+    found = {part for kind, part in KINDS.items() if kind not in scope.kinds}
+    if {Part.THP, Part.HUGETLB} <= found:
+        found.add(Part.LARGE)
+    if scope.small.lru_batch <= 1 and "madvise_free" in absent:
+        found.add(Part.LRU_BATCH)
+    if not scope.content and alike.get("page_content") == alike.get("swap_content") == 0:
+        found.add(Part.CONTENT)
+    return found
+
+
+def never_stored(m: SearchMachine) -> Iterator[tuple[str, int]]:
+    """The constant arrays to which no function stores, and whose elements are alike."""
+    stored = {name for function in REGISTRY for name in stored_fields(function)}
+    stored |= set(vars(SpecialisedState))  # by what stands in for functions that are left out
+    for name, f in fields(record=type(m)):
+        if f.constant and f.dim and name not in stored and len(values := set(getattr(m, name))) == 1:
+            yield name, values.pop()
 
 
 def decisions_of(world: World) -> frozenset[int]:

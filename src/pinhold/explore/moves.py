@@ -76,12 +76,9 @@ def pin_slot(m: SearchState, first: int, state: int) -> int:
 
 
 @kernel
-def user_of(m: State, function: int) -> int:
-    """The pin's user (mm/users.py), for which the taking of a pin uses the word `function`.
-
-    A function for the compiler's sake: in a scope whose pins have no user it is 0, and what asks for users goes.
-    """
-    return function
+def user_of(m: SearchState, function: int) -> int:
+    """The pin's user (mm/users.py), for which the taking of a pin uses the word `function`: 0 where no pin has one."""
+    return function if m.pin_users else 0
 
 
 @kernel

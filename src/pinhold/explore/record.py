@@ -19,8 +19,11 @@ NUMBERED = 5
 class SearchState(SpecialisedState):
     """What the explorer's functions of the subset compute with."""
 
-    # of each pin's slot, how many of its pool come behind it; whether bytes are tokens (see scope.py)
+    # of each pin's slot, how many of its pool come behind it, and whether any pool has more than one; whether
+    # a pin has a user; whether bytes are tokens (see scope.py)
     pool_rest: Ints = constant_per("pins", 8, 8)
+    pools: int = constant()
+    pin_users: int = constant()
     content_tokens: int = constant()
     # new numbers of frames, tables, slots, pins and tokens: what had the number that is the index
     new_page: Ints = constant_per("pages", 8, 8)

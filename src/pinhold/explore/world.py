@@ -78,6 +78,8 @@ def world(scope: Scope, row: Mapping[str, int]) -> World:
         first = len(actions)
         actions += (Action(TaskNumber(number), step, translator.numbers(step)) for step in steps)
         menu.append(range(first, len(actions)))
+    m.set_constant("pools", int(bool(scope.pools)))
+    m.set_constant("pin_users", int(any(kind == ACT_PIN and user for kind, user, *_ in (a.numbers for a in actions))))
     m.task_result[0] = 0
     stacks = tuple(depth(actions[i].numbers for i in operations) for operations in menu)
     m = m.arranged(replace(m.geometry, stacks=stacks))

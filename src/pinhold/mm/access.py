@@ -14,7 +14,7 @@ from pinhold.mm.flags import (
     VM_WRITE,
 )
 from pinhold.mm.folio import page_index
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_accessible, pte_pfn
 from pinhold.mm.state import State
 from pinhold.mm.task import FN_FAULT, call, current, finish, mmap_read_lock, mmap_read_unlock, returned
@@ -66,7 +66,7 @@ def access_leaf(m: State, act: int) -> bool:
     return True
 
 
-@kernel
+@kernel(without={Part.CONTENT: None})
 def store(m: State, page: int, count: int, byte: int) -> None:
     """Fill `count` pages with the byte (a hugetlb page has one token for all)."""
     if page >= m.nr_pages:

@@ -20,12 +20,12 @@ from pinhold.mm.flags import (
     NO_PAGE,
     ZERO_PFN,
 )
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.limits import LIMIT_PAGES, too_small
 from pinhold.mm.state import State
 
 
-@kernel
+@kernel(without={Part.HUGETLB: "page"})
 def page_index(m: State, page: int) -> int:
     """Where the page's state is."""
     if page < m.nr_pages:
@@ -33,7 +33,7 @@ def page_index(m: State, page: int) -> int:
     return m.nr_pages + (page >> m.hugetlb_shift) - 1
 
 
-@kernel
+@kernel(without={Part.LARGE: "page"})
 def page_folio(m: State, page: int) -> int:
     """The folio that the page belongs to."""
     if page < m.nr_pages:
@@ -41,7 +41,7 @@ def page_folio(m: State, page: int) -> int:
     return m.nr_pages + (page >> m.hugetlb_shift) - 1
 
 
-@kernel
+@kernel(without={Part.HUGETLB: "folio"})
 def folio_page(m: State, folio: int) -> int:
     """The folio's head page."""
     if folio < m.nr_pages:
@@ -49,7 +49,7 @@ def folio_page(m: State, folio: int) -> int:
     return (folio - m.nr_pages + 1) << m.hugetlb_shift
 
 
-@kernel
+@kernel(without={Part.LARGE: 1})
 def folio_nr_pages(m: State, folio: int) -> int:
     return 1 << m.folio_order[folio]
 
@@ -59,12 +59,12 @@ def folio_test_anon(m: State, folio: int) -> bool:
     return m.folio_flags[folio] & FOLIO_ANON != 0
 
 
-@kernel
+@kernel(without={Part.HUGETLB: False})
 def folio_test_hugetlb(m: State, folio: int) -> bool:
     return m.folio_flags[folio] & FOLIO_HUGETLB != 0
 
 
-@kernel
+@kernel(without={Part.SWAP: False})
 def folio_test_swapcache(m: State, folio: int) -> bool:
     return m.folio_flags[folio] & FOLIO_SWAPCACHE != 0
 
@@ -88,7 +88,7 @@ def is_zero_page(page: int) -> bool:
     return page == ZERO_PFN
 
 
-@kernel
+@kernel(without={Part.THP: False})
 def is_huge_zero_page(m: State, page: int) -> bool:
     """Whether the page lies in the huge zero folio."""
     return m.huge_zero_page[0] >= 0 and page_folio(m, page) == m.huge_zero_page[0] and page < m.nr_pages
@@ -218,7 +218,7 @@ def folio_free(m: State, folio: int) -> None:
         m.folio_mm_id_mapcount[2 * folio + i] = 0
 
 
-@kernel
+@kernel(without={Part.LRU_BATCH: None})
 def folio_add_lru(m: State, folio: int) -> None:
     """Put a fresh base page into the CPU's batch of pages on their way to the LRU: one more reference until drained.
 
@@ -242,7 +242,7 @@ def folio_batch_add(m: State, folio: int) -> None:
         lru_add_drain(m)
 
 
-@kernel
+@kernel(without={Part.LRU_BATCH: None})
 def lru_add_drain(m: State) -> None:
     """Move the batch to the LRU and drop its references.  Linux: lru_add_drain(), mm/swap.c."""
     for i in range(m.lru_batch[0]):
@@ -253,7 +253,7 @@ def lru_add_drain(m: State) -> None:
     m.lru_batch[0] = 0
 
 
-@kernel
+@kernel(without={Part.CONTENT: None})
 def folio_copy(m: State, source: int, target: int, count: int) -> None:
     """Copy the content of `count` base pages (a hugetlb page has one token)."""
     if source >= m.nr_pages:

@@ -34,7 +34,7 @@ from pinhold.mm.folio import (
 )
 from pinhold.mm.huge_memory import split_huge_pmd
 from pinhold.mm.hugetlb import alloc_hugetlb_folio, hugetlb_entry, hugetlb_level
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.pgtable import (
     level_pages,
     mk_pte,
@@ -354,7 +354,7 @@ def copy_present_page(m: State, dst_vma: int, dst: int, page: int, new: int) -> 
     folio_add_lru(m, new)
 
 
-@kernel
+@kernel(needs=Part.THP)
 def copy_huge_pmd(m: State, act: int, vma: int, dst_vma: int, slot: int) -> int:
     """A PMD-mapped THP: shared in the next step, or, if it may be pinned, split, to be copied page by page.
     0, or -ENOMEM.  Linux: copy_huge_pmd()."""
@@ -373,7 +373,7 @@ def copy_huge_pmd(m: State, act: int, vma: int, dst_vma: int, slot: int) -> int:
     return split_huge_pmd(m, m.act_mm[act], m.act_addr[act])
 
 
-@kernel
+@kernel(needs=Part.HUGETLB)
 def copy_hugetlb_page_range(m: State, act: int, vma: int, dst_vma: int, slot: int) -> int:
     """One hugetlb entry: shared in the next step; one that may be pinned is copied since 4eae4efa2c29 (5.12).
     0, or -ENOMEM."""
@@ -393,7 +393,7 @@ def copy_hugetlb_page_range(m: State, act: int, vma: int, dst_vma: int, slot: in
     return decide_later(m, act, FORK_SHARE)
 
 
-@kernel
+@kernel(needs=Part.HUGETLB)
 def copy_hugetlb_page(m: State, act: int) -> int:
     """Outside the lock: the child's huge page, not from the parent's reserve, with the content.  0, or -ENOMEM."""
     page = m.act_page[act]
@@ -407,7 +407,7 @@ def copy_hugetlb_page(m: State, act: int) -> int:
     return decide_later(m, act, FORK_HUGETLB_INSTALL) if new != NO_PAGE else -ENOMEM
 
 
-@kernel
+@kernel(needs=Part.HUGETLB)
 def hugetlb_install_folio(m: State, act: int, child: int) -> int:
     """Under the lock again: the copy is the child's unless the parent's entry has changed.  Returns 0.
 

@@ -33,7 +33,7 @@ from pinhold.mm.flags import (
     ZERO_PFN,
 )
 from pinhold.mm.folio import folio_add_lru, folio_alloc, folio_put, folio_test_swapcache, is_huge_zero_page
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.pgtable import (
     entry_flags,
     level_pages,
@@ -87,7 +87,7 @@ def thp_suitable(m: State, vma: int, addr: int) -> bool:
     return start >= m.vma_start[vma] and start + level_pages(m, 1) <= m.vma_end[vma]
 
 
-@kernel
+@kernel(needs=Part.THP)
 def huge_zero_folio(m: State, mm: int) -> int:
     """The huge zero folio, made at its first use; NO_PAGE where there is no memory.  Linux:
     mm_get_huge_zero_folio()."""
@@ -127,7 +127,7 @@ def thp_alloc(m: State, act: int, slot: int) -> int:
     return FAULT_ALLOCATED
 
 
-@kernel
+@kernel(needs=Part.THP)
 def huge_install(m: State, act: int) -> int:
     """Under the lock: map the new THP, unless the entry has changed."""
     mm = m.act_mm[act]
@@ -239,7 +239,7 @@ def huge_can_reuse(m: State, folio: int) -> bool:
     return True
 
 
-@kernel
+@kernel(needs=Part.THP)
 def split_huge_pmd(m: State, mm: int, addr: int) -> int:
     """Map the same pages by PTEs instead of a PMD; the folio stays whole.  0 (also where there is no PMD leaf), or
     -ENOMEM.  The PTEs have the mapping's protection, whether the PMD was made inaccessible by a NUMA scan or not.
@@ -282,7 +282,7 @@ def split_huge_range(m: State, mm: int, start: int, end: int) -> int:
     return 0
 
 
-@kernel
+@kernel(needs=Part.THP)
 def zap_huge_pmd(m: State, mm: int, slot: int) -> None:
     """Remove a PMD mapping and its reference."""
     folio = pte_pfn(m.pte[slot])
@@ -292,7 +292,7 @@ def zap_huge_pmd(m: State, mm: int, slot: int) -> None:
         folio_put(m, folio)
 
 
-@kernel
+@kernel(needs=Part.LARGE)
 def split_folio(m: State, folio: int) -> bool:
     """Make a large folio into base pages, if nothing but its PTE mappings and the swap cache holds it.
 

@@ -31,7 +31,7 @@ from pinhold.mm.flags import (
     VM_WRITE,
 )
 from pinhold.mm.folio import folio_copy, folio_get, folio_page, folio_put, folio_test_anon, page_folio
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_RESERVE, RESERVE_MAX, too_small
 from pinhold.mm.pgtable import mk_pte, pt_alloc, pt_walk, pte_mkdirty, pte_pfn
 from pinhold.mm.rmap import (
@@ -129,7 +129,7 @@ def hugetlb_use_reserve(m: State, vma: int, addr: int) -> None:
         m.vma_reserve[vma] &= ~(1 << ((addr - m.vma_start[vma]) >> m.vma_order[vma]))
 
 
-@kernel
+@kernel(needs=Part.HUGETLB)
 def hugetlb_unreserve(m: State, vma: int) -> None:
     """Give back what is left of the reserve.  Linux: hugetlb_vm_op_close()."""
     m.hugetlb_reserved[hstate_of(m, m.vma_order[vma])] -= hweight(m.vma_reserve[vma])
@@ -137,7 +137,7 @@ def hugetlb_unreserve(m: State, vma: int) -> None:
     m.vma_reserve_owner[vma] = 0
 
 
-@kernel
+@kernel(needs=Part.HUGETLB)
 def alloc_hugetlb_folio(m: State, order: int, vma: int, addr: int, avoid_reserve: int) -> int:
     """A huge page from the pool, of content 0 and with one reference; NO_PAGE where there is none for this VMA.
 
@@ -178,7 +178,7 @@ def free_hugetlb_folio(m: State) -> int:
     return NO_PAGE
 
 
-@kernel
+@kernel(needs=Part.HUGETLB)
 def hugetlb_fault(m: State, act: int, vma: int) -> int:
     """Decide what a fault on hugetlb memory needs."""
     mm = m.act_mm[act]
@@ -313,7 +313,7 @@ def hugetlb_writable(m: State, vma: int, entry: int) -> int:
     return entry
 
 
-@kernel
+@kernel(needs=Part.HUGETLB)
 def hugetlb_install(m: State, act: int) -> int:
     """Under the lock: install the new anonymous huge page unless the entry has changed."""
     mm = m.act_mm[act]
@@ -389,7 +389,7 @@ def clear_vma_resv_huge_pages(m: State, vma: int) -> None:
     m.vma_reserve_owner[vma] = 0
 
 
-@kernel
+@kernel(needs=Part.HUGETLB)
 def zap_hugetlb(m: State, vma: int, addr: int, slot: int) -> None:
     """Remove one hugetlb mapping and its reference; see hugetlb_restore_reserve().  Linux: __unmap_hugepage_range()."""
     folio = page_folio(m, pte_pfn(m.pte[slot]))

@@ -1,28 +1,82 @@
-"""The registry of specification functions.
+"""The registry of specification functions, and what stands at a function about it.
 
-`@kernel` marks a function as part of the subset that compiles: signed integers only; no exceptions, allocation,
-strings, closures or default arguments; errors are returned as negative errno values.  Marking does nothing else here:
-whoever compiles (the explorer) walks `REGISTRY`.
+`@kernel` marks a function as part of the subset that compiles: signed integers only; no exceptions, allocation, strings,
+closures or default arguments; errors are returned as negative errno values.  Marking does nothing else here: whoever
+compiles walks `REGISTRY`.
 """
 
 from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum, auto
 from pathlib import Path
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec, TypeVar, overload
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Function = Callable[..., object]
 
-REGISTRY: list[Callable[..., object]] = []
+
+class Part(Enum):
+    """What a machine may be without, for good: a kind of memory, or what happens to it."""
+
+    THP = auto()
+    HUGETLB = auto()
+    LARGE = auto()
+    """Folios of more than one page of the buddy's: without THPs and hugetlb pages there are none."""
+    SWAP = auto()
+    FILE = auto()
+    LRU_BATCH = auto()
+    """A batch of more than one page, or a step that looks whether a page is in it."""
+    CONTENT = auto()
+    """Stores: where nothing is stored that differs, nothing is copied either."""
 
 
-def kernel(function: Callable[P, R]) -> Callable[P, R]:
-    """Register a function of the specification and return it unchanged."""
-    REGISTRY.append(function)
-    return function
+Given = int | bool | str | None
+"""What a function gives: a number, a truth value, nothing and no effect, or what the parameter of that name is."""
+
+
+@dataclass(frozen=True)
+class Marks:
+    """needs: the part without which a function is never entered.  without: what it comes to without a part."""
+
+    needs: Part | None = None
+    without: Mapping[Part, Given] = field(default_factory=dict)
+
+
+REGISTRY: dict[Function, Marks] = {}
+_NOTHING: Mapping[Part, Given] = {}
+
+
+@overload
+def kernel(function: Callable[P, R], /) -> Callable[P, R]: ...
+
+
+@overload
+def kernel(
+    *, needs: Part | None = None, without: Mapping[Part, Given] = _NOTHING
+) -> Callable[[Callable[P, R]], Callable[P, R]]: ...
+
+
+def kernel(
+    function: Callable[P, R] | None = None, /, *, needs: Part | None = None, without: Mapping[Part, Given] = _NOTHING
+) -> Callable[P, R] | Callable[[Callable[P, R]], Callable[P, R]]:
+    """Register a function of the specification and return it unchanged.
+
+    What is said of it here shortens what is compiled for a machine that is without a part; tests hold it against what
+    the function does there (tests/model/test_marks.py).
+    """
+
+    def register(marked: Callable[P, R]) -> Callable[P, R]:
+        for given in without.values():
+            assert not isinstance(given, str) or given in marked.__annotations__, f"{given} is no parameter of {marked}"
+        REGISTRY[marked] = Marks(needs, without)
+        return marked
+
+    return register if function is None else register(function)
 
 
 def load_specification() -> None:

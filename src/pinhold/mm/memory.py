@@ -42,7 +42,7 @@ from pinhold.mm.huge_memory import (
     thp_suitable,
 )
 from pinhold.mm.hugetlb import hugetlb_fault, hugetlb_file_index, hugetlb_install
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.numa import do_numa_page, numa_hinted
 from pinhold.mm.pgtable import level_pages, mk_pte, pt_alloc, pt_walk, pte_mkdirty, pte_present
 from pinhold.mm.rmap import (
@@ -188,7 +188,7 @@ def fault_pmd_done(m: State, task: int, act: int, result: int) -> int:
     return handle_pte_fault(m, task, act, vma, slot)
 
 
-@kernel
+@kernel(needs=Part.THP)
 def fault_pmd(m: State, act: int, vma: int) -> int:
     """The PMD level of a fault.  Linux: __handle_mm_fault(), create_huge_pmd(), wp_huge_pmd()."""
     slot = pt_alloc(m, m.act_mm[act], m.act_addr[act], 1)
@@ -241,7 +241,7 @@ def do_anonymous_page(m: State, task: int, act: int, vma: int, slot: int) -> int
     return goto(m, act, FAULT_COPY)
 
 
-@kernel
+@kernel(needs=Part.FILE)
 def do_fault(m: State, task: int, act: int, vma: int, slot: int) -> int:
     """Nothing there yet, file behind it.  Linux: do_read_fault(), do_cow_fault(), do_shared_fault()."""
     addr = m.act_addr[act]

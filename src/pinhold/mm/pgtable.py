@@ -19,7 +19,7 @@ from pinhold.mm.flags import (
     PTE_SPECIAL,
     PTE_USER,
 )
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.limits import LIMIT_TABLES, too_small
 from pinhold.mm.rules.thp import PMD_DIRTY_IS_LOST
 from pinhold.mm.sites.site import decided
@@ -42,7 +42,7 @@ def pte_present(entry: int) -> bool:
     return entry & (PTE_PRESENT | PTE_PROTNONE) != 0
 
 
-@kernel
+@kernel(without={Part.SWAP: False})
 def pte_swapped(entry: int) -> bool:
     """Whether the entry names a swap slot."""
     return entry != 0 and entry & (PTE_PRESENT | PTE_PROTNONE) == 0

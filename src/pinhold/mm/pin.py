@@ -20,7 +20,7 @@ from pinhold.mm.flags import (
     ZERO_PFN,
 )
 from pinhold.mm.folio import folio_put_refs, page_folio
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.limits import LIMIT_RUNS, too_small
 from pinhold.mm.rules.pin import (
     PINCOUNT_MORE_THAN_TWO_PAGES,
@@ -47,7 +47,7 @@ IO_URING_RING_PAGES = 2
 """A ring of one entry: one page of both queues, one of submission entries."""
 
 
-@kernel
+@kernel(without={Part.LARGE: False})
 def folio_has_pincount(m: State, folio: int) -> bool:
     """Whether pins of the folio are counted exactly.  Linux: folio_has_pincount() (hpage_pincount_available())."""
     if m.rule_pincount_large == PINCOUNT_MORE_THAN_TWO_PAGES:

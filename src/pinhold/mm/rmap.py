@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from pinhold.mm.flags import FOLIO_ANON, FOLIO_MMS_SHARED
 from pinhold.mm.folio import folio_get, folio_nr_pages, page_folio, page_index
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.pgtable import entry_flags, mk_pte, pte_pfn
 from pinhold.mm.pin import folio_maybe_dma_pinned
 from pinhold.mm.rules.swap import SHARED_BY_MM_IDS, SHARED_BY_PAGE
@@ -54,7 +54,7 @@ def folio_maybe_mapped_shared(m: State, folio: int, page: int) -> bool:
     return m.page_mapcount[folio] > 1
 
 
-@kernel
+@kernel(needs=Part.LARGE)
 def large_mapcount_add(m: State, folio: int, mm: int, count: int) -> None:
     """Account `count` mappings of a large folio by `mm`, in one of two slots that remember who maps it.
 
@@ -75,7 +75,7 @@ def large_mapcount_add(m: State, folio: int, mm: int, count: int) -> None:
             return
 
 
-@kernel
+@kernel(needs=Part.LARGE)
 def large_mapcount_sub(m: State, folio: int, mm: int, count: int) -> None:
     """The reverse; a process that maps nothing more gives its slot back.  Linux: folio_sub_large_mapcount()."""
     m.folio_large_mapcount[folio] -= count

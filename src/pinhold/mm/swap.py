@@ -9,7 +9,7 @@ from __future__ import annotations
 from pinhold.mm.chance import choose
 from pinhold.mm.flags import FOLIO_LOCKED, FOLIO_SWAPCACHE, NO_PAGE
 from pinhold.mm.folio import folio_nr_pages, folio_put_refs, folio_test_swapcache, page_folio
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.state import State
 
 
@@ -138,7 +138,7 @@ def reuse_counted_page(m: State, folio: int, users: int) -> bool:
     return True
 
 
-@kernel
+@kernel(without={Part.SWAP: None})
 def free_swap_cache(m: State, folio: int) -> None:
     """A mapping or a swap entry went: with the last one the swap cache's references go too, unless somebody
     has the folio locked.
@@ -157,7 +157,7 @@ def folio_unmapped(m: State, folio: int) -> bool:
     return m.page_mapcount[folio] == 0
 
 
-@kernel
+@kernel(needs=Part.SWAP)
 def swap_duplicate(m: State, slot: int) -> None:
     """One swap entry more."""
     m.swap_count[slot] += 1
@@ -171,7 +171,7 @@ def swap_free(m: State, slot: int) -> None:
         m.swap_content[slot] = 0
 
 
-@kernel
+@kernel(needs=Part.SWAP)
 def free_swap_and_cache(m: State, slot: int) -> None:
     """A swap entry was zapped: free the slot, and the cached folio too if nothing else wants it."""
     swap_free(m, slot)

@@ -29,7 +29,7 @@ from pinhold.mm.folio import (
     lru_add_drain,
     page_folio,
 )
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.pgtable import mk_pte, pt_walk, pte_mkdirty, pte_pfn
 from pinhold.mm.rmap import (
     folio_add_rmap_pte,
@@ -63,7 +63,7 @@ from pinhold.mm.wp import (
 )
 
 
-@kernel
+@kernel(needs=Part.SWAP)
 def swapin_lookup(m: State, task: int, act: int) -> int:
     """A swap entry: is the page still in the swap cache?"""
     swap = pte_pfn(m.act_entry[act])
@@ -75,7 +75,7 @@ def swapin_lookup(m: State, task: int, act: int) -> int:
     return goto(m, act, FAULT_SWAP_MAP)
 
 
-@kernel
+@kernel(needs=Part.SWAP)
 def swapin_read(m: State, task: int, act: int) -> int:
     """Read the slot into a fresh page, through the swap cache; a synchronous device whose slot has one user bypasses
     it.
@@ -98,7 +98,7 @@ def swapin_read(m: State, task: int, act: int) -> int:
     return goto(m, act, FAULT_SWAP_MAP)
 
 
-@kernel
+@kernel(needs=Part.SWAP)
 def do_swap_page(m: State, task: int, act: int) -> int:
     """Under the folio lock and the page-table lock: map the page instead of the swap entry; of a large folio in the
     swap cache all pages at once, if all its entries are there in a row.

@@ -23,7 +23,7 @@ from pinhold.mm.flags import (
     VM_SOFTDIRTY,
     VM_WRITE,
 )
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.limits import LIMIT_VMAS, too_small
 from pinhold.mm.rules.vma import MERGES_IF_EITHER_HAS
 from pinhold.mm.state import State
@@ -67,13 +67,13 @@ def is_cow_mapping(flags: int) -> bool:
     return flags & (VM_SHARED | VM_MAYWRITE) == VM_MAYWRITE
 
 
-@kernel
+@kernel(without={Part.FILE: True})
 def vma_is_anonymous(m: State, vma: int) -> bool:
     """Whether the VMA has no file behind it (hugetlb always has one)."""
     return m.vma_file[vma] == NO_FILE
 
 
-@kernel
+@kernel(without={Part.HUGETLB: False})
 def vma_is_hugetlb(m: State, vma: int) -> bool:
     return m.vma_flags[vma] & VM_HUGETLB != 0
 

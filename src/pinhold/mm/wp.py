@@ -35,7 +35,7 @@ from pinhold.mm.folio import (
     lru_add_drain,
     page_folio,
 )
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.pgtable import mk_pte, pt_walk, pte_mkdirty, pte_pfn, pte_present, pte_special
 from pinhold.mm.rmap import (
     folio_add_rmap_pte,
@@ -174,7 +174,7 @@ def wp_can_reuse_anon_folio(m: State, folio: int, page: int) -> bool:
     return True
 
 
-@kernel
+@kernel(needs=Part.LARGE)
 def wp_can_reuse_large_anon_folio(m: State, folio: int) -> bool:
     """A PTE-mapped large folio: if at least two of its pages are mapped, all mappings are this process's and there is
     no other reference.  Linux: __wp_can_reuse_large_anon_folio(), 1da190f4d0a6 (6.15); 6.9 to 6.14 never reuse

@@ -39,7 +39,7 @@ def canonical(m: SearchState) -> None:
     number_rest(m)
     if not already_canonical(m):
         rename(m)
-    if not pins_in_order(m):
+    if m.pools and not pins_in_order(m):
         rename_pins(m)
     sort_batch(m)
     if m.content_tokens:
@@ -169,7 +169,8 @@ def number_pins(m: SearchState) -> None:
     for pin in range(len(m.pin_order)):
         m.pin_order[pin] = pin
     for place in range(len(m.pin_order)):
-        put_first(m, place)
+        if m.pools:
+            put_first(m, place)
         pin = m.pin_order[place]
         m.new_pin[pin] = place
         for run in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
