@@ -1,8 +1,8 @@
 """The registry of specification functions, and what stands at a function about it.
 
-`@kernel` marks a function as part of the subset that compiles: signed integers only; no exceptions, allocation, strings,
-closures or default arguments; errors are returned as negative errno values.  Marking does nothing else here: whoever
-compiles walks `REGISTRY`.
+`@kernel` marks a function as part of the subset that compiles: signed integers only; no exceptions, allocation,
+strings, closures or default arguments; errors are returned as negative errno values.  Marking does nothing else here:
+whoever compiles walks `REGISTRY`.
 """
 
 from __future__ import annotations
