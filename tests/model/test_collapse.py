@@ -11,6 +11,7 @@ from pinhold.mm.gup_fast import FAST_GRAB
 from pinhold.mm.invariants import INVARIANTS, check_invariants
 from pinhold.mm.khugepaged import (
     COLLAPSE_ALLOC,
+    COLLAPSE_RELOCK,
     COLLAPSE_REVALIDATE,
     COLLAPSE_SCAN,
     COLLAPSE_SWAPPED,
@@ -21,6 +22,7 @@ from pinhold.mm.pgtable import pt_leaf_level
 from pinhold.mm.step import run
 from pinhold.mm.task import FN_ACCESS, FN_COLLAPSE, FN_FORK, FN_GUP_FAST, FN_MADVISE, FN_MUNMAP, FN_PAGEOUT, call
 from pinhold.mm.trap import Unspecified
+from pinhold.mm.vmscan import PAGEOUT_UNMAP
 from play import Play, row
 from schedule import HUGE, RW, Schedule
 
@@ -196,14 +198,16 @@ def test_file_memory_is_not_specified() -> None:
 COLLAPSER, OTHER, THIRD = range(3)
 
 
-def two_pages(chosen: dict[str, int], **geometry: int) -> Schedule:
-    """Two written base pages, and a task that begins to collapse them."""
-    x = Schedule(chosen, replace(HUGE, **({"swap": 4, "mms": 2} | geometry)))
-    x.map(0, 0, 2, RW | k.VM_NOHUGEPAGE)
+def two_pages(
+    chosen: dict[str, int], config: dict[str, int] | None = None, *, end: int = 2, **geometry: int
+) -> Schedule:
+    """A mapping of which two base pages are written, and a task that begins to collapse it."""
+    x = Schedule(chosen, replace(HUGE, **({"swap": 4, "mms": 2} | geometry)), **(config or {}))
+    x.map(0, 0, end, RW | k.VM_NOHUGEPAGE)
     x.write(OTHER, 0, 0, 1)
     x.write(OTHER, 0, 1, 2)
     x.m.vma_flags[0] &= ~k.VM_NOHUGEPAGE
-    x.begin(COLLAPSER, FN_MADVISE, 0, 0, 2, MADV_COLLAPSE)
+    x.begin(COLLAPSER, FN_MADVISE, 0, 0, end, MADV_COLLAPSE)
     return x
 
 
@@ -306,3 +310,34 @@ def test_a_fork_between_makes_the_pages_shared_and_they_are_copied() -> None:
         x.begin(THIRD, FN_ACCESS, 0, 0, 1, k.FAULT_FLAG_WRITE, 7)
         assert x.finish(THIRD) >= 0
         assert x.violated == 0
+
+
+def test_what_came_in_from_swap_leaves_the_batch_and_the_swap_cache() -> None:
+    """Read from the device anew, it would wait in the CPU's batch, and count as held; nothing of it is left over."""
+    for sync in (0, 1):
+        x = two_pages(row("6.18"), {"swap_sync": sync}, lru_batch_size=3)
+        x.begin(OTHER, FN_PAGEOUT, 0, 0, 1)
+        assert x.finish(OTHER) == 0
+        assert x.finish(COLLAPSER) == 0
+        assert not any(flags & k.FOLIO_SWAPCACHE for flags in x.m.folio_flags)
+        assert x.m.lru_batch[0] == 0
+
+
+def test_a_page_that_reclaim_has_locked_stays() -> None:
+    """It may be tried again, which 6.1 says of a locked page, and not of one that is held."""
+    x = two_pages(row("6.1"))
+    x.until(COLLAPSER, FN_COLLAPSE, COLLAPSE_SCAN)
+    x.begin(OTHER, FN_PAGEOUT, 0, 0, 1)
+    x.until(OTHER, FN_PAGEOUT, PAGEOUT_UNMAP)
+    assert x.finish(COLLAPSER) == -k.EAGAIN
+    assert x.finish(OTHER) == 0
+
+
+def test_a_vma_that_goes_between_two_pmds_is_an_error() -> None:
+    """The first PMD is collapsed by then."""
+    x = two_pages(row("6.18"), end=4)
+    x.until(COLLAPSER, FN_COLLAPSE, COLLAPSE_RELOCK)
+    x.begin(OTHER, FN_MUNMAP, 0, 2, 4)
+    assert x.finish(OTHER) == 0
+    assert x.finish(COLLAPSER) == -k.EINVAL
+    assert pt_leaf_level(x.m, 0, 0) == 1
