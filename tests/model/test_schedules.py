@@ -198,3 +198,12 @@ def test_no_scenario_breaks_a_small_machine(scenario: Scenario, release: str) ->
     """Whatever a text states, the specification stays within its bounds and its invariants."""
     found = run_scenario(ModelTarget(release, checked=True, properties=True), scenario).verdict
     assert found.kind != "error", found.reason
+
+
+@pytest.mark.parametrize("step", ["map C y anon", "memlock C 0", "capability C ipc_lock off"])
+def test_a_process_that_is_not_there_yet_can_do_nothing(step: str) -> None:
+    """A child whose fork has begun and not ended has no name: such a step is skipped, and no error of the tool."""
+    found = run_scenario(
+        ModelTarget("6.2"), parse(f"scenario t\nsmall\nmap P x anon\nstart t fork P C\n{step}")
+    ).verdict
+    assert found.kind == "skipped" and "there is no process C" in (found.reason or "")

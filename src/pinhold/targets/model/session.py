@@ -138,7 +138,7 @@ class ModelSession:
 
     def map(self, a: s.Map) -> int:
         pages = region_pages(a, self.pmd_pages, self.pud_pages)
-        start = self.names.place(pages)
+        mm, start = self.names.mm(a.proc), self.names.place(pages)
         flags = PROT[a.prot] | (k.VM_SHARED if a.shared else 0)
         kind = a.memory
         if kind.anonymous:
@@ -159,7 +159,7 @@ class ModelSession:
                 if err:
                     file_put(self.m, file)
                     return err
-        err = do_mmap(self.m, self.names.mms[a.proc], start, start + pages, flags, file, order, int(a.readonly))
+        err = do_mmap(self.m, mm, start, start + pages, flags, file, order, int(a.readonly))
         if file != k.NO_FILE and not kind.descriptor:
             file_put(self.m, file)
         if err == 0:
@@ -224,7 +224,7 @@ class ModelSession:
         return 0
 
     def memlock(self, a: s.LimitMemlock) -> int:
-        self.limit_memlock(self.names.mms[a.proc], a.pages)
+        self.limit_memlock(self.names.mm(a.proc), a.pages)
         return 0
 
     def limit_memlock(self, mm: int, pages: int) -> None:
@@ -233,7 +233,7 @@ class ModelSession:
         self.m.mm_memlock[mm] = min(pages, most)
 
     def capability(self, a: s.Capability) -> int:
-        self.m.mm_ipc_lock[self.names.mms[a.proc]] = int(a.ipc_lock)
+        self.m.mm_ipc_lock[self.names.mm(a.proc)] = int(a.ipc_lock)
         return 0
 
     def hold(self, a: s.Pin) -> int:
