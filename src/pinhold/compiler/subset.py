@@ -126,6 +126,8 @@ class _Checker:
         match node:
             case ast.Pass() | ast.Break() | ast.Continue():
                 pass
+            case ast.Expr(ast.BoolOp()) if called(node.value):
+                self.truth(node.value)
             case ast.Expr() if called(node.value):
                 self.kind(node.value)
             case ast.Return():
