@@ -212,7 +212,7 @@ def test_errors_of_one_line(line: str, error: str | None) -> None:
 def test_an_unknown_verb_names_the_nearest() -> None:
     """A misspelt verb is answered with the verbs and the one that was probably meant."""
     error = _error("mpa P x anon")
-    assert error.startswith("line 2, column 1: expected scenario, watch, xfail, vm_only, small, map, unmap, ")
+    assert error.startswith("line 2, column 1: expected scenario, watch, xfail, vm_only, observe, small, map, unmap, ")
     assert error.endswith("found 'mpa'; did you mean map?")
 
 

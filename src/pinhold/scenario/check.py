@@ -127,6 +127,10 @@ class Things:
         whole = step.range.first == 0 and step.range.end in (None, region.pages)
         return region.map.memory.hugetlb and not region.map.shared and not whole
 
+    def unit(self, region: str) -> int:
+        """Base pages of the smallest piece of a region."""
+        return self._regions[region].unit if region in self._regions else 1
+
     def _observed(self, r: Range) -> int:
         region = self._regions[r.region]
         end = region.pages if r.end is None else r.end

@@ -24,6 +24,7 @@ __all__ = ["ScenarioError", "parse"]
 _TITLE = "scenario"
 _WATCH = "watch"
 _SMALL = "small"
+_OBSERVE = "observe"
 _REMARKS = {"xfail": "why it is known to fail", "vm_only": "why it runs in a virtual machine only"}
 """Lines of one quoted text, at most one of each: the field of the scenario, and what the text says."""
 
@@ -45,7 +46,14 @@ def parse(text: str, pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> 
     if reader.title is None:
         raise ScenarioError(last, 1, f"expected '{_TITLE} TITLE', found end of file")
     reader.refuse_what_lasts()
-    return Scenario(reader.title, tuple(reader.steps), tuple(reader.watched()), **reader.remarks, small=reader.small)
+    return Scenario(
+        reader.title,
+        tuple(reader.steps),
+        tuple(reader.watched()),
+        **reader.remarks,
+        small=reader.small,
+        observe=reader.observe,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +71,7 @@ class _Reader:
         self.steps: list[Step] = []
         self.remarks: dict[str, str] = {}
         self.small: Small | None = None
+        self.observe = False
         self._things = things
         self._watches: list[_Watch] = []
         self._lasting: tuple[int, int] | None = None
@@ -82,6 +91,8 @@ class _Reader:
             self._watches += _watch_line(tokenize(line), number)
         elif verb in _REMARKS:
             self._remark(verb, tokenize(line))
+        elif verb == _OBSERVE:
+            self._observe(tokenize(line))
         elif verb == _SMALL:
             self._small_machine(tokenize(line))
         else:
@@ -97,6 +108,14 @@ class _Reader:
         if line.peek() is not None:
             raise line.mismatch(END_OF_LINE)
         self.remarks[verb] = text
+
+    def _observe(self, line: Cursor) -> None:
+        if self.observe:
+            raise Mismatch(line.column, [f"one {_OBSERVE} line in a text"], "a second one")
+        line.word(_OBSERVE)
+        if line.peek() is not None:
+            raise line.mismatch(END_OF_LINE)
+        self.observe = True
 
     def _small_machine(self, line: Cursor) -> None:
         """It says how large a huge page is, and so stands before the steps."""

@@ -20,6 +20,8 @@ def format_scenario(scenario: Scenario) -> str:
         lines.insert(0, ["watch", *map(format_range, scenario.watch)])
     if scenario.small is not None:
         lines.insert(0, format_small(scenario.small).split())
+    if scenario.observe:
+        lines.insert(0, ["observe"])
     for verb, text in (("xfail", scenario.xfail), ("vm_only", scenario.vm_only)):
         if text is not None:
             lines.insert(0, [verb, quote(text)])

@@ -27,7 +27,8 @@ from pinhold.targets.expect import Check, check, requirement
 class StepRecord:
     """One step that was done.
 
-    outcome: of an action, None for requirements and expectations; observation: None for requirements;
+    outcome: of an action, None for requirements and expectations; observation: None for requirements, and for an action
+    that never ended or was left out (the outcome's note says why);
     check: "held", "violated" or "unknown" for an expectation.
     """
 
@@ -157,7 +158,9 @@ class _Run:
         for record in self.records:
             if record.outcome is not None and record.outcome.violated:
                 return Verdict("violated", None, "; ".join(record.outcome.violated), record.index)
-        return Verdict("unknown", None, "the scenario expects nothing")
+        return Verdict(
+            "unknown", None, "the scenario expects nothing" + ", it is to be compared" * self.scenario.observe
+        )
 
     def decided(self, kind: str, reason: str, text: str | None = None) -> Verdict:
         """A verdict that the step at hand decided."""
@@ -169,12 +172,19 @@ class _Run:
         except Livelock as livelock:
             self._record(StepRecord(self._index, step, Outcome(note="never ends", decisions=livelock.decisions)))
             raise
+        except CannotDo as reason:
+            if not self.scenario.observe:
+                raise
+            self._record(StepRecord(self._index, step, Outcome(note=str(reason))))
+            return
         self._errno = outcome.errno
         pin = step.named(Role.MAKES, Thing.PIN)
         if pin is not None and outcome.errno == 0 and outcome.note:
             self.mechanisms[pin] = outcome.note
         observation = replace(session.observe(), errno=outcome.errno)
         self._record(StepRecord(self._index, step, outcome, observation))
+        if self.scenario.observe:
+            return
         if outcome.errno and not self._is_asked_for(step, outcome.errno):
             raise _Decided(self._failure(step, outcome))
         if outcome.errno and (made := _made_by(step)) is not None:

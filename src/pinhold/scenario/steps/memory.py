@@ -28,7 +28,7 @@ _SIZE = words("size", "SIZE", HUGETLB_SIZES)
 _NEW_REGION = Named("region", "REGION", Thing.REGION, Role.MAKES)
 
 
-class _KindAndSize:
+class KindAndSize:
     """The kind of a fresh region, with the page size where it is hugetlb."""
 
     usage = "KIND"
@@ -52,7 +52,7 @@ _MAP_OPTIONS = (
 
 @step(
     form("map", PROC, _NEW_REGION, "of", Named("of", "REGION", Thing.REGION), options=_MAP_OPTIONS, fixed={"kind": ""}),
-    form("map", PROC, _NEW_REGION, _KindAndSize(), options=(*_MAP_OPTIONS, Keyed("pages", PAGES))),
+    form("map", PROC, _NEW_REGION, KindAndSize(), options=(*_MAP_OPTIONS, Keyed("pages", PAGES))),
     meets=Meets(
         refused={
             **CANNOT.refused,

@@ -18,6 +18,8 @@ class Scenario:
     vm_only: why it may crash or corrupt a vulnerable kernel, in words; then it runs on a kernel in a virtual machine
     that is thrown away afterwards, and never on the kernel that runs here.
     small: the machine that its schedule is made for; then it runs on models only.
+    observe: it is for a comparison: every step is done and looked at, and one that fails, or that the target cannot do,
+    ends nothing.
     """
 
     title: str
@@ -26,6 +28,7 @@ class Scenario:
     xfail: str | None = None
     vm_only: str | None = None
     small: Small | None = None
+    observe: bool = False
 
 
 def done_by(step: Step) -> Step:

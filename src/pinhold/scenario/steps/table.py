@@ -119,7 +119,7 @@ def startable() -> tuple[type[Action], ...]:
     return tuple(each for each in actions() if each.startable)
 
 
-HEADERS = ("scenario", "watch", "xfail", "vm_only", "small")
+HEADERS = ("scenario", "watch", "xfail", "vm_only", "observe", "small")
 """First words of lines that are no steps."""
 
 
