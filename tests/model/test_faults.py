@@ -110,7 +110,7 @@ def test_a_copied_page_leaves_the_swap_cache() -> None:
 
 def test_a_read_fault_maps_cached_neighbours() -> None:
     """Sixteen pages from the window's start, or from the mapping's where that comes later."""
-    played = Play(row("6.2"), "map P x memfd private pages 64\nunmap P x[:5]\nread P x[7]\n")
+    played = Play(row("6.2"), "map P x file private pages 64\nunmap P x[:5]\nread P x[7]\n")
     present = [page for page in range(5, 64) if played.state(page=page) == "present"]
     assert present == list(range(5, 21))
 
@@ -127,3 +127,12 @@ def test_a_large_folio_that_is_locked_is_not_reused(release: str, locked: bool) 
     played.m.folio_flags[folio] |= k.FOLIO_LOCKED if locked else 0
     assert played.play().sites[-1] == ["wp_copy" if locked else "wp_reuse_large"]
     assert (played.frame(page=7) == folio + 7) == (not locked)
+
+
+def test_fault_around_passes_over_what_is_not_uptodate() -> None:
+    """Pages of shmem that were allocated and that nobody has asked for yet; an ordinary file's are all there."""
+    for kind, mapped in (("memfd", [2, 5]), ("file", [0, 1, 2, 3, 4, 5, 6, 7])):
+        played = Play(row("6.12"), f"map P x {kind} pages 8\nread P x[2]\nread P x[5]\n")
+        assert [page for page in range(8) if played.entry(page=page)] == mapped
+    again = Play(row("6.12"), "map P x memfd pages 8\nread P x[2]\nmap P y of x\nuffdio_continue P y[6]\nread P y[0]\n")
+    assert [page for page in range(8) if again.entry("y", page)] == [0, 2, 6]

@@ -80,3 +80,10 @@ def test_unpinning_gives_the_charge_back() -> None:
         assert m.mm_locked_vm[0] + m.mm_pinned_vm[0] >= 8
         m = played.m
         assert (m.mm_locked_vm[0], m.mm_pinned_vm[0], m.user_locked_vm[0]) == (0, 0, 0)
+
+
+@pytest.mark.parametrize(("release", "errno"), [("6.2", k.EFAULT), ("7.3", k.ENOMEM)])
+def test_a_ring_is_charged_before_its_buffer_is_looked_at(release: str, errno: int) -> None:
+    """Where rings count, one that does not fit is the first that fails; nothing was faulted in for the buffer."""
+    text = "map P x anon read pages 2\ncapability P ipc_lock off\nmemlock P 0\nio_uring P x as p\n"
+    assert Play(row(release), text).errnos[-1] == errno

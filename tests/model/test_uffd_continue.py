@@ -86,3 +86,14 @@ def test_a_private_mapping_has_its_anon_vma_from_uffdio_continue_on(how: str, af
     gets no anon_vma, and the child faults in for itself."""
     played = Play(row(), f"map P x memfd {how}\n{after}\nfork P C\n")
     assert played.state(process="C") == kept
+
+
+def test_every_mapping_in_the_range_is_asked_before_what_is_missing() -> None:
+    """Anonymous memory around a hole is refused as such; shmem with a hole is not there; nor is what begins in one."""
+    for text, errno in (
+        ("map P x anon pages 3\nunmap P x[1]\nuffdio_continue P x\n", k.EINVAL),
+        ("map P x memfd pages 3\nunmap P x[1]\nuffdio_continue P x\n", k.ENOENT),
+        ("map P x memfd pages 3\nunmap P x[0]\nuffdio_continue P x\n", k.ENOENT),
+        ("map P x memfd shared readonly read pages 2\nunmap P x[1]\nuffdio_continue P x\n", k.EPERM),
+    ):
+        assert Play(row("6.12"), text).errnos[-1] == errno, text

@@ -135,3 +135,12 @@ def test_xfail_is_what_a_known_violation_is() -> None:
     violated, held = play("6.18", lines.format("0x02")).verdict, play("6.18", lines.format("0x01")).verdict
     assert (violated.kind, violated.reason, violated.text) == ("xfail", "known and open", "text")
     assert held.kind == "held"
+
+
+@pytest.mark.parametrize(("pages", "present"), [(16, 16), (17, 17), (33, 32)])
+def test_vmsplice_faults_in_twice_what_a_pipe_holds(pages: int, present: int) -> None:
+    """The pages behind those that the pipe has room for were taken before it was found full, and let go again."""
+    found = play("6.12", f"map P x anon pages {pages}\nwatch x\nvmsplice P x as p")
+    seen = found.observations[-1]
+    assert sum(page.state == "present" for page in seen.pages) == present
+    assert [page.page for page in seen.pins] == [0, 15]

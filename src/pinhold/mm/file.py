@@ -7,7 +7,7 @@ units of the file's page size; a hugetlb file's unit is its huge page.
 
 from __future__ import annotations
 
-from pinhold.mm.flags import ENOMEM, FILE_HUGETLB, FILE_PAGECACHE, FILE_SHMEM, NO_FILE, NO_PAGE
+from pinhold.mm.flags import ENOMEM, FILE_HUGETLB, FILE_PAGECACHE, FILE_SHMEM, FOLIO_FALLOCATED, NO_FILE, NO_PAGE
 from pinhold.mm.folio import folio_alloc, folio_get, folio_put, folio_test_lazyfree, page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_FILES, too_small
@@ -100,6 +100,7 @@ def cache_get_page(m: State, file: int, index: int) -> int:
         if page == NO_PAGE:
             return NO_PAGE
         cache_add(m, file, index, page)
+    m.folio_flags[page_folio(m, page)] &= ~FOLIO_FALLOCATED
     folio_get(m, page_folio(m, page))
     return page
 
@@ -108,7 +109,8 @@ def cache_get_page(m: State, file: int, index: int) -> int:
 def shmem_fallocate(m: State, file: int, units: int) -> int:
     """Give a file its first `units` pages, of zeros.  0, or -ENOMEM, and then it keeps what it has got.
 
-    An ordinary file is left by write() as shmem is by this.  Linux: shmem_fallocate() (mm/shmem.c).
+    Pages of shmem are not uptodate until somebody asks for one: fault-around passes them over.  An ordinary file is
+    left by write() with pages that are.  Linux: shmem_fallocate() (mm/shmem.c), since 1635f6a74152 (3.5).
     """
     if units > m.file_pages:
         too_small(m, LIMIT_FILE_PAGES)
@@ -119,6 +121,8 @@ def shmem_fallocate(m: State, file: int, units: int) -> int:
             if page == NO_PAGE:
                 return -ENOMEM
             cache_add(m, file, index, page)
+            if m.file_kind[file] == FILE_SHMEM and m.fault_around > 1:  # nobody else asks for it
+                m.folio_flags[page_folio(m, page)] |= FOLIO_FALLOCATED
     return 0
 
 

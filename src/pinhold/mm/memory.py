@@ -22,6 +22,7 @@ from pinhold.mm.flags import (
     FAULT_FLAG_UNSHARE,
     FAULT_FLAG_WRITE,
     FAULT_WROTE,
+    FOLIO_FALLOCATED,
     NO_PAGE,
     NO_VMA,
     PTE_ACCESSED,
@@ -275,6 +276,8 @@ def do_fault_around(m: State, act: int, vma: int) -> None:
     for addr in range(start, end):
         slot = pt_walk(m, mm, addr, 0)
         page = cache_lookup(m, m.vma_file[vma], m.vma_pgoff[vma] + addr - m.vma_start[vma])
-        if slot >= 0 and m.pte[slot] == 0 and page != NO_PAGE:
+        if page == NO_PAGE or m.folio_flags[page_folio(m, page)] & FOLIO_FALLOCATED:
+            continue
+        if slot >= 0 and m.pte[slot] == 0:
             map_folio_pte(m, mm, page)
             m.pte[slot] = mk_pte(page, vm_page_prot(m, vma))

@@ -258,9 +258,12 @@ def pins_disown(m: State, mm: int) -> None:
 def memlock_charge_before(m: State, pin: int, pages: int) -> bool:
     """RDMA charges the request before it pins: all processes' pins together must stay under the limit.
 
-    Linux: ib_umem_get() (drivers/infiniband/core/umem.c), mm->pinned_vm, waived by CAP_IPC_LOCK.
+    Linux: ib_umem_get() (drivers/infiniband/core/umem.c), mm->pinned_vm, waived by CAP_IPC_LOCK.  io_uring's ring is
+    there before its first buffer, and has to stay under the limit by itself.  Linux: io_create_region().
     """
     mm = m.pin_mm[pin]
+    if m.pin_user[pin] == USER_IO_URING:
+        return not over_limit(m, mm, m.user_locked_vm[0] + io_uring_ring_pages(m))
     if m.pin_user[pin] != USER_RDMA:
         return True
     if not m.mm_ipc_lock[mm] and m.mm_memlock[mm] >= 0 and m.mm_pinned_vm[mm] + pages > m.mm_memlock[mm]:
@@ -290,7 +293,7 @@ def memlock_charge_after(m: State, pin: int) -> bool:
         m.pin_charge[pin] = charge
     elif m.pin_user[pin] == USER_IO_URING:
         charge = pin_folio_pages(m, pin)
-        ring = IO_URING_RING_PAGES if m.rule_io_uring_ring == RING_CHARGED else 0
+        ring = io_uring_ring_pages(m)
         if over_limit(m, mm, m.user_locked_vm[0] + charge + ring):
             return False
         if not m.mm_ipc_lock[mm]:
@@ -304,6 +307,12 @@ def memlock_charge_after(m: State, pin: int) -> bool:
     elif m.pin_user[pin] not in (USER_NONE, USER_RDMA):
         trap(m, TRAP_PIN_USER)
     return True
+
+
+@kernel
+def io_uring_ring_pages(m: State) -> int:
+    """Pages of a ring that count in the user's locked memory."""
+    return IO_URING_RING_PAGES if m.rule_io_uring_ring == RING_CHARGED else 0
 
 
 @kernel

@@ -14,6 +14,7 @@ from pinhold.mm.flags import (
     ENOMEM,
     EPERM,
     FILE_SHMEM,
+    FOLIO_FALLOCATED,
     NO_FILE,
     NO_PAGE,
     NO_VMA,
@@ -23,6 +24,7 @@ from pinhold.mm.flags import (
     VM_SHARED,
     VM_WRITE,
 )
+from pinhold.mm.folio import page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import mk_pte, pt_alloc, pte_mkdirty
 from pinhold.mm.rmap import map_folio_pte
@@ -31,7 +33,7 @@ from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.vma import UFFD_MAPS_DIRTY, UFFD_PREPARES_ANON_VMA
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_read_lock, mmap_read_unlock
-from pinhold.mm.vma import anon_vma_prepare, find_vma, vm_page_prot
+from pinhold.mm.vma import anon_vma_prepare, find_vma, vm_page_prot, vma_within
 
 UFFD_START, UFFD_PAGE = 0, 1
 
@@ -54,7 +56,7 @@ def uffdio_continue(m: State, task: int) -> int:
         if mmap_read_lock(m, mm) == BLOCKED:
             return BLOCKED
         m.act_pc[act] = UFFD_PAGE
-        err = uffd_refused(m, vma, m.act_end[act])
+        err = uffd_refused(m, vma, mm, m.act_addr[act], m.act_end[act])
         if err == 0 and not m.vma_flags[vma] & VM_SHARED:
             decided(m, UFFD_PREPARES_ANON_VMA)
             anon_vma_prepare(m, vma)
@@ -72,17 +74,24 @@ def uffdio_continue(m: State, task: int) -> int:
 
 
 @kernel
-def uffd_refused(m: State, vma: int, end: int) -> int:
-    """0, or why the range cannot be registered for minor faults (c949b097ef2e, 5.14, for shmem) and continued; what
-    may never be written is not for filling in, either."""
+def uffd_refused(m: State, vma: int, mm: int, addr: int, end: int) -> int:
+    """0, or why [addr, end) cannot be registered for minor faults (c949b097ef2e, 5.14, for shmem) and continued.
+
+    Every mapping in the range has to be of shmem and such as may be written, but there may be holes between them;
+    what is continued lies in one mapping, `vma`.  A range that begins in a hole is not registered at all.  Linux:
+    userfaultfd_register(), find_dst_vma().
+    """
     if m.rule_uffd_continue == UFFD_ABSENT:
         return -EINVAL
-    if vma == NO_VMA or end > m.vma_end[vma]:
-        return -ENOENT
-    file = m.vma_file[vma]
-    if file == NO_FILE or m.file_kind[file] != FILE_SHMEM:
-        return -EINVAL
-    return 0 if m.vma_flags[vma] & VM_MAYWRITE else -EPERM
+    part = vma
+    while part != NO_VMA:
+        file = m.vma_file[part]
+        if file == NO_FILE or m.file_kind[file] != FILE_SHMEM:
+            return -EINVAL
+        if not m.vma_flags[part] & VM_MAYWRITE:
+            return -EPERM
+        part = vma_within(m, mm, m.vma_end[part], end)
+    return 0 if vma != NO_VMA and end <= m.vma_end[vma] else -ENOENT
 
 
 @kernel
@@ -105,6 +114,7 @@ def mfill_atomic_install_pte(m: State, vma: int, addr: int) -> int:
     elif m.rule_uffd_continue == UFFD_DIRTY:
         decided(m, UFFD_MAPS_DIRTY)
         entry = pte_mkdirty(m, entry)
+    m.folio_flags[page_folio(m, page)] &= ~FOLIO_FALLOCATED
     map_folio_pte(m, vma // m.vmas_per_mm, page)
     m.pte[slot] = entry
     return 0

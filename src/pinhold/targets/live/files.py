@@ -32,6 +32,13 @@ def _sweep(directory: str) -> None:
                 os.close(fd)
 
 
+def _write_zeros(fd: int, pages: int) -> None:
+    """Bring the file's pages into the page cache, each a folio of its own.  What fallocate() has allocated alone would
+    come there by readahead, which leaves gaps: one page that marks where it goes on is not mapped by fault-around."""
+    for page in range(pages):
+        os.pwrite(fd, bytes(PAGE), page * PAGE)
+
+
 class Files:
     """By region name.  Closing leaves no file behind."""
 
@@ -52,6 +59,8 @@ class Files:
         elif step.memory.descriptor:
             self._open[step.region] = fd = self._create(step)
             os.posix_fallocate(fd, 0, pages * PAGE)
+            if step.memory.on_disk:
+                _write_zeros(fd, pages)
         else:
             return None
         fd = self._open[step.region]

@@ -162,8 +162,8 @@ class LiveSession:
             raise CannotDo(f"{name} is not mapped in {proc}: the step that maps it failed or came later") from None
 
     def _pages(self, proc: str, range: Range) -> p.Pages:
-        end = self._region(proc, range.region).pages if range.end is None else range.end
-        return p.Pages(range.region, range.first, end)
+        pages = self._region(proc, range.region).pages
+        return p.Pages(range.region, range.first, pages if range.end is None else range.end)
 
     def _unmap(self, step: Unmap) -> Outcome:
         return self._ask(step.proc, p.Unmap(*self._pages(step.proc, step.range)))

@@ -101,7 +101,7 @@ class ModelSession:
         if not isinstance(action, s.Map) or not action.memory.hugetlb:
             return None
         size = action.size or "2M"
-        count = hugepages_needed(self.scenario, self.pmd_pages, self.pud_pages)[size]
+        count = hugepages_needed(self.scenario, self.pmd_pages, self.pud_pages).get(size, 0)
         has = self.m.geometry.hugetlb[size == "1G"]
         return f"needs {count} hugepage{'s' if count != 1 else ''} of {size}, and the model's pool has {has}"
 
@@ -203,7 +203,7 @@ class ModelSession:
 
     def swap_out(self, a: s.SwapOut) -> int:
         result = self.call(a)
-        if result == 0 and any(state == "present" for _, _, state in self.page_state(a.proc, a.range)):
+        if result == 0 and any(state in ("present", "huge") for _, _, state in self.page_state(a.proc, a.range)):
             return -k.EBUSY
         return result
 
@@ -211,7 +211,7 @@ class ModelSession:
         mm, start, end = self.names.span(a.proc, a.range)
         other, other_start, other_end = self.names.span(a.other_proc, a.other_range)
         count = min(end - start, other_end - other_start)
-        for span in ((mm, start, start + count), (other, other_start, other_start + count)):
+        for span in ((mm, start, end), (other, other_start, other_end)):
             result = self.operate(FN_MADVISE, span, ADVICE["mergeable"].number)
             if result < 0:
                 return result
@@ -246,7 +246,18 @@ class ModelSession:
     def vmsplice(self, a: s.Vmsplice) -> int:
         mm, start, end = self.names.span(a.proc, a.range)
         span = (mm, start, min(end, start + PIPE_BUFFERS))
-        return self.take_pin(a.pin, span, *self.wanted(a))
+        flags, user = self.wanted(a)
+        result = self.take_pin(a.pin, span, flags, user)
+        if result == PIPE_BUFFERS < end - start:
+            self.take_too_many(mm, start + PIPE_BUFFERS, end, flags)
+        return result
+
+    def take_too_many(self, mm: int, start: int, end: int, flags: int) -> None:
+        """vmsplice() faults in what follows, too, before it finds the pipe full, and lets it go.  Linux:
+        iter_to_pipe() (fs/splice.c), which takes as many pages at a time as a pipe holds."""
+        pin = free_pin(self.m)
+        if take(self.m, TASK, pin, (mm, start, min(end, start + PIPE_BUFFERS)), flags) > 0:
+            unpin(self.m, pin)
 
     def io_uring(self, a: s.IoUring) -> int:
         mm, start, end = self.names.span(a.proc, a.range)

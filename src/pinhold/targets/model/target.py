@@ -71,6 +71,12 @@ class ModelTarget:
         other.config = self.config | dict(config)
         return other
 
+    def sized(self, geometry: Geometry) -> ModelTarget:
+        """The same, with another geometry."""
+        other = copy(self)
+        other.geometry = geometry
+        return other
+
     def info(self) -> TargetInfo:
         config = {name: str(value) for name, value in self.config.items()}
         return TargetInfo(self.name, self.release, self.release, config, {"model": "available"}, self.what)
