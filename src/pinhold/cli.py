@@ -16,7 +16,7 @@ from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
 from pinhold import __version__
-from pinhold.commands import Ended, Stop, UsageError, grammar_explore, grammar_lab, nearest
+from pinhold.commands import Ended, Stop, UsageError, grammar_conform, grammar_explore, grammar_lab, nearest
 
 EXIT_HELD = 0
 EXIT_BROKEN = 5
@@ -120,6 +120,7 @@ def parser() -> argparse.ArgumentParser:
     command("restore", "put back what a run changed, where neither the run nor its guardian could")
     grammar_lab.add(command, _TARGET)
     grammar_explore.add(command)
+    grammar_conform.add(command)
     return top
 
 
@@ -142,6 +143,7 @@ COMMANDS = (
     "restore",
     *grammar_lab.COMMANDS,
     *grammar_explore.COMMANDS,
+    *grammar_conform.COMMANDS,
 )
 
 

@@ -75,6 +75,7 @@ def test_help_imports_only_the_grammar() -> None:
         "pinhold",
         "pinhold.cli",
         "pinhold.commands",
+        "pinhold.commands.grammar_conform",
         "pinhold.commands.grammar_explore",
         "pinhold.commands.grammar_lab",
     }

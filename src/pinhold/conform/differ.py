@@ -1,0 +1,79 @@
+"""One scenario on a real kernel and on the model of its release: whether they differ, in what, and whether again.
+
+The real kernel goes first.  The model does what that could do, so that a mechanism that is missing there is no
+difference.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from pinhold.scenario import steps as s
+from pinhold.scenario.compare import Difference, compare
+from pinhold.scenario.printer import format_step
+from pinhold.targets.base import Target
+from pinhold.targets.runner import Result, StepRecord, run_scenario
+
+Run = Callable[[s.Scenario], Result]
+
+Key = tuple[str, str, str, str]
+"""What kind of difference it is: the step's class, the field, and both values in words."""
+
+RUNS = 3
+"""A difference counts that comes in most of so many fresh runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """scenario: of the steps that were done, up to the one at which both sides differ.  values: that both saw.
+    names: of the two targets.  left_out: steps that the real kernel could not do, with the reason.
+    trouble: what ended a run before its end.  real: the records of the steps that were done."""
+
+    scenario: s.Scenario
+    names: tuple[str, str]
+    steps: int
+    values: int
+    difference: Difference | None = None
+    left_out: tuple[tuple[s.Step, str], ...] = ()
+    trouble: str = ""
+    real: tuple[StepRecord, ...] = ()
+
+    @property
+    def key(self) -> Key | None:
+        """None where nothing differs."""
+        if self.difference is None:
+            return None
+        d = self.difference
+        return type(self.scenario.steps[-1]).__name__, d.field, d.left, d.right
+
+    def words(self) -> str:
+        """The difference in one sentence."""
+        assert self.difference is not None
+        return self.difference.words(*self.names, format_step(self.scenario.steps[-1]))
+
+
+def compared(real: Run, model: Target, scenario: s.Scenario) -> Compared:
+    """Both runs, compared step by step to the first difference."""
+    ours = real(scenario)
+    done = [record for record in ours.steps if record.observation is not None]
+    left = tuple(
+        (record.step, record.outcome.note or "") for record in ours.steps if record.outcome and not record.observation
+    )
+    both = replace(scenario, steps=tuple(record.step for record in done))
+    trouble = "" if ours.verdict.kind == "unknown" else f"{ours.target}: {ours.verdict.kind}: {ours.verdict.reason}"
+    theirs = run_scenario(model, both)
+    if theirs.verdict.kind != "unknown":
+        trouble = trouble or f"{theirs.target}: {theirs.verdict.kind}: {theirs.verdict.reason}"
+    length = min(len(done), len(theirs.observations))
+    found = compare([r.observation for r in done[:length] if r.observation], theirs.observations[:length])
+    if found.difference is not None:
+        both = replace(both, steps=both.steps[: found.difference.index + 1])
+    return Compared(
+        both, (ours.target, theirs.target), len(done), found.compared, found.difference, left, trouble, tuple(done)
+    )
+
+
+def again(real: Run, model: Target, first: Compared) -> int:
+    """In how many of RUNS runs, the first among them, the same difference shows."""
+    return 1 + sum(compared(real, model, first.scenario).key == first.key for _ in range(RUNS - 1))

@@ -1,0 +1,70 @@
+"""Random scenarios, made by executing each step that is proposed on the model: same seed and number, same scenario."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pinhold.conform.profiles import PROFILES
+from pinhold.conform.propose import Proposer
+from pinhold.mm.state import X86_64
+from pinhold.scenario import steps as s
+from pinhold.scenario.check import Misuse, Things
+from pinhold.scenario.kinds import KINDS
+from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
+from pinhold.targets.base import Broken, CannotDo, Livelock
+from pinhold.targets.model.target import ModelTarget
+
+ROOM = replace(X86_64, pages=1 << 15, tables=400, vmas_per_mm=96, pins=40, swap=1 << 14)
+"""As large as a random scenario can need: nobody knows it before the steps are there."""
+
+SHORTEST, LONGEST = 10, 50
+TRIES = 20
+"""So many steps are proposed for one that is taken, before the scenario is as long as it gets."""
+RISK = "random steps, among them some that a kernel may not come back from"
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is generated.  disposable: the kernel is thrown away afterwards, and may be given what harms it."""
+
+    profile: str
+    kinds: Sequence[str] = tuple(KINDS)
+    without: frozenset[str] = frozenset()
+    disposable: bool = False
+
+
+def generate(model: ModelTarget, wanted: Wanted, seed: int, number: int) -> s.Scenario:
+    """Scenario `number` of a seed: 10 to 50 steps, whatever comes of each.
+
+    What the specification breaks at, or never ends, is the last step of its scenario.
+    """
+    rng = random.Random(f"{seed} {number} {wanted.profile}")
+    length = rng.randint(SHORTEST, LONGEST)
+    title = f"{wanted.profile} {seed}:{number}"
+    steps: list[s.Step] = []
+    things = Things(PMD_PAGES, PUD_PAGES)
+    room = model.sized(ROOM)
+    with room.open(s.Scenario(title, ())) as session:
+        proposer = Proposer(rng, PROFILES[wanted.profile], session, things.unit, wanted.kinds, wanted.without)
+        for _ in range(TRIES * length):
+            if len(steps) == length:
+                break
+            step = proposer.step()
+            if step is None:
+                continue
+            try:
+                taken = things.step(step, len(steps) + 1)
+                if things.loses_reserve(step) and not wanted.disposable:
+                    continue
+                assert isinstance(taken, s.Action)
+                session.do(taken)
+            except (Misuse, CannotDo):
+                continue
+            except (Broken, Livelock):
+                steps.append(taken)
+                break
+            steps.append(taken)
+            proposer.did(taken)
+    return s.Scenario(title, tuple(steps), vm_only=RISK if wanted.disposable else None, observe=True)

@@ -1,0 +1,149 @@
+"""Random scenarios: made again by their number, of everything that the language has, and noticing what differs."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+from pinhold.conform.campaign import LIMITS, campaign, wanted
+from pinhold.conform.differ import Run, compared
+from pinhold.conform.generate import LONGEST, Wanted, generate
+from pinhold.conform.profiles import PROFILES
+from pinhold.conform.propose import drawable
+from pinhold.conform.shrink import shrink, valid
+from pinhold.scenario import steps as s
+from pinhold.scenario.advice import ADVICE
+from pinhold.scenario.kinds import KINDS
+from pinhold.scenario.parse import ScenarioError, parse
+from pinhold.scenario.printer import format_scenario
+from pinhold.targets.base import Target
+from pinhold.targets.model.target import ModelTarget
+from pinhold.targets.runner import Result, run_scenario
+
+MODEL = ModelTarget("6.12")
+SEED = 1
+
+
+def run_on(target: Target) -> Run:
+    """Runs a scenario there."""
+
+    def run(scenario: s.Scenario) -> Result:
+        return run_scenario(target, scenario)
+
+    return run
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+def test_a_scenario_is_made_again_by_its_number(profile: str) -> None:
+    """The same seed and number give the same text, which parses; another number gives another one."""
+    made = [generate(MODEL, Wanted(profile, disposable=True), SEED, number) for number in (0, 0, 1)]
+    assert made[0] == made[1] != made[2]
+    assert parse(format_scenario(made[0])) == made[0]
+    assert 0 < len(made[0].steps) <= LONGEST
+
+
+def test_everything_that_the_language_has_is_generated() -> None:
+    """Every form of every action, every kind and every advice comes up, without being named in a profile."""
+    verbs: Counter[str] = Counter()
+    kinds: Counter[str] = Counter()
+    advice: Counter[str] = Counter()
+    for number in range(150):
+        for step in generate(MODEL, Wanted("mixed", disposable=True), SEED, number).steps:
+            verbs[" ".join(format_scenario(s.Scenario("x", (step,))).splitlines()[1].split()[:1])] += 1
+            if isinstance(step, s.Map):
+                kinds[step.kind] += 1
+            if isinstance(step, s.Madvise):
+                advice[step.advice] += 1
+    assert set(verbs) == {form.verb for step in drawable() for form in step.forms}
+    assert set(kinds) == set(KINDS)
+    assert set(advice) == set(ADVICE)
+
+
+def test_what_outlives_a_scenario_is_for_guests_alone() -> None:
+    """A part of a private hugetlb mapping is moved where the kernel is thrown away, and nowhere else."""
+    for disposable in (False, True):
+        made = [generate(MODEL, Wanted("hugetlb", disposable=disposable), SEED, number) for number in range(40)]
+        assert all((scenario.vm_only is not None) == disposable for scenario in made)
+        for scenario in made:
+            parse(format_scenario(scenario))  # which refuses such a step without the line
+
+
+def test_limits_are_not_generated() -> None:
+    """A verb that is not told apart yet is left out, by name."""
+    profile = wanted("mixed", MODEL, disposable=True)
+    steps = [step for number in range(30) for step in generate(MODEL, profile, SEED, number).steps]
+    assert steps
+    assert not {step.forms[0].verb for step in steps} & set(LIMITS)
+
+
+def test_a_model_agrees_with_itself() -> None:
+    """No difference, and all that was done was compared."""
+    tally = campaign(run_on(MODEL), MODEL, [wanted("mixed", MODEL, disposable=True)], SEED, 300)
+    assert tally.steps >= 300
+    assert tally.values > tally.steps
+    assert (tally.differences, tally.trouble) == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("profile", "rule"),
+    [("thp", "thp_split_zero_pages"), ("fork", "gup_unshares"), ("hugetlb", "madv_dontneed_hugetlb")],
+)
+def test_another_rule_is_noticed(profile: str, rule: str) -> None:
+    """By random steps alone; what is printed is small, and shows the difference again."""
+    other = run_on(ModelTarget("6.12", switches={rule: ""}))
+    for seed in range(20):
+        tally = campaign(other, MODEL, [wanted(profile, MODEL, disposable=True)], seed, 300)
+        if tally.differences:
+            break
+    first = tally.differences[0]
+    assert first.counts
+    assert len(first.scenario.steps) <= 8
+    assert compared(other, MODEL, first.scenario).difference is not None
+
+
+def test_shrinking_keeps_what_shows_and_nothing_else() -> None:
+    """Steps that name what is gone go with it; ranges and options become simpler."""
+    text = """scenario x
+observe
+map P a anon pages 40
+map P b anon read pages 4
+write P a[3:9] 0xaa
+fork P C
+read C b
+write C a[5] 0x77
+exit C
+"""
+
+    def shows(scenario: s.Scenario) -> bool:
+        return any(isinstance(step, s.Write) and step.proc == "C" for step in scenario.steps)
+
+    small = shrink(parse(text), shows)
+    assert [type(step).__name__ for step in small.steps] == ["Map", "Fork", "Write"]
+    assert small.steps[0] == s.Map("P", "a", "anon", pages=1)
+
+
+def test_what_lost_its_object_is_dropped() -> None:
+    """A step on a region, a process or a pin that no step makes any more."""
+    steps = parse("scenario x\nmap P a anon\nfork P C\nwrite C a 1\nvmsplice C a as p\nunpin p\n").steps
+    assert valid(steps) == steps
+    assert valid(steps[1:]) == steps[1:2]
+
+
+def test_an_observe_line_lets_nothing_end_a_run() -> None:
+    """A step that fails is looked at, one that cannot be done is left out with its reason; no verdict."""
+    text = "scenario x\nobserve\nmap P a anon read\nwrite P a 1\npin P a as p via mine\nread P a\n"
+    result = run_scenario(MODEL, parse(text))
+    assert [record.outcome.errno for record in result.steps if record.outcome] == [0, 14, 0, 0]
+    left = result.steps[2]
+    assert left.observation is None
+    assert left.outcome is not None
+    assert "no pin mechanism mine" in str(left.outcome.note)
+    assert result.verdict.kind == "unknown"
+
+
+@pytest.mark.parametrize("line", ["observe\nobserve", "observe all"])
+def test_an_observe_line_stands_once_and_alone(line: str) -> None:
+    """Twice, or with more words, it is refused."""
+    with pytest.raises(ScenarioError, match=r"line [23]"):
+        parse(f"scenario x\n{line}\nmap P a anon\n")
