@@ -43,6 +43,7 @@ class Stepper:
         functions: Mapping[str, Callable[..., Any]] = PLAIN,
     ) -> None:
         self.world = world
+        self.outcomes = world.scope.outcomes
         self.symmetric = symmetric
         self.properties = properties
         self.invariants = invariants
@@ -93,7 +94,7 @@ class Stepper:
             return False
         if self.m.trapped[0]:
             raise beyond(self.world.scope.name, self.m.trapped[0])
-        if self.m.choices[0] > self.world.scope.outcomes:
+        if self.m.choices[0] > self.outcomes:
             raise too_many_outcomes(self.world.scope, self.m.choices[0])
         self.sites.update(self.m.trace.sites)
         return True
