@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import inspect
+import os
 import textwrap
 from collections.abc import Callable, Mapping
 from functools import cache
@@ -19,6 +20,24 @@ Kernel = Callable[..., Any]
 @cache
 def definition(function: Kernel) -> ast.FunctionDef:
     """As it was written, with its lines' numbers in the file.  Not to be changed."""
+    code = inspect.unwrap(function).__code__
+    found = _written(code.co_filename).get((code.co_name, code.co_firstlineno))
+    return found or _made(function)
+
+
+@cache
+def _written(path: str) -> Mapping[tuple[str, int], ast.FunctionDef]:
+    """The functions of a file, by name and first line: read once, as a search looks at all of them when it starts."""
+    if not os.path.exists(path):
+        return {}
+    with open(path, encoding="utf-8") as file:
+        tree = ast.parse(file.read())
+    found = [node for node in tree.body if isinstance(node, ast.FunctionDef)]
+    return {(node.name, min([node.lineno, *(d.lineno for d in node.decorator_list)])): node for node in found}
+
+
+def _made(function: Kernel) -> ast.FunctionDef:
+    """Of a function whose text is in no file (mm/generated.py), or not at a module's top."""
     lines, first = inspect.getsourcelines(function)
     (found,) = ast.parse(textwrap.dedent("".join(lines))).body
     assert isinstance(found, ast.FunctionDef)
