@@ -4,6 +4,9 @@ import signal
 
 import pytest
 
+from pinhold.targets.base import Unavailable
+from pinhold.targets.live.target import LiveTarget
+
 
 def pytest_configure() -> None:
     """Signals have the meaning that a shell's user gives them, also under nohup and in a script's background.
@@ -20,3 +23,14 @@ def pytest_configure() -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What compiles, one after the other in one worker, begins first: it takes longest."""
     items.sort(key=lambda item: not any(m.args == ("compiled",) for m in item.iter_markers("xdist_group")))
+
+
+@pytest.fixture(scope="session")
+def live() -> LiveTarget:
+    """The running kernel."""
+    target = LiveTarget()
+    try:
+        target.info()
+    except Unavailable as reason:
+        pytest.skip(str(reason))
+    return target

@@ -6,21 +6,9 @@ from corpus_cases import names, scenario
 from pinhold.commands.registry import describe, model_of
 from pinhold.conform.differ import again, compared
 from pinhold.scenario.steps import Scenario
-from pinhold.targets.base import Unavailable
 from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
-
-
-@pytest.fixture(scope="module")
-def live() -> LiveTarget:
-    """The running kernel."""
-    target = LiveTarget()
-    try:
-        target.info()
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    return target
 
 
 @pytest.mark.parametrize("case", names())

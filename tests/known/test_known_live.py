@@ -6,19 +6,7 @@ from known import EXPECTED, by_itself, scenario
 from pinhold.commands.agreement import agreement, settled
 from pinhold.commands.registry import describe, model_of
 from pinhold.commands.runs import run_tests
-from pinhold.targets.base import Unavailable
 from pinhold.targets.live.target import LiveTarget
-
-
-@pytest.fixture(scope="module")
-def live() -> LiveTarget:
-    """The running kernel."""
-    target = LiveTarget()
-    try:
-        target.info()
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    return target
 
 
 @pytest.mark.parametrize("case", [name for name in EXPECTED if scenario(name).vm_only is None])

@@ -8,23 +8,12 @@ import pytest
 
 from pinhold.scenario.parse import parse
 from pinhold.scenario.steps import Statement
-from pinhold.targets.base import Outcome, Unavailable
+from pinhold.targets.base import Outcome
 from pinhold.targets.live.kernel import RunningKernel, probe_sight
 from pinhold.targets.live.session import LiveSession
 from pinhold.targets.live.target import LiveTarget
 
 Play = Callable[[str], LiveSession]
-
-
-@pytest.fixture(scope="session")
-def live() -> LiveTarget:
-    """The running kernel."""
-    target = LiveTarget()
-    try:
-        target.info()
-    except Unavailable as reason:
-        pytest.skip(str(reason))
-    return target
 
 
 @pytest.fixture

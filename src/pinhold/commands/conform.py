@@ -128,7 +128,7 @@ def _lines(real: str, model: str, seed: int, tally: Tally, here: Sequence[str], 
     for verb, why in LIMITS.items():
         yield _filled(f"not generated: {verb}: {why}")
     for (verb, reason), count in tally.left_out.most_common(5):
-        yield _filled(f"left out {count} times: {verb}: {reason}")
+        yield _filled(f"left out {count} {'time' if count == 1 else 'times'}: {verb}: {reason}")
 
 
 def _filled(text: str) -> str:
