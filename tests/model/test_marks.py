@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
+from pinhold.compiler import cache
 from pinhold.compiler.facts import Facts
 from pinhold.compiler.source import Kernel, definition, kernels
+from pinhold.explore import facts as explorer_facts
 from pinhold.explore.facts import facts_of
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper
@@ -107,3 +110,20 @@ def test_a_wrong_mark_is_noticed(replaced: Callable[[Facts], None]) -> None:
         list(stepper.successors(stepper.first()))
     with pytest.raises(AssertionError, match="no_such is no parameter"):
         kernel(without={Part.LARGE: "no_such"})(as_said)
+
+
+def test_a_search_starts_without_reading_the_specification_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What no function stores to is found in the text of all of them once, and kept for the next search."""
+
+    def read_again(_: Kernel) -> frozenset[str]:
+        raise AssertionError("the text of a function was looked at")
+
+    monkeypatch.setattr(cache, "cache_directory", lambda: tmp_path)
+    scope = library()["bench-tiny"]
+    ready = world(scope, releases.row(scope.rules))
+    first = facts_of(ready)
+    assert first.everywhere
+    monkeypatch.setattr(explorer_facts, "stored_fields", read_again)
+    assert facts_of(ready) == first

@@ -57,15 +57,20 @@ def room(function: Kernel) -> str:
 
 
 def known(what: str, entries: Sequence[Kernel], facts: Facts, layout: Layout, make: Callable[[], str]) -> str:
-    """The text that `make` made of these functions, facts and layout the first time, whichever process that was.
+    """The text that `make` made of these functions, facts and layout the first time, whichever process that was."""
+    numbers = (facts.constants, facts.sizes, facts.everywhere, facts.first, facts.parameters, facts.results)
+    given = [sorted(part.items()) for part in numbers]
+    return kept(what, entries, [given, sorted(facts.absent), sorted(layout.slots.items()), layout.mutable_size], make)
+
+
+def kept(what: str, functions: Iterable[Kernel], given: object, make: Callable[[], str]) -> str:
+    """The text that `make` made of these functions and of what is given (told apart by its repr) the first time.
 
     Where nothing can be kept it is made each time.
     """
-    numbers = (facts.constants, facts.sizes, facts.everywhere, facts.first, facts.parameters, facts.results)
-    given = [sorted(part.items()) for part in numbers]
-    names = [f.__name__ for f in entries]
-    question = repr((what, names, given, sorted(facts.absent), sorted(layout.slots.items()), layout.mutable_size))
-    name = hashlib.sha256(sources(frozenset(map(room, entries))) + question.encode()).hexdigest()[:24]
+    functions = list(functions)
+    question = repr((what, [f"{f.__module__}.{f.__name__}" for f in functions], given))
+    name = hashlib.sha256(sources(frozenset(map(room, functions))) + question.encode()).hexdigest()[:24]
     try:
         return (cache_directory() / "known" / name).read_text()
     except OSError:

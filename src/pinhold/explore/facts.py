@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator, Mapping
 
-from pinhold.compiler.cache import known
+from pinhold.compiler.cache import kept, known
 from pinhold.compiler.facts import Facts
 from pinhold.compiler.record import SpecialisedState
 from pinhold.compiler.source import stored_fields
@@ -54,11 +54,16 @@ def missing(world: World, absent: Collection[str], alike: Mapping[str, int]) -> 
 
 def never_stored(m: SearchMachine) -> Iterator[tuple[str, int]]:
     """The constant arrays to which no function stores, and whose elements are alike."""
-    stored = {name for function in REGISTRY for name in stored_fields(function)}
+    stored = set(kept("stored", REGISTRY, None, lambda: " ".join(sorted(stored_anywhere()))).split())
     stored |= set(vars(SpecialisedState))  # by what stands in for functions that are left out
     for name, f in fields(record=type(m)):
         if f.constant and f.dim and name not in stored and len(values := set(getattr(m, name))) == 1:
             yield name, values.pop()
+
+
+def stored_anywhere() -> set[str]:
+    """The arrays that any function of the specification stores to: to be read from the text of all of them."""
+    return {name for function in REGISTRY for name in stored_fields(function)}
 
 
 def decisions_of(world: World) -> frozenset[int]:
