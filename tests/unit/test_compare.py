@@ -1,5 +1,7 @@
 """Comparing two runs: fields, frames as a relation, and the words for a difference."""
 
+from dataclasses import fields
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,7 +21,7 @@ def _one(**fields: object) -> list[Observation]:
 
 def test_equal_runs_do_not_differ() -> None:
     """A run is equal to itself, and the comparison says how many fields it saw."""
-    run = _one(state="present", frame=3, kind="anon", exclusive=True, mapcount=1, byte=255)
+    run = _one(state="present", frame=3, kind="anon", exclusive=True, mapcount=1, byte=255)  # and the errno
     assert compare(run, run).difference is None
     assert compare(run, run).compared == 7
 
@@ -41,12 +43,50 @@ def test_each_field_is_compared() -> None:
         "exclusive": ({"exclusive": True}, {"exclusive": False}, "yes", "no"),
         "mapcount": ({"mapcount": 1}, {"mapcount": 2}, "1", "2"),
         "byte": ({"byte": 255}, {"byte": MIXED}, "0xff", "mixed bytes"),
+        "level": ({"level": "pmd"}, {"level": "pte"}, "pmd", "pte"),
+        **{
+            mark: ({mark: False}, {mark: True}, "no", "yes")
+            for mark in ("anon", "writable", "dirty", "soft_dirty", "uffd_wp")
+        },
     }
+    named = {f.name for f in fields(PageView)} - {"proc", "region", "page", "frame"}
+    assert set(words) == named
     for field, (left, right, left_words, right_words) in words.items():
         difference = first_difference(_one(**left), _one(**right))
         assert difference is not None
         assert (difference.index, difference.where, difference.field) == (0, "P x[0]", field)
         assert (difference.left, difference.right) == (left_words, right_words)
+
+
+def test_whose_a_pin_is_and_how_it_was_taken_are_compared() -> None:
+    """Owner, range and flags of a pin are fields like those of a page."""
+
+    def pin(**fields: str) -> list[Observation]:
+        return [Observation(0, (), (PinView("p", 0, **fields),))]  # type: ignore[arg-type]
+
+    for field, one, other in (
+        ("owner", "P", "C"),
+        ("range", "x[0]", "x[1]"),
+        ("flags", "FOLL_PIN", "FOLL_WRITE|FOLL_PIN"),
+    ):
+        difference = first_difference(pin(**{field: one}), pin(**{field: other}))
+        assert difference is not None
+        assert (difference.where, difference.field, difference.left, difference.right) == (
+            "pin p[0]",
+            field,
+            one,
+            other,
+        )
+
+
+def test_a_difference_tells_the_kind_of_the_page() -> None:
+    """So that it can be named by step, field and kind; None where neither side knows it, and of the step itself."""
+    found = first_difference(_one(kind="file", writable=True), _one(writable=False))
+    assert found is not None and (found.field, found.kind) == ("writable", "file")
+    found = first_difference(_one(frame=1, kind="ksm") * 2, [*_one(frame=1), *_one(frame=2)])
+    assert found is not None and (found.field, found.kind) == ("frame", "ksm")
+    errno = first_difference([_see(errno=12)], [_see(errno=0)])
+    assert errno is not None and errno.kind is None
 
 
 def test_errno_and_the_words_of_a_difference() -> None:

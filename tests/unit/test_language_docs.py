@@ -9,7 +9,7 @@ from pathlib import Path
 from pinhold.scenario import bounds
 from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.kinds import HUGETLB_SIZES, KINDS
-from pinhold.scenario.observation import PAGE_KINDS, PAGE_STATES, Observation, PageView, PinView
+from pinhold.scenario.observation import FOLL_FLAGS, LEVELS, PAGE_KINDS, PAGE_STATES, Observation, PageView, PinView
 from pinhold.scenario.ran import Decision
 from pinhold.scenario.runfile import RecordedStep, RunWriter, read_run
 from pinhold.scenario.small import BOUNDS, DEFAULTS, OFF, SWITCHES
@@ -106,7 +106,7 @@ def test_the_manual_lists_the_fields_of_an_observation() -> None:
     words = set(re.findall(r"`(\w+)`", RUN_FILE))
     for view in (Observation, PageView, PinView, Decision, Verdict):
         assert {f.name for f in fields(view)} <= words, view
-    assert {*PAGE_STATES, *PAGE_KINDS, *VERDICTS} <= words
+    assert {*PAGE_STATES, *PAGE_KINDS, *LEVELS, *FOLL_FLAGS, *VERDICTS} <= words
 
 
 def test_runs_may_be_mixed_as_the_manual_says() -> None:

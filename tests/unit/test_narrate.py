@@ -1,5 +1,7 @@
 """A step in words."""
 
+from dataclasses import replace
+
 from pinhold.report.narrate import outcome_lines, page_words, pin_words
 from pinhold.scenario.observation import MIXED, PageView, PinView
 from pinhold.scenario.ran import Decision
@@ -12,6 +14,11 @@ def test_a_page_is_told_by_what_is_known_of_it() -> None:
     """Unknown fields are left out, and frames keep their symbolic names."""
     full = PageView("P", "x", 3, "present", 1, "anon", True, 2, 0xFF)
     assert page_words(full) == "P x[3] maps f1, anonymous, exclusive, mapped twice, reads 0xff"
+    entry = replace(full, level="pmd", writable=True, dirty=False, soft_dirty=True, uffd_wp=False)
+    assert page_words(entry).startswith("P x[3] maps f1 by a writable, clean, soft-dirty PMD, anonymous")
+    assert page_words(replace(full, writable=False)).startswith("P x[3] maps f1 by a read-only entry, anonymous")
+    assert page_words(replace(full, level="pud")).startswith("P x[3] maps f1 by a PUD, anonymous")
+    assert page_words(replace(full, kind="hugetlb", anon=False)).startswith("P x[3] maps f1, hugetlb page cache")
     assert page_words(PageView("P", "x", 0, "present", byte=MIXED)) == (
         "P x[0] maps a frame that cannot be seen, reads mixed bytes"
     )
@@ -28,6 +35,8 @@ def test_a_pin_is_told_by_what_it_holds() -> None:
     """The byte is there only where it was read."""
     assert pin_words(PinView("p", 0, 4)) == "p[0] holds f4"
     assert pin_words(PinView("p", 1, 4, 0)) == "p[1] holds f4, sees 0x00"
+    whose = PinView("p", 1, 4, 0, "P", "x[:2]", "FOLL_LONGTERM|FOLL_PIN")
+    assert pin_words(whose) == "p[1] holds f4 of P x[:2] (FOLL_LONGTERM|FOLL_PIN), sees 0x00"
 
 
 def test_a_decision_is_told_with_its_rule_value_and_commit() -> None:

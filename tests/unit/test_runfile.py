@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pinhold.scenario.observation import MIXED, PAGE_KINDS, PAGE_STATES, Observation, PageView, PinView
+from pinhold.scenario.observation import LEVELS, MIXED, PAGE_KINDS, PAGE_STATES, Observation, PageView, PinView
 from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.ran import Decision, TargetInfo
@@ -196,12 +196,18 @@ def test_the_hash_of_a_configuration_does_not_depend_on_order() -> None:
 
 
 _NUMBERS = st.none() | st.integers(0, 1 << 40)
+_MAYBE = st.none() | st.booleans()
 _VIEWS = st.builds(
     PageView, st.text(max_size=5), st.text(max_size=5), st.integers(0, 1 << 19),
     st.none() | st.sampled_from(PAGE_STATES), _NUMBERS, st.none() | st.sampled_from(PAGE_KINDS),
-    st.none() | st.booleans(), _NUMBERS, st.none() | st.integers(-1, 255),
+    _MAYBE, _NUMBERS, st.none() | st.integers(-1, 255), _MAYBE, st.none() | st.sampled_from(LEVELS),
+    _MAYBE, _MAYBE, _MAYBE, _MAYBE,
 )  # fmt: skip
-_PINS = st.builds(PinView, st.text(max_size=5), st.integers(0, 1 << 19), _NUMBERS, st.none() | st.integers(-1, 255))
+_WORDS = st.none() | st.text(max_size=5)
+_PINS = st.builds(
+    PinView, st.text(max_size=5), st.integers(0, 1 << 19), _NUMBERS, st.none() | st.integers(-1, 255),
+    _WORDS, _WORDS, _WORDS,
+)  # fmt: skip
 _OBSERVATIONS = st.builds(
     Observation, _NUMBERS, st.lists(_VIEWS, max_size=3).map(tuple), st.lists(_PINS, max_size=2).map(tuple)
 )

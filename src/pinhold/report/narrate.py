@@ -15,6 +15,8 @@ _KINDS = {
     "file": "page cache",
     "zero": "the zero page",
     "hugetlb": "hugetlb",
+    "anon hugetlb": "anonymous hugetlb",
+    "file hugetlb": "hugetlb page cache",
     "ksm": "KSM page",
 }
 
@@ -27,8 +29,29 @@ def _frame(frame: int | None) -> str:
     return "a frame that cannot be seen" if frame is None else f"f{frame}"
 
 
+def _kind(view: PageView) -> Iterator[str]:
+    kind = view.kind
+    if kind == "hugetlb" and view.anon is not None:
+        kind = f"{'anon' if view.anon else 'file'} {kind}"
+    if kind is not None:
+        yield _KINDS.get(kind, kind)
+
+
+def entry_words(view: PageView) -> Iterator[str]:
+    """What the entry is that maps a page, as far as it is known: "by a writable, dirty PMD"."""
+    told: list[str] = []
+    if view.writable is not None:
+        told.append("writable" if view.writable else "read-only")
+    if view.dirty is not None:
+        told.append("dirty" if view.dirty else "clean")
+    marks = [word for word, is_so in (("soft-dirty", view.soft_dirty), ("uffd-wp", view.uffd_wp)) if is_so]
+    if view.level is not None or told or marks:
+        entry = "entry" if view.level is None else view.level.upper()
+        yield f"by a {' '.join([', '.join([*told, *marks]), entry]).strip()}"
+
+
 def page_words(view: PageView) -> str:
-    """What one page of a process is: "P x[0] maps f1, anonymous, exclusive, mapped once, reads 0xff"."""
+    """What one page of a process is: "P x[0] maps f1 by a writable PTE, anonymous, exclusive, reads 0xff"."""
     where = f"{view.proc} {view.region}[{view.page}]"
     if view.state is None:
         return f"{where} cannot be seen"
@@ -36,9 +59,7 @@ def page_words(view: PageView) -> str:
         return f"{where} maps nothing"
     if view.state == "swapped":
         return f"{where} is swapped out"
-    facts = [f"{where} maps {_frame(view.frame)}"]
-    if view.kind is not None:
-        facts.append(_KINDS.get(view.kind, view.kind))
+    facts = [" ".join([f"{where} maps {_frame(view.frame)}", *entry_words(view)]), *_kind(view)]
     if view.exclusive is not None and view.kind not in ("zero", "file"):
         facts.append("exclusive" if view.exclusive else "not exclusive")
     if view.mapcount is not None and view.kind != "zero":
@@ -49,8 +70,12 @@ def page_words(view: PageView) -> str:
 
 
 def pin_words(view: PinView) -> str:
-    """What one page of a pin, or of a copy, is: "p[0] holds f0, sees 0x00"."""
+    """What one page of a pin, or of a copy, is: "p[0] holds f0 of P x[0] (FOLL_PIN), sees 0x00"."""
     held = "shows no frame" if view.frame is None else f"holds {_frame(view.frame)}"
+    if view.range is not None:
+        held += f" of {view.owner} {view.range}"
+    if view.flags is not None:
+        held += f" ({view.flags})"
     words = f"{view.pin}[{view.page}] {held}"
     return words if view.byte is None else f"{words}, sees {_byte(view.byte)}"
 

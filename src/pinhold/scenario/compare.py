@@ -8,13 +8,20 @@ frame's name: the number of a frame that was freed may come back at another page
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.observation import MIXED, Observation, PageView, PinView
 
-_PAGE_FIELDS = ("state", "kind", "exclusive", "mapcount", "byte")
+_FIELDS: Mapping[type, tuple[str, ...]] = {
+    PageView: (
+        *("state", "level", "kind", "anon", "exclusive", "mapcount"),
+        *("writable", "dirty", "soft_dirty", "uffd_wp", "byte"),
+    ),
+    PinView: ("owner", "range", "flags", "byte"),
+}
+"""What is compared of a view, beside its frame: what explains another field before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +29,8 @@ class Difference:
     """The first place where two runs differ.
 
     index: of the observation; where: "P x[0]", "pin p[0]" or "" for the step itself; field: of the view ("state",
-    "frame", "byte", ...), "errno" or "length"; left, right: both values in words.
+    "frame", "level", ...), "errno" or "length"; left, right: both values in words; kind: of the page, where a side
+    knows it.
     """
 
     index: int
@@ -30,6 +38,7 @@ class Difference:
     field: str
     left: str
     right: str
+    kind: str | None = None
 
     def words(self, left: str = "left", right: str = "right", step: str | None = None) -> str:
         """One sentence; left and right name the targets, step is the text of the step that was observed."""
@@ -95,10 +104,10 @@ class _Pair:
             other = self._right.get(place)
             if other is None:
                 continue
-            for field in _PAGE_FIELDS if isinstance(view, PageView) else ("byte",):
+            for field in _FIELDS[type(view)]:
                 mine, theirs = getattr(view, field), getattr(other, field)
                 if self._differ(mine, theirs):
-                    return Difference(self._index, place, field, _value(field, mine), _value(field, theirs))
+                    return self._difference(place, field, _value(field, mine), _value(field, theirs))
         return None
 
     def frames(self) -> Difference | None:
@@ -113,7 +122,7 @@ class _Pair:
             left = first_of_left.setdefault(view.frame, place)
             right = first_of_right.setdefault(other.frame, place)
             if left != right:
-                return Difference(self._index, place, "frame", *_sharing(place, left, right))
+                return self._difference(place, "frame", *_sharing(place, left, right))
         return None
 
     def kept(self, before: tuple[_Frames, _Frames]) -> Difference | None:
@@ -128,8 +137,13 @@ class _Pair:
             left, right = view.frame == before[0][place], other.frame == before[1][place]
             if left != right:
                 words = [("the frame of the step before" if kept else "a new frame") for kept in (left, right)]
-                return Difference(self._index, place, "frame", *words)
+                return self._difference(place, "frame", *words)
         return None
+
+    def _difference(self, place: str, field: str, left: str, right: str) -> Difference:
+        views = self._left[place], self._right[place]
+        kind = next((view.kind for view in views if isinstance(view, PageView) and view.kind is not None), None)
+        return Difference(self._index, place, field, left, right, kind)
 
     def _differ(self, left: object, right: object) -> bool:
         if left is None or right is None:

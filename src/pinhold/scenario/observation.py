@@ -10,11 +10,20 @@ from dataclasses import dataclass
 
 PAGE_STATES = ("none", "present", "swapped")
 PAGE_KINDS = ("anon", "file", "zero", "hugetlb", "ksm")
+LEVELS = ("pte", "pmd", "pud")
+"""Of the entry that maps a page."""
+FOLL_FLAGS = ("FOLL_WRITE", "FOLL_GET", "FOLL_FORCE", "FOLL_LONGTERM", "FOLL_PIN")
+"""The flags of GUP that a pin view tells, in the order of their values."""
 
 
 @dataclass(frozen=True, slots=True)
 class PageView:
-    """One watched page of one process: `page` counts base pages from the region's start."""
+    """One watched page of one process: `page` counts base pages from the region's start.
+
+    anon: whether it is anonymous memory (PageAnon), which of hugetlb the kind does not tell.  Of the entry that maps
+    it: level; writable; dirty (pte_dirty(), which is not the folio's dirty flag); soft_dirty, of a swap entry too, and
+    true wherever the VMA has VM_SOFTDIRTY, as pagemap tells it; uffd_wp, of a swap entry too.
+    """
 
     proc: str
     region: str
@@ -25,16 +34,29 @@ class PageView:
     exclusive: bool | None = None
     mapcount: int | None = None
     byte: int | None = None
+    anon: bool | None = None
+    level: str | None = None
+    writable: bool | None = None
+    dirty: bool | None = None
+    soft_dirty: bool | None = None
+    uffd_wp: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class PinView:
-    """One page of a pin: `page` counts the pinned pages; `byte` only after expectations and device steps."""
+    """One page of a pin: `page` counts the pinned pages; `byte` only after expectations and device steps.
+
+    owner: the process whose memory it is; range: what of it was taken, as a scenario writes it; flags: those of
+    FOLL_FLAGS that it was taken with, joined by "|".  A copy holds nothing: it has an owner alone.
+    """
 
     pin: str
     page: int
     frame: int | None = None
     byte: int | None = None
+    owner: str | None = None
+    range: str | None = None
+    flags: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

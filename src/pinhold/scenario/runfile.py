@@ -271,7 +271,8 @@ def _made(cls: Callable[..., _Made], record: Mapping[str, Any], convert: Callabl
 
 _VIEW_TYPES: dict[str, type] = {
     "proc": str, "region": str, "pin": str, "page": int, "state": str, "frame": int, "kind": str, "exclusive": bool,
-    "mapcount": int, "byte": int,
+    "mapcount": int, "byte": int, "anon": bool, "level": str, "writable": bool, "dirty": bool, "soft_dirty": bool,
+    "uffd_wp": bool, "owner": str, "range": str, "flags": str,
 }  # fmt: skip
 
 

@@ -12,6 +12,7 @@ from typing import Any
 from pinhold.scenario.forms import Role, Thing
 from pinhold.scenario.observation import FrameNames, PinView, Run
 from pinhold.scenario.printer import format_step
+from pinhold.scenario.ranges import Range, encode_range
 from pinhold.scenario.steps import (
     Copy,
     DeviceRead,
@@ -39,14 +40,23 @@ from pinhold.targets.live.tree import Tree
 
 @dataclass(slots=True)
 class Held:
-    """A live pin of process `proc`.  frames: raw frame numbers of its first and last page, as the page table had them
-    when the pin was taken; contents: what was read through it since the last action."""
+    """A live pin of process `proc`.  region, first: where its pages begin; frames: raw frame numbers of its first and
+    last page, as the page table had them when the pin was taken; contents: what was read through it since the last
+    action."""
 
     proc: str
+    region: str
+    first: int
+    need: Need
     mechanism: Holder | External
     taken: Taken
     frames: dict[int, int | None] = field(default_factory=dict)
     contents: list[Run] | None = None
+
+    def view(self, name: str) -> PinView:
+        """What is the same of all its pages."""
+        held = encode_range(Range(self.region, self.first, self.first + self.taken.pages))
+        return PinView(name, 0, owner=self.proc, range=held, flags=self.need.flags())
 
 
 @dataclass(slots=True)
@@ -118,7 +128,7 @@ class LivePins:
             number = error.errno or errno.EIO
             charged = need.user != "none"
             return Outcome(number, self._memlock_note(step.proc) if charged and number == errno.ENOMEM else None)
-        self._held[step.pin] = pin = Held(step.proc, mechanism, taken)
+        self._held[step.pin] = pin = Held(step.proc, span.region, span.first, need, mechanism, taken)
         seen = sorted({0, taken.pages - 1})
         shown = [span.first + page for page in seen]
         words = self._tree.look(step.proc, p.Frames(span.region, shown)).words
@@ -201,12 +211,14 @@ class LivePins:
     def _held_views(self, names: FrameNames) -> Iterator[PinView]:
         for name, pin in self._held.items():
             for page, frame in pin.frames.items():
-                yield PinView(name, page, None if frame is None else names.name(frame), _byte_at(pin.contents, page))
+                number = None if frame is None else names.name(frame)
+                yield replace(pin.view(name), page=page, frame=number, byte=_byte_at(pin.contents, page))
 
     def _copy_views(self) -> Iterator[PinView]:
         for name, copy in self._copies.items():
             for page in sorted({0, sum(run.count for run in copy.runs) - 1}):
-                yield PinView(name, page, None, _byte_at(copy.runs if copy.shown else None, page))
+                byte = _byte_at(copy.runs if copy.shown else None, page)
+                yield PinView(name, page, None, byte, owner=copy.proc)
 
     # Taking for the length of a call
 

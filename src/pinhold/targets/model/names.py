@@ -6,6 +6,7 @@ from pinhold.mm import flags as k
 from pinhold.mm.machine import Machine
 from pinhold.mm.vma import find_vma
 from pinhold.scenario import steps as s
+from pinhold.scenario.ranges import encode_range
 from pinhold.targets.base import CannotDo
 from pinhold.targets.model.calls import Span
 
@@ -52,6 +53,17 @@ class Names:
         if name not in self.pins:
             raise CannotDo(f"{name} holds no pages")
         return self.pins[name]
+
+    def process(self, mm: int) -> str:
+        """The inverse of mm()."""
+        return next(name for name, number in self.mms.items() if number == mm)
+
+    def range(self, mm: int, first: int, pages: int) -> str | None:
+        """As a scenario writes so many pages from an address on; None where no region begins before them."""
+        for region, (start, size) in self.regions[self.process(mm)].items():
+            if start <= first < start + size:
+                return encode_range(s.Range(region, first - start, first - start + pages))
+        return None
 
     def free_mm(self) -> int:
         """A process's slot that nothing uses, or NO_MM."""

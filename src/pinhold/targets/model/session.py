@@ -6,23 +6,22 @@ Each process is an mm slot of one interpreted machine of x86-64 geometry; each s
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pinhold.mm import flags as k
 from pinhold.mm.device import device_write
 from pinhold.mm.file import file_create, file_free_slot, file_put, shmem_fallocate
-from pinhold.mm.folio import lru_add_drain, page_folio, page_index
+from pinhold.mm.folio import lru_add_drain
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlbfs_fallocate
 from pinhold.mm.invariants import INVARIANTS, check_invariants
 from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_MMS
 from pinhold.mm.machine import Machine
 from pinhold.mm.mmap import do_mmap
-from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present, pte_swapped
 from pinhold.mm.pin import pin_page_at
 from pinhold.mm.pinning import unpin
 from pinhold.mm.properties import PROPERTIES, violated_properties
-from pinhold.mm.rmap import page_mapped_count
 from pinhold.mm.rules import BY_NAME
 from pinhold.mm.sites import SITES
 from pinhold.mm.step import OutOfFuel, run
@@ -41,7 +40,7 @@ from pinhold.targets.dispatch import on
 from pinhold.targets.model.calls import CALLS, PROT, Span, call_of, wanted
 from pinhold.targets.model.decisions import decision
 from pinhold.targets.model.names import Names
-from pinhold.targets.model.sight import compress, page_kind, page_states, pin_walk, walk
+from pinhold.targets.model.sight import compress, foll_words, page_states, page_view, pin_walk, walk
 from pinhold.targets.model.tasks import Tasks
 from pinhold.targets.model.users import free_pin, take, too_small, transfer
 
@@ -338,39 +337,24 @@ class ModelSession:
 
     def page_view(self, proc: str, region: str, start: int, page: int) -> PageView:
         """One watched page, from its entry."""
-        m = self.m
-        mm, addr = self.names.mms[proc], start + page
-        slot, level = pt_leaf(m, mm, addr)
-        entry = m.pte[slot]
-        if not pte_present(entry):
-            return PageView(proc, region, page, "swapped" if pte_swapped(entry) else "none")
-        pfn = (entry >> k.PFN_SHIFT) + (addr & (level_pages(m, level) - 1))
-        folio = page_folio(m, pfn)
-        anon = m.folio_flags[folio] & k.FOLIO_ANON
-        exclusive = None
-        if anon and m.rule_anon_exclusive:
-            exclusive = bool(m.page_exclusive[folio if level else page_index(m, pfn)])
-        return PageView(
-            proc,
-            region,
-            page,
-            "present",
-            self.frames.name(pfn),
-            page_kind(m, pfn),
-            exclusive,
-            page_mapped_count(m, pfn),
-            m.page_content[page_index(m, pfn)],
-        )
+        return page_view(self.m, self.names.mms[proc], start + page, PageView(proc, region, page), self.frames)
 
     def pin_views(self, name: str) -> Iterator[PinView]:
         """The first and the last page of a pin, or of a copy, which holds no frame."""
         read = self.pin_bytes.get(name, ())
-        copy = self.copies[name][1] if name in self.copies else None
-        count = sum(run_.count for run_ in copy) if copy else self.m.pin_count[self.names.pins[name]]
+        if name in self.copies:
+            mm, copy = self.copies[name]
+            told = PinView(name, 0, owner=self.names.process(mm))
+            count = sum(run_.count for run_ in copy)
+        else:
+            pin = self.names.pins[name]
+            mm, count = self.m.pin_mm[pin], self.m.pin_count[pin]
+            held = self.names.range(mm, self.m.pin_addr[pin], count)
+            told = PinView(name, 0, None, None, self.names.process(mm), held, foll_words(self.m.pin_flags[pin]))
         for page in sorted({0, count - 1}):
             byte = next((run_.byte for run_ in read if run_.first <= page < run_.first + run_.count), None)
-            frame = None if copy else self.frames.name(pin_page_at(self.m, self.names.pins[name], page))
-            yield PinView(name, page, frame, byte)
+            frame = None if name in self.copies else self.frames.name(pin_page_at(self.m, pin, page))
+            yield replace(told, page=page, frame=frame, byte=byte)
 
     def contents(self, proc: str, range: s.Range) -> Sequence[Run]:
         """What the process would read, without a fault: present pages only."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 
@@ -10,10 +11,61 @@ from pinhold.mm import flags as k
 from pinhold.mm.folio import is_huge_zero_page, page_folio, page_index
 from pinhold.mm.machine import Machine
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present, pte_swapped
-from pinhold.scenario.observation import Run
+from pinhold.mm.rmap import page_mapped_count
+from pinhold.mm.vma import find_vma
+from pinhold.scenario.observation import FOLL_FLAGS, LEVELS, FrameNames, PageView, Run
 
 Stretch = tuple[int, int | None]
 """So many pages in a row, and the byte that they all hold; None where nothing is mapped."""
+
+
+def page_view(m: Machine, mm: int, addr: int, bare: PageView, frames: FrameNames) -> PageView:
+    """The page at an address, from its entry; bare: a view that names it and tells nothing.
+
+    Nothing of the language write-protects by userfaultfd.
+    """
+    slot, level = pt_leaf(m, mm, addr)
+    entry = m.pte[slot]
+    soft_dirty = vma_soft_dirty(m, mm, addr) if m.config_soft_dirty else None
+    if not pte_present(entry):
+        swapped = pte_swapped(entry)
+        if soft_dirty is not None and swapped and entry & k.SWP_SOFT_DIRTY:
+            soft_dirty = True
+        return replace(bare, state="swapped" if swapped else "none", soft_dirty=soft_dirty, uffd_wp=False)
+    pfn = (entry >> k.PFN_SHIFT) + (addr & (level_pages(m, level) - 1))
+    folio = page_folio(m, pfn)
+    flags = m.folio_flags[folio]
+    if soft_dirty is not None and entry & k.PTE_SOFT_DIRTY and not flags & k.FOLIO_HUGETLB:
+        soft_dirty = True
+    exclusive = None
+    if flags & k.FOLIO_ANON and m.rule_anon_exclusive:
+        exclusive = bool(m.page_exclusive[folio if level else page_index(m, pfn)])
+    return replace(
+        bare,
+        state="present",
+        frame=frames.name(pfn),
+        kind=page_kind(m, pfn),
+        anon=bool(flags & (k.FOLIO_ANON | k.FOLIO_KSM)),
+        exclusive=exclusive,
+        mapcount=page_mapped_count(m, pfn),
+        byte=m.page_content[page_index(m, pfn)],
+        level=LEVELS[level],
+        writable=bool(entry & k.PTE_RW),
+        dirty=bool(entry & k.PTE_DIRTY),
+        soft_dirty=soft_dirty,
+        uffd_wp=False,
+    )
+
+
+def vma_soft_dirty(m: Machine, mm: int, addr: int) -> bool:
+    """Whether pagemap tells all of the VMA as soft-dirty: of hugetlb it looks at nothing else."""
+    vma = find_vma(m, mm, addr)
+    return vma != k.NO_VMA and m.vma_flags[vma] & k.VM_SOFTDIRTY != 0
+
+
+def foll_words(flags: int) -> str:
+    """The FOLL_FLAGS that are set."""
+    return "|".join(name for name in FOLL_FLAGS if flags & getattr(k, name))
 
 
 def page_kind(m: Machine, pfn: int) -> str:

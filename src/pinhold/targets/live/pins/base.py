@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-from pinhold.scenario.observation import Run
+from pinhold.scenario.observation import FOLL_FLAGS, Run
 from pinhold.targets.base import CannotDo
 
 M = TypeVar("M", bound="Mechanism")
@@ -29,6 +29,17 @@ class Need:
     fast: bool | None = False
     force: bool = False
     user: str | None = "none"
+
+    def flags(self) -> str:
+        """As PinView has them."""
+        asked = {
+            "FOLL_WRITE": self.write,
+            "FOLL_GET": self.takes == FOLL_GET,
+            "FOLL_FORCE": self.force,
+            "FOLL_LONGTERM": self.longterm,
+            "FOLL_PIN": self.takes == FOLL_PIN,
+        }
+        return "|".join(name for name in FOLL_FLAGS if asked[name])
 
     def __str__(self) -> str:
         if self.takes == FOLL_GET:
