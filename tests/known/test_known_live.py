@@ -3,7 +3,7 @@
 import pytest
 
 from known import EXPECTED, by_itself, scenario
-from pinhold.commands.agreement import agreement, settled
+from pinhold.commands.agreement import agreement, run_again
 from pinhold.commands.registry import describe, model_of
 from pinhold.commands.runs import run_tests
 from pinhold.targets.live.target import LiveTarget
@@ -21,6 +21,6 @@ def test_the_running_kernel_agrees_with_its_model(live: LiveTarget, case: str) -
         pytest.skip(ours[0].verdict.reason)
     theirs = list(run_tests(model_of(describe(live)), [test]))
     # A THP that somebody's reclaim or compaction holds or locks for a moment stays whole where it would be split.
-    ours = list(settled(live, ours, theirs))
+    ours = list(run_again(live, ours, theirs))
     assert agreement(ours, theirs).differences == ()
     assert ours[0].verdict.kind == theirs[0].verdict.kind

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from fakes import FakeTarget, case_result
-from pinhold.commands.agreement import agreement, settled
+from pinhold.commands.agreement import agreement, run_again
 from pinhold.report.results import CaseResult
 from pinhold.scenario.observation import Observation, PageView
 from pinhold.scenario.parse import parse
@@ -75,6 +75,6 @@ def test_a_difference_has_to_come_again() -> None:
     theirs = replace(seen(HELD), result=run_scenario(FakeTarget("model:6.2"), scenario))
     moved = replace(theirs, result=run_scenario(other, scenario))
     assert agreement([moved], [theirs]).differences
-    assert agreement(settled(kernel, [moved], [theirs]), [theirs]).differences == ()
-    assert settled(other, [moved], [theirs]) == (moved,)
-    assert settled(FakeTarget("live", absent="never run"), [theirs], [theirs]) == (theirs,)
+    assert agreement(run_again(kernel, [moved], [theirs]), [theirs]).differences == ()
+    assert run_again(other, [moved], [theirs]) == (moved,)
+    assert run_again(FakeTarget("live", absent="never run"), [theirs], [theirs]) == (theirs,)

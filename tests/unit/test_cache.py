@@ -28,7 +28,7 @@ def ask(made: list[str], what: str = "it", facts: Facts = FACTS) -> str:
         made.append(what)
         return f"{what} {len(made)}"
 
-    return cache.known(what, (step,), facts, LAYOUT, make)
+    return cache.worked_out(what, (step,), facts, LAYOUT, make)
 
 
 def test_the_same_question_is_answered_once(made: list[str]) -> None:

@@ -51,7 +51,7 @@ def agrees(ours: CaseResult, theirs: CaseResult) -> bool:
     return not agreement([ours], [theirs]).differences
 
 
-def settled(target: Target, real: Sequence[CaseResult], model: Sequence[CaseResult]) -> tuple[CaseResult, ...]:
+def run_again(target: Target, real: Sequence[CaseResult], model: Sequence[CaseResult]) -> tuple[CaseResult, ...]:
     """The results on a real kernel, those that differ from the model's replaced by a second run where that agrees.
 
     The kernel may move any page at any time, for the sake of other programs; a difference that has to do with the test

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from pinhold.commands import NothingToRun, UsageError
-from pinhold.commands.agreement import agrees, settled
+from pinhold.commands.agreement import agrees, run_again
 from pinhold.commands.allow import allowed
 from pinhold.commands.expected import is_twelve
 from pinhold.commands.judged import MODEL, Column, closing
@@ -102,7 +102,7 @@ def _beside_model(target: Target, run: TargetRun, tests: Sequence[Selected]) -> 
     """The kernel that runs here and its model; what differed once and not again is not the kernel's doing."""
     model = _model_run(run, tests)
     if model is not None:
-        run = replace(run, results=settled(target, run.results, model.results))
+        run = replace(run, results=run_again(target, run.results, model.results))
     return Column(run, tests, model)
 
 

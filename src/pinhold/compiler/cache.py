@@ -56,7 +56,7 @@ def room(function: Kernel) -> str:
     return ".".join(function.__module__.split(".")[:2])
 
 
-def known(what: str, entries: Sequence[Kernel], facts: Facts, layout: Layout, make: Callable[[], str]) -> str:
+def worked_out(what: str, entries: Sequence[Kernel], facts: Facts, layout: Layout, make: Callable[[], str]) -> str:
     """The text that `make` made of these functions, facts and layout the first time, whichever process that was."""
     numbers = (facts.constants, facts.sizes, facts.everywhere, facts.first, facts.parameters, facts.results)
     given = [sorted(part.items()) for part in numbers]

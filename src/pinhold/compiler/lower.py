@@ -13,11 +13,18 @@ import ast
 from collections.abc import Collection, Mapping
 
 from pinhold.compiler.nodes import constant, value
+from pinhold.compiler.subset import OutsideSubset
 from pinhold.mm.state import Layout, Slot
+
+STRUCTURE = (ast.Module, ast.FunctionDef, ast.arguments, ast.arg, ast.If, ast.While, ast.For, ast.Return, ast.Expr)
+EXPRESSIONS = (ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp, ast.Tuple, ast.Name, ast.Constant)
+WORDS = (ast.Pass, ast.Break, ast.Continue, ast.expr_context, ast.operator, ast.unaryop, ast.boolop, ast.cmpop)
+KEPT = STRUCTURE + EXPRESSIONS + WORDS
+"""What stays as it is in specialised source; what it consists of is lowered."""
 
 
 def lower(source: str, layout: Layout, decorator: str) -> str:
-    """The same functions over addresses, each under the decorator."""
+    """The same functions over addresses, each under the decorator.  Raises OutsideSubset for what it does not know."""
     tree = ast.parse(source)
     functions = {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
     lowered = ast.fix_missing_locations(_Lower(layout.slots, functions).visit(tree))
@@ -25,11 +32,16 @@ def lower(source: str, layout: Layout, decorator: str) -> str:
 
 
 class _Lower(ast.NodeTransformer):
-    """What is not said here is kept: what it consists of is lowered."""
+    """What is neither kept nor said here is refused."""
 
     def __init__(self, slots: Mapping[str, Slot], functions: Collection[str]) -> None:
         self.slots = slots
         self.functions = functions
+
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        if not isinstance(node, KEPT):
+            raise OutsideSubset(f"specialised source, line {getattr(node, 'lineno', '?')}: {type(node).__name__}")
+        return super().generic_visit(node)
 
     def address(self, slot: Slot, index: ast.expr) -> ast.expr:
         if constant(index):

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pinhold.compiler.cache import known
+from pinhold.compiler.cache import worked_out
 from pinhold.compiler.facts import Facts
 from pinhold.compiler.nodes import constant, stored_field, value
 from pinhold.compiler.source import Kernel
@@ -55,7 +55,7 @@ def settled_fields(entries: Sequence[Kernel], changing: Kernel, facts: Facts, la
     def told() -> str:
         return " ".join(settled(entries, changing, facts).everywhere)
 
-    names = known("settled fields", entries, facts, layout, told)
+    names = worked_out("settled fields", entries, facts, layout, told)
     return frozenset(names.split())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Collection, Iterator, Mapping
 
-from pinhold.compiler.cache import kept, known
+from pinhold.compiler.cache import kept, worked_out
 from pinhold.compiler.facts import Facts
 from pinhold.compiler.record import SpecialisedState
 from pinhold.compiler.source import stored_fields
@@ -70,7 +70,7 @@ def decisions_of(world: World) -> frozenset[int]:
     """The decision sites that the functions of the scope contain, whatever the rules."""
     load_specification()
     facts = facts_of(world)
-    told = known(
+    told = worked_out(
         "decisions", (move,), facts, world.machine.layout, lambda: " ".join(map(str, sorted(decisions_in(facts))))
     )
     return frozenset(map(int, told.split()))

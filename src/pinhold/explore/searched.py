@@ -8,7 +8,7 @@ from types import ModuleType
 
 import numba
 
-from pinhold.compiler.cache import cache_directory, known
+from pinhold.compiler.cache import cache_directory, worked_out
 from pinhold.compiler.facts import Facts
 from pinhold.compiler.image import FILE, INNER, OUTER, load, store
 from pinhold.compiler.lower import lower
@@ -83,5 +83,5 @@ def image(facts: Facts, layout: Layout) -> ModuleType:
     def made() -> str:
         return store(image_source(settled(SEARCHED, move, facts), layout))
 
-    name = known(f"image for numba {numba.__version__}", SEARCHED, facts, layout, made)
+    name = worked_out(f"image for numba {numba.__version__}", SEARCHED, facts, layout, made)
     return load(name if (kept / name / FILE).exists() else made())

@@ -115,7 +115,7 @@ def scenario(world: World, path: tuple[Via, ...], violation: Violation) -> str:
     if shown is None or outcome(world, shown).kind != "violated":
         shown = s.Scenario(title, tuple(schedule(world, moments, violation)), small=world.scope.small)
     scope = world.scope
-    remark = f"# found by: pinhold explore {scope.name} --rules {scope.rules}{switches(world, ' --without ')}\n"
+    remark = f"# found by: pinhold explore {scope.name} --rules {scope.rules}{switched_rules(world, ' --without ')}\n"
     remark += f"# shown by: --on {model_name(world)}\n" if shows(outcome(world, shown)) else ""
     return remark + format_scenario(shown)
 
@@ -134,7 +134,7 @@ def shows(verdict: Verdict) -> bool:
 
 def model_name(world: World) -> str:
     """The target whose rules the world has."""
-    return f"model:{world.scope.rules}{switches(world, ',')}"
+    return f"model:{world.scope.rules}{switched_rules(world, ',')}"
 
 
 def one_by_one(world: World, moments: Sequence[Moment], violation: Violation) -> list[s.Step]:
@@ -187,7 +187,7 @@ def advice(world: World, merged: Iterable[s.Ksm]) -> Iterator[s.Step]:
     return (s.Madvise(proc, r, "mergeable") for proc, r in pages if proc in there)
 
 
-def switches(world: World, before: str) -> str:
+def switched_rules(world: World, before: str) -> str:
     """The rules that are not the release's, each behind a word."""
     row = releases.row(world.scope.rules)
     changed = (r for r in rules.RULES if world.row[r.name] != row[r.name])

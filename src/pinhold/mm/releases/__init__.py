@@ -54,7 +54,7 @@ def row(release: str) -> dict[str, int]:
     """rule name -> value for "X.Y" or "X.Y.Z" (what follows, as in "6.18.44-fc", is ignored).  Raises
     UnknownRelease."""
     series, patch = split(release)
-    if not known(series, patch):
+    if not has_row(series, patch):
         raise UnknownRelease(f"no rules for {release}: {unknown(series, patch)}")
     return {rule.name: rule.names.index(entry(rule, release).value) for rule in RULES}
 
@@ -76,7 +76,7 @@ def switched(row: Mapping[str, int], switches: Mapping[str, str]) -> dict[str, i
     return changed
 
 
-def known(series: str, patch: str | None) -> bool:
+def has_row(series: str, patch: str | None) -> bool:
     """Whether X.Y or X.Y.Z has a row."""
     return series in releases() and (patch is None or any(int(patch) in read for read in stable(series)))
 
@@ -111,7 +111,7 @@ def stand_in(release: str) -> tuple[str, str]:
     A kernel of a series that was read, or one newer than all, has the nearest row.  Raises UnknownRelease for others.
     """
     series, patch = split(release)
-    if known(series, patch):
+    if has_row(series, patch):
         return release, ""
     if series in releases() or parts(series) > parts(releases()[-1]):
         nearest = nearest_row(series, patch)

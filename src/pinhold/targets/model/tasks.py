@@ -40,11 +40,11 @@ class Tasks:
 
     m: Machine
     names: Names
-    known: dict[str, Task] = field(default_factory=dict)
+    by_name: dict[str, Task] = field(default_factory=dict)
 
     def start(self, name: str, operation: s.Action) -> int:
         """Begin it; what the task is in comes to its end first.  0, or how that ended, if badly.  Raises CannotDo."""
-        task = self.known.setdefault(name, Task(1 + len(self.known)))
+        task = self.by_name.setdefault(name, Task(1 + len(self.by_name)))
         result = self.finish(task)
         task.place = BEGIN[type(operation)](self, task.slot, operation)
         task.doing = operation
@@ -83,7 +83,7 @@ class Tasks:
 
     def advance(self, name: str, steps: int, chance: int) -> int:
         """So many atomic steps, as far as the task can take them.  0, or how its operation ended, if badly."""
-        m, task = self.m, self.known[name]
+        m, task = self.m, self.by_name[name]
         for _ in range(steps):
             m.choice[0], m.choices[0] = chance, 1
             taken = checked_step(m, task.slot)
@@ -96,7 +96,7 @@ class Tasks:
 
     def settle(self) -> int:
         """Every task to its end.  Raises OutOfFuel where they wait for one another."""
-        return min([self.finish(task) for task in self.known.values()], default=0)
+        return min([self.finish(task) for task in self.by_name.values()], default=0)
 
     def finish(self, task: Task) -> int:
         """One task to its end; the others go on where it waits for them."""
@@ -109,7 +109,7 @@ class Tasks:
                 if recurrence.after_step(m):
                     raise round_of(m, task.slot)
                 continue
-            if not any(self.goes_on(other) for other in self.known.values()):
+            if not any(self.goes_on(other) for other in self.by_name.values()):
                 break
         raise OutOfFuel((function_name(m, task.slot),))
 
