@@ -3,31 +3,34 @@
 from __future__ import annotations
 
 import sys
-import textwrap
 from argparse import Namespace
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pinhold.commands import NothingToRun, UsageError, nearest
+from pinhold.commands import Ended, NothingToRun, UsageError, conformed, nearest
 from pinhold.commands.allow import allowed
 from pinhold.commands.board import BOARD
 from pinhold.commands.ending import ended_by_signals
+from pinhold.commands.matrix import fitting
+from pinhold.commands.names import called, split
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pins import deadline
-from pinhold.commands.registry import close, describe, make_targets, model_of, ready
+from pinhold.commands.registry import configured_as, make_target, model_of, ready
 from pinhold.commands.select import Selected
 from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_scenario
+from pinhold.scenario.ran import TargetInfo
 from pinhold.targets.base import Target
 from pinhold.targets.batch import BatchTarget
-from pinhold.targets.runner import Result, run_scenario
 
 if TYPE_CHECKING:
-    from pinhold.conform.campaign import Tally
-    from pinhold.scenario.steps import Scenario
+    from pinhold.conform.campaign import Plan, Ran
+    from pinhold.conform.generate import Wanted
+    from pinhold.targets.model.target import ModelTarget
 
-EXIT_AGREES, EXIT_DIFFERS, EXIT_BY_CHANCE, EXIT_BROKEN = 0, 1, 2, 5
+STEPS = 1000
 
 _NEEDED = """scenario what all profiles need
 map     P t thp
@@ -41,6 +44,7 @@ swapout P x
 
 def main(options: Namespace) -> int:
     """0: all agrees; 1: a difference that came again; 2: only such as did not; 5: a run broke."""
+    from pinhold.conform.campaign import Campaign, Limits
     from pinhold.conform.profiles import PROFILES
 
     profiles = options.profile or list(PROFILES)
@@ -51,93 +55,111 @@ def main(options: Namespace) -> int:
     for name in names:
         if name.startswith("model:"):
             raise UsageError(f"{name} is a model: --on names a real kernel, live or vm:REL, which is compared with one")
-    needed = parse(_NEEDED)
+    model = _model(options.model)
+    steps = options.steps if options.steps is not None or options.time is not None else STEPS
+    limits = Limits(options.seed, steps, options.time)
     limit = deadline(options, names)
-    with ended_by_signals(), allowed(options.allow_change, names, [Selected(1, "conform", needed, needed.title)]):
-        targets = make_targets(options.on, deadline=limit)
-        for target in targets:
-            ready(target)
-        return max(_on(target, profiles, options) for target in targets)
+    with ended_by_signals(), allowed(options.allow_change, names, [Selected(1, "conform", parse(_NEEDED), "")]):
+        for name in names:
+            ready(make_target(name, deadline=limit))
+        jobs = options.jobs or fitting()
+        plans = _plans(options.on, limit, jobs, steps, partial(_begin, model, profiles))
+        run = Campaign(plans, limits, jobs, _progress(steps))
+        cut: BaseException | None = None
+        try:
+            run.run()
+        except KeyboardInterrupt as end:
+            cut = end
+        finally:
+            for plan in plans:
+                BOARD.clear(plan.name)
+        return _tell(run.ran, profiles, options, cut)
 
 
-def _on(target: Target, profiles: Sequence[str], options: Namespace) -> int:
-    """One target's campaign, told."""
-    from pinhold.conform.campaign import campaign, missing, wanted
+def _tell(ran: Sequence[Ran], profiles: Sequence[str], options: Namespace, cut: BaseException | None) -> int:
+    """Report, and give the status; what has cut the campaign off goes on."""
+    if cut is not None:
+        print(f"CUT OFF by {cut if isinstance(cut, Ended) else 'Ctrl-C'}.\n")
+    for each in ran:
+        for line in conformed.text(each, profiles, options.seed):
+            print(line)
+    sys.stdout.flush()
+    if options.output:
+        _write(Path(options.output), ran)
+    if cut is not None:
+        raise cut
+    if all(each.model is None for each in ran):
+        raise NothingToRun("; ".join(f"{each.name} cannot run here: {why}" for each in ran for why in each.ended))
+    return max(map(conformed.status, ran))
+
+
+def _model(text: str | None) -> Target | None:
+    """The model that was asked for, by its release or as a target."""
+    return None if text is None else make_target(text if text.startswith("model:") else f"model:{text}")
+
+
+def _plans(
+    on: Sequence[str],
+    limit: float | None,
+    jobs: int,
+    steps: int | None,
+    begin: Callable[[bool, TargetInfo], tuple[ModelTarget, Sequence[Wanted]]],
+) -> list[Plan]:
+    """One for each target; where there is room for more than one each, a guest has several lanes."""
+    from pinhold.conform.campaign import WORTH_A_LANE, Plan
+
+    worth = jobs if steps is None else 1 + steps // WORTH_A_LANE
+    plans = []
+    for text, name in zip(on, called(on), strict=True):
+        what = split(text)[1]
+        guest = what != "live"
+        lanes = min(max(1, jobs // len(on)), worth) if guest else 1
+        plans.append(Plan(name, partial(_named, what, name, limit), partial(begin, guest), lanes))
+    return plans
+
+
+def _named(what: str, name: str, limit: float | None) -> Target | BatchTarget:
+    target = make_target(what, deadline=limit)
+    target.name = name
+    return target
+
+
+def _begin(
+    model: Target | None, profiles: Iterable[str], guest: bool, info: TargetInfo
+) -> tuple[ModelTarget, Sequence[Wanted]]:
+    """What a kernel is compared with, and what of the profiles it can run.  Raises NotRun."""
+    from pinhold.conform.campaign import NotRun, missing, wanted
     from pinhold.targets.model.target import ModelTarget
 
-    try:
-        model = model_of(describe(target))
-        assert isinstance(model, ModelTarget)
-        lacks = {name: lack for name in profiles if (lack := missing(name, model))}
-        here = [name for name in profiles if name not in lacks]
-        if not here:
-            raise NothingToRun(f"{target.name} can run no profile: {next(iter(lacks.values()))} is missing")
-        guest = isinstance(target, BatchTarget)
-
-        def watch(tally: Tally) -> None:
-            different = f", {len(tally.differences)} differ" if tally.differences else ""
-            BOARD.show(target.name, f"{target.name}: {tally.steps} of {options.steps} steps{different}")
-
-        tally = campaign(
-            _runner(target), model, [wanted(name, model, guest) for name in here], options.seed, options.steps, watch
-        )
-    finally:
-        BOARD.clear(target.name)
-        close(target)
-    for line in _lines(target.name, model.name, options.seed, tally, here, lacks):
-        print(line)
-    if options.output:
-        _write(Path(options.output), target.name, tally)
-    return _status(tally)
+    configured = model_of(info) if model is None else configured_as(model, info)
+    assert isinstance(configured, ModelTarget)
+    lacks = {name: missing(name, configured) for name in profiles}
+    here = [wanted(name, configured, guest) for name, lack in lacks.items() if lack is None]
+    if not here:
+        raise NotRun(f"it can run no profile: {next(iter(lacks.values()))} is missing")
+    return configured, here
 
 
-def _runner(target: Target) -> Callable[[Scenario], Result]:
-    """Runs one scenario there; a guest is booted once."""
-    if isinstance(target, BatchTarget):
-        return lambda scenario: next(iter(target.run_all([scenario])))
-    return lambda scenario: run_scenario(target, scenario)
+def _progress(steps: int | None) -> Callable[[Ran], None]:
+    """Shows how far a target is."""
+    of = "" if steps is None else f" of {steps}"
+
+    def show(ran: Ran) -> None:
+        if ran.began is None:
+            BOARD.show(ran.name, f"{ran.name}: {ran.ended[-1] if ran.ended else 'booting'}")
+            return
+        tally = ran.tally
+        rate = f", {tally.steps / ran.seconds:.0f} a second" if ran.seconds else ""
+        different = f", {len(tally.differences)} differ" if tally.differences else ""
+        BOARD.show(ran.name, f"{ran.name}: {tally.steps}{of} steps{different}{rate}")
+
+    return show
 
 
-def _status(tally: Tally) -> int:
-    if any(difference.counts for difference in tally.differences):
-        return EXIT_DIFFERS
-    if tally.trouble:
-        return EXIT_BROKEN
-    return EXIT_BY_CHANCE if tally.differences else EXIT_AGREES
-
-
-def _lines(real: str, model: str, seed: int, tally: Tally, here: Sequence[str], lacks: dict[str, str]) -> Iterator[str]:
-    """The report: what differs first, then how much was compared and what was not."""
-    from pinhold.conform.campaign import LIMITS
-    from pinhold.conform.differ import RUNS
-
-    for difference in tally.differences:
-        yield f"{difference.words} ({difference.came} of {RUNS} runs, {difference.title})"
-        if difference.counts:
-            yield textwrap.indent(format_scenario(difference.scenario), "    ").rstrip()
-    for scenario, trouble in tally.trouble:
-        yield f"{scenario.title}: {trouble}"
-    yield (
-        f"{real} and {model}: {tally.scenarios} scenarios, {tally.steps} steps, {tally.values} values, "
-        f"{len(tally.differences)} {'difference' if len(tally.differences) == 1 else 'differences'}; seed {seed}"
-    )
-    yield f"profiles: {', '.join(here)}"
-    for name, lack in lacks.items():
-        yield f"  not run: {name}, which needs {lack}"
-    yield _filled("steps: " + ", ".join(f"{verb} {count}" for verb, count in tally.done.most_common()))
-    for verb, why in LIMITS.items():
-        yield _filled(f"not generated: {verb}: {why}")
-    for (verb, reason), count in tally.left_out.most_common(5):
-        yield _filled(f"left out {count} {'time' if count == 1 else 'times'}: {verb}: {reason}")
-
-
-def _filled(text: str) -> str:
-    return textwrap.fill(text, 78, subsequent_indent="  ")
-
-
-def _write(folder: Path, target: str, tally: Tally) -> None:
+def _write(folder: Path, ran: Sequence[Ran]) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    for number, difference in enumerate(tally.differences, 1):
-        name = f"{target.replace(':', '-').replace('/', '-')}-{number}.pin"
-        (folder / name).write_text(format_scenario(difference.scenario))
-        print(f"wrote {folder / name}", file=sys.stderr)
+    for each in ran:
+        for number, difference in enumerate(each.tally.differences, 1):
+            name = f"{each.name.replace(':', '-').replace('/', '-')}-{number}.pin"
+            (folder / name).write_text(format_scenario(difference.scenario))
+            print(f"wrote {folder / name}", file=sys.stderr)

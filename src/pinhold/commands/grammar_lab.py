@@ -8,9 +8,9 @@ from collections.abc import Callable
 COMMANDS = ("kernels", "compare", "device")
 
 
-def add_jobs(command: argparse.ArgumentParser) -> None:
+def add_jobs(command: argparse.ArgumentParser, words: str = "so many guests at once; default: as many as fit") -> None:
     """--jobs, for a command that runs guests."""
-    command.add_argument("--jobs", type=_jobs, metavar="N", help="so many guests at once; default: as many as fit")
+    command.add_argument("--jobs", type=_jobs, metavar="N", help=words)
 
 
 def add_pin(command: argparse.ArgumentParser) -> None:

@@ -42,7 +42,7 @@ def run_matrix(
         ((place, target),) = guests.items()
         outcomes[place] = _run_and_close(place, target, tests, listener)
     elif guests:
-        outcomes |= _side_by_side(guests, tests, jobs or _fitting(more=1), listener)
+        outcomes |= _side_by_side(guests, tests, jobs or fitting(more=1), listener)
     return [outcomes[place] for place in range(len(targets))]
 
 
@@ -50,7 +50,7 @@ def spread(targets: Sequence[Target], jobs: int | None) -> None:
     """Say to each target how many guests it may use."""
     guests = [target for target in targets if isinstance(target, BatchTarget)]
     for target in guests:
-        target.share(max(1, (jobs or _fitting()) // len(guests)))
+        target.share(max(1, (jobs or fitting()) // len(guests)))
 
 
 def _run(place: int, target: Target, tests: Sequence[Selected], listener: Listener) -> Outcome:
@@ -91,7 +91,7 @@ def _side_by_side(
             raise
 
 
-def _fitting(more: int = 0) -> int:
+def fitting(more: int = 0) -> int:
     """One a core and so many more, as far as the memory goes.  Kernels side by side wait for their devices now and
     then: one more than there are cores keeps them busy."""
     cores = len(os.sched_getaffinity(0))

@@ -1,19 +1,32 @@
-"""A campaign: random scenarios of some profiles, one after another, on a real kernel and on its model."""
+"""A campaign: random scenarios of some profiles, one after another, on real kernels and on their models.
+
+Each lane is two processes: one drives a kernel, the other makes scenarios and runs the model.  Lanes of several
+kernels, and of one, work side by side.
+"""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import Connection, wait
 
-from pinhold.conform.differ import RUNS, Compared, Run, again, compared
-from pinhold.conform.generate import Wanted, generate
+from pinhold.conform.differ import Run
+from pinhold.conform.generate import Wanted
+from pinhold.conform.lane import Here, Lane, Lost, Share
 from pinhold.conform.profiles import PROFILES
-from pinhold.conform.shrink import shrink
-from pinhold.scenario import steps as s
+from pinhold.conform.tally import Tally
+from pinhold.conform.workers import Workers
 from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.kinds import KINDS
+from pinhold.scenario.ran import TargetInfo
+from pinhold.scenario.steps import Scenario
+from pinhold.targets.base import Target, Unavailable
+from pinhold.targets.batch import BatchTarget
 from pinhold.targets.model.target import ModelTarget
+from pinhold.targets.runner import Result, run_scenario
 
 LIMITS: Mapping[str, str] = {
     "ksm": "ksmd merges all pages that are alike and advised so; the specification merges the two that a step names",
@@ -21,34 +34,10 @@ LIMITS: Mapping[str, str] = {
 }
 """Verbs that are not generated, and why."""
 
+_POLL_SECONDS = 1.0
 
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """scenario: the smallest that shows it.  came: in how many of RUNS runs."""
-
-    title: str
-    words: str
-    came: int
-    scenario: s.Scenario
-
-    @property
-    def counts(self) -> bool:
-        """Whether it came in most runs; what does not is chance, or another program's doing."""
-        return 2 * self.came > RUNS
-
-
-@dataclass(slots=True)
-class Tally:
-    """What a campaign came to.  values: that both sides saw; done: steps by their verb; left_out: by verb and reason;
-    trouble: what ended a run before its end, with its scenario."""
-
-    scenarios: int = 0
-    steps: int = 0
-    values: int = 0
-    done: Counter[str] = field(default_factory=Counter)
-    left_out: Counter[tuple[str, str]] = field(default_factory=Counter)
-    differences: list[Difference] = field(default_factory=list)
-    trouble: list[tuple[s.Scenario, str]] = field(default_factory=list)
+WORTH_A_LANE = 500
+"""So many steps take a guest about as long as its boot."""
 
 
 def missing(profile: str, model: ModelTarget) -> str | None:
@@ -84,44 +73,217 @@ def campaign(
     steps: int,
     watch: Callable[[Tally], None] = lambda tally: None,
 ) -> Tally:
-    """Run at least so many steps, the profiles taking turns; scenario N of a seed is always the same."""
+    """Run at least so many steps in this process, the profiles taking turns; scenario N of a seed is always the same.
+
+    Raises Lost.
+    """
     tally = Tally()
-    known: set[object] = set()
-    for number, profile in _turns(profiles):
-        if tally.steps >= steps:
-            return tally
-        scenario = generate(model, profile, seed, number)
-        found = compared(real, model, scenario)
-        tally.scenarios += 1
-        tally.steps += found.steps
-        tally.values += found.values
-        tally.done.update(_verb(record.step) for record in found.real)
-        tally.left_out.update((_verb(step), reason) for step, reason in found.left_out)
-        if found.trouble:
-            tally.trouble.append((scenario, found.trouble))
-        if found.difference is not None:
-            tally.differences.append(_told(real, model, found, found.key in known))
-            known.add(found.key)
+
+    def report(more: Tally) -> bool:
+        tally.add(more)
         watch(tally)
+        return True
+
+    if profiles:
+        Lane(Here(real), model, Share(profiles, seed, steps), report).work()
     return tally
 
 
-def _turns(profiles: Sequence[Wanted]) -> Iterator[tuple[int, Wanted]]:
-    number = 0
-    while profiles:
-        yield number, profiles[number % len(profiles)]
-        number += 1
+class NotRun(Exception):
+    """Nothing can be run on a target; the message says why."""
 
 
-def _verb(step: s.Step) -> str:
-    return step.forms[0].verbs
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is done on one target.
+
+    make: makes it, in a process of its own.  begin: what to compare it with, and the profiles, once it has said what it
+    is; raises NotRun.  lanes: how many of it work at once.
+    """
+
+    name: str
+    make: Callable[[], Target | BatchTarget]
+    begin: Callable[[TargetInfo], tuple[ModelTarget, Sequence[Wanted]]]
+    lanes: int = 1
 
 
-def _told(real: Run, model: ModelTarget, found: Compared, known: bool) -> Difference:
-    """The difference, run again; of a kind that is new in this campaign, as small as it gets."""
-    came = again(real, model, found)
-    scenario = found.scenario
-    if 2 * came > RUNS and not known:
-        scenario = shrink(scenario, lambda smaller: compared(real, model, smaller).key == found.key)
-    assert found.difference is not None
-    return Difference(found.scenario.title, found.words(), came, scenario)
+@dataclass(slots=True)
+class Ran:
+    """What came of a plan.  lanes: that worked; ended: of each lane that ended early, why; seconds: of wall time, from
+    the first scenario to the last."""
+
+    name: str
+    info: TargetInfo | None = None
+    model: ModelTarget | None = None
+    profiles: Sequence[Wanted] = ()
+    lanes: int = 0
+    ended: list[str] = field(default_factory=list)
+    tally: Tally = field(default_factory=Tally)
+    began: float | None = None
+    seconds: float = 0.0
+
+    def add(self, tally: Tally) -> None:
+        """One more scenario is done."""
+        self.tally.add(tally)
+        assert self.began is not None
+        self.seconds = time.monotonic() - self.began
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """When a target has enough: of steps, or of seconds from its first scenario on; None: no end."""
+
+    seed: int
+    steps: int | None = None
+    seconds: float | None = None
+
+
+@dataclass(slots=True)
+class _Lane:
+    """One that works: the program's end of the pipe to its kernel first, then of that to its other process."""
+
+    place: int
+    number: int
+    pipe: Connection
+
+
+class Campaign:
+    """All plans, at most `jobs` lanes at a time.
+
+    watch: is told of each target that has gone on.  What was done is in `ran` even where run() is cut off.
+    """
+
+    def __init__(
+        self, plans: Sequence[Plan], limits: Limits, jobs: int, watch: Callable[[Ran], None] = lambda ran: None
+    ) -> None:
+        self.ran = [Ran(plan.name) for plan in plans]
+        self._plans, self._limits, self._jobs, self._watch = plans, limits, jobs, watch
+        self._waiting = deque(
+            (place, lane) for lane in range(max(p.lanes for p in plans)) for place in range(len(plans))
+            if lane < plans[place].lanes
+        )  # fmt: skip
+        self._booting: dict[Connection, _Lane] = {}
+        self._working: dict[Connection, _Lane] = {}
+
+    def run(self) -> None:
+        """To the end of each."""
+        with Workers() as workers:
+            while self._waiting or self._booting or self._working:
+                while self._waiting and len(self._booting) + len(self._working) < self._jobs:
+                    self._boot(workers, *self._waiting.popleft())
+                for pipe in wait([*self._booting, *self._working], _POLL_SECONDS):
+                    assert isinstance(pipe, Connection)
+                    if pipe in self._booting:
+                        self._begin(workers, self._booting.pop(pipe))
+                    else:
+                        self._hear(workers, self._working[pipe])
+
+    def _boot(self, workers: Workers, place: int, number: int) -> None:
+        ours, theirs = workers.pipe()
+        self._booting[ours] = _Lane(place, number, ours)
+        workers.start(drive, self._plans[place].make, theirs)
+        self._watch(self.ran[place])
+
+    def _begin(self, workers: Workers, lane: _Lane) -> None:
+        """The lane's kernel has said what it is, or why it is not."""
+        plan, ran = self._plans[lane.place], self.ran[lane.place]
+        try:
+            said = lane.pipe.recv()
+            if isinstance(said, str):
+                raise NotRun(said)
+            if ran.model is None:
+                ran.model, ran.profiles = plan.begin(said)
+                ran.info = said
+        except (NotRun, EOFError, OSError) as reason:
+            ran.ended.append(str(reason) or "the process that drives it has died")
+            workers.close(lane.pipe)
+            self._watch(ran)
+            return
+        ran.began = ran.began or time.monotonic()
+        ran.lanes += 1
+        ours, theirs = workers.pipe()
+        self._working[ours] = replace(lane, pipe=ours)
+        workers.start(think, lane.pipe, ran.model, self._share(lane), theirs)
+
+    def _share(self, lane: _Lane) -> Share:
+        limits, ran, lanes = self._limits, self.ran[lane.place], self._plans[lane.place].lanes
+        steps = None if limits.steps is None else -(-limits.steps // lanes)
+        until = None if limits.seconds is None or ran.began is None else ran.began + limits.seconds
+        return Share(ran.profiles, limits.seed, steps, until, lane.number, lanes)
+
+    def _hear(self, workers: Workers, lane: _Lane) -> None:
+        """One scenario more, the reason why there are no more, or the end."""
+        ran = self.ran[lane.place]
+        try:
+            said = lane.pipe.recv()
+        except (EOFError, OSError):
+            said = "the process that runs the model has died"
+        if isinstance(said, Tally):
+            ran.add(said)
+        else:
+            if said is not None:
+                ran.ended.append(said)
+            del self._working[lane.pipe]
+            workers.close(lane.pipe)
+        self._watch(ran)
+
+
+# What the two processes of a lane do
+
+
+class _Far:
+    """A kernel that another process drives.  receive() raises Lost where that has died."""
+
+    def __init__(self, pipe: Connection) -> None:
+        self._pipe = pipe
+
+    def send(self, scenario: Scenario) -> None:
+        with suppress(BrokenPipeError, ConnectionResetError):  # which is told when its result is awaited
+            self._pipe.send(scenario)
+
+    def receive(self) -> Result:
+        try:
+            result: Result = self._pipe.recv()
+        except (EOFError, OSError):
+            raise Lost("the process that drives the kernel has died") from None
+        return result
+
+
+def drive(make: Callable[[], Target | BatchTarget], pipe: Connection) -> None:
+    """Make a target, say what it is, and run the scenarios that come."""
+    target = make()
+    try:
+        try:
+            pipe.send(target.info())
+        except Unavailable as reason:
+            pipe.send(str(reason))
+            return
+        while True:
+            scenario = pipe.recv()
+            pipe.send(run_on(target, scenario))
+    finally:
+        if isinstance(target, BatchTarget):
+            target.close()
+
+
+def run_on(target: Target | BatchTarget, scenario: Scenario) -> Result:
+    """One scenario there; a guest stays."""
+    if isinstance(target, BatchTarget):
+        return next(iter(target.run_all([scenario])))
+    return run_scenario(target, scenario)
+
+
+def think(kernel: Connection, model: ModelTarget, share: Share, pipe: Connection) -> None:
+    """Make the scenarios of a share, and compare what came of each."""
+    said = None
+
+    def report(tally: Tally) -> bool:
+        pipe.send(tally)
+        return True
+
+    try:
+        Lane(_Far(kernel), model, share, report).work()
+    except Lost as lost:
+        said = str(lost)
+    with suppress(OSError):
+        pipe.send(said)

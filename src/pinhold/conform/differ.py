@@ -28,7 +28,8 @@ RUNS = 3
 class Compared:
     """scenario: of the steps that were done, up to the one at which both sides differ.  values: that both saw.
     names: of the two targets.  left_out: steps that the real kernel could not do, with the reason.
-    trouble: what ended a run before its end.  real: the records of the steps that were done."""
+    trouble: what ended a run before its end.  real, told: the records of the steps that were done, of the real kernel
+    and of the model.  whole: the scenario with all its steps."""
 
     scenario: s.Scenario
     names: tuple[str, str]
@@ -38,6 +39,8 @@ class Compared:
     left_out: tuple[tuple[s.Step, str], ...] = ()
     trouble: str = ""
     real: tuple[StepRecord, ...] = ()
+    told: tuple[StepRecord, ...] = ()
+    whole: s.Scenario | None = None
 
     @property
     def key(self) -> Key | None:
@@ -55,7 +58,11 @@ class Compared:
 
 def compared(real: Run, model: Target, scenario: s.Scenario) -> Compared:
     """Both runs, compared step by step to the first difference."""
-    ours = real(scenario)
+    return judged(real(scenario), model, scenario)
+
+
+def judged(ours: Result, model: Target, scenario: s.Scenario) -> Compared:
+    """What the real kernel did, beside what the model does."""
     done = [record for record in ours.steps if record.observation is not None]
     left = tuple(
         (record.step, record.outcome.note or "") for record in ours.steps if record.outcome and not record.observation
@@ -70,7 +77,16 @@ def compared(real: Run, model: Target, scenario: s.Scenario) -> Compared:
     if found.difference is not None:
         both = replace(both, steps=both.steps[: found.difference.index + 1])
     return Compared(
-        both, (ours.target, theirs.target), len(done), found.compared, found.difference, left, trouble, tuple(done)
+        both,
+        (ours.target, theirs.target),
+        len(done),
+        found.compared,
+        found.difference,
+        left,
+        trouble,
+        tuple(done),
+        theirs.steps,
+        scenario,
     )
 
 
