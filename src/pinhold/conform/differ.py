@@ -6,14 +6,15 @@ difference.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 
+from pinhold.conform.allowed import follow
 from pinhold.scenario import steps as s
-from pinhold.scenario.compare import Difference, compare
+from pinhold.scenario.compare import Difference
 from pinhold.scenario.printer import format_step
-from pinhold.targets.base import Target
-from pinhold.targets.runner import Result, StepRecord, run_scenario
+from pinhold.targets.model.target import ModelTarget
+from pinhold.targets.runner import Result, StepRecord
 
 Run = Callable[[s.Scenario], Result]
 
@@ -29,7 +30,8 @@ class Compared:
     """scenario: of the steps that were done, up to the one at which both sides differ.  values: that both saw.
     names: of the two targets.  left_out: steps that the real kernel could not do, with the reason.
     trouble: what ended a run before its end.  real, told: the records of the steps that were done, of the real kernel
-    and of the model.  whole: the scenario with all its steps."""
+    and of the model.  settled: how many values another outcome that is allowed explains, by which (see allowed.py).
+    whole: the scenario with all its steps."""
 
     scenario: s.Scenario
     names: tuple[str, str]
@@ -40,6 +42,7 @@ class Compared:
     trouble: str = ""
     real: tuple[StepRecord, ...] = ()
     told: tuple[StepRecord, ...] = ()
+    settled: Mapping[str, int] = field(default_factory=dict)
     whole: s.Scenario | None = None
 
     @property
@@ -56,40 +59,37 @@ class Compared:
         return self.difference.words(*self.names, format_step(self.scenario.steps[-1]))
 
 
-def compared(real: Run, model: Target, scenario: s.Scenario) -> Compared:
+def compared(real: Run, model: ModelTarget, scenario: s.Scenario) -> Compared:
     """Both runs, compared step by step to the first difference."""
     return judged(real(scenario), model, scenario)
 
 
-def judged(ours: Result, model: Target, scenario: s.Scenario) -> Compared:
-    """What the real kernel did, beside what the model does."""
+def judged(ours: Result, model: ModelTarget, scenario: s.Scenario) -> Compared:
+    """What the real kernel did, beside what the model allows."""
     done = [record for record in ours.steps if record.observation is not None]
     left = tuple(
         (record.step, record.outcome.note or "") for record in ours.steps if record.outcome and not record.observation
     )
     both = replace(scenario, steps=tuple(record.step for record in done))
     trouble = "" if ours.verdict.kind == "unknown" else f"{ours.target}: {ours.verdict.kind}: {ours.verdict.reason}"
-    theirs = run_scenario(model, both)
-    if theirs.verdict.kind != "unknown":
-        trouble = trouble or f"{theirs.target}: {theirs.verdict.kind}: {theirs.verdict.reason}"
-    length = min(len(done), len(theirs.observations))
-    found = compare([r.observation for r in done[:length] if r.observation], theirs.observations[:length])
+    found = follow(model, both, ours.observations)
     if found.difference is not None:
         both = replace(both, steps=both.steps[: found.difference.index + 1])
     return Compared(
         both,
-        (ours.target, theirs.target),
+        (ours.target, model.name),
         len(done),
-        found.compared,
+        found.values,
         found.difference,
         left,
-        trouble,
+        trouble or found.trouble,
         tuple(done),
-        theirs.steps,
+        tuple(found.records),
+        found.settled,
         scenario,
     )
 
 
-def again(real: Run, model: Target, first: Compared) -> int:
+def again(real: Run, model: ModelTarget, first: Compared) -> int:
     """In how many of RUNS runs, the first among them, the same difference shows."""
     return 1 + sum(compared(real, model, first.scenario).key == first.key for _ in range(RUNS - 1))

@@ -8,11 +8,14 @@ frame's name: the number of a frame that was freed may come back at another page
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.observation import MIXED, Observation, PageView, PinView
+
+KEPT, FRESH = "the frame of the step before", "a new frame"
+"""Both values of a difference in whether a page kept its frame."""
 
 _FIELDS: Mapping[type, tuple[str, ...]] = {
     PageView: (
@@ -63,14 +66,14 @@ class Comparison:
 def compare(a: Sequence[Observation], b: Sequence[Observation]) -> Comparison:
     """Compare field by field up to the first difference; None fields are passed over."""
     compared = 0
-    before: tuple[_Frames, _Frames] | None = None
+    before: tuple[Observation, Observation] | None = None
     for index, (left, right) in enumerate(zip(a, b, strict=False)):
-        pair = _Pair(index, left, right)
-        difference = pair.values() or pair.frames() or (pair.kept(before) if before else None)
+        pair = Pair(index, left, right, before)
+        difference = next(pair.differences(), None)
         compared += pair.compared
         if difference is not None:
             return Comparison(difference, compared)
-        before = _frames(left), _frames(right)
+        before = left, right
     if len(a) != len(b):
         return Comparison(Difference(min(len(a), len(b)), "", "length", _observations(a), _observations(b)), compared)
     return Comparison(None, compared)
@@ -85,21 +88,34 @@ _Frames = dict[str, int]
 """Place to frame, of the page views that show one."""
 
 
-class _Pair:
-    """The observations that two targets made after the same step."""
+class Pair:
+    """The observations that two targets made after the same step.
 
-    def __init__(self, index: int, left: Observation, right: Observation) -> None:
+    before: those after the step before, or None.  compared: how many fields both sides saw, as far as was looked.
+    """
+
+    def __init__(
+        self, index: int, left: Observation, right: Observation, before: tuple[Observation, Observation] | None
+    ) -> None:
         self.compared = 0
         self._index = index
         self._errnos = left.errno, right.errno
         self._left = _views(left)
         self._right = _views(right)
+        self._before = before
 
-    def values(self) -> Difference | None:
-        """The first difference in anything but frames."""
+    def differences(self) -> Iterator[Difference]:
+        """Whatever differs: values, then frames within the observation, then those that only one side has kept."""
+        yield from self._values()
+        yield from self._frames()
+        if self._before is not None:
+            yield from self._kept(*map(_frames, self._before))
+
+    def _values(self) -> Iterator[Difference]:
+        """Anything but frames."""
         left, right = self._errnos
         if self._differ(left, right):
-            return Difference(self._index, "", "errno", *(errno_name(e or 0) for e in self._errnos))
+            yield Difference(self._index, "", "errno", *(errno_name(e or 0) for e in self._errnos))
         for place, view in self._left.items():
             other = self._right.get(place)
             if other is None:
@@ -107,11 +123,10 @@ class _Pair:
             for field in _FIELDS[type(view)]:
                 mine, theirs = getattr(view, field), getattr(other, field)
                 if self._differ(mine, theirs):
-                    return self._difference(place, field, _value(field, mine), _value(field, theirs))
-        return None
+                    yield self._difference(place, field, _value(field, mine), _value(field, theirs))
 
-    def frames(self) -> Difference | None:
-        """The first view whose frame is shared with an earlier view on one side only."""
+    def _frames(self) -> Iterator[Difference]:
+        """Views whose frame is shared with an earlier view on one side only."""
         first_of_left: dict[int, str] = {}
         first_of_right: dict[int, str] = {}
         for place, view in self._left.items():
@@ -122,23 +137,20 @@ class _Pair:
             left = first_of_left.setdefault(view.frame, place)
             right = first_of_right.setdefault(other.frame, place)
             if left != right:
-                return self._difference(place, "frame", *_sharing(place, left, right))
-        return None
+                yield self._difference(place, "frame", *_sharing(place, left, right))
 
-    def kept(self, before: tuple[_Frames, _Frames]) -> Difference | None:
-        """The first page that kept its frame since the observation before on one side only."""
+    def _kept(self, left_before: _Frames, right_before: _Frames) -> Iterator[Difference]:
+        """Pages that kept their frames since the observation before on one side only."""
         for place, view in self._left.items():
             other = self._right.get(place)
             if other is None or not isinstance(view, PageView) or view.frame is None or other.frame is None:
                 continue
-            if place not in before[0] or place not in before[1]:
+            if place not in left_before or place not in right_before:
                 continue
             self.compared += 1
-            left, right = view.frame == before[0][place], other.frame == before[1][place]
+            left, right = view.frame == left_before[place], other.frame == right_before[place]
             if left != right:
-                words = [("the frame of the step before" if kept else "a new frame") for kept in (left, right)]
-                return self._difference(place, "frame", *words)
-        return None
+                yield self._difference(place, "frame", *((KEPT if kept else FRESH) for kept in (left, right)))
 
     def _difference(self, place: str, field: str, left: str, right: str) -> Difference:
         views = self._left[place], self._right[place]
@@ -159,14 +171,19 @@ def _sharing(place: str, left: str, right: str) -> tuple[str, str]:
     return words[left == other], words[right == other]
 
 
+def place_of(view: PageView) -> str:
+    """Where a page is, as a difference says it."""
+    return f"{view.proc} {view.region}[{view.page}]"
+
+
 def _views(observation: Observation) -> dict[str, PageView | PinView]:
-    views: dict[str, PageView | PinView] = {f"{v.proc} {v.region}[{v.page}]": v for v in observation.pages}
+    views: dict[str, PageView | PinView] = {place_of(v): v for v in observation.pages}
     views.update({f"pin {v.pin}[{v.page}]": v for v in observation.pins})
     return views
 
 
 def _frames(observation: Observation) -> _Frames:
-    return {f"{v.proc} {v.region}[{v.page}]": v.frame for v in observation.pages if v.frame is not None}
+    return {place_of(v): v.frame for v in observation.pages if v.frame is not None}
 
 
 def _value(field: str, value: object) -> str:

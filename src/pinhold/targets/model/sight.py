@@ -8,10 +8,10 @@ from itertools import groupby
 from operator import itemgetter
 
 from pinhold.mm import flags as k
-from pinhold.mm.folio import is_huge_zero_page, page_folio, page_index
+from pinhold.mm.folio import folio_nr_pages, folio_test_swapcache, is_huge_zero_page, page_folio, page_index
 from pinhold.mm.machine import Machine
-from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present, pte_swapped
-from pinhold.mm.rmap import page_mapped_count
+from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_special, pte_swapped
+from pinhold.mm.rmap import folio_mapcount, page_mapped_count
 from pinhold.mm.vma import find_vma
 from pinhold.scenario.observation import FOLL_FLAGS, LEVELS, FrameNames, PageView, Run
 
@@ -78,6 +78,21 @@ def page_kind(m: Machine, pfn: int) -> str:
     if flags & k.FOLIO_KSM:
         return "ksm"
     return "anon" if flags & k.FOLIO_ANON else "file"
+
+
+def may_move(m: Machine, mm: int, addr: int) -> bool:
+    """Whether compaction may give the page at the address another frame: an ordinary one that its mappings, the caches
+    and the LRU batch hold, and nobody else.  Linux: folio_expected_ref_count(), folio_migrate_mapping()."""
+    slot, _ = pt_leaf(m, mm, addr)
+    entry = m.pte[slot]
+    if not pte_present(entry) or pte_special(entry):
+        return False
+    folio = page_folio(m, pte_pfn(entry))
+    if m.folio_flags[folio] & (k.FOLIO_HUGETLB | k.FOLIO_RESERVED) or is_huge_zero_page(m, pte_pfn(entry)):
+        return False
+    cached = folio_nr_pages(m, folio) if folio_test_swapcache(m, folio) else int(m.folio_file[folio] != k.NO_FILE)
+    batched = sum(m.lru_batch_page[i] == folio for i in range(m.lru_batch[0]))
+    return m.folio_refcount[folio] == folio_mapcount(m, folio) + cached + batched
 
 
 def page_states(m: Machine, mm: int, start: int, end: int, first: int) -> list[tuple[int, int, str]]:

@@ -1,0 +1,168 @@
+"""What nobody decides: the outcomes that the specification allows, and which of them a real kernel took.
+
+The model does one thing where a kernel may do one of several.  Where both differ it is asked for the others:
+
+- the LRU batch may have been drained before any step: by whatever else runs on that CPU;
+- a page that nobody holds and that the step is not about may have another frame: compaction has moved it.
+
+The model runs again with the other outcome, and goes on from there if everything that was seen agrees.  What fits no
+outcome is a difference.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from pinhold.mm.folio import lru_add_drain
+from pinhold.scenario import steps as s
+from pinhold.scenario.compare import FRESH, KEPT, Difference, Pair, place_of
+from pinhold.scenario.observation import Observation, PageView
+from pinhold.scenario.steps.table import Place
+from pinhold.targets.base import Broken, CannotDo, Livelock, Outcome
+from pinhold.targets.model.session import ModelSession
+from pinhold.targets.model.sight import may_move
+from pinhold.targets.model.target import ModelTarget
+from pinhold.targets.runner import StepRecord
+
+DRAINED = "the LRU batch was drained by others"
+MOVED = "a page was moved by others"
+
+LOOK_BACK = 4
+"""Before so many of the last steps, that at hand included, a drained batch is tried."""
+
+ALIVE = 2
+"""So many ways are followed at a time: what is seen later may tell one from the other."""
+
+
+@dataclass(slots=True)
+class Followed:
+    """records: the model's, of the steps that were compared, taken as the real kernel took them.  values: that both
+    sides saw.  difference: the first that no outcome explains.  settled: values that an outcome other than the model's
+    first explains, by which.  trouble: what kept the model from going on."""
+
+    records: Sequence[StepRecord] = ()
+    values: int = 0
+    difference: Difference | None = None
+    settled: Counter[str] = field(default_factory=Counter)
+    trouble: str = ""
+
+
+def follow(model: ModelTarget, scenario: s.Scenario, seen: Sequence[Observation]) -> Followed:
+    """The scenario on the model, beside what a real kernel showed after each step, to the first difference."""
+    with ExitStack() as sessions:
+        ways = [_Way(model, scenario, seen, sessions)]
+        for index in range(len(seen)):
+            first = ways[0]
+            try:
+                for way in ways:
+                    way.step()
+            except (CannotDo, Livelock, Broken) as raised:
+                first.found.trouble = f"{model.name}: {type(raised).__name__.lower()}: {raised}"
+                return first.found
+            agree = [way for way in ways if not way.differences]
+            ways = agree or list(_others(ways, index))[:ALIVE]
+            if not ways:
+                first.found.difference = first.differences[0]
+                return first.found
+        return ways[0].found
+
+
+def _others(ways: Sequence[_Way], index: int) -> Iterator[_Way]:
+    """The ways that agree with what was seen up to a step before which, or shortly before it, the batch was drained."""
+    for way in ways:
+        for before in range(index, max(index - LOOK_BACK, -1), -1):
+            other = way.again(before)
+            if other is not None and other.runs_to(index):
+                other.found.settled[DRAINED] += len(way.differences)
+                yield other
+
+
+class _Way:
+    """One run of the model.  drained: the steps before which its LRU batch is empty, whoever did it."""
+
+    def __init__(
+        self,
+        model: ModelTarget,
+        scenario: s.Scenario,
+        seen: Sequence[Observation],
+        sessions: ExitStack,
+        drained: frozenset[int] = frozenset(),
+    ) -> None:
+        self.found = Followed()
+        self.differences: list[Difference] = []
+        self._model, self._scenario, self._seen, self._sessions = model, scenario, seen, sessions
+        self._drained = drained
+        self._session: ModelSession = sessions.enter_context(model.open(scenario))
+        self._records: list[StepRecord] = []
+        self._in_batch: list[bool] = []
+
+    def again(self, before: int) -> _Way | None:
+        """The same with the batch drained before one more step, or None where there was nothing in it."""
+        if not self._in_batch[before]:
+            return None
+        drained = self._drained | {before}
+        return _Way(self._model, self._scenario, self._seen, self._sessions, drained)
+
+    def runs_to(self, index: int) -> bool:
+        """Do the steps up to this one; whether all of them agree."""
+        try:
+            while len(self._records) <= index:
+                self.step()
+                if self.differences:
+                    return False
+        except (CannotDo, Livelock, Broken):
+            return False
+        return True
+
+    def step(self) -> None:
+        """Do the next step and look.  Raises CannotDo, Livelock, Broken."""
+        index = len(self._records)
+        step = self._scenario.steps[index]
+        assert isinstance(step, s.Action)
+        if index in self._drained:
+            lru_add_drain(self._session.m)
+        self._in_batch.append(self._session.m.lru_batch[0] > 0)
+        outcome: Outcome = self._session.do(step)
+        shown = self._session.observe()
+        self._records.append(StepRecord(index, step, outcome, shown))
+        self.found.records = self._records
+        self._compare(index, step, shown)
+
+    def _compare(self, index: int, step: s.Action, shown: Observation) -> None:
+        real = self._seen[index]
+        before = None
+        if index:
+            told = self._records[index - 1].observation
+            assert told is not None
+            before = self._seen[index - 1], told
+        pair = Pair(index, real, shown, before)
+        self.differences = list(pair.differences())
+        self.found.values += pair.compared
+        if self.differences and all(map(_fresh, self.differences)):
+            movable = set(self._movable(step, real))
+            if all(difference.where in movable for difference in self.differences):
+                self.found.settled[MOVED] += len(self.differences)
+                self.differences = []
+
+    def _movable(self, step: s.Action, real: Observation) -> Iterator[str]:
+        """The pages that compaction may have moved during the step."""
+        for view in real.pages:
+            if not any(_names(place, view) for place in step.places()):
+                mm, addr, _ = self._session.names.span(view.proc, s.Range(view.region, view.page, view.page + 1))
+                if may_move(self._session.m, mm, addr):
+                    yield place_of(view)
+
+
+def _names(place: Place, view: PageView) -> bool:
+    """Whether the page is one of those that the step is about."""
+    r = place.range
+    here = (place.proc, r.region) == (view.proc, view.region)
+    return here and r.first <= view.page and (r.end is None or view.page < r.end)
+
+
+def _fresh(difference: Difference) -> bool:
+    """Whether the real kernel alone has given the page another frame."""
+    return (difference.field, difference.left, difference.right) == ("frame", FRESH, KEPT)

@@ -1,0 +1,155 @@
+"""Outcomes that nobody decides: any of those that the specification allows agrees, and the result says which it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from pinhold.conform.allowed import DRAINED, MOVED
+from pinhold.conform.differ import Compared, Run, compared
+from pinhold.scenario import steps as s
+from pinhold.scenario.compare import FRESH
+from pinhold.scenario.observation import Observation, PageView
+from pinhold.scenario.parse import parse
+from pinhold.targets.model.target import ModelTarget
+from pinhold.targets.runner import Result, run_scenario
+
+OLD, NEW = ModelTarget("5.10"), ModelTarget("6.12")
+REUSED = """scenario a write fault copies what it finds in the LRU batch
+observe
+map      P x anon
+map      P y anon
+write    P x 1
+mprotect P x read
+mprotect P x rw
+read     P y
+write    P x 2
+"""
+LAST = 6
+TWO = "scenario x\nobserve\nmap P x anon pages 2\nwrite P x 1\nvmsplice P x[1] as p\nwrite P x[0] 2\n"
+
+
+def drained_before(*places: int) -> Run:
+    """A kernel whose LRU batch others drain before these steps."""
+
+    def run(scenario: s.Scenario) -> Result:
+        steps: list[s.Step] = []
+        for index, step in enumerate(scenario.steps):
+            steps += [s.Drain(), step] if index in places else [step]
+        result = run_scenario(OLD, replace(scenario, steps=tuple(steps)))
+        return replace(result, steps=tuple(r for r in result.steps if not isinstance(r.step, s.Drain)))
+
+    return run
+
+
+def showing(change: Callable[[int, PageView], PageView]) -> Run:
+    """A kernel that shows other pages than the model: by the number of the observation."""
+
+    def run(scenario: s.Scenario) -> Result:
+        result = run_scenario(NEW, scenario)
+
+        def seen(index: int, observation: Observation | None) -> Observation | None:
+            return observation and replace(observation, pages=tuple(change(index, v) for v in observation.pages))
+
+        steps = [replace(r, observation=seen(i, r.observation)) for i, r in enumerate(result.steps)]
+        return replace(result, steps=tuple(steps))
+
+    return run
+
+
+def moves(page: int, index: int, byte: int | None = None) -> Compared:
+    """TWO on a kernel that gives the page another frame in one step, and another byte, if one is given."""
+
+    def change(at: int, view: PageView) -> PageView:
+        if view.page != page or at < index:
+            return view
+        return replace(view, frame=90, byte=view.byte if byte is None or at > index else byte)
+
+    return compared(showing(change), NEW, parse(TWO))
+
+
+def test_the_model_alone_drains_nothing() -> None:
+    """A kernel that does as the model does first is settled by no other outcome."""
+    found = compared(drained_before(), OLD, parse(REUSED))
+    assert (found.difference, dict(found.settled)) == (None, {})
+
+
+def test_a_batch_that_others_drained_is_allowed_and_told() -> None:
+    """Right before the step that shows it, or some steps earlier."""
+    for place in (LAST, LAST - 2):
+        found = compared(drained_before(place), OLD, parse(REUSED))
+        assert found.difference is None
+        assert found.settled[DRAINED] == 1
+        assert len(found.told) == LAST + 1
+
+
+def test_after_a_drained_batch_what_follows_is_compared_with_that() -> None:
+    """The way that the kernel took is gone on, and a difference behind it is told."""
+
+    def run(scenario: s.Scenario) -> Result:
+        result = drained_before(LAST)(scenario)
+        *others, last = result.steps
+        assert last.observation is not None
+        pages = tuple(replace(view, byte=9) for view in last.observation.pages)
+        return replace(result, steps=(*others, replace(last, observation=replace(last.observation, pages=pages))))
+
+    text = REUSED + "read P x\n"
+    assert compared(drained_before(LAST), OLD, parse(text)).difference is None
+    found = compared(run, OLD, parse(text))
+    assert found.difference is not None
+    assert (found.difference.index, found.difference.field) == (LAST + 1, "byte")
+
+
+def test_no_outcome_of_a_batch_explains_another_errno() -> None:
+    """What fits no outcome is a difference, as it is without them."""
+
+    def run(scenario: s.Scenario) -> Result:
+        result = run_scenario(OLD, scenario)
+        *others, last = result.steps
+        assert last.observation is not None
+        return replace(result, steps=(*others, replace(last, observation=replace(last.observation, errno=12))))
+
+    found = compared(run, OLD, parse(REUSED))
+    assert found.difference is not None
+    assert found.difference.field == "errno"
+    assert dict(found.settled) == {}
+
+
+def test_a_page_that_the_step_is_not_about_may_have_moved() -> None:
+    """While nobody holds it: x[0] at the step that pins x[1]."""
+    found = moves(0, 2)
+    assert found.difference is None
+    assert dict(found.settled) == {MOVED: 1}
+
+
+def test_a_page_that_is_held_stays() -> None:
+    """x[1], in the middle of what a pipe holds, while another page is written."""
+    text = "scenario x\nobserve\nmap P x anon pages 3\nmap P y anon\nwrite P x 1\nread P x[1]\n"
+
+    def change(index: int, view: PageView) -> PageView:
+        return replace(view, frame=90) if (view.region, view.page) == ("x", 1) and index >= 5 else view
+
+    assert compared(showing(change), NEW, parse(f"{text}read P y\nwrite P y 2\n")).difference is None
+    found = compared(showing(change), NEW, parse(f"{text}vmsplice P x as p\nwrite P y 2\n"))
+    assert found.difference is not None
+    assert (found.difference.where, found.difference.left) == ("P x[1]", FRESH)
+
+
+def test_a_page_that_the_step_is_about_is_a_difference() -> None:
+    """A write that copies where the model reuses is what is looked for."""
+    assert moves(0, 3).difference is not None
+
+
+def test_a_page_that_moved_has_everything_else_as_before() -> None:
+    """Another frame and another byte are no move."""
+    assert moves(0, 2, byte=5).difference is not None
+
+
+def test_a_new_frame_on_the_model_is_never_a_move() -> None:
+    """The kernel keeps the frame that the model copies: x[0], shared with a child, is written."""
+    text = "scenario x\nobserve\nmap P x anon\nwrite P x 1\nfork P C\nwrite P x 2\n"
+
+    def kept(index: int, view: PageView) -> PageView:
+        return replace(view, frame=0) if view.proc == "P" else view
+
+    assert compared(showing(kept), NEW, parse(text)).difference is not None
