@@ -56,15 +56,15 @@ def test_smaps_and_pagemap_scan_agree_on_huge_entries(own_pagemap, region, thp):
     words = pagemap.words(own_pagemap, made.address, made.pages)
     expected = scan_or_skip(own_pagemap, made, vmas.PAGE_IS_HUGE)
     need_huge(expected)
-    assert vmas.anon_huge(made.address, made.end, words) == expected == [(at[0], at[1])]
+    assert vmas.huge_entries(made.address, made.end, words, True) == expected == [(at[0], at[1])]
     content.fill(at[1], 1, 1)
     need_huge(scan_or_skip(own_pagemap, made, vmas.PAGE_IS_HUGE)[-1:], at[2])
     words = pagemap.words(own_pagemap, made.address, made.pages)
-    assert vmas.anon_huge(made.address, made.end, words) == [(at[0], at[1]), (at[1], at[2])]
+    assert vmas.huge_entries(made.address, made.end, words, True) == [(at[0], at[1]), (at[1], at[2])]
     syscalls.mprotect(at[1], PAGE, syscalls.PROT_READ)
     words = pagemap.words(own_pagemap, made.address, made.pages)
     expected = scan_or_skip(own_pagemap, made, vmas.PAGE_IS_HUGE)
-    assert vmas.anon_huge(made.address, made.end, words) == expected == [(at[0], at[1])]
+    assert vmas.huge_entries(made.address, made.end, words, True) == expected == [(at[0], at[1])]
 
 
 def test_a_scan_longer_than_its_vector(own_pagemap, region):

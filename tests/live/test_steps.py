@@ -65,6 +65,14 @@ def test_mapcount_and_exclusive_follow_fork_and_write(play, frames_visible):
     assert [v.exclusive for v in seen] == [True, False, False]
 
 
+def test_what_an_entry_does_not_tell_is_none(play):
+    """Whether it is writable or dirty nothing here shows; soft-dirty and uffd-wp, where pagemap does."""
+    seen = view(play("map P x anon\nwrite P x 0x01").observe())
+    assert (seen.writable, seen.dirty) == (None, None)
+    assert seen.uffd_wp in (False, None)
+    assert seen.soft_dirty in (True, None)
+
+
 def test_kinds_of_pages(play, frames_visible):
     """The zero page, anonymous memory and page cache are told apart."""
     session = play(
@@ -73,6 +81,8 @@ def test_kinds_of_pages(play, frames_visible):
     )
     kinds = {v.region: v.kind for v in session.observe().pages}
     assert kinds == {"z": "zero", "a": "anon", "m": "file", "t": "file", "f": "file"}
+    assert {v.region: v.anon for v in session.observe().pages} == {k: k == "a" for k in kinds}
+    assert {v.level for v in session.observe().pages} == {"pte"}
     assert view(session.observe(), region="z").mapcount == 0
 
 
@@ -140,6 +150,7 @@ def test_vmsplice_holds_16_pages_and_shows_them(play):
     assert session.last.errno == 0
     for _ in range(3):
         assert session.pin_contents("p") == [Run(0, 8, 1), Run(8, 8, 2)]
+    assert {(v.owner, v.range, v.flags) for v in session.observe().pins} == {("P", "x[:16]", "FOLL_GET")}
     assert session.do(Unpin("p")).errno == 0
     assert session.observe().pins == ()
 
@@ -182,12 +193,14 @@ def need_huge(session) -> None:
 
 
 def test_a_huge_page_and_its_split(play, thp):
-    """One huge entry is `huge`; protecting one page of it leaves 512 entries."""
+    """One huge entry is `huge`, and a PMD to every page of it; protecting one page of it leaves 512 entries."""
     session = play("map P x thp\nwrite P x[0] 0x01")
     need_huge(session)
+    assert {v.level for v in session.observe().pages} == {"pmd"}
     for prot in ("read", "rw"):
         session.do(Mprotect("P", Range("x", 1, 2), prot))
     assert session.page_state("P", Range("x")) == [(0, 512, "present")]
+    assert {v.level for v in session.observe().pages} == {"pte"}
 
 
 def test_the_huge_zero_page(play, thp):
@@ -283,6 +296,7 @@ def test_hugetlb_uses_the_pool_or_says_what_it_lacks(play, size):
         pytest.skip("needs a pool that nobody changes meanwhile: this one has lost its last page")
     seen = view(session.observe())
     assert (seen.state, seen.kind, seen.byte) == ("present", "hugetlb", 0)
+    assert (seen.level, seen.anon) == ({"2M": "pmd", "1G": "pud"}[size], True)
 
 
 def test_pages_that_a_scenario_needs_later_are_asked_for_first(live, monkeypatch):

@@ -8,9 +8,9 @@ from array import array
 import pytest
 
 from pinhold.targets.live import pagemap
-from pinhold.targets.live.pagemap import FrameWords, Sight, kind_without_flags
+from pinhold.targets.live.pagemap import FrameWords, Sight, anon_without_flags, kind_without_flags
 
-ROOT = Sight(frames=True, flags=True, counts=True, anon_exclusive=True, ksm=True, soft_dirty=False)
+ROOT = Sight(frames=True, flags=True, counts=True, anon_exclusive=True, ksm=True, soft_dirty=False, uffd_wp=True)
 
 
 def flags(*bits: int) -> int:
@@ -103,20 +103,29 @@ def test_exclusive_is_told_of_anonymous_pages_with_flags_of_their_own(value, hug
 
 def test_a_kernel_without_exclusive_pages_tells_nothing():
     """Before 5.19 bit 34 is clear on a fresh page: then no page is said to be shared for it."""
-    old = Sight.of_fresh_page(word(56, 63, pfn=9), ANON & ~flags(34), 1)
+    old = Sight.of_fresh_page(word(56, 63, pfn=9), ANON & ~flags(34), 1, False)
     assert old.exclusive(ANON_AFTER_FORK, None) is None
 
 
 def test_a_kernel_that_calls_every_page_ksm_is_not_believed():
     """Where a fresh page carries KPF_KSM the flag means nothing, and the page is anonymous."""
-    odd = Sight.of_fresh_page(word(63, pfn=9), ANON | flags(21), 1)
+    odd = Sight.of_fresh_page(word(63, pfn=9), ANON | flags(21), 1, True)
     assert odd.kind(ANON | flags(21)) == "anon"
 
 
 def test_what_a_fresh_page_tells():
     """Root on 6.18 sees all but soft-dirty; an ordinary user sees that the page is present."""
-    assert Sight.of_fresh_page(word(56, 63, pfn=9), ANON, 1) == ROOT
-    assert Sight.of_fresh_page(word(55, 56, 63), None, None) == Sight(False, False, False, False, False, True)
+    assert Sight.of_fresh_page(word(56, 63, pfn=9), ANON, 1, True) == ROOT
+    user = Sight.of_fresh_page(word(55, 56, 63), None, None, False)
+    assert user == Sight(False, False, False, False, False, True, False)
+
+
+def test_soft_dirty_and_uffd_wp_of_a_word():
+    """Bits 55 and 57, whatever the state; None where the kernel tracks the one, or shows the other, not."""
+    sight = Sight.of_fresh_page(word(55, 63), None, None, True)
+    assert sight.marks(word(55, 63)) == (True, False)
+    assert sight.marks(word(57, 62)) == (False, True)
+    assert Sight.of_fresh_page(word(63), None, None, False).marks(word(57, 63)) == (None, None)
 
 
 @pytest.mark.parametrize(
@@ -135,6 +144,22 @@ def test_what_a_fresh_page_tells():
 def test_the_kind_that_an_ordinary_user_can_tell(value, hugetlb, private_anonymous, zero, kind):
     """Without kpageflags a kind is given where pagemap settles it, and left open where it does not."""
     assert kind_without_flags(value, hugetlb, private_anonymous, zero) == kind
+
+
+@pytest.mark.parametrize(
+    ("value", "hugetlb", "zero", "anon"),
+    [
+        (word(61, 63), False, None, False),
+        (word(61, 63), True, False, False),
+        (word(63), True, None, True),
+        (word(63), False, True, False),
+        (word(63), False, False, True),
+        (word(63), False, None, None),
+    ],
+)
+def test_whether_it_is_anonymous_as_an_ordinary_user_can_tell(value, hugetlb, zero, anon):
+    """What is not of a file is anonymous, where it is known not to be the zero page."""
+    assert anon_without_flags(value, hugetlb, zero) is anon
 
 
 def test_states_of_many_pages_are_runs():

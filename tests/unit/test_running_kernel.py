@@ -16,7 +16,7 @@ from pinhold.targets.live import kernel as module
 from pinhold.targets.live.kernel import RunningKernel, check_supported, exact_release
 from pinhold.targets.live.pagemap import Sight
 
-SIGHT = Sight(frames=True, flags=True, counts=True, anon_exclusive=True, ksm=True, soft_dirty=False)
+SIGHT = Sight(frames=True, flags=True, counts=True, anon_exclusive=True, ksm=True, soft_dirty=False, uffd_wp=True)
 
 CONFIG = "CONFIG_SWAP=y\nCONFIG_TRANSPARENT_HUGEPAGE=y\n# CONFIG_GUP_TEST is not set\nCONFIG_MEM_SOFT_DIRTY=y\n"
 
@@ -165,7 +165,7 @@ def test_huge_entries_from_smaps(tmp_path, huge, words, found):
     first = 1 << 44
     path = tmp_path / "smaps"
     path.write_text(SMAPS.format(first=first, second=first + (4 << 20), third=first + (8 << 20), huge=huge))
-    spans = vmas.anon_huge(first, first + (4 << 20), array("Q", words), str(path))
+    spans = vmas.huge_entries(first, first + (4 << 20), array("Q", words), True, str(path))
     expected = [(first + (block << 21), first + (block + 1 << 21)) for block in found] if found is not None else None
     assert spans == expected
 
@@ -175,8 +175,18 @@ def test_smaps_says_nothing_of_huge_entries_without_rights(tmp_path):
     first = 1 << 44
     path = tmp_path / "smaps"
     path.write_text(f"{first:x}-{first + (2 << 20):x} ---p 00000000 00:00 0 \nAnonHugePages:         0 kB\n")
-    assert vmas.anon_huge(first, first + (2 << 20), array("Q", [1 << 63] * 512), str(path)) is None
-    assert vmas.anon_huge(first, first + (2 << 20), array("Q", [0] * 512), str(path)) == []
+    assert vmas.huge_entries(first, first + (2 << 20), array("Q", [1 << 63] * 512), True, str(path)) is None
+    assert vmas.huge_entries(first, first + (2 << 20), array("Q", [0] * 512), True, str(path)) == []
+
+
+@pytest.mark.parametrize(("line", "huge"), [("ShmemPmdMapped", True), ("FilePmdMapped", True), ("Rss", False)])
+def test_huge_entries_of_files_from_smaps(tmp_path, line, huge):
+    """Those of shmem and of page cache have lines of their own; what pagemap shows as a file is no zero page there."""
+    first, last = 1 << 44, (1 << 44) + (2 << 20)
+    path = tmp_path / "smaps"
+    path.write_text(f"{first:x}-{last:x} rw-p 00000000 00:00 0 \nAnonHugePages:         0 kB\n{line}:      2048 kB\n")
+    spans = vmas.huge_entries(first, last, array("Q", [1 << 63 | 1 << 61] * 512), False, str(path))
+    assert spans == ([(first, last)] if huge else [])
 
 
 def test_where_something_is_mapped(tmp_path):

@@ -14,6 +14,7 @@ from pathlib import Path
 from pinhold.targets.base import Unavailable
 from pinhold.targets.live import directories, kconfig, pagemap, syscalls
 from pinhold.targets.live.pagemap import FrameWords, Sight
+from pinhold.targets.live.pins.release import release_of
 from pinhold.targets.live.syscalls import PAGE
 
 _OPTIONS = (
@@ -69,7 +70,8 @@ def probe_sight() -> Sight:
         finally:
             os.close(fd)
         frame = pagemap.pfn(word)
-        return Sight.of_fresh_page(word, frames.flags(frame), frames.count(frame))
+        uffd_wp = release_of(os.uname().release) >= pagemap.UFFD_WP_SHOWN
+        return Sight.of_fresh_page(word, frames.flags(frame), frames.count(frame), uffd_wp)
     finally:
         frames.close()
         syscalls.munmap(address, PAGE)

@@ -18,6 +18,9 @@ from pinhold.targets.live.syscalls import PAGE
 PM_PRESENT = 1 << 63
 PM_SWAP = 1 << 62
 PM_FILE = 1 << 61
+PM_UFFD_WP = 1 << 57
+UFFD_WP_SHOWN = (5, 14)
+"""The release that came with that bit (fb8e37f35a2f): no word of a page tells whether the kernel knows it."""
 PM_SOFT_DIRTY = 1 << 55
 PM_PFN = (1 << 55) - 1
 
@@ -74,7 +77,7 @@ class Sight:
 
     frames: pagemap shows frame numbers; flags: kpageflags can be read; counts: kpagecount can be read;
     anon_exclusive: bit 34 follows PageAnonExclusive; ksm: KPF_KSM tells KSM pages from others (a series of 6.12
-    sets it on every anonymous page); soft_dirty: the kernel tracks it.
+    sets it on every anonymous page); soft_dirty: the kernel tracks it; uffd_wp: pagemap shows it.
     """
 
     frames: bool
@@ -83,9 +86,10 @@ class Sight:
     anon_exclusive: bool
     ksm: bool
     soft_dirty: bool
+    uffd_wp: bool
 
     @classmethod
-    def of_fresh_page(cls, word: int, flags: int | None, count: int | None) -> Sight:
+    def of_fresh_page(cls, word: int, flags: int | None, count: int | None, uffd_wp: bool) -> Sight:
         """From the words of a private anonymous page that has just been written."""
         return cls(
             frames=pfn(word) is not None,
@@ -94,7 +98,13 @@ class Sight:
             anon_exclusive=flags is not None and bit(flags, KPF_ANON_EXCLUSIVE),
             ksm=flags is not None and not bit(flags, KPF_KSM),
             soft_dirty=bool(word & PM_SOFT_DIRTY),
+            uffd_wp=uffd_wp,
         )
+
+    def marks(self, word: int) -> tuple[bool | None, bool | None]:
+        """Whether the page is soft-dirty, and write-protected by userfaultfd, by its pagemap word."""
+        soft_dirty = bool(word & PM_SOFT_DIRTY) if self.soft_dirty else None
+        return soft_dirty, bool(word & PM_UFFD_WP) if self.uffd_wp else None
 
     def kind(self, flags: int) -> str:
         """The observation's page kind of a kpageflags word."""
@@ -133,6 +143,16 @@ def kind_without_flags(word: int, hugetlb: bool, private_anonymous: bool, zero: 
     if word & PM_FILE:
         return "zero" if private_anonymous else "file"
     return None
+
+
+def anon_without_flags(word: int, hugetlb: bool, zero: bool | None) -> bool | None:
+    """Whether a present page is anonymous memory, as far as an ordinary user can tell; the arguments are those above.
+
+    What is not of a file is anonymous or the zero page.
+    """
+    if word & PM_FILE or zero:
+        return False
+    return True if hugetlb or zero is False else None
 
 
 def words(fd: int, address: int, pages: int) -> array[int]:

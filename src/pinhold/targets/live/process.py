@@ -289,7 +289,7 @@ class Process:
             return [(word, None, None, None) for word in words]
         readable = self._accessible(region.address, region.end)
         zero = vmas.scan(self._pagemap, region.address, region.end, vmas.PAGE_IS_PFNZERO) if message.zero else None
-        huge = self._huge(region) if message.huge else None
+        huge = self._huge(region)
         views: list[p.Seen] = []
         for page, word in zip(pages, words, strict=True):
             address = region.address + page * PAGE
@@ -315,9 +315,8 @@ class Process:
             return spans
         if region.unit > PAGE:
             return [(region.address, region.end)]
-        if not region.private_anonymous:
-            return None
-        return vmas.anon_huge(region.address, region.end, pagemap.words(self._pagemap, region.address, region.pages))
+        words = pagemap.words(self._pagemap, region.address, region.pages)
+        return vmas.huge_entries(region.address, region.end, words, region.private_anonymous)
 
     def _frames(self, message: p.Frames) -> p.Words:
         """The pagemap words of single pages."""

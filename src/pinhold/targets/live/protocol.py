@@ -339,11 +339,10 @@ class Call(Request[Called]):
 
 @message("look")
 class Look(Request[Looked]):
-    """regions: the pages of each; zero, huge: whether to ask the kernel about the zero page and huge entries."""
+    """regions: the pages of each; zero: whether to ask the kernel about the zero page."""
 
     regions: Mapping[str, Sequence[int]]
     zero: bool
-    huge: bool
 
 
 @message("frames")

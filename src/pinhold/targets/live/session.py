@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from pinhold.scenario.hugepages import USUAL, hugepages_needed
@@ -79,11 +79,13 @@ _WRITEBACK = Deadline(60.0, 60.0)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the controller knows of a region: its base pages, its kind, and whether it is shared."""
+    """What the controller knows of a region: its base pages, its kind, whether it is shared, and the level of the huge
+    entries that can map it."""
 
     pages: int
     kind: Kind
     shared: bool
+    huge: str = "pmd"
 
 
 class LiveSession:
@@ -254,7 +256,7 @@ class LiveSession:
         except OSError as error:
             number = error.errno or errno.EIO
         if number == 0:
-            self._regions[step.proc][step.region] = Known(pages, kind, step.shared)
+            self._regions[step.proc][step.region] = Known(pages, kind, step.shared, "pud" if size == "1G" else "pmd")
         return self._mapped_or_not(step, number)
 
     def _mapped_or_not(self, step: Map, number: int) -> Outcome:
@@ -375,7 +377,7 @@ class LiveSession:
             )
         outcome = self._ask(step.proc, p.Mremap(*pages, step.to))
         if outcome.errno == 0:
-            self._regions[step.proc][step.to] = Known(pages.end - pages.first, of.kind, of.shared)
+            self._regions[step.proc][step.to] = replace(of, pages=pages.end - pages.first)
             self._files.share(step.range.region, step.to)
         return outcome
 
@@ -403,7 +405,7 @@ class LiveSession:
     def _look(self, proc: str) -> list[PageView]:
         watched = {region: self._watched[region] for region in self._regions[proc]}
         try:
-            seen = self._tree.look(proc, p.Look(watched, not self._sight.flags, self._sight.anon_exclusive)).regions
+            seen = self._tree.look(proc, p.Look(watched, not self._sight.flags)).regions
         except Died as death:
             raise Broken(f"{death} while it was looked at") from None
         return [
@@ -415,17 +417,20 @@ class LiveSession:
     def _view(self, proc: str, region: str, page: int, seen: p.Seen) -> PageView:
         word, byte, zero, huge = seen
         state = pagemap.state(word)
+        soft_dirty, uffd_wp = self._sight.marks(word)
         if state != "present":
-            return PageView(proc, region, page, state)
+            return PageView(proc, region, page, state, soft_dirty=soft_dirty, uffd_wp=uffd_wp)
         known = self._regions[proc][region]
         frame = pagemap.pfn(word)
         flags = self._frame_words.flags(frame)
         if flags is None:
             private_anonymous = known.kind.anonymous and not known.shared
             kind = pagemap.kind_without_flags(word, known.kind.hugetlb, private_anonymous, zero)
+            anon = pagemap.anon_without_flags(word, known.kind.hugetlb, zero)
             exclusive = None
         else:
             kind, exclusive = self._sight.kind(flags), self._sight.exclusive(flags, huge)
+            anon = pagemap.bit(flags, pagemap.KPF_ANON)
             if kind == "anon" and self._merged and not self._sight.ksm:
                 kind = None
         return PageView(
@@ -438,6 +443,10 @@ class LiveSession:
             exclusive=exclusive,
             mapcount=self._frame_words.count(frame),
             byte=byte,
+            anon=anon,
+            level=None if huge is None else known.huge if huge else "pte",
+            soft_dirty=soft_dirty,
+            uffd_wp=uffd_wp,
         )
 
     def contents(self, proc: str, range: Range) -> Sequence[Run]:

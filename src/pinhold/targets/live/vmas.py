@@ -106,20 +106,23 @@ def _address_of(buffer: bytearray) -> int:
     return ctypes.addressof((ctypes.c_char * len(buffer)).from_buffer(buffer))
 
 
-def anon_huge(start: int, end: int, words: array[int], path: str = "/proc/self/smaps") -> list[Span] | None:
-    """Where huge entries map private anonymous memory, from smaps: for kernels without PAGEMAP_SCAN.
+def huge_entries(
+    start: int, end: int, words: array[int], private_anonymous: bool, path: str = "/proc/self/smaps"
+) -> list[Span] | None:
+    """Where PMDs map memory that is not hugetlb, from smaps: for kernels without PAGEMAP_SCAN.
 
     smaps counts huge entries per mapping and leaves the huge zero page out, which pagemap (`words`, one a page from
-    `start`) shows as not anonymous.  It looks at them as GUP does, which follows no entry that is inaccessible: of a
-    mapping without rights it counts none.  None where the count leaves open which parts are huge.
+    `start`) shows, in private anonymous memory, as not anonymous.  It looks at them as GUP does, which follows no
+    entry that is inaccessible: of a mapping without rights it counts none.  None where the count leaves open which
+    parts are huge.
     """
     found: list[Span] = []
-    for first, last, size, rights in _anon_huge_sizes(start, end, path):
+    for first, last, size, rights in _huge_sizes(start, end, path):
         blocks = []
         for block in range(-(-first // HUGE) * HUGE, last - HUGE + 1, HUGE):
             first_page = (block - start) // PAGE
             kinds = set(tops(words[first_page : first_page + HUGE_PAGES]))
-            if all(top & _PRESENT and top & _FILE for top in kinds):
+            if private_anonymous and all(top & _PRESENT and top & _FILE for top in kinds):
                 found.append((block, block + HUGE))
             elif all(top & _PRESENT for top in kinds):
                 blocks.append((block, block + HUGE))
@@ -132,7 +135,10 @@ def anon_huge(start: int, end: int, words: array[int], path: str = "/proc/self/s
     return sorted(found)
 
 
-def _anon_huge_sizes(start: int, end: int, path: str) -> list[tuple[int, int, int, bytes]]:
+_HUGE_LINES = (b"AnonHugePages:", b"ShmemPmdMapped:", b"FilePmdMapped:")
+
+
+def _huge_sizes(start: int, end: int, path: str) -> list[tuple[int, int, int, bytes]]:
     """(first, last, bytes mapped by huge entries, rights) of each mapping that lies within [start, end)."""
     found: list[tuple[int, int, int, bytes]] = []
     inside = False
@@ -145,9 +151,9 @@ def _anon_huge_sizes(start: int, end: int, path: str) -> list[tuple[int, int, in
             inside = start <= first and last <= end
             if inside:
                 found.append((first, last, 0, match[3][:3]))
-        elif inside and line.startswith(b"AnonHugePages:"):
-            first, last, _, rights = found[-1]
-            found[-1] = (first, last, int(line.split()[1]) * 1024, rights)
+        elif inside and line.startswith(_HUGE_LINES):
+            first, last, size, rights = found[-1]
+            found[-1] = (first, last, size + int(line.split()[1]) * 1024, rights)
     return found
 
 
