@@ -10,8 +10,8 @@ from functools import partial
 import pytest
 
 from pinhold.cli import main
-from pinhold.conform.campaign import Campaign, Limits, Plan, campaign, wanted
-from pinhold.conform.generate import Wanted
+from pinhold.conform.campaign import Campaign, Limits, Plan, campaign
+from pinhold.conform.wanted import Wanted, wanted
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
 from pinhold.targets.base import Session, Target, Unavailable

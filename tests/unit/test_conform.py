@@ -6,12 +6,13 @@ from collections import Counter
 
 import pytest
 
-from pinhold.conform.campaign import LIMITS, campaign, wanted
+from pinhold.conform.campaign import campaign
 from pinhold.conform.differ import Run, compared
-from pinhold.conform.generate import LONGEST, Wanted, generate
+from pinhold.conform.generate import LONGEST, generate
 from pinhold.conform.profiles import PROFILES
 from pinhold.conform.propose import drawable
 from pinhold.conform.shrink import shrink, valid
+from pinhold.conform.wanted import LIMITS, Wanted, wanted
 from pinhold.scenario import steps as s
 from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.kinds import KINDS

@@ -27,7 +27,7 @@ from pinhold.targets.batch import BatchTarget
 
 if TYPE_CHECKING:
     from pinhold.conform.campaign import Plan, Ran
-    from pinhold.conform.generate import Wanted
+    from pinhold.conform.wanted import Wanted
     from pinhold.targets.model.target import ModelTarget
 
 STEPS = 1000
@@ -128,13 +128,14 @@ def _begin(
     model: Target | None, profiles: Iterable[str], guest: bool, info: TargetInfo
 ) -> tuple[ModelTarget, Sequence[Wanted]]:
     """What a kernel is compared with, and what of the profiles it can run.  Raises NotRun."""
-    from pinhold.conform.campaign import NotRun, missing, wanted
+    from pinhold.conform.campaign import NotRun
+    from pinhold.conform.wanted import missing, wanted
     from pinhold.targets.model.target import ModelTarget
 
     configured = model_of(info) if model is None else configured_as(model, info)
     assert isinstance(configured, ModelTarget)
     lacks = {name: missing(name, configured) for name in profiles}
-    here = [wanted(name, configured, guest) for name, lack in lacks.items() if lack is None]
+    here = [wanted(name, configured, guest, info) for name, lack in lacks.items() if lack is None]
     if not here:
         raise NotRun(f"it can run no profile: {next(iter(lacks.values()))} is missing")
     return configured, here

@@ -28,8 +28,8 @@ def status(ran: Ran) -> int:
 
 def text(ran: Ran, asked: Sequence[str], seed: int) -> Iterator[str]:
     """What differs first, then how much was compared and what was not.  asked: the profiles."""
-    from pinhold.conform.campaign import LIMITS, missing
     from pinhold.conform.differ import RUNS
+    from pinhold.conform.wanted import LIMITS, missing
 
     tally = ran.tally
     for difference in tally.differences:

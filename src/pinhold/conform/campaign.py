@@ -8,19 +8,16 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
 from pinhold.conform.differ import Run
-from pinhold.conform.generate import Wanted
 from pinhold.conform.lane import Here, Lane, Lost, Share
-from pinhold.conform.profiles import PROFILES
 from pinhold.conform.tally import Tally
+from pinhold.conform.wanted import Wanted
 from pinhold.conform.workers import Workers
-from pinhold.scenario.advice import ADVICE
-from pinhold.scenario.kinds import KINDS
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
 from pinhold.targets.base import Target, Unavailable
@@ -28,41 +25,10 @@ from pinhold.targets.batch import BatchTarget
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
 
-LIMITS: Mapping[str, str] = {
-    "ksm": "ksmd merges all pages that are alike and advised so; the specification merges the two that a step names",
-    "numa_hint": "a NUMA scan comes when the scheduler likes: no real kernel can be told to",
-}
-"""Verbs that are not generated, and why."""
-
 _POLL_SECONDS = 1.0
 
 WORTH_A_LANE = 500
 """So many steps take a guest about as long as its boot."""
-
-
-def missing(profile: str, model: ModelTarget) -> str | None:
-    """What a kernel configured as the model lacks for the profile, or None; what nobody has said, it has.  Raises
-    KeyError for no profile."""
-    lacks = [name for name in PROFILES[profile].needs if not model.config.get(name, 1)]
-    return ", ".join(lacks) or None
-
-
-def wanted(profile: str, model: ModelTarget, disposable: bool) -> Wanted:
-    """What to generate of a profile for a kernel that is configured as the model."""
-    has = model.config
-    without = set(LIMITS)
-    if not has["soft_dirty"]:
-        without.add("clear_softdirty")
-    if not has["swap"]:
-        without |= {"swapout", "pageout"}
-    if not has["thp"]:
-        without |= {name for name, advice in ADVICE.items() if advice.thp}
-    kinds = [
-        name
-        for name, kind in KINDS.items()
-        if not (kind.hugetlb and not has.get("hugetlb_2M", 1)) and not (kind.thp and not has["thp"])
-    ]
-    return Wanted(profile, kinds, frozenset(without), disposable)
 
 
 def campaign(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from pinhold.conform.allowed import follow
+from pinhold.conform.wanted import by_any
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import Difference
 from pinhold.scenario.printer import format_step
@@ -70,11 +71,11 @@ def judged(ours: Result, model: ModelTarget, scenario: s.Scenario) -> Compared:
     left = tuple(
         (record.step, record.outcome.note or "") for record in ours.steps if record.outcome and not record.observation
     )
-    both = replace(scenario, steps=tuple(record.step for record in done))
+    both = replace(scenario, steps=tuple(by_any(record.step) for record in done))
     trouble = "" if ours.verdict.kind == "unknown" else f"{ours.target}: {ours.verdict.kind}: {ours.verdict.reason}"
     found = follow(model, both, ours.observations)
-    if found.difference is not None:
-        both = replace(both, steps=both.steps[: found.difference.index + 1])
+    until = None if found.difference is None else found.difference.index + 1
+    both = replace(scenario, steps=tuple(record.step for record in done[:until]))
     return Compared(
         both,
         (ours.target, model.name),

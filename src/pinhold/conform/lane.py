@@ -14,9 +14,10 @@ from itertools import count
 from typing import Protocol
 
 from pinhold.conform.differ import RUNS, Compared, Run, again, compared, judged
-from pinhold.conform.generate import Wanted, generate
+from pinhold.conform.generate import generate
 from pinhold.conform.shrink import shrink
 from pinhold.conform.tally import Difference, Tally, told
+from pinhold.conform.wanted import Wanted
 from pinhold.scenario import steps as s
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 from pinhold.conform.profiles import Profile
+from pinhold.conform.wanted import Wanted
 from pinhold.mm import flags as k
 from pinhold.scenario import steps as s
 from pinhold.scenario.advice import ADVICE
@@ -19,7 +20,9 @@ from pinhold.scenario.forms import Byte, Chosen, Form, Keyed, Literal, Matching,
 from pinhold.scenario.kinds import HUGETLB_SIZES, KINDS
 from pinhold.scenario.steps.memory import KindAndSize
 from pinhold.scenario.steps.table import actions
-from pinhold.scenario.watch import PMD_PAGES
+from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
+from pinhold.targets.live.pins.base import FOLL_PIN, Holder
+from pinhold.targets.live.taking import NEEDS
 from pinhold.targets.model.session import ModelSession
 
 T = TypeVar("T")
@@ -36,12 +39,22 @@ MOST_NAMES = 60
 BYTES = (0, 0, 1, 2)
 """Bytes that are taken more often than others: pages that are alike are what KSM and splits of THPs look for."""
 PAGES = (1, 2, 4, 8, 17, 40)
+MANY_PAGES = (64, 120, 300, PMD_PAGES + 1, 1100)
+MANY = 0.1
+"""How often a region of base pages is so large that tables, batches and readahead have an end within it."""
+NUMBERS = (0, 1, *PAGES, 16, 64, PMD_PAGES, 2048)
+"""Of pages, for limits: around what a step takes, and what a machine has by itself."""
+EDGES = 0.4
+GIGANTIC = 0.05
+"""In so many scenarios that are about hugetlb, pages may be of 1 GiB, which take many seconds to fill."""
+VIA = 0.5
+"""How often a pin names its mechanism."""
 THP_PAGES = (PMD_PAGES, PMD_PAGES, PMD_PAGES + 1, 700, 2 * PMD_PAGES)
 HUGETLB_UNITS = (1, 1, 2, 3)
 
 WRITES = (s.Write, s.Fill, s.IoUring)
 READS = (s.Read, s.SwapIn, s.Vmsplice, s.Copy)
-BASE = {s.Map: 0.3, s.Write: 1.5, s.Read: 0.7, s.Fork: 0.3, s.Exit: 0.1}
+BASE = {s.Map: 0.3, s.Write: 1.5, s.Read: 0.7, s.Fork: 0.3, s.Exit: 0.1, s.Madvise: 0.5}
 """What every scenario has to have, whatever its profile."""
 
 
@@ -57,7 +70,7 @@ def drawable() -> tuple[type[s.Action], ...]:
 class Proposer:
     """For one scenario: weights are drawn once.
 
-    unit: base pages of the smallest piece of a region.  without: verbs and advice that are not proposed.
+    unit: base pages of the smallest piece of a region.
     """
 
     def __init__(
@@ -66,20 +79,22 @@ class Proposer:
         profile: Profile,
         session: ModelSession,
         unit: Callable[[str], int],
-        kinds: Sequence[str] = tuple(KINDS),
-        without: frozenset[str] = frozenset(),
+        wanted: Wanted,
     ) -> None:
         self._random = rng
         self._profile = profile
         self._session = session
         self._names = session.names
         self._unit = unit
+        self._holders = wanted.holders
+        self._taken: dict[str, Holder | None] = {}
+        self._gigantic = wanted.gigantic and "hugetlb" in profile.kinds and rng.random() < GIGANTIC
         self._made = 0
         self._recent: list[tuple[str, s.Range]] = []
-        forms = self._weights(self._all_forms(without), lambda each: each[1].verbs, profile.verbs)
+        forms = self._weights(self._all_forms(wanted.without), lambda each: each[1].verbs, profile.verbs)
         self._forms = [(each, weight + BASE.get(each[0], 0.0)) for each, weight in forms]
-        self._kinds = self._weights(kinds, str, profile.kinds)
-        self._advice = self._weights([name for name in ADVICE if name not in without], str, profile.advice)
+        self._kinds = self._weights(wanted.kinds, str, profile.kinds)
+        self._advice = self._weights([name for name in ADVICE if name not in wanted.without], str, profile.advice)
 
     def _all_forms(self, without: frozenset[str]) -> list[tuple[type[s.Action], Form]]:
         return [(step, form) for step in drawable() for form in step.forms if form.verbs not in without]
@@ -105,6 +120,8 @@ class Proposer:
 
     def did(self, step: s.Action) -> None:
         """The model has done the step."""
+        if isinstance(step, s.Hold) and self._holders is not None:
+            self._taken[step.pin] = self._holder(step, self._holders)
         self._recent = [*self._recent, *((place.proc, place.range) for place in step.places())][-RECENT:]
 
     # The parts of a form
@@ -121,25 +138,42 @@ class Proposer:
                 self._part(step, option.part, values)
         if step is s.Map and not form.fixed:
             self._size(values)
+        elif step is s.Pin and self._holders is not None:
+            self._as_given(values, self._holders)
         return values
+
+    def _as_given(self, values: dict[str, Any], holders: Sequence[Holder]) -> None:
+        """A pin that something there takes exactly so."""
+        rng, pins = self._random, [holder for holder in holders if holder.gives.takes == FOLL_PIN]
+        if not pins:
+            raise Nothing
+        holder = rng.choice(pins)
+        for name in ("longterm", "write", "fast", "force"):
+            values[name] = rng.choice(sorted(getattr(holder.gives, name)))
+        values["user"] = rng.choice(sorted(holder.gives.users))
+        values["via"] = holder.name if rng.random() < VIA else None
+
+    @staticmethod
+    def _holder(step: s.Hold, holders: Sequence[Holder]) -> Holder | None:
+        """What takes the pin there, if anything does."""
+        need, via = NEEDS[type(step)](step), getattr(step, "via", None)
+        return next((h for h in holders if h.gives.meets(need) and via in (None, h.name)), None)
 
     def _part(self, step: type[s.Action], part: object, values: dict[str, Any]) -> None:
         rng = self._random
         match part:
-            case Literal() | Matching():  # the name of a mechanism is a question of the machine
+            case Literal() | Matching():  # the name of a mechanism is chosen by what there is
                 return
             case KindAndSize():
                 values["kind"] = self._pick(self._kinds)
             case Named():
-                values[part.name] = self._name(part, values)
+                values[part.name] = self._name(step, part, values)
             case Pages():
                 values[part.name] = self._range(step, values, part)
             case Byte():
                 values[part.name] = rng.choice((*BYTES, rng.randrange(256)))
             case Number():
-                values[part.name] = rng.choice(
-                    [n for n in (part.least, 1, 4, 16, part.most) if part.least <= n <= part.most]
-                )
+                values[part.name] = rng.choice([n for n in NUMBERS if part.least <= n <= part.most])
             case Word() if part.name == "advice":
                 values[part.name] = self._pick(self._advice)
             case Word():
@@ -147,7 +181,7 @@ class Proposer:
             case _:
                 raise TypeError(f"nothing is known of {part!r}, which a form of {step.__name__} has")
 
-    def _name(self, part: Named, values: Mapping[str, Any]) -> str:
+    def _name(self, step: type[s.Action], part: Named, values: Mapping[str, Any]) -> str:
         if part.role is Role.MAKES:
             return self._fresh(part.thing)
         there: Sequence[str]
@@ -159,12 +193,18 @@ class Proposer:
             case Thing.REGION:
                 there = [region for region in self._names.regions[values["proc"]] if region in self._names.files]
             case Thing.PIN:
-                there = [*self._names.pins, *self._session.copies]
+                held = [pin for pin in self._names.pins if step is not s.DeviceWrite or self._writable(pin)]
+                there = held if step is s.DeviceWrite else [*held, *self._session.copies]
             case Thing.TASK:
                 there = ()
         if not there:
             raise Nothing
         return self._random.choice(there)
+
+    def _writable(self, pin: str) -> bool:
+        """Whether what holds the pin can write through it, as far as it is known."""
+        holder = self._taken.get(pin)
+        return holder is None or holder.gives.writable
 
     def _fresh(self, thing: Thing) -> str:
         living = len(self._names.regions)
@@ -181,10 +221,11 @@ class Proposer:
         values["shared"] = values["shared"] and not kind.anonymous
         values["readonly"] = values["readonly"] and kind.descriptor and rng.random() < 0.3
         if kind.hugetlb:
-            values["size"] = HUGETLB_SIZES[0]
-            values["pages"] = rng.choice(HUGETLB_UNITS) * PMD_PAGES
+            gigantic = self._gigantic and rng.random() < 0.5
+            values["size"] = HUGETLB_SIZES[gigantic]
+            values["pages"] = PUD_PAGES if gigantic else rng.choice(HUGETLB_UNITS) * PMD_PAGES
         else:
-            values["pages"] = rng.choice(THP_PAGES if kind.thp else PAGES)
+            values["pages"] = rng.choice(THP_PAGES if kind.thp else MANY_PAGES if rng.random() < MANY else PAGES)
 
     # Ranges
 
@@ -215,12 +256,19 @@ class Proposer:
         shape = rng.random()
         place, count = 0, units
         if shape >= 0.6:
-            place, count = rng.randrange(units), 1
+            place, count = self._place(first // unit, units), 1
         elif shape >= 0.3:
-            place = rng.randrange(units)
+            place = self._place(first // unit, units)
             count = rng.randint(1, min(units - place, 32 if rng.random() < 0.7 else units))
         end = first + (place + count) * unit
         return s.Range(name, first + place * unit, None if end == size and rng.random() < 0.5 else end)
+
+    def _place(self, first: int, units: int) -> int:
+        """One of so many pages; the ends, and what lies on either side of a page table's boundary, more often."""
+        if self._random.random() < EDGES:
+            edge = PMD_PAGES - first % PMD_PAGES
+            return self._random.choice([n for n in (0, edge - 1, edge, units - 1) if 0 <= n < units])
+        return self._random.randrange(units)
 
     def _mapped(self, mm: int, start: int, size: int) -> Iterator[tuple[int, int, int]]:
         """(first, end, flags) of the mapped parts of a region, in its pages."""

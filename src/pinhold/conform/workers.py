@@ -9,8 +9,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from types import FrameType
@@ -35,12 +36,14 @@ class Workers:
     def __enter__(self) -> Workers:
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, end: type[BaseException] | None, *_: object) -> None:
+        if end is not None:
+            for process in self._started:
+                process.terminate()
         self._close(self._ends)
+        until = time.monotonic() + GRACE
         for process in self._started:
-            process.terminate()
-        for process in self._started:
-            process.join(GRACE)
+            process.join(max(0.0, until - time.monotonic()))
             process.kill()
             process.join()
 
@@ -77,8 +80,10 @@ def _work(do: Callable[..., None], given: Sequence[object], others: Sequence[Con
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     for end in others:
         end.close()
-    with suppress(Stopped, EOFError, BrokenPipeError, ConnectionResetError):
+    try:
         do(*given)
+    except (Stopped, EOFError, BrokenPipeError, ConnectionResetError):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends, and gives back what it has
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -12,17 +12,21 @@ from pinhold.targets.live.pins.process_vm import ProcessVm
 from pinhold.targets.live.pins.vfio import Vfio
 from pinhold.targets.live.pins.vmsplice import Vmsplice
 
-_HOLDERS: tuple[Holder, ...] = (
-    GupTest(),
-    PinProbe(longterm=True),
-    PinProbe(longterm=False),
-    IoUring(),
-    Vfio(),
-    Vmsplice(),
-)
 
-HOLDERS: dict[str, Holder] = {holder.name: holder for holder in _HOLDERS}
-"""Those that hold what they take."""
+def holders(release: str | None = None) -> dict[str, Holder]:
+    """Those that hold what they take, as a kernel of that release has them; None: the running one."""
+    those: tuple[Holder, ...] = (
+        GupTest(release=release),
+        PinProbe(longterm=True),
+        PinProbe(longterm=False),
+        IoUring(release=release),
+        Vfio(),
+        Vmsplice(),
+    )
+    return {holder.name: holder for holder in those}
+
+
+HOLDERS = holders()
 
 COPIERS: dict[str, Copier] = {copier.name: copier for copier in (ProcessVm(), DirectIo())}
 """Those that let go before they return."""

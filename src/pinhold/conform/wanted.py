@@ -1,0 +1,77 @@
+"""What random scenarios may consist of on one target: all of the language that the target has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeVar
+
+from pinhold.conform.profiles import PROFILES
+from pinhold.scenario import steps as s
+from pinhold.scenario.advice import ADVICE
+from pinhold.scenario.kinds import KINDS
+from pinhold.scenario.ran import TargetInfo
+from pinhold.targets.live.pins import holders
+from pinhold.targets.live.pins.base import Holder
+from pinhold.targets.model.target import ModelTarget
+
+S = TypeVar("S", bound=s.Step)
+
+LIMITS: Mapping[str, str] = {
+    "ksm": "ksmd merges all pages that are alike and advised so; the specification merges the two that a step names",
+    "numa_hint": "a NUMA scan comes when the scheduler likes: no real kernel can be told to",
+}
+"""Verbs that are not generated, and why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is generated.
+
+    disposable: the kernel is thrown away afterwards, and may be given what harms it.  holders: what takes pins there;
+    None: all that a step can ask for.  gigantic: it has 1 GiB pages.
+    """
+
+    profile: str
+    kinds: Sequence[str] = tuple(KINDS)
+    without: frozenset[str] = frozenset()
+    disposable: bool = False
+    holders: Sequence[Holder] | None = None
+    gigantic: bool = False
+
+
+def missing(profile: str, model: ModelTarget) -> str | None:
+    """What a kernel configured as the model lacks for the profile, or None; what nobody has said, it has.  Raises
+    KeyError for no profile."""
+    lacks = [name for name in PROFILES[profile].needs if not model.config.get(name, 1)]
+    return ", ".join(lacks) or None
+
+
+def wanted(profile: str, model: ModelTarget, disposable: bool, info: TargetInfo | None = None) -> Wanted:
+    """What to generate of a profile for a kernel that is configured as the model.  info: what it says of itself,
+    where it is none that takes any pin."""
+    has = model.config
+    without = set(LIMITS)
+    if not has["soft_dirty"]:
+        without.add("clear_softdirty")
+    if not has["swap"]:
+        without |= {"swapout", "pageout"}
+    if not has["thp"]:
+        without |= {name for name, advice in ADVICE.items() if advice.thp}
+    kinds = [
+        name
+        for name, kind in KINDS.items()
+        if not (kind.hugetlb and not has.get("hugetlb_2M", 1)) and not (kind.thp and not has["thp"])
+    ]
+    gigantic = disposable and bool(has.get("hugetlb_1G", 0))
+    return Wanted(profile, kinds, frozenset(without), disposable, None if info is None else there(info), gigantic)
+
+
+def there(info: TargetInfo) -> tuple[Holder, ...]:
+    """What takes pins on a target and holds them."""
+    return tuple(holder for name, holder in holders(info.release).items() if info.mechanisms.get(name) == "available")
+
+
+def by_any(step: S) -> S:
+    """The step as the specification has it, without mechanisms: a pin is what its words say, whoever takes it."""
+    return replace(step, via=None) if isinstance(step, s.Pin) else step
