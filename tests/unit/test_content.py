@@ -71,11 +71,11 @@ def test_a_message_and_its_descriptors_arrive():
     near, far = Channel.pair()
     other = Channel(far)
     reader, writer = os.pipe()
-    sender = threading.Thread(target=near.send, args=({"words": list(range(100_000))}, [writer]))
+    sender = threading.Thread(target=near.send, args=(("words", list(range(100_000))), [writer]))
     sender.start()
     message, fds = other.receive()
     sender.join()
-    assert message == {"words": list(range(100_000))}
+    assert message == ("words", list(range(100_000)))
     assert len(fds) == 1 and not os.get_inheritable(fds[0])
     os.write(fds[0], b"x")
     assert os.read(reader, 1) == b"x"
@@ -101,7 +101,7 @@ def test_patience_ends_a_silence_and_an_end_is_closed():
     with pytest.raises(Closed):
         near.receive()
     with pytest.raises(Closed):
-        near.send({"op": "read"})
+        near.send(("read",))
     near.close()
 
 

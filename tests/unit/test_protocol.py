@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import marshal
 
 import pytest
 
@@ -16,14 +16,14 @@ REQUESTS = {each for each in p.MESSAGES.values() if issubclass(each, p.Request)}
 
 
 def test_what_is_sent_is_what_arrives() -> None:
-    """A message goes over the channel as JSON and is the same one at the other end."""
+    """A message goes over the channel as marshal has it and is the same one at the other end."""
     sent = p.Acquire("x", 0, 3, "io_uring", True, False)
-    assert p.decode(json.loads(json.dumps(p.encode(sent)))) == sent
-    assert p.encode(sent)["op"] == "acquire"
+    assert p.decode(marshal.loads(marshal.dumps(p.encode(sent)))) == sent
+    assert p.encode(sent)[0] == "acquire"
 
 
-@pytest.mark.parametrize("received", [{"op": "no such"}, {"op": "write", "region": "x"}, {"op": "drain", "more": 1}])
-def test_what_is_no_message_is_refused(received: dict[str, object]) -> None:
+@pytest.mark.parametrize("received", [("no such",), ("write", "x"), ("drain", 1)])
+def test_what_is_no_message_is_refused(received: tuple[object, ...]) -> None:
     """An unknown word, a field that is missing and one too many."""
     with pytest.raises((KeyError, TypeError)):
         p.decode(received)
@@ -40,6 +40,10 @@ def test_the_helper_refuses_what_is_not_for_it() -> None:
         _serve(p.Drain(), [], set(), None, None)
 
 
-def test_looks_are_requests_of_their_own() -> None:
-    """Those that change nothing are named, as after any other a process looks up anew what may be read."""
-    assert {each for each in REQUESTS if each.op in ("look", "frames", "contents", "states")} == set(p.LOOKS)
+def test_what_changes_nothing_is_named() -> None:
+    """After any other request a process tells what it sees then: those that only look are none of them, but one that is
+    about just that."""
+    assert {"frames", "contents", "states", "who", "where"} < {each.op for each in p.STILL}
+    assert p.Look not in p.STILL
+    assert set(p.STILL) < REQUESTS
+    assert set(p.REMAPS) < REQUESTS

@@ -15,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 import weakref
 from pathlib import Path
 from typing import NoReturn, TypeVar, cast
@@ -137,7 +138,7 @@ class Nursery:
         ways = ((signal.SIGKILL, _LOOPS),) if loops else ((signal.SIGTERM, _TERM), (signal.SIGKILL, _KILL))
         for number, deadline in ways:
             patience = deadline.patience(stuck.members(leader))
-            gone = self._ask(Signal(leader, number)).gone
+            gone = self._ask(Signal(leader, int(number))).gone
             with contextlib.suppress(Overdue):
                 while not gone:
                     patience()
@@ -232,13 +233,15 @@ def _spawn(sock: socket.socket, cpu: int, seconds: int | None, channel: Channel,
 
 def _next_exit(target: int) -> tuple[int, int] | None:
     """waitpid() that waits a moment: None where nothing of `target` ends meanwhile.  Raises ChildProcessError."""
-    for last in (False, True):
+    deadline = time.monotonic() + POLL_SECONDS
+    while True:
         pid, status = os.waitpid(target, os.WNOHANG)
+        left = deadline - time.monotonic()
         if pid:
             return pid, status
-        if not last:
-            signal.sigtimedwait({signal.SIGCHLD}, POLL_SECONDS)
-    return None
+        if left <= 0:
+            return None
+        signal.sigtimedwait({signal.SIGCHLD}, left)  # which may be of another process, or of one that was reaped
 
 
 def _wait(pid: int) -> Status:

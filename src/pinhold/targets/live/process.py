@@ -15,16 +15,17 @@ import resource
 import signal
 import socket
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any, NoReturn
 
 from pinhold.scenario.advice import ADVICE, Advice
 from pinhold.scenario.kinds import KINDS
 from pinhold.targets.base import CannotDo
 from pinhold.targets.dispatch import on
-from pinhold.targets.live import content, kconfig, pagemap, syscalls, uffd, vmas
+from pinhold.targets.live import content, kconfig, syscalls, uffd
 from pinhold.targets.live import protocol as p
 from pinhold.targets.live.channel import Channel, Closed
+from pinhold.targets.live.eyes import Eyes
 from pinhold.targets.live.pins import COPIERS, HOLDERS, PROC_MEM
 from pinhold.targets.live.regions import PROT, Arena, Region
 from pinhold.targets.live.syscalls import PAGE
@@ -44,26 +45,23 @@ class Process:
         self._channel = channel
         self._arena = Arena()
         self._regions: dict[str, Region] = {}
-        self._pagemap = vmas.open_pagemap()
+        self._eyes = Eyes()
         self._scratch = syscalls.mmap(
             0, PAGE, syscalls.PROT_READ | syscalls.PROT_WRITE, syscalls.MAP_PRIVATE | syscalls.MAP_ANONYMOUS
         )
         self._files: list[int] = []
-        self._readable: dict[vmas.Span, list[vmas.Span]] = {}
         self._handing: list[int] = []
 
     def serve(self) -> NoReturn:
         """Answer until the controller is gone."""
         with contextlib.suppress(Closed):
-            self._send(p.Pid(os.getpid()))
+            self._send(p.Pid(os.getpid()), looking=True)
             while True:
                 message, self._files = self._channel.receive()
                 self._answer(p.decode(message))
         os._exit(0)
 
     def _answer(self, request: p.Said) -> None:
-        if not isinstance(request, p.LOOKS):
-            self._readable.clear()
         reply: p.Said
         try:
             reply = ANSWERS[type(request)](self, request) or p.Done()
@@ -75,11 +73,21 @@ class Process:
             reply = p.BrokenDown(traceback.format_exc(limit=-3))
         for fd in self._files:
             os.close(fd)
-        self._send(reply)
+        if isinstance(request, p.REMAPS):
+            self._eyes.remapped()
+        self._send(reply, not isinstance(request, p.STILL))
 
-    def _send(self, reply: p.Said) -> None:
+    def _send(self, reply: p.Said, looking: bool) -> None:
         """With what is to be handed over: the only copies of these descriptors are the controller's from then on."""
-        self._channel.send(p.encode(reply), self._handing)
+        seen: p.News | int | None = None
+        if looking:
+            try:
+                seen = self._eyes.news(self._regions)
+            except OSError as error:
+                seen = error.errno or errno.EIO
+            except Exception:
+                reply = p.BrokenDown(traceback.format_exc(limit=-3))
+        self._channel.send(p.encode(p.Answer(p.encode(reply), seen)), self._handing)
         for fd in self._handing:
             os.close(fd)
         self._handing = []
@@ -103,22 +111,17 @@ class Process:
 
     def _read(self, message: p.Read) -> None:
         _, address, pages = self._span(message)
-        allowed = self._touchable(address, pages, write=False)
+        allowed = self._eyes.touchable(address, pages, write=False)
         content.load_each_page(address, allowed)
         if allowed < pages:
             self._fault(address + allowed * PAGE, write=False)
 
     def _write(self, message: p.Write) -> None:
         _, address, pages = self._span(message)
-        allowed = self._touchable(address, pages, write=True)
+        allowed = self._eyes.touchable(address, pages, write=True)
         content.fill(address, allowed, message.byte)
         if allowed < pages:
             self._fault(address + allowed * PAGE, write=True)
-
-    def _touchable(self, address: int, pages: int, write: bool) -> int:
-        """How many of the pages, from the first on, can be touched without a SIGSEGV."""
-        spans = vmas.accessible(address, address + pages * PAGE, write)
-        return (spans[0][1] - address) // PAGE if spans and spans[0][0] == address else 0
 
     def _fault(self, address: int, write: bool) -> None:
         """Touch memory that the process may not touch through the kernel, which answers EFAULT for a SIGSEGV."""
@@ -143,8 +146,8 @@ class Process:
             die_with_parent(parent)
             self._channel.close()
             own = socket.socket(fileno=self._files[0])
-            os.close(self._pagemap)
-            self._channel, self._files, self._pagemap = Channel(own), [], vmas.open_pagemap()
+            self._channel, self._files = Channel(own), []
+            self._eyes.forked()
         except BaseException:
             os._exit(1)
         self.serve()
@@ -279,77 +282,21 @@ class Process:
 
     # Looking, which changes nothing
 
-    def _look(self, message: p.Look) -> p.Looked:
-        return p.Looked({name: self._views(name, pages, message) for name, pages in message.regions.items()})
+    def _watch(self, message: p.Watch) -> None:
+        self._eyes.watch(message)
 
-    def _views(self, name: str, pages: Sequence[int], message: p.Look) -> list[p.Seen]:
-        region = self._regions[name]
-        words = pagemap.words_of(self._pagemap, region.address, pages)
-        if not any(word & pagemap.PM_PRESENT for word in words):
-            return [(word, None, None, None) for word in words]
-        readable = self._accessible(region.address, region.end)
-        zero = vmas.scan(self._pagemap, region.address, region.end, vmas.PAGE_IS_PFNZERO) if message.zero else None
-        huge = self._huge(region)
-        views: list[p.Seen] = []
-        for page, word in zip(pages, words, strict=True):
-            address = region.address + page * PAGE
-            byte = None
-            if word & pagemap.PM_PRESENT and _within(address, readable):
-                byte = content.load(address)
-            views.append((word, byte, _within(address, zero), _within(address, huge)))
-        return views
-
-    def _accessible(self, start: int, end: int) -> list[vmas.Span]:
-        """What may be read of [start, end): it stays so until this process does something."""
-        span = start, end
-        if span not in self._readable:
-            self._readable[span] = vmas.accessible(start, end, write=False)
-        return self._readable[span]
-
-    def _huge(self, region: Region) -> list[vmas.Span] | None:
-        """Where huge entries map the region; None where it cannot be seen."""
-        if region.pages < vmas.HUGE_PAGES:
-            return []
-        spans = vmas.scan(self._pagemap, region.address, region.end, vmas.PAGE_IS_HUGE)
-        if spans is not None:
-            return spans
-        if region.unit > PAGE:
-            return [(region.address, region.end)]
-        words = pagemap.words(self._pagemap, region.address, region.pages)
-        return vmas.huge_entries(region.address, region.end, words, region.private_anonymous)
+    def _look(self, message: p.Look) -> None:
+        """What every answer tells, unless its request changed nothing."""
 
     def _frames(self, message: p.Frames) -> p.Words:
         """The pagemap words of single pages."""
-        region = self._regions[message.region]
-        return p.Words(pagemap.words_of(self._pagemap, region.address, message.pages))
+        return p.Words(self._eyes.words(self._regions[message.region], message.pages))
 
     def _contents(self, message: p.Contents) -> p.Runs:
-        region, address, pages = self._span(message)
-        readable = self._accessible(address, address + pages * PAGE)
-        stretches = [
-            (first, count, state == "present" and visible)
-            for first, count, state, visible in self._pieces(region, address, pages, readable)
-        ]
-        found = content.runs(region.address, stretches)
-        return p.Runs([(run.first, run.count, run.byte) for run in found])
+        return p.Runs(self._eyes.contents(*self._span(message)))
 
     def _states(self, message: p.States) -> p.Stretches:
-        region, address, pages = self._span(message)
-        huge = self._huge(region)
-        stretches = [
-            (first, count, "huge" if state == "present" and in_huge else state)
-            for first, count, state, in_huge in self._pieces(region, address, pages, huge or [])
-        ]
-        return p.Stretches(stretches, huge is not None)
-
-    def _pieces(
-        self, region: Region, address: int, pages: int, spans: list[vmas.Span]
-    ) -> Iterator[tuple[int, int, str, bool]]:
-        """(first, count, state, within the spans) over pages at `address`, numbered from the region's start."""
-        for first, count, state in pagemap.states(pagemap.words(self._pagemap, address, pages)):
-            start = address + first * PAGE
-            for low, high, inside in vmas.cut(start, start + count * PAGE, spans):
-                yield (low - region.address) // PAGE, (high - low) // PAGE, state, inside
+        return p.Stretches(*self._eyes.states(*self._span(message)))
 
 
 ANSWERS: Mapping[type[p.Said], Callable[[Process, Any], p.Said | None]] = dict(
@@ -378,6 +325,7 @@ ANSWERS: Mapping[type[p.Said], Callable[[Process, Any], p.Said | None]] = dict(
         on(p.Force, Process._force),
         on(p.Where, Process._where),
         on(p.Call, Process._call),
+        on(p.Watch, Process._watch),
         on(p.Look, Process._look),
         on(p.Frames, Process._frames),
         on(p.Contents, Process._contents),
@@ -386,12 +334,6 @@ ANSWERS: Mapping[type[p.Said], Callable[[Process, Any], p.Said | None]] = dict(
     )
 )
 """What answers each request; None: with Done."""
-
-
-def _within(address: int, spans: list[vmas.Span] | None) -> bool | None:
-    if spans is None:
-        return None
-    return any(first <= address < end for first, end in spans)
 
 
 def process_name(leader: int) -> str:

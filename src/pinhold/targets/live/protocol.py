@@ -1,14 +1,15 @@
 """What the controller, the fork server and the processes of a scenario say to one another: one class a message.
 
 A request names, as its parameter, the reply that it gets where nothing fails.  `op` is the word that a message goes by
-on the channel and in an error.  Descriptors travel beside a message, see channel.py.  JSON has no tuples: what is one
-here arrives as a list, and whoever receives it unpacks it.
+on the channel and in an error.  Descriptors travel beside a message, see channel.py.
+
+A request that may change what its process sees is answered with that, too: one message there and one back is a step.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any, ClassVar, Generic, NamedTuple, TypeVar, dataclass_transform
 
 from pinhold.targets.live.channel import Message
@@ -47,12 +48,13 @@ def message(op: str) -> Callable[[type[M]], type[M]]:
 
 def encode(said: Said) -> Message:
     """As the channel takes it."""
-    return {"op": said.op, **{each.name: getattr(said, each.name) for each in fields(said)}}
+    names: tuple[str, ...] = type(said).__match_args__
+    return (said.op, *[getattr(said, name) for name in names])
 
 
 def decode(received: Message) -> Said:
     """The inverse.  Raises KeyError, TypeError for what is no message."""
-    return MESSAGES[received.pop("op")](**received)
+    return MESSAGES[received[0]](*received[1:])
 
 
 # Replies
@@ -160,12 +162,19 @@ class Stretches(Said):
 Seen = tuple[int, int | None, bool | None, bool | None]
 """Of a page: its pagemap word, its byte, whether it is in the zero page, and in a huge entry."""
 
+News = Mapping[str, Sequence[Seen]]
+"""Of the watched pages, by region: of those regions that do not look as they were told last."""
 
-@message("seen")
-class Looked(Said):
-    """Region by region what was seen of each page that was asked for."""
 
-    regions: Mapping[str, Sequence[Seen]]
+@message("answer")
+class Answer(Said):
+    """What the process of a scenario sends: the reply, encoded, and what it sees.
+
+    seen: an errno where it could not look, None where the request changed nothing.
+    """
+
+    reply: Message
+    seen: News | int | None
 
 
 # Requests to the process of a scenario
@@ -334,15 +343,21 @@ class Call(Request[Called]):
     arguments: Sequence[int | Mapping[str, Any]]
 
 
+@message("watch")
+class Watch(Request[Done]):
+    """What to see from now on, here and in what is forked.  pages: the watched ones of each region, by its name; zero:
+    whether to ask the kernel about the zero page."""
+
+    pages: Mapping[str, Sequence[int]]
+    zero: bool
+
+
 # Requests that only look
 
 
 @message("look")
-class Look(Request[Looked]):
-    """regions: the pages of each; zero: whether to ask the kernel about the zero page."""
-
-    regions: Mapping[str, Sequence[int]]
-    zero: bool
+class Look(Request[Done]):
+    """At the watched pages."""
 
 
 @message("frames")
@@ -362,8 +377,11 @@ class Contents(Ranged[Runs]):
 class States(Ranged[Stretches]): ...
 
 
-LOOKS = (Look, Frames, Contents, States)
-"""Requests that change nothing."""
+STILL = (Frames, Contents, States, Where, Who, Wait, Keep, Drop, Watch, Call)
+"""Requests that are not answered with what is seen: they change nothing of it, or are a part of something."""
+
+REMAPS = (Map, Unmap, Mprotect, Mremap, Call)
+"""Requests after which a process may touch other memory than before."""
 
 
 # Requests to the fork server

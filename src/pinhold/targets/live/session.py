@@ -9,12 +9,11 @@ import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from pinhold.scenario.hugepages import USUAL, hugepages_needed
-from pinhold.scenario.kinds import Kind
-from pinhold.scenario.observation import FrameNames, Observation, PageView, Run
+from pinhold.scenario.observation import Observation, Run
 from pinhold.scenario.steps import (
     Action,
     Advance,
@@ -64,28 +63,18 @@ from pinhold.targets.live import protocol as p
 from pinhold.targets.live.files import Files
 from pinhold.targets.live.kernel import RunningKernel
 from pinhold.targets.live.nursery import Nursery
-from pinhold.targets.live.pagemap import FrameWords, Sight
+from pinhold.targets.live.pagemap import Sight
 from pinhold.targets.live.pins.external import External
 from pinhold.targets.live.process import process_name
 from pinhold.targets.live.progress import Deadline, Overdue
 from pinhold.targets.live.syscalls import PAGE
 from pinhold.targets.live.taking import LivePins
 from pinhold.targets.live.tree import Died, Tree
+from pinhold.targets.live.views import Known, Views
 
 _AWAITED = 512
 _WRITEBACK = Deadline(60.0, 60.0)
 """A device that has not written by then, whoever else it serves, will not."""
-
-
-@dataclass(frozen=True, slots=True)
-class Known:
-    """What the controller knows of a region: its base pages, its kind, whether it is shared, and the level of the huge
-    entries that can map it."""
-
-    pages: int
-    kind: Kind
-    shared: bool
-    huge: str = "pmd"
 
 
 class LiveSession:
@@ -103,13 +92,11 @@ class LiveSession:
         self._scenario = scenario
         self._kernel = kernel
         self._sight = sight
-        self._watched = watched(scenario)
+        self._views = Views(watched(scenario), sight)
         self._hugepages = hugepages_needed(scenario)
         self._pools: set[str] = set()
         self._tree = Tree(nursery, deadline)
         self._files = Files()
-        self._frame_words = FrameWords()
-        self._names = FrameNames()
         self._regions: dict[str, dict[str, Known]] = {}
         self._freed: set[str] = set()
         self._pins = LivePins(scenario, self._tree, external or {})
@@ -120,7 +107,7 @@ class LiveSession:
     def start(self) -> None:
         """Start the process P."""
         try:
-            self._tree.start("P")
+            self._tree.start("P", self._views.watch())
         except Died as death:
             raise Broken(f"{death} before the first step") from None
         self._regions["P"] = {}
@@ -128,7 +115,7 @@ class LiveSession:
     def close(self) -> None:
         """Raises Broken where a process cannot be killed."""
         with ExitStack() as last:
-            last.callback(self._frame_words.close)
+            last.callback(self._views.close)
             last.callback(self._files.close)
             if self._merged:
                 last.callback(ksmd.forget, self._kernel)
@@ -139,6 +126,7 @@ class LiveSession:
     def do(self, action: Action) -> Outcome:
         """Do one step.  A process that is killed by the step is EFAULT, with a note that says so."""
         self._pins.forget_contents()
+        self._tree.stale()
         try:
             outcome = DO[type(action)](self, action)
         except Died as death:
@@ -330,7 +318,8 @@ class LiveSession:
         Without privilege the frames are not known, and nobody waits."""
         patience = _WRITEBACK.patience([os.getpid()])
         for frame in frames:
-            while pagemap.bit(self._frame_words.flags(frame) or 0, pagemap.KPF_WRITEBACK):
+            while self._views.is_written_back(frame):
+                self._tree.stale()
                 try:
                     patience()
                 except Overdue:
@@ -363,6 +352,7 @@ class LiveSession:
 
         with ksmd.running(self._kernel):
             merged = ksmd.wait(self._kernel, lambda: apart() == 0)
+        self._tree.stale()
         return Outcome() if merged else Outcome(0, f"{apart()} pages stayed apart")
 
     def _mremap(self, step: Mremap) -> Outcome:
@@ -396,58 +386,15 @@ class LiveSession:
 
     def observe(self) -> Observation:
         """Every watched page of every live process, first and last page of every live pin."""
-        self._names.begin()
-        pages = [view for proc in self._tree.names() for view in self._look(proc)]
-        pins = self._pins.views(self._names)
-        self._names.end()
-        return Observation(self._errno, tuple(pages), tuple(pins))
-
-    def _look(self, proc: str) -> list[PageView]:
-        watched = {region: self._watched[region] for region in self._regions[proc]}
-        try:
-            seen = self._tree.look(proc, p.Look(watched, not self._sight.flags)).regions
-        except Died as death:
-            raise Broken(f"{death} while it was looked at") from None
-        return [
-            self._view(proc, region, page, view)
-            for region, views in seen.items()
-            for page, view in zip(self._watched[region], views, strict=True)
+        self._views.begin()
+        pages = [
+            view
+            for proc, seen in self._tree.seen().items()
+            for view in self._views.of(proc, self._regions[proc], seen, self._merged)
         ]
-
-    def _view(self, proc: str, region: str, page: int, seen: p.Seen) -> PageView:
-        word, byte, zero, huge = seen
-        state = pagemap.state(word)
-        soft_dirty, uffd_wp = self._sight.marks(word)
-        if state != "present":
-            return PageView(proc, region, page, state, soft_dirty=soft_dirty, uffd_wp=uffd_wp)
-        known = self._regions[proc][region]
-        frame = pagemap.pfn(word)
-        flags = self._frame_words.flags(frame)
-        if flags is None:
-            private_anonymous = known.kind.anonymous and not known.shared
-            kind = pagemap.kind_without_flags(word, known.kind.hugetlb, private_anonymous, zero)
-            anon = pagemap.anon_without_flags(word, known.kind.hugetlb, zero)
-            exclusive = None
-        else:
-            kind, exclusive = self._sight.kind(flags), self._sight.exclusive(flags, huge)
-            anon = pagemap.bit(flags, pagemap.KPF_ANON)
-            if kind == "anon" and self._merged and not self._sight.ksm:
-                kind = None
-        return PageView(
-            proc,
-            region,
-            page,
-            state,
-            frame=None if frame is None else self._names.name(frame),
-            kind=kind,
-            exclusive=exclusive,
-            mapcount=self._frame_words.count(frame),
-            byte=byte,
-            anon=anon,
-            level=None if huge is None else known.huge if huge else "pte",
-            soft_dirty=soft_dirty,
-            uffd_wp=uffd_wp,
-        )
+        pins = self._pins.views(self._views.names)
+        self._views.end()
+        return Observation(self._errno, tuple(pages), tuple(pins))
 
     def contents(self, proc: str, range: Range) -> Sequence[Run]:
         """What the process reads where its pages are present, page by page."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import signal as signals
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar, cast
 
 from pinhold.targets.base import Broken, CannotDo, Livelock
@@ -14,15 +14,19 @@ from pinhold.targets.live.channel import Channel, Closed
 from pinhold.targets.live.nursery import Nursery
 from pinhold.targets.live.progress import Deadline, Overdue
 from pinhold.targets.live.protocol import (
+    Answer,
     BrokenDown,
     Cannot,
     Exit,
     Failed,
     Fork,
     Keep,
+    Look,
     Request,
     Said,
+    Seen,
     Wait,
+    Watch,
     decode,
     encode,
 )
@@ -43,11 +47,14 @@ class Died(Exception):
 
 @dataclass(slots=True)
 class Member:
-    """parent: its name, None where the fork server is the parent."""
+    """parent: its name, None where the fork server is the parent.  seen: what it told last of its watched pages, by
+    region; fresh: since anything could have changed there."""
 
     channel: Channel
     pid: int
     parent: str | None
+    seen: dict[str, Sequence[Seen]] = field(default_factory=dict)
+    fresh: bool = False
 
 
 class Tree:
@@ -65,8 +72,8 @@ class Tree:
         """The live processes, in the order in which they were made."""
         return iter(self._members)
 
-    def start(self, name: str) -> None:
-        """The first process."""
+    def start(self, name: str, watch: Watch) -> None:
+        """The first process, and what it and its children look at."""
         channel, far = Channel.pair()
         allowed = sorted(os.sched_getaffinity(0))
         cpu = allowed[os.getpid() % len(allowed)]
@@ -78,6 +85,7 @@ class Tree:
             raise
         self._members[name] = Member(channel, self.leader, None)
         self._receive(name, "start")
+        self.ask(name, watch)
 
     def ask(self, name: str, request: Request[R], fds: Sequence[int] = (), also: Sequence[int] = ()) -> R:
         """The reply to a request.
@@ -91,20 +99,17 @@ class Tree:
         self, name: str, request: Request[R], fds: Sequence[int] = (), also: Sequence[int] = ()
     ) -> tuple[R, list[int]]:
         """The reply to a request, and the descriptors that came with it.  Raises as ask()."""
+        self._send(name, request, fds)
+        reply, received = self._receive(name, request.op, also)
+        _raise_for(reply, name, request)
+        return cast(R, reply), received
+
+    def _send(self, name: str, request: Said, fds: Sequence[int] = ()) -> None:
         member = self._member(name)
         try:
             member.channel.send(encode(request), fds)
         except Closed:
             self._bury(name)
-        reply, received = self._receive(name, request.op, also)
-        match reply:
-            case Failed(number):
-                raise OSError(number, os.strerror(number))
-            case Cannot(reason):
-                raise CannotDo(reason)
-            case BrokenDown(what):
-                raise Broken(f"process {name} failed in {request.op}: {what.strip()}")
-        return cast(R, reply), received
 
     def look(self, name: str, request: Request[R]) -> R:
         """The reply to a request that only looks.  Raises CannotDo, Broken, Died, Livelock."""
@@ -112,6 +117,28 @@ class Tree:
             return self.ask(name, request)
         except OSError as error:
             raise Broken(f"process {name} failed to {request.op}: {error.strerror}") from None
+
+    def stale(self) -> None:
+        """Something was done: what the processes have told of their pages may not be so any more."""
+        for member in self._members.values():
+            member.fresh = False
+
+    def seen(self) -> dict[str, Mapping[str, Sequence[Seen]]]:
+        """What each process sees of its watched pages, by its name and region.  Raises Broken, Livelock.
+
+        It is asked but where it has told so with the answer to the last request of a step.
+        """
+        asked = [name for name, member in self._members.items() if not member.fresh]
+        try:
+            for name in asked:
+                self._send(name, Look())
+            for name in asked:
+                reply, _ = self._receive(name, Look.op)
+                _raise_for(reply, name, Look())
+        except Died as death:
+            raise Broken(f"{death} while it was looked at") from None
+        self.stale()
+        return {name: member.seen for name, member in self._members.items()}
 
     def _member(self, name: str) -> Member:
         if name not in self._members:
@@ -123,7 +150,17 @@ class Tree:
         member = self._members[name]
         try:
             message, fds = member.channel.receive(self._deadline.patience([member.pid, *also]))
-            return decode(message), fds
+            answer = decode(message)
+            assert isinstance(answer, Answer)
+            if isinstance(answer.seen, int):
+                for fd in fds:
+                    os.close(fd)
+                raise Broken(f"process {name} failed to look: {os.strerror(answer.seen)}")
+            if answer.seen is not None:
+                self.stale()
+                member.seen |= answer.seen
+                member.fresh = True
+            return decode(answer.reply), fds
         except Closed:
             self._bury(name)
         except Overdue as late:
@@ -167,6 +204,7 @@ class Tree:
         self._members[child] = Member(channel, pid, name)
         self._ended.pop(child, None)
         self._receive(child, "start")
+        self._members[name].fresh = True  # a child that starts changes nothing of its parent's
         return 0
 
     def exit(self, name: str) -> None:
@@ -195,3 +233,14 @@ class Tree:
         stuck = self._nursery.end(self.leader, self._loops) if self.leader else None
         if stuck is not None:
             raise Broken(f"a process of the scenario (session {self.leader}) cannot be killed: {stuck}")
+
+
+def _raise_for(reply: Said, name: str, request: Said) -> None:
+    """What a reply says that is none to the request."""
+    match reply:
+        case Failed(number):
+            raise OSError(number, os.strerror(number))
+        case Cannot(reason):
+            raise CannotDo(reason)
+        case BrokenDown(what):
+            raise Broken(f"process {name} failed in {request.op}: {what.strip()}")
