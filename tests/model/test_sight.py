@@ -26,6 +26,14 @@ def test_the_level_is_that_of_the_entry() -> None:
     assert _page("map P x anon\nwrite P x 0x01\nswapout P x", swap=1).level is None
 
 
+def test_a_swap_entry_keeps_whether_the_page_was_exclusive() -> None:
+    """Until fork() shares it; of what was never mapped there is nothing to tell."""
+    swapped = "map P x anon\nwrite P x 0x01\ndrain\nswapout P x"
+    assert _page(swapped, swap=1).exclusive is True
+    assert _page(swapped + "\nfork P C", swap=1).exclusive is False
+    assert _page("map P x anon", swap=1).exclusive is None
+
+
 def test_writable_and_dirty_are_the_entry_s() -> None:
     """A write makes both; fork() and mprotect() take the right and leave the dirty bit; a read makes neither."""
 

@@ -27,6 +27,7 @@ def test_a_page_is_told_by_what_is_known_of_it() -> None:
         == "P x[0] maps f0, the zero page, reads 0x00"
     )
     assert page_words(PageView("P", "x", 0, "swapped")) == "P x[0] is swapped out"
+    assert page_words(PageView("P", "x", 0, "swapped", exclusive=True)) == "P x[0] is swapped out, exclusive"
     assert page_words(PageView("P", "x", 0, "none")) == "P x[0] maps nothing"
     assert page_words(PageView("P", "x", 0)) == "P x[0] cannot be seen"
 

@@ -13,6 +13,7 @@ from pinhold.lab.errors import LabError
 from pinhold.lab.fetch import fetch, newest_of_series
 from pinhold.lab.index import choose, offers
 from pinhold.lab.own import add
+from pinhold.lab.pinprobe.build import module_name
 from pinhold.lab.store import Kernel, Store
 
 
@@ -37,8 +38,16 @@ def main(options: Namespace) -> int:
 
 def _line(kernel: Kernel) -> str:
     what = "one's own" if kernel.own else "stock, Debian"
-    probe = "pinprobe" if kernel.pinprobe else "no pinprobe"
+    probe = "no pinprobe"
+    if kernel.pinprobe:
+        older = f", an older one: pinhold kernels fetch {kernel.name}" if not _up_to_date(kernel) else ""
+        probe = f"pinprobe{older}"
     return f"vm:{kernel.name:12} {kernel.release or 'release unknown':12} {what}, {probe}"
+
+
+def _up_to_date(kernel: Kernel) -> bool:
+    """Whether it has the pinprobe of this version."""
+    return kernel.pinprobe is not None and kernel.pinprobe.name == module_name()
 
 
 def _list(store: Store) -> int:
@@ -95,7 +104,8 @@ def _fetch(store: Store, releases: list[str]) -> int:
             have = {kernel.name: kernel for kernel in store.kernels()}
             for offer in dict.fromkeys(wanted):
                 there = have.get(offer.release)
-                notes = [] if there and (there.pinprobe or not offer.headers) else fetch(store, apt, offer, progress)
+                whole = there and (_up_to_date(there) or not offer.headers)
+                notes = [] if whole else fetch(store, apt, offer, progress)
                 progress.end()
                 for note in notes:
                     print(f"pinhold: {note}", file=sys.stderr)

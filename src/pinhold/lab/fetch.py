@@ -11,7 +11,7 @@ from pinhold import trust
 from pinhold.lab.apt import Apt, unpack
 from pinhold.lab.errors import LabError
 from pinhold.lab.index import Offer, numbers
-from pinhold.lab.pinprobe.build import BuildFailed, build
+from pinhold.lab.pinprobe.build import BuildFailed, build, module_name
 from pinhold.lab.store import Adding, Store
 from pinhold.lab.vmlinux import extract
 
@@ -113,7 +113,7 @@ def _build(apt: Apt, offer: Offer, adding: Adding, work: Path) -> list[str]:
         return folder
 
     module = build(work / "root", offer.flavour, newer_libc)
-    kept = adding.folder / "pinprobe.ko"
+    kept = adding.folder / module_name()
     os.replace(module, kept)
     adding.has("pinprobe", kept)
     return []

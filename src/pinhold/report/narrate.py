@@ -58,7 +58,7 @@ def page_words(view: PageView) -> str:
     if view.state == "none":
         return f"{where} maps nothing"
     if view.state == "swapped":
-        return f"{where} is swapped out"
+        return f"{where} is swapped out{', exclusive' if view.exclusive else ''}"
     facts = [" ".join([f"{where} maps {_frame(view.frame)}", *entry_words(view)]), *_kind(view)]
     if view.exclusive is not None and view.kind not in ("zero", "file"):
         facts.append("exclusive" if view.exclusive else "not exclusive")

@@ -20,9 +20,10 @@ FOLL_FLAGS = ("FOLL_WRITE", "FOLL_GET", "FOLL_FORCE", "FOLL_LONGTERM", "FOLL_PIN
 class PageView:
     """One watched page of one process: `page` counts base pages from the region's start.
 
-    anon: whether it is anonymous memory (PageAnon), which of hugetlb the kind does not tell.  Of the entry that maps
-    it: level; writable; dirty (pte_dirty(), which is not the folio's dirty flag); soft_dirty, of a swap entry too, and
-    true wherever the VMA has VM_SOFTDIRTY, as pagemap tells it; uffd_wp, of a swap entry too.
+    exclusive: PageAnonExclusive, also as a swap entry keeps it.  anon: whether it is anonymous memory (PageAnon), which
+    of hugetlb the kind does not tell.  Of the entry that maps it: level; writable; dirty (pte_dirty(), which is not the
+    folio's dirty flag); soft_dirty, of a swap entry too, and true wherever the VMA has VM_SOFTDIRTY, as pagemap tells
+    it; uffd_wp, of a swap entry too.
     """
 
     proc: str

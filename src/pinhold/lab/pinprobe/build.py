@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import shutil
@@ -18,6 +19,12 @@ _ELF = b"\x7fELF"
 
 class BuildFailed(Exception):
     """The module cannot be built; the message is the compiler's first complaint."""
+
+
+def module_name() -> str:
+    """What a kernel's module is kept as: the name tells whether it was built from this source."""
+    source = b"".join(Path(__file__).with_name(name).read_bytes() for name in _SOURCES)
+    return f"pinprobe-{hashlib.sha256(source).hexdigest()[:12]}.ko"
 
 
 def build(root: Path, flavour: str, newer_libc: Callable[[], Path]) -> Path:

@@ -4,6 +4,7 @@
  *
  * One pin per open file, of any number of pages.  PIN takes it from the calling process; whoever holds the file may
  * then ask what the pinned pages contain (LOOK), fill them (FILL) or let them go (UNPIN, or the last close).
+ * ENTRIES needs no pin and changes nothing: it tells which entries map pages of the calling process.
  * For test machines only: it reads and writes pages behind the back of their owner.
  */
 #include <linux/fs.h>
@@ -40,10 +41,23 @@ struct probe_look {
 	__u64 count;
 };
 
+struct probe_entries {
+	__u64 addrs;			/* one __u64 a page: an address in it */
+	__u64 to;			/* one __u32 a page: ENTRY_* */
+	__u64 count;
+};
+
+#define ENTRY_LEVEL	3u		/* 0 of a PTE, 1 of a PMD, 2 of a PUD */
+#define ENTRY_PRESENT	4u		/* accessible or not */
+#define ENTRY_WRITE	8u
+#define ENTRY_DIRTY	16u
+#define ENTRY_EXCLUSIVE	32u		/* the anonymous page, or the swap entry of one, is */
+
 #define PROBE_IOC_PIN	_IOW('p', 0xa0, struct probe_pin)
 #define PROBE_IOC_LOOK	_IOW('p', 0xa1, struct probe_look)
 #define PROBE_IOC_FILL	_IOW('p', 0xa2, __u64)
 #define PROBE_IOC_UNPIN	_IO('p', 0xa3)
+#define PROBE_IOC_ENTRIES	_IOW('p', 0xa4, struct probe_entries)
 
 struct probe {
 	struct mutex lock;
@@ -140,12 +154,87 @@ static long probe_fill(struct probe *probe, u64 byte)
 	return 0;
 }
 
+static u32 entry_of(unsigned int level, unsigned long pfn, bool write, bool dirty)
+{
+	u32 entry = level | ENTRY_PRESENT | (write ? ENTRY_WRITE : 0) | (dirty ? ENTRY_DIRTY : 0);
+
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 19, 0)
+	if (pfn_valid(pfn) && PageAnon(pfn_to_page(pfn)) && PageAnonExclusive(pfn_to_page(pfn)))
+		entry |= ENTRY_EXCLUSIVE;
+#endif
+	return entry;
+}
+
+/*
+ * 0 where nothing is mapped.  Interrupts are off, so that no table that is walked can be freed, as for GUP-fast.  What
+ * is a leaf says _PAGE_PSE: pud_leaf() of some releases leaves out those that are not accessible.
+ */
+static u32 probe_entry(struct mm_struct *mm, unsigned long addr)
+{
+	pgd_t *pgd = pgd_offset(mm, addr);
+	p4d_t *p4d;
+	pud_t pud;
+	pmd_t pmd;
+	pte_t pte;
+
+	if (pgd_none(*pgd))
+		return 0;
+	p4d = p4d_offset(pgd, addr);
+	if (p4d_none(*p4d))
+		return 0;
+	pud = READ_ONCE(*pud_offset(p4d, addr));
+	if (pud_val(pud) & _PAGE_PSE)
+		return entry_of(2, pud_pfn(pud), pud_write(pud), pud_dirty(pud));
+	if (!(pud_val(pud) & _PAGE_PRESENT))
+		return 0;
+	pmd = READ_ONCE(*pmd_offset(&pud, addr));
+	if (pmd_val(pmd) & _PAGE_PSE)
+		return entry_of(1, pmd_pfn(pmd), pmd_write(pmd), pmd_dirty(pmd));
+	if (!(pmd_val(pmd) & _PAGE_PRESENT))
+		return 0;
+	pte = READ_ONCE(*pte_offset_kernel(&pmd, addr));
+	if (pte_present(pte))
+		return entry_of(0, pte_pfn(pte), pte_write(pte), pte_dirty(pte));
+#if LINUX_VERSION_CODE >= KERNEL_VERSION(5, 19, 0)
+	if (!pte_none(pte) && pte_swp_exclusive(pte))
+		return ENTRY_EXCLUSIVE;
+#endif
+	return 0;
+}
+
+static long probe_entries(const struct probe_entries *ask)
+{
+	u64 __user *addrs = u64_to_user_ptr(ask->addrs);
+	u32 __user *to = u64_to_user_ptr(ask->to);
+	u64 i, addr;
+
+	if (!current->mm || ask->count > PROBE_MOST)
+		return -EINVAL;
+	for (i = 0; i < ask->count; i++) {
+		u32 seen;
+
+		if (get_user(addr, addrs + i))
+			return -EFAULT;
+		if (addr >= TASK_SIZE)
+			return -EINVAL;
+		local_irq_disable();
+		seen = probe_entry(current->mm, addr);
+		local_irq_enable();
+		if (put_user(seen, to + i))
+			return -EFAULT;
+		if (!(i & 1023))
+			cond_resched();
+	}
+	return 0;
+}
+
 static long probe_ioctl(struct file *file, unsigned int command, unsigned long argument)
 {
 	struct probe *probe = file->private_data;
 	union {
 		struct probe_pin pin;
 		struct probe_look look;
+		struct probe_entries entries;
 		__u64 byte;
 	} ask;
 	long result = -ENOTTY;
@@ -169,6 +258,9 @@ static long probe_ioctl(struct file *file, unsigned int command, unsigned long a
 	case PROBE_IOC_UNPIN:
 		probe_let_go(probe);
 		result = 0;
+		break;
+	case PROBE_IOC_ENTRIES:
+		result = probe_entries(&ask.entries);
 		break;
 	}
 	mutex_unlock(&probe->lock);

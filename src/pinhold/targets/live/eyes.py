@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from pinhold.targets.live import content, pagemap, vmas
 from pinhold.targets.live import protocol as p
+from pinhold.targets.live.entries import Entries
 from pinhold.targets.live.regions import Region
 from pinhold.targets.live.syscalls import PAGE
 
@@ -16,6 +17,7 @@ class Eyes:
 
     def __init__(self) -> None:
         self._pagemap = vmas.open_pagemap()
+        self._entries = Entries()
         self._watch = p.Watch({}, zero=False)
         self._told: dict[str, list[p.Seen]] = {}
         self._touchable: dict[tuple[int, int, bool], list[vmas.Span]] = {}
@@ -47,18 +49,19 @@ class Eyes:
 
     def _seen(self, region: Region, pages: Sequence[int]) -> list[p.Seen]:
         words = pagemap.words_of(self._pagemap, region.address, pages)
-        if not any(word & pagemap.PM_PRESENT for word in words):
-            return [(word, None, None, None) for word in words]
+        if not any(word & (pagemap.PM_PRESENT | pagemap.PM_SWAP) for word in words):
+            return [(word, None, None, None, None) for word in words]
         readable = self._accessible(region.address, region.end, write=False)
         zero = self._scan(region, vmas.PAGE_IS_PFNZERO) if self._watch.zero else None
-        huge = self._huge(region)
+        addresses = [region.address + page * PAGE for page in pages]
+        entries = self._entries.of(addresses)
+        huge = self._huge(region) if entries is None else None
         views: list[p.Seen] = []
-        for page, word in zip(pages, words, strict=True):
-            address = region.address + page * PAGE
+        for address, word, entry in zip(addresses, words, entries or [None] * len(pages), strict=True):
             byte = None
             if word & pagemap.PM_PRESENT and _within(address, readable):
                 byte = content.load(address)
-            views.append((word, byte, _within(address, zero), _within(address, huge)))
+            views.append((word, byte, _within(address, zero), _within(address, huge), entry))
         return views
 
     def words(self, region: Region, pages: Sequence[int]) -> list[int]:

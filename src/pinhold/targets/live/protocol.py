@@ -159,8 +159,9 @@ class Stretches(Said):
     huge_known: bool
 
 
-Seen = tuple[int, int | None, bool | None, bool | None]
-"""Of a page: its pagemap word, its byte, whether it is in the zero page, and in a huge entry."""
+Seen = tuple[int, int | None, bool | None, bool | None, int | None]
+"""Of a page: its pagemap word, its byte, whether it is in the zero page, and in a huge entry, and its entry (see
+entries.py)."""
 
 News = Mapping[str, Sequence[Seen]]
 """Of the watched pages, by region: of those regions that do not look as they were told last."""

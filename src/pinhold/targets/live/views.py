@@ -10,6 +10,7 @@ from pinhold.scenario.kinds import Kind
 from pinhold.scenario.observation import FrameNames, PageView
 from pinhold.targets.live import pagemap
 from pinhold.targets.live import protocol as p
+from pinhold.targets.live.entries import decode
 from pinhold.targets.live.pagemap import FrameWords, Sight
 
 
@@ -54,11 +55,13 @@ class Views:
                 yield self._view(proc, name, page, known, one, merged)
 
     def _view(self, proc: str, region: str, page: int, known: Known, seen: p.Seen, merged: bool) -> PageView:
-        word, byte, zero, huge = seen
+        word, byte, zero, huge, told = seen
         state = pagemap.state(word)
         soft_dirty, uffd_wp = self._sight.marks(word)
+        entry = None if told is None else decode(told)
         if state != "present":
-            return PageView(proc, region, page, state, soft_dirty=soft_dirty, uffd_wp=uffd_wp)
+            exclusive = entry.exclusive if entry and state == "swapped" and self._sight.anon_exclusive else None
+            return PageView(proc, region, page, state, exclusive=exclusive, soft_dirty=soft_dirty, uffd_wp=uffd_wp)
         frame = pagemap.pfn(word)
         flags = self._frame_words.flags(frame)
         if flags is None:
@@ -67,8 +70,11 @@ class Views:
             anon = pagemap.anon_without_flags(word, known.kind.hugetlb, zero)
             exclusive = None
         else:
-            kind, exclusive = self._sight.kind(flags), self._sight.exclusive(flags, huge)
-            anon = pagemap.bit(flags, pagemap.KPF_ANON)
+            kind, anon = self._sight.kind(flags), pagemap.bit(flags, pagemap.KPF_ANON)
+            if entry:
+                exclusive = entry.exclusive if anon and self._sight.anon_exclusive else None
+            else:
+                exclusive = self._sight.exclusive(flags, huge)
             if kind == "anon" and merged and not self._sight.ksm:
                 kind = None
         return PageView(
@@ -82,7 +88,9 @@ class Views:
             mapcount=self._frame_words.count(frame),
             byte=byte,
             anon=anon,
-            level=None if huge is None else known.huge if huge else "pte",
+            level=entry.level if entry else None if huge is None else known.huge if huge else "pte",
+            writable=entry.writable if entry else None,
+            dirty=entry.dirty if entry else None,
             soft_dirty=soft_dirty,
             uffd_wp=uffd_wp,
         )

@@ -31,7 +31,9 @@ def page_view(m: Machine, mm: int, addr: int, bare: PageView, frames: FrameNames
         swapped = pte_swapped(entry)
         if soft_dirty is not None and swapped and entry & k.SWP_SOFT_DIRTY:
             soft_dirty = True
-        return replace(bare, state="swapped" if swapped else "none", soft_dirty=soft_dirty, uffd_wp=False)
+        exclusive = entry & k.SWP_EXCLUSIVE != 0 if swapped and m.rule_anon_exclusive else None
+        state = "swapped" if swapped else "none"
+        return replace(bare, state=state, exclusive=exclusive, soft_dirty=soft_dirty, uffd_wp=False)
     pfn = (entry >> k.PFN_SHIFT) + (addr & (level_pages(m, level) - 1))
     folio = page_folio(m, pfn)
     flags = m.folio_flags[folio]
