@@ -11,7 +11,7 @@ import io
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
@@ -87,8 +87,7 @@ def parser() -> argparse.ArgumentParser:
     grammar_lab.add_without(run)
     _allow_change(run)
 
-    show = command("show", "print the text of a test, or the tests of a suite")
-    show.add_argument("what", nargs="?", metavar="TEST", help=f"{_TEST}; without it the suites are listed")
+    _show(command)
 
     step = command("step", "tell a test step by step, on two targets up to their first difference")
     step.add_argument("test", metavar="TEST", help="SUITE/N or FILE.pin")
@@ -122,6 +121,21 @@ def parser() -> argparse.ArgumentParser:
     grammar_explore.add(command)
     grammar_conform.add(command)
     return top
+
+
+def _show(command: Callable[..., argparse.ArgumentParser]) -> None:
+    show = command("show", "print the text of a test, or the tests of a suite")
+    show.add_argument(
+        "what", nargs="?", metavar="TEST|RUN", help=f"{_TEST} or a run file; without it the suites are listed"
+    )
+    show.add_argument("--on", action="append", metavar="TARGET", help=f"{_TARGET}; default: model:6.1 and model:6.2")
+    show.add_argument(
+        "--text", action="store_true", help="a picture in 78 columns: who holds which page frame, step by step"
+    )
+    show.add_argument("--svg", metavar="FILE", help="the same picture as a still image")
+    grammar_lab.add_pin(show)
+    grammar_lab.add_luggage(show)
+    grammar_lab.add_deadline(show)
 
 
 def _allow_change(command: argparse.ArgumentParser) -> None:

@@ -1,16 +1,35 @@
-"""`pinhold show`: the text of a test or a file, or the tests of a suite."""
+"""`pinhold show`: the text of a test or a file, the tests of a suite, or pictures of what a run did."""
 
 from __future__ import annotations
 
+import io
+import os
 from argparse import Namespace
+from collections.abc import Sequence
 
+from pinhold.commands import NothingToRun, UsageError
+from pinhold.commands.names import targets as targets_of
+from pinhold.commands.output import output
+from pinhold.commands.pins import deadline, external, luggage
+from pinhold.commands.registry import describe, make_targets
 from pinhold.commands.select import is_file, select
+from pinhold.report.jsonreport import RunFileReport
+from pinhold.report.results import CaseResult
+from pinhold.scenario.parse import ScenarioError
 from pinhold.scenario.printer import format_scenario
+from pinhold.scenario.runfile import RecordedRun, RunFileError, read_run
 from pinhold.scenario.suites import SUITES, suite
+from pinhold.targets.batch import run_on
+
+_HEADER = b'{"line":"header"'
 
 
 def main(options: Namespace) -> int:
     """Print it."""
+    if options.text or options.svg:
+        return _pictures(options)
+    if options.on:
+        raise UsageError("--on runs the test for its picture: add --text or --svg FILE")
     what = options.what
     if what is None:
         for name in SUITES:
@@ -24,3 +43,80 @@ def main(options: Namespace) -> int:
     else:
         print("\n".join(format_scenario(test.scenario) for test in tests), end="")
     return 0
+
+
+def _pictures(options: Namespace) -> int:
+    """Each test's picture, of all targets that ran it."""
+    if options.what is None:
+        raise UsageError("a picture of what? name a test (seed/151), a FILE.pin or a run file")
+    runs = _recorded(options)
+    tests = list(dict.fromkeys(run.name for run in runs))
+    if options.svg and len(tests) != 1:
+        raise UsageError(f"--svg draws one test, {options.what} has {len(tests)}: name one, for example {tests[0]}")
+    with output(options.svg) as out:
+        for number, test in enumerate(tests):
+            if number:
+                out.write("\n\n")
+            out.write(_picture([run for run in runs if run.name == test], test, svg=bool(options.svg)))
+    return 0
+
+
+def _picture(runs: Sequence[RecordedRun], name: str, *, svg: bool) -> str:
+    from pinhold.pictures.still import still
+    from pinhold.pictures.story import story
+    from pinhold.pictures.text import pictures
+
+    try:
+        stories = [story(run) for run in runs]
+    except ScenarioError as error:
+        raise UsageError(f"the run file's scenario {name} is not of this version's language: {error}") from None
+    return still(stories, name) if svg else pictures(stories, name)
+
+
+def _recorded(options: Namespace) -> list[RecordedRun]:
+    """The runs that a run file has, or those of a test that is run now."""
+    what = options.what
+    if not is_file(what) or not _is_run_file(what):
+        return _run_now(options)
+    if options.on:
+        raise UsageError(f"{what} is a run file, which has its targets: --on runs a test")
+    try:
+        with open(what, encoding="utf-8", errors="replace") as lines:
+            file = read_run(lines)
+    except RunFileError as error:
+        raise UsageError(f"{what}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {what!r}: {error.strerror or error}") from None
+    if not file.runs:
+        raise NothingToRun(f"{what} has no test: the run was cut off before its first step")
+    return list(file.runs)
+
+
+def _is_run_file(path: str) -> bool:
+    """By its first line; what cannot be read is refused as a scenario is."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_HEADER)) == _HEADER
+    except OSError:
+        return False
+
+
+def _run_now(options: Namespace) -> list[RecordedRun]:
+    """As a run file would have it."""
+    tests = select([options.what])
+    names = options.on or ["model:6.1", "model:6.2"]
+    targets_of(names)
+    limit = deadline(options, names)
+    pins, bags = external(options.pin, names), luggage(options, names)
+    file = io.StringIO()
+    report = RunFileReport(file)
+    targets = make_targets(names, pins=pins, luggage=bags, deadline=limit)
+    for place, target in enumerate(targets):
+        report.begin(place, describe(target))
+        for test in tests:
+            result = run_on(target, test.scenario)
+            report.result(place, CaseResult(test.number, test.name, test.text, result))
+    report.close(None)
+    return list(read_run(file.getvalue().splitlines(keepends=True)).runs)

@@ -1,0 +1,271 @@
+"""What a picture says in words: the steps, what came of them, and where two targets decide differently."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from pinhold.pictures.story import Elsewhere, Place, Row, Story, Strand
+from pinhold.scenario import steps as s
+from pinhold.scenario.compare import Comparison, compare
+from pinhold.scenario.observation import MIXED, Observation
+from pinhold.scenario.printer import format_step
+from pinhold.scenario.ran import Decision
+from pinhold.scenario.tokens import quote
+
+
+def byte_word(byte: int | None) -> str:
+    """Two digits; "mix" for a page whose bytes are not all alike."""
+    return "" if byte is None else "mix" if byte == MIXED else f"{byte:02x}"
+
+
+def step_words(row: Row) -> str:
+    """The step, without the text of an expectation; of a schedule's step with its operation."""
+    step = row.step
+    match step:
+        case s.Start():
+            return f"{step.task} begins: {row.operation}"
+        case s.Advance():
+            return f"{step.task} goes on for {step.steps}: {row.operation}"
+        case s.Require() | s.Expectation() if step.text is not None:
+            return format_step(step).removesuffix(quote(step.text)).rstrip()
+        case _:
+            return row.recorded.step
+
+
+@dataclass(frozen=True, slots=True)
+class Leak:
+    """A write that somebody reads who should not: no pin has parted from its page, but a frame is shared.
+
+    row: of the write; band: whose byte it changed; writer, reader: strands on that band; writer None: it is not shown.
+    """
+
+    row: int
+    band: int
+    writer: int | None
+    reader: int
+
+
+def leak(story: Story) -> Leak | None:
+    """Of a violated run without a parting the last change of a byte that the verdict's step is about."""
+    verdict = story.run.verdict
+    if (
+        verdict is None
+        or verdict.kind not in ("violated", "xfail")
+        or verdict.step is None
+        or story.parting is not None
+    ):
+        return None
+    end = next((row for row in story.rows if row.recorded.index == verdict.step), None)
+    if end is None:
+        return None
+    for reader in _readers(story, end):
+        band = story.strands[reader].at[end.index]
+        if not isinstance(band, int):
+            continue
+        known = story.bands[band].known
+        for row in range(end.index, 0, -1):
+            if known[row - 1] is not None and known[row] != known[row - 1]:
+                return Leak(row, band, _writer(story, row, band, reader), reader)
+    return None
+
+
+def _readers(story: Story, end: Row) -> list[int]:
+    """Whose bytes the verdict's step looks at: a pin before a process."""
+    step = end.step
+    strands = story.strands
+    if isinstance(step, s.ExpectPinSees | s.ExpectPinByte):
+        return [k for k, x in enumerate(strands) if x.is_pin and x.owner == step.pin]
+    if isinstance(step, s.ExpectByte):
+        pages = [k for k, x in enumerate(strands) if (x.owner, x.region) == (step.proc, step.range.region)]
+        return [*pages, *(k for k, x in enumerate(strands) if x.is_pin)]
+    return [k for k, x in enumerate(strands) if x.is_pin]
+
+
+def _writer(story: Story, row: int, band: int, reader: int) -> int | None:
+    step = story.rows[row].step
+    proc = getattr(step.step if isinstance(step, s.Start) else step, "proc", None)
+    there = (k for k, x in enumerate(story.strands) if x.at[row] == band and k != reader and x.owner == proc)
+    return next(there, None)
+
+
+def title_of(story: Story, name: str) -> str:
+    """What the scenario is called, and which test it is."""
+    return f"{story.run.text.partition(chr(10))[0].removeprefix('scenario ')} ({name})"
+
+
+def outcome(story: Story) -> tuple[str, str]:
+    """What it came to: the verdict in a word, and what both sides read, or why."""
+    verdict = story.run.verdict
+    if verdict is None:
+        return "cut off", "the file ends before the verdict"
+    if verdict.kind == "violated" and verdict.step is not None:
+        return "VIOLATED", _both_bytes(story, verdict.step) or verdict.reason or ""
+    if verdict.kind == "held":
+        for row in reversed(range(len(story.rows))):
+            for pin, _ in story.together(row):
+                view = story.strands[pin].views[row]
+                if view is not None and view.byte is not None:
+                    return "held", f"both read {byte_word(view.byte)}"
+    return verdict.kind, verdict.reason or ""
+
+
+def _both_bytes(story: Story, index: int) -> str:
+    for row in story.rows:
+        if row.recorded.index == index:
+            for pin, page in story.parted_at[row.index]:
+                held, mapped = (story.strands[k].views[row.index] for k in (pin, page))
+                if held is not None and mapped is not None and held.byte is not None and mapped.byte is not None:
+                    return f"device reads {byte_word(held.byte)}, process reads {byte_word(mapped.byte)}"
+    return ""
+
+
+def sentence(story: Story) -> str:
+    """What became of pin and page, for a stranger; "" where there is nothing to say beyond the outcome."""
+    verdict = story.run.verdict
+    if verdict is not None and verdict.kind not in ("held", "violated", "xfail", "unknown"):
+        return ""
+    if story.parting is not None:
+        return _parting_words(story, story.parting)
+    found = leak(story)
+    if found is not None:
+        return _leak_words(story, found)
+    return _together_words(story)
+
+
+def _parting_words(story: Story, row: int) -> str:
+    pin, page = (story.strands[k] for k in story.parted_at[row][0])
+    at = f'They part at step {row + 1}, "{step_words(story.rows[row])}"'
+    where = (
+        f"{page.label} maps {place_word(story, page.at[row])}, {pin.label} still holds {place_word(story, pin.at[row])}"
+    )
+    if story.may_part:
+        return f"{at}, as they may: {where}."
+    return f"{at}: {where}. What the process writes from here on, the device never sees."
+
+
+def _leak_words(story: Story, found: Leak) -> str:
+    known = story.bands[found.band].known
+    reader = story.strands[found.reader]
+    verb = "holds" if reader.is_pin else "maps"
+    who = "the pin" if reader.is_pin else reader.owner
+    return (
+        f'A leak: at step {found.row + 1}, "{step_words(story.rows[found.row])}", the frame that {reader.label} {verb} '
+        f"({story.bands[found.band].label}) changes from {byte_word(known[found.row - 1])} to "
+        f"{byte_word(known[found.row])}: what is written in private, {who} reads."
+    )
+
+
+def _together_words(story: Story) -> str:
+    last = max((row.index for row in story.rows if story.together(row.index)), default=None)
+    if last is None:
+        return ""
+    pin, page = (story.strands[k] for k in story.together(last)[0])
+    frame = place_word(story, pin.at[last])
+    after = last + 1
+    if after < len(story.rows) and page.at[after] is Elsewhere.NOWHERE and pin.at[after] is not None:
+        since = f"from step {after + 1} on {page.label} maps nothing, {pin.label} keeps {frame}"
+        return f"The pin outlives the mapping: {since}."
+    return f"They never part: {page.label} and {pin.label} are on one frame ({frame}) as long as the pin lasts."
+
+
+def place_word(story: Story, place: Place) -> str:
+    """Where a strand is: "f0", "nothing", "swap"."""
+    if isinstance(place, int):
+        return story.bands[place].label
+    return {Elsewhere.SWAP: "swap", Elsewhere.UNSEEN: "a frame that is not shown"}.get(place, "nothing")  # type: ignore[arg-type]
+
+
+def changes(story: Story, row: int) -> list[str]:
+    """What a step changed, in words: all that its picture shows."""
+    found = [words for strand in story.strands if (words := _moved(story, strand, row))]
+    if row == story.parting:
+        pin, page = (story.strands[k] for k in story.parted_at[row][0])
+        found.append(f"{pin.label} and {page.label} have parted")
+    return found
+
+
+def _moved(story: Story, strand: Strand, row: int) -> str:
+    now, before = strand.at[row], strand.at[row - 1] if row else None
+    if now == before:
+        return ""
+    if now is None:
+        return f"{strand.label} is gone"
+    verb = {Elsewhere.SWAP: "is swapped out to"}.get(now, "holds" if strand.is_pin else "maps")  # type: ignore[arg-type]
+    return f"{strand.label} {verb} {place_word(story, now)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Divergence:
+    """The first step after which targets differ.  sides: per target what decided there, None: nothing recorded."""
+
+    row: int
+    sides: tuple[tuple[str, Decision | None], ...]
+
+
+def divergence(stories: Sequence[Story]) -> Divergence | None:
+    """Between the first target and the first that differs from it; None where no side says what decided."""
+    for other in stories[1:]:
+        found = compared(stories[0], other).difference
+        if found is None:
+            continue
+        observed = [row.index for row in stories[0].rows if row.recorded.observation is not None]
+        if found.index >= len(observed):
+            return None
+        row = observed[found.index]
+        sides = _deciding(stories[0], row), _deciding(other, row)
+        left, right = _first_apart(*sides)
+        if left is None and right is None:
+            return None
+        return Divergence(row, ((stories[0].run.target, left), (other.run.target, right)))
+    return None
+
+
+def _deciding(story: Story, row: int) -> list[Decision]:
+    return [d for d in story.rows[row].recorded.decisions if d.rule] if row < len(story.rows) else []
+
+
+def _first_apart(left: Sequence[Decision], right: Sequence[Decision]) -> tuple[Decision | None, Decision | None]:
+    """The first two decisions, by a rule, that are not the same."""
+    for index in range(max(len(left), len(right))):
+        mine, theirs = (side[index] if index < len(side) else None for side in (left, right))
+        if mine is None or theirs is None or (mine.site, mine.value) != (theirs.site, theirs.value):
+            return mine, theirs
+    return None, None
+
+
+def compared(one: Story, other: Story) -> Comparison:
+    """What both targets saw."""
+    left, right = _observations(one), _observations(other)
+    common = min(len(left), len(right))
+    return compare(left[:common], right[:common])
+
+
+def _observations(story: Story) -> list[Observation]:
+    return [row.recorded.observation for row in story.rows if row.recorded.observation is not None]
+
+
+def merged(stories: Sequence[Story]) -> list[Story]:
+    """Targets that did the same, in all that both saw, and came to the same verdict, as one story with both names."""
+    found: list[Story] = []
+    for one in stories:
+        twin = next((k for k, other in enumerate(found) if _same(other, one)), None)
+        if twin is None:
+            found.append(one)
+        else:
+            both = f"{found[twin].run.target} = {one.run.target}"
+            found[twin] = replace(found[twin], run=replace(found[twin].run, target=both))
+    return found
+
+
+def ran(story: Story) -> bool:
+    """Whether there is something to draw: a test that was skipped, or broke, has a reason instead."""
+    verdict = story.run.verdict
+    return verdict is None or verdict.kind not in ("skipped", "error", "crashed")
+
+
+def _same(one: Story, other: Story) -> bool:
+    if one.run.verdict is None or other.run.verdict is None or one.run.verdict.kind != other.run.verdict.kind:
+        return False
+    comparison = compared(one, other)
+    return comparison.difference is None and comparison.compared > 0

@@ -1,0 +1,202 @@
+"""Pictures of runs: who holds which frame, drawn from a run file; a parting and a leak cannot be missed."""
+
+from __future__ import annotations
+
+import io
+import xml.etree.ElementTree as ET
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from pinhold.commands.select import select
+from pinhold.pictures.layout import Layout
+from pinhold.pictures.still import still
+from pinhold.pictures.story import Elsewhere, Story, story
+from pinhold.pictures.text import WIDTH, pictures
+from pinhold.pictures.words import divergence, leak, merged, sentence
+from pinhold.report.jsonreport import RunFileReport
+from pinhold.report.results import CaseResult
+from pinhold.scenario.parse import parse
+from pinhold.scenario.runfile import RecordedRun, read_run
+from pinhold.scenario.steps import Scenario
+from pinhold.targets.model.target import ModelTarget
+from pinhold.targets.runner import run_scenario
+
+RELEASES = ("6.1", "6.2", "7.3")
+DOCS = Path(__file__).parents[2] / "docs" / "pictures.md"
+TWELVE = [f"seed/{number}" for number in range(151, 163)]
+
+
+def recorded(scenario: Scenario, name: str, release: str) -> RecordedRun:
+    """As a run file has it."""
+    target = ModelTarget(release)
+    file = io.StringIO()
+    report = RunFileReport(file)
+    report.begin(0, target.info())
+    report.result(0, CaseResult(1, name, name, run_scenario(target, scenario)))
+    (run,) = read_run(file.getvalue().splitlines(keepends=True)).runs
+    return run
+
+
+@cache
+def of(name: str, release: str) -> Story:
+    (test,) = select([name])
+    return story(recorded(test.scenario, name, release))
+
+
+def of_text(text: str, release: str = "6.2") -> Story:
+    return story(recorded(parse(text), "test.pin", release))
+
+
+def some(suite: str, every: int) -> list[str]:
+    """Each so many-th test of a suite."""
+    return [test.name for test in select([suite])][::every]
+
+
+MANY = pytest.mark.parametrize(
+    ("suite", "every"),
+    [
+        ("seed", 15),
+        ("stock", 25),
+        ("pins", 5),
+        *(pytest.param(x, 1, marks=pytest.mark.slow) for x in ("seed", "stock", "pins")),
+    ],
+)
+"""Some tests of each suite; all of them in the slow suite."""
+
+
+@pytest.mark.parametrize("name", TWELVE)
+def test_the_seeds_twelve_part_at_the_write_on_6_1_and_never_on_6_2(name: str) -> None:
+    """Pin and page are two lines that ran together and then do not."""
+    before, after = of(name, "6.1"), of(name, "6.2")
+    assert before.parting is not None
+    assert before.rows[before.parting].recorded.step == "write P x 0xff"
+    assert after.parting is None
+    assert "!=" in pictures([before], name)
+    assert "!=" not in pictures([after], name)
+
+
+@MANY
+def test_every_violated_run_has_a_mark_and_no_held_run_a_red_one(suite: str, every: int) -> None:
+    """Each verdict can be seen in the text and in the image."""
+    for one in (of(name, release) for name in some(suite, every) for release in RELEASES):
+        verdict = one.run.verdict
+        assert verdict is not None
+        text, image = pictures([one], one.run.name), still([one], one.run.name)
+        if verdict.kind == "violated":
+            assert one.parting is not None or leak(one) is not None, one.run.name
+            assert "^" in text and "#b00020" in image, one.run.name
+        if verdict.kind == "held":
+            tracks = text.partition("A column")[0]
+            assert "!=" not in tracks and "#b00020" not in image, one.run.name
+
+
+@MANY
+def test_every_test_on_one_to_three_targets_fits_a_mail(suite: str, every: int) -> None:
+    """78 columns of ASCII."""
+    for name in some(suite, every):
+        stories = [of(name, release) for release in RELEASES]
+        for many in (1, 2, 3):
+            text = pictures(stories[:many], name)
+            assert text.isascii()
+            assert max(map(len, text.splitlines())) <= WIDTH, name
+
+
+def test_a_strand_is_in_one_place_and_a_band_lasts_while_it_is_held() -> None:
+    """From the first holder to the last."""
+    for one in (of(name, "6.1") for name in some("pins", 4)):
+        for number, band in enumerate(one.bands):
+            held = [row.index for row in one.rows if any(x.at[row.index] == number for x in one.strands)]
+            assert (held[0], held[-1]) == (band.first, band.last)
+        assert all(len(x.at) == len(one.rows) for x in one.strands)
+
+
+def test_pages_that_did_the_same_are_one_line() -> None:
+    """A THP's pages, until one of them leaves."""
+    whole = of_text("scenario a\nmap P x thp\nwrite P x 1\nread P x\n")
+    assert [x.label for x in whole.strands] == ["P x[0,511]"]
+    split = of_text("scenario a\nmap P x thp\nwrite P x 1\nfork P C\nwrite P x[0] 2\n")
+    assert {x.label for x in split.strands if x.owner == "P"} == {"P x[0]", "P x[1,511]"}
+
+
+def test_unmapped_and_swapped_out_is_no_parting() -> None:
+    """The pin outlives the mapping: that is what a pin is for."""
+    gone = of_text("scenario a\nmap P x anon\nwrite P x 1\npin P x as p longterm\nunmap P x\nexpect p 0x01\n")
+    assert gone.parting is None
+    assert "outlives" in sentence(gone)
+    page = next(x for x in gone.strands if not x.is_pin)
+    assert page.at[-1] is None or page.at[-1] is Elsewhere.NOWHERE
+
+
+def test_a_leak_says_who_wrote_and_who_reads() -> None:
+    """vmsplice() of a hugetlb page that a child writes to."""
+    found = leak(of("seed/72", "6.1"))
+    assert found is not None and found.writer is not None
+    one = of("seed/72", "6.1")
+    assert one.rows[found.row].recorded.step == "write C x 0xff"
+    assert (one.strands[found.writer].label, one.strands[found.reader].label) == ("C x", "pin p")
+    assert "01>ff" in pictures([one], "seed/72")
+
+
+def test_what_parted_as_it_may_is_marked_otherwise() -> None:
+    """A short pin of a page that is written to later."""
+    text = pictures([of("pins/23", "6.2")], "pins/23")
+    assert "<>" in text and "!=" not in text and "as they may" in text
+
+
+def test_targets_that_did_the_same_are_drawn_once() -> None:
+    """Under both names; one that was skipped is not drawn at all."""
+    names = [one.run.target for one in merged([of("seed/151", r) for r in ("6.2", "7.3", "6.1")])]
+    assert names == ["model:6.2 = model:7.3", "model:6.1"]
+
+
+def test_the_first_decision_that_differs_is_told_with_its_own_commit() -> None:
+    """The value's commit on each side, not the rule's."""
+    found = divergence([of("seed/151", "6.1"), of("seed/151", "6.2")])
+    assert found is not None
+    (_, old), (_, new) = found.sides
+    assert old is not None and new is not None
+    assert (old.function, old.rule, old.commit) == ("gup_must_unshare", "gup_unshares", "a7f226604170")
+    assert (new.value, new.commit) == ("cow_longterm", "84209e87c696")
+
+
+def test_columns_of_two_targets_agree_until_they_differ() -> None:
+    """A frame has its place on the left as on the right."""
+    for name in TWELVE:
+        left, right = (Layout(of(name, release)) for release in ("6.1", "6.2"))
+        assert [left.head(c) for c in left.columns][:1] == [right.head(c) for c in right.columns][:1]
+
+
+def test_the_image_is_plain_svg() -> None:
+    """No style sheet, no script, no reference to anywhere; a title is shown and not run."""
+    text = 'scenario <script>alert(1)</script> & "more"\nmap P x anon\nwrite P x 1\n'
+    image = still([of_text(text)], "</svg>")
+    root = ET.fromstring(image)
+    assert {element.tag.rpartition("}")[2] for element in root.iter()} <= {
+        "svg", "title", "desc", "rect", "text", "path", "line", "g", "circle",
+    }  # fmt: skip
+    assert not any(key in ("style", "class", "href") or key.startswith("on") for e in root.iter() for key in e.attrib)
+    assert "<script>" not in image
+
+
+def test_a_schedule_says_which_operation_goes_on() -> None:
+    """A race of the history."""
+    text = (
+        "scenario a race\nsmall pages 16 swap 4\nmap P x anon\nwrite P x 1\nstart parent write P x 2\n"
+        "advance parent steps 3\nsettle\n"
+    )
+    assert "parent goes on for 3: write P x 0x02" in pictures([of_text(text)], "race.pin").replace("\n", " ")
+
+
+def test_a_run_that_was_cut_off_is_drawn_as_far_as_it_went() -> None:
+    """And says so."""
+    whole = recorded(select(["seed/151"])[0].scenario, "seed/151", "6.1")
+    cut = RecordedRun(whole.target, whole.name, whole.text, whole.hash, whole.steps[:5])
+    assert "cut off" in pictures([story(cut)], "seed/151")
+
+
+def test_the_picture_in_the_docs_is_what_the_command_prints() -> None:
+    """docs/pictures.md, of seed/151 on 6.1 and 6.2."""
+    drawn = pictures([of("seed/151", "6.1"), of("seed/151", "6.2")], "seed/151")
+    assert f"```\n{drawn}```" in DOCS.read_text()
