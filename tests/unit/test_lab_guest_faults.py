@@ -286,6 +286,7 @@ def test_the_command_line_of_qemu() -> None:
     """What is booted, how results come back, which devices there are; kernel parameters have values, all but one."""
     setup = Setup(Path("bzImage"), b"", memory=700, swap=256, huge=16, gigantic=4, edu=2)
     line = command(setup, "initramfs", 7, {"swap": "disk", "files": "other"})
+    assert "mem-merge=off" in line[line.index("-machine") + 1].split(",")
     assert line[0] == qemu.PROGRAM
     assert "socket,id=port,fd=7" in line
     assert line[line.index("-serial", line.index("-serial") + 1) + 1] == "chardev:port"
