@@ -59,7 +59,7 @@ def test_a_lane_of_two_processes_does_what_one_process_does() -> None:
     (ran,) = run.ran
     alone = campaign(on_model, MODEL, PROFILES, SEED, 200)
     assert (ran.tally.scenarios, ran.tally.steps, ran.tally.values) == (alone.scenarios, alone.steps, alone.values)
-    assert ran.tally.done == alone.done
+    assert ran.tally.coverage == alone.coverage
     assert ran.ended == []
 
 

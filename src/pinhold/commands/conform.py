@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Sequence
@@ -20,8 +21,8 @@ from pinhold.commands.pins import deadline
 from pinhold.commands.registry import configured_as, make_target, model_of, ready
 from pinhold.commands.select import Selected
 from pinhold.scenario.parse import parse
-from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.ran import TargetInfo
+from pinhold.scenario.verdict import severest
 from pinhold.targets.base import Target
 from pinhold.targets.batch import BatchTarget
 
@@ -56,8 +57,9 @@ def main(options: Namespace) -> int:
         if name.startswith("model:"):
             raise UsageError(f"{name} is a model: --on names a real kernel, live or vm:REL, which is compared with one")
     model = _model(options.model)
-    steps = options.steps if options.steps is not None or options.time is not None else STEPS
-    limits = Limits(options.seed, steps, options.time)
+    endless = options.steps is None and (options.time is not None or options.until_covered)
+    steps = None if endless else options.steps or STEPS
+    limits = Limits(options.seed, steps, options.time, options.until_covered)
     limit = deadline(options, names)
     with ended_by_signals(), allowed(options.allow_change, names, [Selected(1, "conform", parse(_NEEDED), "")]):
         for name in names:
@@ -65,7 +67,7 @@ def main(options: Namespace) -> int:
         jobs = options.jobs or fitting()
         plans = _plans(options.on, limit, jobs, steps, partial(_begin, model, profiles))
         run = Campaign(plans, limits, jobs, _progress(steps))
-        cut: BaseException | None = None
+        cut: KeyboardInterrupt | None = None
         try:
             run.run()
         except KeyboardInterrupt as end:
@@ -73,24 +75,32 @@ def main(options: Namespace) -> int:
         finally:
             for plan in plans:
                 BOARD.clear(plan.name)
-        return _tell(run.ran, profiles, options, cut)
-
-
-def _tell(ran: Sequence[Ran], profiles: Sequence[str], options: Namespace, cut: BaseException | None) -> int:
-    """Report, and give the status; what has cut the campaign off goes on."""
-    if cut is not None:
-        print(f"CUT OFF by {cut if isinstance(cut, Ended) else 'Ctrl-C'}.\n")
-    for each in ran:
-        for line in conformed.text(each, profiles, options.seed):
+        words = None if cut is None else str(cut) if isinstance(cut, Ended) else "Ctrl-C"
+        told = conformed.Campaigned(run.ran, profiles, options.seed, words)
+        if options.corpus:
+            _write(Path(options.corpus), told)
+        if cut is None and all(ran.model is None for ran in run.ran):
+            raise NothingToRun("; ".join(f"{r.name} cannot run here: {why}" for r in run.ran for why in r.ended))
+        for line in _report(options.format, told):
             print(line)
-    sys.stdout.flush()
-    if options.output:
-        _write(Path(options.output), ran)
-    if cut is not None:
-        raise cut
-    if all(each.model is None for each in ran):
-        raise NothingToRun("; ".join(f"{each.name} cannot run here: {why}" for each in ran for why in each.ended))
-    return max(map(conformed.status, ran))
+        sys.stdout.flush()
+        if cut is not None:
+            raise cut
+        return severest(map(conformed.status, run.ran))
+
+
+def _report(name: str, told: conformed.Campaigned) -> Iterable[str]:
+    if name == "json":
+        return [conformed.document(told)]
+    if name == "ktap":
+        from pinhold.report.ktap import ktap
+
+        return ktap(conformed.cases(told))
+    if name == "junit":
+        from pinhold.report.junit import junit
+
+        return junit(conformed.cases(told), told.cut)
+    return conformed.text(told)
 
 
 def _model(text: str | None) -> Target | None:
@@ -143,6 +153,8 @@ def _begin(
 
 def _progress(steps: int | None) -> Callable[[Ran], None]:
     """Shows how far a target is."""
+    from pinhold.conform.coverage import share
+
     of = "" if steps is None else f" of {steps}"
 
     def show(ran: Ran) -> None:
@@ -151,16 +163,19 @@ def _progress(steps: int | None) -> Callable[[Ran], None]:
             return
         tally = ran.tally
         rate = f", {tally.steps / ran.seconds:.0f} a second" if ran.seconds else ""
-        different = f", {len(tally.differences)} differ" if tally.differences else ""
-        BOARD.show(ran.name, f"{ran.name}: {tally.steps}{of} steps{different}{rate}")
+        reached = f", {100 * share(tally.coverage, ran.reachable):.0f} % reached"
+        differ = f", {len(tally.differences)} differ"
+        BOARD.show(ran.name, f"{ran.name}: {tally.steps}{of} steps{differ}{reached}{rate}")
 
     return show
 
 
-def _write(folder: Path, ran: Sequence[Ran]) -> None:
+def _write(folder: Path, told: conformed.Campaigned) -> None:
+    """Each difference, and each scenario that broke a run, as a file of the corpus that says where it comes from."""
     folder.mkdir(parents=True, exist_ok=True)
-    for each in ran:
-        for number, difference in enumerate(each.tally.differences, 1):
-            name = f"{each.name.replace(':', '-').replace('/', '-')}-{number}.pin"
-            (folder / name).write_text(format_scenario(difference.scenario))
-            print(f"wrote {folder / name}", file=sys.stderr)
+    for ran in told.ran:
+        found = [(each.scenario, each.words) for each in ran.tally.differences] + ran.tally.trouble
+        for number, (scenario, words) in enumerate(found, 1):
+            path = folder / f"{re.sub(r'[^A-Za-z0-9.]+', '-', ran.name)}-{number}.pin"
+            path.write_text(conformed.case(ran, scenario, words))
+            print(f"wrote {path}", file=sys.stderr)

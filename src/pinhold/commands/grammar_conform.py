@@ -21,11 +21,15 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     )
     conform.add_argument("--steps", type=_number, metavar="N", help="on each target; default: 1000")
     conform.add_argument("--time", type=_seconds, metavar="TIME", help="on each target, as in 90s, 10m or 2h")
+    conform.add_argument(
+        "--until-covered", action="store_true", help="on each target, until all was done that can be done there"
+    )
     conform.add_argument("--seed", type=_number, default=1, metavar="N", help="same seed, same scenarios; default: 1")
     conform.add_argument(
         "--profile", action="append", metavar="NAME", help="what scenarios are about; repeat it; default: all of them"
     )
-    conform.add_argument("-o", dest="output", metavar="DIRECTORY", help="write what differs there, one .pin file each")
+    conform.add_argument("--format", choices=("text", "json", "ktap", "junit"), default="text", help="default: text")
+    conform.add_argument("-o", dest="corpus", metavar="DIRECTORY", help="write what differs there, one .pin file each")
     conform.add_argument(
         "--allow-change",
         metavar="WHAT,...",

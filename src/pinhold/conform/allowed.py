@@ -16,6 +16,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
+from pinhold.conform.masks import Masking
 from pinhold.mm.folio import lru_add_drain
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH, KEPT, Difference, Pair, place_of
@@ -41,12 +42,14 @@ ALIVE = 2
 class Followed:
     """records: the model's, of the steps that were compared, taken as the real kernel took them.  values: that both
     sides saw.  difference: the first that no outcome explains.  settled: values that an outcome other than the model's
-    first explains, by which.  trouble: what kept the model from going on."""
+    first explains, by which.  masked: values that differ as a mask explains, by its name.  trouble: what kept the model
+    from going on."""
 
     records: Sequence[StepRecord] = ()
     values: int = 0
     difference: Difference | None = None
     settled: Counter[str] = field(default_factory=Counter)
+    masked: Counter[str] = field(default_factory=Counter)
     trouble: str = ""
 
 
@@ -97,6 +100,7 @@ class _Way:
         self._drained = drained
         self._session: ModelSession = sessions.enter_context(model.open(scenario))
         self._records: list[StepRecord] = []
+        self._masking = Masking(model.release)
         self._in_batch: list[bool] = []
 
     def again(self, before: int) -> _Way | None:
@@ -139,7 +143,7 @@ class _Way:
             assert told is not None
             before = self._seen[index - 1], told
         pair = Pair(index, real, shown, before)
-        self.differences = list(pair.differences())
+        self.differences = list(self._masking.left(step, pair.differences(), self.found.masked))
         self.found.values += pair.compared
         if self.differences and all(map(_fresh, self.differences)):
             movable = set(self._movable(step, real))

@@ -13,6 +13,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
+from pinhold.conform.coverage import Coverage, reachable
 from pinhold.conform.differ import Run
 from pinhold.conform.lane import Here, Lane, Lost, Share
 from pinhold.conform.tally import Tally
@@ -26,6 +27,10 @@ from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
 
 _POLL_SECONDS = 1.0
+
+NOTHING_NEW = 300
+"""Where nothing was reached for the first time in as many scenarios as it took to get there, and so many more, nothing
+is taken to come."""
 
 WORTH_A_LANE = 500
 """So many steps take a guest about as long as its boot."""
@@ -82,6 +87,7 @@ class Ran:
     info: TargetInfo | None = None
     model: ModelTarget | None = None
     profiles: Sequence[Wanted] = ()
+    reachable: Coverage = field(default_factory=Coverage)
     lanes: int = 0
     ended: list[str] = field(default_factory=list)
     tally: Tally = field(default_factory=Tally)
@@ -97,11 +103,19 @@ class Ran:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """When a target has enough: of steps, or of seconds from its first scenario on; None: no end."""
+    """When a target has enough: of steps, or of seconds from its first scenario on; None: no end.  covered: when all
+    that is reachable was reached, or nothing new comes any more."""
 
     seed: int
     steps: int | None = None
     seconds: float | None = None
+    covered: bool = False
+
+    def enough(self, tally: Tally, reachable: Coverage) -> bool:
+        """Whether coverage ends it."""
+        if not self.covered:
+            return False
+        return not any(tally.coverage.missed(reachable).values()) or tally.scenarios >= 2 * tally.latest + NOTHING_NEW
 
 
 @dataclass(slots=True)
@@ -160,6 +174,7 @@ class Campaign:
             if ran.model is None:
                 ran.model, ran.profiles = plan.begin(said)
                 ran.info = said
+                ran.reachable = reachable(said, ran.model, ran.profiles)
         except (NotRun, EOFError, OSError) as reason:
             ran.ended.append(str(reason) or "the process that drives it has died")
             workers.close(lane.pipe)
@@ -186,9 +201,9 @@ class Campaign:
             said = "the process that runs the model has died"
         if isinstance(said, Tally):
             ran.add(said)
-        else:
-            if said is not None:
-                ran.ended.append(said)
+        elif said is not None:
+            ran.ended.append(said)
+        if not isinstance(said, Tally) or self._limits.enough(ran.tally, ran.reachable):
             del self._working[lane.pipe]
             workers.close(lane.pipe)
         self._watch(ran)

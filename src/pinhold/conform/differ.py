@@ -32,7 +32,7 @@ class Compared:
     names: of the two targets.  left_out: steps that the real kernel could not do, with the reason.
     trouble: what ended a run before its end.  real, told: the records of the steps that were done, of the real kernel
     and of the model.  settled: how many values another outcome that is allowed explains, by which (see allowed.py).
-    whole: the scenario with all its steps."""
+    masked: how many values differ as a mask explains, by its name.  whole: the scenario with all its steps."""
 
     scenario: s.Scenario
     names: tuple[str, str]
@@ -44,6 +44,7 @@ class Compared:
     real: tuple[StepRecord, ...] = ()
     told: tuple[StepRecord, ...] = ()
     settled: Mapping[str, int] = field(default_factory=dict)
+    masked: Mapping[str, int] = field(default_factory=dict)
     whole: s.Scenario | None = None
 
     @property
@@ -87,6 +88,7 @@ def judged(ours: Result, model: ModelTarget, scenario: s.Scenario) -> Compared:
         tuple(done),
         tuple(found.records),
         found.settled,
+        found.masked,
         scenario,
     )
 

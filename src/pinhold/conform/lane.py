@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
+from pinhold.conform.coverage import verb
 from pinhold.conform.differ import RUNS, Compared, Run, again, compared, judged
 from pinhold.conform.generate import generate
 from pinhold.conform.shrink import shrink
@@ -137,7 +138,8 @@ class Lane:
             self._known.add(found.key)
             scenario = shrink(scenario, lambda smaller: compared(self._run, self._model, smaller).key == found.key)
         assert found.difference is not None
-        return Difference(found.scenario.title, found.words(), came, scenario, found.difference.field)
+        what = verb(found.scenario.steps[-1]), found.difference.field
+        return Difference(found.scenario.title, found.words(), came, scenario, *what)
 
     def _run(self, scenario: s.Scenario) -> Result:
         """One scenario out of turn, behind those that wait."""

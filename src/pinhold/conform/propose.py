@@ -88,7 +88,7 @@ class Proposer:
         self._unit = unit
         self._holders = wanted.holders
         self._taken: dict[str, Holder | None] = {}
-        self._gigantic = wanted.gigantic and "hugetlb" in profile.kinds and rng.random() < GIGANTIC
+        self._gigantic = len(wanted.sizes) > 1 and rng.random() < GIGANTIC
         self._made = 0
         self._recent: list[tuple[str, s.Range]] = []
         forms = self._weights(self._all_forms(wanted.without), lambda each: each[1].verbs, profile.verbs)

@@ -9,7 +9,7 @@ from typing import TypeVar
 from pinhold.conform.profiles import PROFILES
 from pinhold.scenario import steps as s
 from pinhold.scenario.advice import ADVICE
-from pinhold.scenario.kinds import KINDS
+from pinhold.scenario.kinds import HUGETLB_SIZES, KINDS
 from pinhold.scenario.ran import TargetInfo
 from pinhold.targets.live.pins import holders
 from pinhold.targets.live.pins.base import Holder
@@ -29,7 +29,7 @@ class Wanted:
     """What is generated.
 
     disposable: the kernel is thrown away afterwards, and may be given what harms it.  holders: what takes pins there;
-    None: all that a step can ask for.  gigantic: it has 1 GiB pages.
+    None: all that a step can ask for.  gigantic: it has 1 GiB pages, for the profile that is about hugetlb.
     """
 
     profile: str
@@ -38,6 +38,11 @@ class Wanted:
     disposable: bool = False
     holders: Sequence[Holder] | None = None
     gigantic: bool = False
+
+    @property
+    def sizes(self) -> tuple[str, ...]:
+        """Of hugetlb pages."""
+        return HUGETLB_SIZES if self.gigantic and "hugetlb" in PROFILES[self.profile].kinds else HUGETLB_SIZES[:1]
 
 
 def missing(profile: str, model: ModelTarget) -> str | None:
