@@ -1,6 +1,7 @@
 # make check   the table: kernels before and after the patch, and the kernel that runs here
 # make test    what guards the project within minutes: style, types, imports, and all tests but the slow ones
 # make test-slow   the rest: what compiles for minutes, boots kernels, or runs SPIN and Rumur
+# make test-browser   the pages in Debian's chromium (by apt, as root)
 # make lint    style, types and imports alone
 # make bench   pinhold beside SPIN and Rumur (by apt, as root), GUP-fast beside this kernel's: some 20 minutes
 #              (BENCH="--brief --runs 1": less)
@@ -14,6 +15,7 @@ KERNELS ?= 6.1 6.12
 PY := $(VENV)/bin/python
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
+BROWSER_READY := $(VENV)/.browser-ready
 
 # One at a time: a second make waits until the shell that goes on from here has ended, and says for whom.
 ALONE = exec 9>>.lock; flock -n 9 || { echo "waiting for process $$(cat .lock), another make in this directory ..."; \
@@ -26,7 +28,7 @@ export define LAUNCHER
 pinhold=$$(command -p readlink -f -- "$$0") && exec "$${pinhold%/*}/python" -I -m pinhold "$$@"
 endef
 
-.PHONY: check test test-slow lint bench lab clean
+.PHONY: check test test-slow test-browser lint bench lab clean
 .DELETE_ON_ERROR:
 
 check: $(RUN_READY)
@@ -41,7 +43,10 @@ test: lint
 # What compiles comes first (tests/conftest.py).  No time limit: on a busy machine it takes as long as it takes.
 test-slow: $(DEV_READY)
 	@echo "slow tests, some ten minutes on an idle machine:"
-	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m slow --timeout 0 $(PYTEST)
+	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m slow --timeout 0 --ignore tests/browser $(PYTEST)
+
+test-browser: $(BROWSER_READY)
+	@$(PY) -m pytest -q -rs -m slow tests/browser $(PYTEST)
 
 lint: $(DEV_READY)
 	$(PY) -m ruff check src tests benchmarks
@@ -78,6 +83,17 @@ $(RUN_READY): Makefile
 	    chmod +x $(VENV)/bin/pinhold; \
 	    touch $@; \
 	fi
+
+# A browser's driver; the browser itself is Debian's.
+$(BROWSER_READY): $(DEV_READY)
+	@command -v chromium >/dev/null || \
+	    { [ "$$(id -u)" -eq 0 ] || { echo "chromium is missing; as root: apt-get install chromium"; exit 4; } >&2; \
+	      apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -o DPkg::Lock::Timeout=600 \
+	      install -y --no-install-recommends chromium fonts-dejavu-core; } >/dev/null
+	@$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+	    print(*extras["browser"], sep="\n")' > $(VENV)/browser.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check -c constraints.txt -r $(VENV)/browser.txt
+	@touch $@
 
 # The tools for development, at the versions of constraints.txt.  Debian keeps ensurepip in python3-venv; a pip outside
 # the environment does as well.

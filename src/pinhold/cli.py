@@ -133,9 +133,20 @@ def _show(command: Callable[..., argparse.ArgumentParser]) -> None:
         "--text", action="store_true", help="a picture in 78 columns: who holds which page frame, step by step"
     )
     show.add_argument("--svg", metavar="FILE", help="the same picture as a still image")
+    show.add_argument("--html", metavar="FILE", help="as a page: each step with its state and what decided it")
+    show.add_argument("--steps", type=_steps, metavar="A:B", help="which steps a page shows of a long run")
     grammar_lab.add_pin(show)
     grammar_lab.add_luggage(show)
     grammar_lab.add_deadline(show)
+
+
+def _steps(text: str) -> tuple[int, int]:
+    first, colon, last = text.partition(":")
+    if not (colon and all(part.isascii() and part.isdigit() and 0 < len(part) < 8 for part in (first, last))):
+        raise argparse.ArgumentTypeError(f"{text!r} is no range of steps: write A:B, for example 1:200")
+    if not 0 < int(first) <= int(last):
+        raise argparse.ArgumentTypeError(f"{text!r} has no step: write the first one first, from 1")
+    return int(first), int(last)
 
 
 def _allow_change(command: argparse.ArgumentParser) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import io
+import re
 import xml.etree.ElementTree as ET
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -11,6 +13,7 @@ import pytest
 
 from pinhold.commands.select import select
 from pinhold.pictures.layout import Layout
+from pinhold.pictures.page import page
 from pinhold.pictures.still import still
 from pinhold.pictures.story import Elsewhere, Story, story
 from pinhold.pictures.text import WIDTH, pictures
@@ -18,7 +21,8 @@ from pinhold.pictures.words import divergence, leak, merged, sentence
 from pinhold.report.jsonreport import RunFileReport
 from pinhold.report.results import CaseResult
 from pinhold.scenario.parse import parse
-from pinhold.scenario.runfile import RecordedRun, read_run
+from pinhold.scenario.printer import format_scenario
+from pinhold.scenario.runfile import RecordedRun, RunFile, read_run
 from pinhold.scenario.steps import Scenario
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
@@ -178,6 +182,48 @@ def test_the_image_is_plain_svg() -> None:
     }  # fmt: skip
     assert not any(key in ("style", "class", "href") or key.startswith("on") for e in root.iter() for key in e.attrib)
     assert "<script>" not in image
+
+
+def page_of(text: str, *releases: str) -> str:
+    file = io.StringIO()
+    report = RunFileReport(file)
+    for place, release in enumerate(releases):
+        target = ModelTarget(release)
+        report.begin(place, target.info())
+        report.result(place, CaseResult(1, "a test", "a test", run_scenario(target, parse(text))))
+    report.close(None)
+    return page(read_run(file.getvalue().splitlines(keepends=True)), "a test")
+
+
+def test_a_page_uses_nothing_but_its_own_style_and_script() -> None:
+    """By hashes, so there is no attribute that is a style or a script; and every text is escaped."""
+    html = page_of('scenario <img src=x onerror="alert(1)"></title><script>\nmap P x anon\nwrite P x 1\n', "6.1", "6.2")
+    (policy,) = re.findall(r'Content-Security-Policy" content="([^"]*)"', html)
+    assert "unsafe" not in policy and policy.startswith("default-src &#39;none&#39;")
+    assert not re.search(r"<[^>]* (style|on\w+)=", html)
+    assert html.count("<script>") == 1 and "<img" not in html
+    assert not re.search(r"https?://|src=|@import|url\((?!#)", html.replace("&lt;img src=x", ""))
+
+
+def test_a_page_has_each_step_its_state_and_what_decided_it() -> None:
+    """seed/151: the two kernels decide differently at step 5, and the pin and its page part at step 6."""
+    html = page_of(format_scenario(select(["seed/151"])[0].scenario), "6.1", "6.2")
+    assert [f'id="step-{number}"' in html for number in range(1, 10)] == [True] * 8 + [False]
+    assert "The kernels decide differently here." in html.partition('id="step-5"')[2].partition('id="step-6"')[0]
+    assert "here pin and page part" in html.partition('id="step-6"')[2].partition('id="step-7"')[0]
+    assert "P x maps f1; pin p and P x have parted" in html
+    assert html.count('class="mem"') == 8 + 7
+
+
+def test_a_page_of_a_long_run_says_what_it_leaves_out() -> None:
+    """400 steps, around the end or those that are named."""
+    run = recorded(parse("scenario long\nmap P x anon\nwrite P x 1\nwrite P x 2\n"), "long", "6.2")
+    many = [replace(run.steps[0 if not n else 1 + n % 2], index=n) for n in range(10_000)]
+    file = RunFile(1, "1", None, (ModelTarget("6.2").info(),), (replace(run, steps=tuple(many)),), True)
+    html = page(file, "long")
+    assert "This run has 10000 steps. These are the steps 9601 to 10000" in html
+    assert html.count("<li id=") == 400
+    assert "These are the steps 3 to 4" in page(file, "long", (3, 4))
 
 
 def test_a_schedule_says_which_operation_goes_on() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable
 
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.names import targets as targets_of
@@ -17,7 +17,7 @@ from pinhold.report.jsonreport import RunFileReport
 from pinhold.report.results import CaseResult
 from pinhold.scenario.parse import ScenarioError
 from pinhold.scenario.printer import format_scenario
-from pinhold.scenario.runfile import RecordedRun, RunFileError, read_run
+from pinhold.scenario.runfile import RunFile, RunFileError, read_run
 from pinhold.scenario.suites import SUITES, suite
 from pinhold.targets.batch import run_on
 
@@ -26,10 +26,10 @@ _HEADER = b'{"line":"header"'
 
 def main(options: Namespace) -> int:
     """Print it."""
-    if options.text or options.svg:
+    if options.text or options.svg or options.html:
         return _pictures(options)
     if options.on:
-        raise UsageError("--on runs the test for its picture: add --text or --svg FILE")
+        raise UsageError("--on runs the test for its picture: add --text, --svg FILE or --html FILE")
     what = options.what
     if what is None:
         for name in SUITES:
@@ -49,31 +49,56 @@ def _pictures(options: Namespace) -> int:
     """Each test's picture, of all targets that ran it."""
     if options.what is None:
         raise UsageError("a picture of what? name a test (seed/151), a FILE.pin or a run file")
-    runs = _recorded(options)
-    tests = list(dict.fromkeys(run.name for run in runs))
-    if options.svg and len(tests) != 1:
-        raise UsageError(f"--svg draws one test, {options.what} has {len(tests)}: name one, for example {tests[0]}")
-    with output(options.svg) as out:
+    path = options.html or options.svg
+    draw = _html(options) if options.html else _svg if options.svg else _text
+    file = _recorded(options)
+    tests = list(dict.fromkeys(run.name for run in file.runs))
+    if path and len(tests) != 1:
+        raise UsageError(f"a file has one test's picture, {options.what} has {len(tests)} tests: name one: {tests[0]}")
+    with output(path) as out:
         for number, test in enumerate(tests):
-            if number:
-                out.write("\n\n")
-            out.write(_picture([run for run in runs if run.name == test], test, svg=bool(options.svg)))
+            out.write(("\n\n" if number else "") + _drawn(draw, file, test))
+    if path:
+        print(path)
     return 0
 
 
-def _picture(runs: Sequence[RecordedRun], name: str, *, svg: bool) -> str:
-    from pinhold.pictures.still import still
+Draw = Callable[[RunFile, str], str]
+
+
+def _drawn(draw: Draw, file: RunFile, name: str) -> str:
+    try:
+        return draw(file, name)
+    except ScenarioError as error:
+        raise UsageError(f"the run file's scenario {name} is not of this version's language: {error}") from None
+
+
+def _text(file: RunFile, name: str) -> str:
     from pinhold.pictures.story import story
     from pinhold.pictures.text import pictures
 
+    return pictures([story(run) for run in file.runs if run.name == name], name)
+
+
+def _svg(file: RunFile, name: str) -> str:
+    from pinhold.pictures.still import still
+    from pinhold.pictures.story import story
+
+    return still([story(run) for run in file.runs if run.name == name], name)
+
+
+def _html(options: Namespace) -> Draw:
+    """Raises NothingToRun where jinja2 is missing, before anything is run."""
     try:
-        stories = [story(run) for run in runs]
-    except ScenarioError as error:
-        raise UsageError(f"the run file's scenario {name} is not of this version's language: {error}") from None
-    return still(stories, name) if svg else pictures(stories, name)
+        from pinhold.pictures.page import page
+    except ImportError:
+        raise NothingToRun(
+            "a page needs jinja2: pip install 'pinhold[report]'; --text and --svg need nothing"
+        ) from None
+    return lambda file, name: page(file, name, options.steps)
 
 
-def _recorded(options: Namespace) -> list[RecordedRun]:
+def _recorded(options: Namespace) -> RunFile:
     """The runs that a run file has, or those of a test that is run now."""
     what = options.what
     if not is_file(what) or not _is_run_file(what):
@@ -89,7 +114,7 @@ def _recorded(options: Namespace) -> list[RecordedRun]:
         raise UsageError(f"cannot read {what!r}: {error.strerror or error}") from None
     if not file.runs:
         raise NothingToRun(f"{what} has no test: the run was cut off before its first step")
-    return list(file.runs)
+    return file
 
 
 def _is_run_file(path: str) -> bool:
@@ -103,7 +128,7 @@ def _is_run_file(path: str) -> bool:
         return False
 
 
-def _run_now(options: Namespace) -> list[RecordedRun]:
+def _run_now(options: Namespace) -> RunFile:
     """As a run file would have it."""
     tests = select([options.what])
     names = options.on or ["model:6.1", "model:6.2"]
@@ -119,4 +144,4 @@ def _run_now(options: Namespace) -> list[RecordedRun]:
             result = run_on(target, test.scenario)
             report.result(place, CaseResult(test.number, test.name, test.text, result))
     report.close(None)
-    return list(read_run(file.getvalue().splitlines(keepends=True)).runs)
+    return read_run(file.getvalue().splitlines(keepends=True))

@@ -23,7 +23,7 @@ from pinhold.pictures.tracks import (
     Marker,
     Tracks,
 )
-from pinhold.pictures.words import merged, outcome, ran, sentence, step_words, title_of
+from pinhold.pictures.words import merged, outcome, ran, sentence, step_words, title_of, wrong_at
 
 TINTS = ("#dbe9f9", "#fbe8c8", "#d8f0e0", "#efdff5", "#e6e6e6", "#fde0dd")
 """Of the bands."""
@@ -109,7 +109,7 @@ class _Sheet:
 
     def _step(self, row: int, words: str) -> Iterator[str]:
         y = TOP + ROW * (row + MARKER) + 5
-        wrong = any(_wrong_here(side, row) for side in self.sides)
+        wrong = any(wrong_at(side.story) == row for side in self.sides)
         yield text(24, y, str(row + 1), fill="#555555", text_anchor="end", font_family=MONO)
         yield text(32, y, words, font_size=13, font_family=MONO, font_weight="bold" if wrong else None)
         if row:
@@ -127,7 +127,7 @@ class _Sheet:
             pen = Pen(x, TOP + ROW * row)
             for element in side.elements(row):
                 yield from pen.draw(element)
-            if _wrong_here(side, row) or row == story.parting:
+            if row in (wrong_at(story), story.parting):
                 words = "they part" if side.leak is None else f"{story.strands[side.leak.reader].label} reads it"
                 colour = INK if story.may_part else RED
                 y = pen.down(MARKER) + 5
@@ -140,12 +140,6 @@ class _Sheet:
         y = TOP + ROW * self.rows + 24
         colour = RED if bad else GREEN if good else INK
         yield text(x + 6, y, sign + word, font_size=14, font_weight="bold", fill=colour)
-
-
-def _wrong_here(side: Tracks, row: int) -> bool:
-    if side.leak is not None:
-        return row == side.leak.row
-    return row == side.story.parting and not side.story.may_part
 
 
 def _account(story: Story) -> str:

@@ -70,6 +70,14 @@ def leak(story: Story) -> Leak | None:
     return None
 
 
+def wrong_at(story: Story) -> int | None:
+    """The row with the mark that nobody misses: of a parting that breaks something, or of a leak."""
+    if story.parting is not None:
+        return None if story.may_part else story.parting
+    found = leak(story)
+    return None if found is None else found.row
+
+
 def _readers(story: Story, end: Row) -> list[int]:
     """Whose bytes the verdict's step looks at: a pin before a process."""
     step = end.step

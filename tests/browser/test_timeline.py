@@ -1,0 +1,143 @@
+"""The page of a test in a browser: all is there without script; with it steps, keys, theme; nothing is fetched."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pinhold.cli import main
+
+sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: make test-browser")
+CHROMIUM = shutil.which("chromium")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium"),
+    pytest.mark.xdist_group("browser"),
+]
+
+Open = Callable[..., Any]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One for all: a cold start takes seconds."""
+    with sync_api.sync_playwright() as play:
+        one = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield one
+        one.close()
+
+
+@pytest.fixture(scope="module")
+def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The page of seed/151 on models of 6.1 and 6.2."""
+    path = tmp_path_factory.mktemp("page") / "seed-151.html"
+    assert main(["show", "seed/151", "--html", str(path)]) == 0
+    return path
+
+
+@pytest.fixture
+def opened(browser: Any) -> Iterator[Open]:
+    """Opens a page; at the end it has said nothing on the console, and asked nobody for anything."""
+    said: list[str] = []
+    contexts = []
+
+    def go(path: Path, where: str = "", **options: Any) -> Any:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("console", lambda message: said.append(message.text))
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: said.extend([] if request.url.startswith("file:") else [request.url]))
+        page.goto(f"file://{path}{where}")
+        return page
+
+    yield go
+    for context in contexts:
+        context.close()
+    assert said == []
+
+
+def test_without_script_all_steps_are_there(seed: Path, opened: Open) -> None:
+    """And each opens to its state; a link goes to a step."""
+    page = opened(seed, "#step-6", java_script_enabled=False)
+    assert page.locator("ol.track > li").count() == 8
+    assert page.locator(".player").is_hidden()
+    page.locator("#step-6 summary").click()
+    assert page.locator("#step-6 .mem").first.is_visible()
+
+
+def test_slider_keys_and_button_walk_the_steps(seed: Path, opened: Open) -> None:
+    """The address follows, and the step's state opens."""
+    page = opened(seed)
+    page.keyboard.press("ArrowRight")
+    page.keyboard.press("ArrowRight")
+    assert page.url.endswith("#step-2")
+    page.keyboard.press("ArrowLeft")
+    assert page.url.endswith("#step-1")
+    page.get_by_text("where they part").click()
+    assert page.url.endswith("#step-6")
+    assert page.locator("#step-6").get_attribute("aria-current") == "step"
+    assert page.locator("#step-6 .mem").first.is_visible()
+    assert "write P x 0xff" in page.locator("output").inner_text()
+    page.locator("input[type=range]").fill("3")
+    assert page.url.endswith("#step-3")
+    page.locator("h1").click()
+    page.keyboard.press("Escape")
+    assert "#" not in page.url
+    assert "all 8 steps" in page.locator("output").inner_text()
+
+
+def test_a_link_to_a_step_opens_it(seed: Path, opened: Open) -> None:
+    """With script the slider stands there, too."""
+    page = opened(seed, "#step-5")
+    assert page.locator("input[type=range]").input_value() == "5"
+
+
+def test_dark_and_light(seed: Path, opened: Open) -> None:
+    """As the system says, and by the button."""
+    ground = "() => getComputedStyle(document.body).backgroundColor"
+    page = opened(seed, color_scheme="dark")
+    dark = page.evaluate(ground)
+    page.get_by_label("dark or light").click()
+    assert page.evaluate(ground) == "rgb(255, 255, 255)" != dark
+
+
+def test_print_is_one_sheet(seed: Path, opened: Open) -> None:
+    """A4, without the player."""
+    page = opened(seed)
+    page.emulate_media(media="print")
+    assert page.locator(".player").is_hidden()
+    assert page.pdf(format="A4").count(b"/Type /Page\n") == 1
+
+
+def test_a_phone_shows_it_without_scrolling_sideways(seed: Path, opened: Open) -> None:
+    """390 pixels."""
+    page = opened(seed, viewport={"width": 390, "height": 800})
+    assert page.evaluate("() => document.documentElement.scrollWidth") <= 390
+
+
+def test_a_scenario_named_like_a_script_is_shown_and_not_run(tmp_path: Path, opened: Open) -> None:
+    """Every value is escaped; the policy would refuse it besides."""
+    scenario, path = tmp_path / "a.pin", tmp_path / "a.html"
+    title = "</title><script>document.title = 'run'</script><img src=x onerror=alert(1)>"
+    scenario.write_text(f"scenario {title}\nmap P x anon\nwrite P x 1\n")
+    assert main(["show", str(scenario), "--html", str(path)]) == 0
+    page = opened(path)
+    assert title in page.locator("h1").inner_text()
+    assert page.title() != "run"
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("test", ["seed/151", "seed/72", "pins/23"])
+def test_axe_finds_nothing(test: str, scheme: str, tmp_path: Path, opened: Open) -> None:
+    """A parting, a leak, a parting that may be."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe: make test-browser")
+    path = tmp_path / "page.html"
+    assert main(["show", test, "--html", str(path)]) == 0
+    page = opened(path, color_scheme=scheme, bypass_csp=True)
+    found = axe.Axe().run(page)
+    assert found.violations_count == 0, found.generate_report()
