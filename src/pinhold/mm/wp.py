@@ -21,6 +21,7 @@ from pinhold.mm.flags import (
     PTE_SOFT_DIRTY,
     VM_MAYSHARE,
     VM_SHARED,
+    VM_WRITE,
     ZERO_PFN,
 )
 from pinhold.mm.folio import (
@@ -72,6 +73,7 @@ from pinhold.mm.vma import (
     find_vma,
     maybe_mkwrite,
     vm_page_prot,
+    vma_is_anonymous,
 )
 
 (
@@ -214,7 +216,11 @@ def put_source(m: State, act: int) -> None:
 
 @kernel
 def fault_install(m: State, task: int, act: int) -> int:
-    """Under the lock again: install the new anonymous page unless the entry has changed meanwhile."""
+    """Under the lock again: install the new anonymous page unless the entry has changed meanwhile.
+
+    do_anonymous_page() leaves it clean in a mapping without VM_WRITE, which a forced write alone gets into; what copies
+    a page makes the copy dirty there, too.
+    """
     mm = m.act_mm[act]
     addr = m.act_addr[act]
     new = m.act_new[act]
@@ -233,7 +239,9 @@ def fault_install(m: State, task: int, act: int) -> int:
     entry = mk_pte(new, vm_page_prot(m, vma) | PTE_ACCESSED)
     wrote = m.act_flags[act] & FAULT_FLAG_WRITE
     if wrote:
-        entry = maybe_mkwrite(m, vma, pte_mkdirty(m, entry))
+        if old or m.vma_flags[vma] & VM_WRITE or not vma_is_anonymous(m, vma):
+            entry = pte_mkdirty(m, entry)
+        entry = maybe_mkwrite(m, vma, entry)
     else:
         entry |= old & PTE_SOFT_DIRTY
     m.pte[slot] = entry
