@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from pinhold.conform.allowed import DRAINED, MOVED
+from pinhold.conform.allowed import CAME_BACK, DRAINED, MOVED
 from pinhold.conform.differ import Compared, Run, compared
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH
@@ -98,6 +98,26 @@ def test_after_a_drained_batch_what_follows_is_compared_with_that() -> None:
     found = compared(run, OLD, parse(text))
     assert found.difference is not None
     assert (found.difference.index, found.difference.field) == (LAST + 1, "byte")
+
+
+def test_batches_that_others_drained_twice_are_counted_twice() -> None:
+    """Each time that it shows."""
+    text = REUSED + "map P z anon\nwrite P z 1\nmprotect P z read\nmprotect P z rw\nwrite P z 2\n"
+    found = compared(drained_before(LAST, LAST + 5), OLD, parse(text))
+    assert found.difference is None
+    assert dict(found.settled) == {DRAINED: 2}
+
+
+def test_a_page_that_ksm_copied_in_vain_may_come_back() -> None:
+    """x[1], which cannot be merged with x[0], that is pinned; and no other page, nor in another step."""
+    text = "scenario x\nobserve\nmap P x anon pages 2\nwrite P x 1\npin P x[0] as p write longterm\nksm P x with P x\n"
+
+    def kept(_: int, view: PageView) -> PageView:
+        return replace(view, frame=view.page)
+
+    found = compared(showing(kept), NEW, parse(text))
+    assert found.difference is None
+    assert dict(found.settled) == {CAME_BACK: 1}
 
 
 def test_no_outcome_of_a_batch_explains_another_errno() -> None:

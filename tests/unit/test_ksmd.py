@@ -2,64 +2,132 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 
 from pinhold.targets.base import CannotDo
 from pinhold.targets.live import ksmd
-from pinhold.targets.live.kernel import RunningKernel
+from pinhold.targets.live.kernel import KSM, KSM_WHOLE, RunningKernel
 from pinhold.targets.live.progress import Deadline
 
-RUN, SCANS = "sys/kernel/mm/ksm/run", "sys/kernel/mm/ksm/full_scans"
+PID = 77
+ADVISED = "rd wr mr mw me ac mg"
+
+
+def stopped(root: Path, **values: int) -> RunningKernel:
+    """A machine whose ksmd is stopped."""
+    files = {"run": 0, "full_scans": 7, "pages_to_scan": 100, "sleep_millisecs": 20, "smart_scan": 1} | values
+    (root / KSM).mkdir(parents=True, exist_ok=True)
+    for name, value in files.items():
+        (root / KSM / name).write_text(str(value))
+    return RunningKernel(root)
+
+
+def read(machine: RunningKernel, name: str) -> str:
+    return (machine.root / KSM / name).read_text()
 
 
 @pytest.fixture
-def machine(tmp_path: Path) -> RunningKernel:
-    """A virtual machine of pinhold's own, whose ksmd is stopped."""
-    (tmp_path / RUN).parent.mkdir(parents=True)
-    (tmp_path / RUN).write_text("0")
-    (tmp_path / SCANS).write_text("7")
-    return RunningKernel(tmp_path, disposable=True)
+def guest(tmp_path: Path) -> RunningKernel:
+    """A virtual machine of pinhold's own."""
+    return RunningKernel(stopped(tmp_path).root, disposable=True)
 
 
-def test_in_a_guest_it_runs_only_meanwhile(machine: RunningKernel) -> None:
-    """Also where the step fails; afterwards it forgets what it knew."""
-    with pytest.raises(ZeroDivisionError), ksmd.running(machine):
-        assert (machine.root / RUN).read_text() == "1"
+@pytest.fixture
+def by_steps(tmp_path: Path) -> RunningKernel:
+    """A machine that --allow-change has set up."""
+    return stopped(tmp_path, pages_to_scan=KSM_WHOLE)
+
+
+def test_in_a_guest_it_runs_only_meanwhile(guest: RunningKernel) -> None:
+    """Also where the step fails; one go is one scan that passes over nothing; afterwards it forgets what it knew."""
+    with pytest.raises(ZeroDivisionError), ksmd.running(guest):
+        assert read(guest, "run") == "1"
+        assert [read(guest, name) for name in ("pages_to_scan", "sleep_millisecs", "smart_scan")] == [
+            *(str(KSM_WHOLE), "0", "0")
+        ]
         raise ZeroDivisionError
-    assert (machine.root / RUN).read_text() == "0"
-    ksmd.forget(machine)
-    assert (machine.root / RUN).read_text() == "2"
+    assert read(guest, "run") == "0"
+    ksmd.forget(guest)
+    assert read(guest, "run") == "0"
 
 
-def test_other_machines_are_left_alone(machine: RunningKernel) -> None:
+def test_where_it_is_set_up_for_steps_it_runs_only_meanwhile(by_steps: RunningKernel) -> None:
+    """The settings are the journal's; what ran before the first step is stopped."""
+    (by_steps.root / KSM / "run").write_text("1")
+    ksmd.stop(by_steps)
+    assert read(by_steps, "run") == "0"
+    with ksmd.running(by_steps):
+        assert read(by_steps, "run") == "1"
+    ksmd.forget(by_steps)
+    assert [read(by_steps, name) for name in ("run", "sleep_millisecs", "smart_scan")] == ["0", "20", "1"]
+
+
+@pytest.mark.parametrize("run", [0, 1])
+def test_other_machines_are_left_alone(tmp_path: Path, run: int) -> None:
     """Their setting is the user's."""
-    other = RunningKernel(machine.root)
+    other = stopped(tmp_path, run=run)
+    ksmd.stop(other)
     with ksmd.running(other):
-        assert (machine.root / RUN).read_text() == "0"
+        assert read(other, "run") == str(run)
     ksmd.forget(other)
-    assert (machine.root / RUN).read_text() == "0"
+    assert read(other, "run") == str(run)
+    assert (other.missing_ksm() is None) == bool(run)
 
 
-def test_it_waits_for_whole_scans(machine: RunningKernel) -> None:
-    """Four of them; then what is apart stays apart, unless the last scan did it."""
-    seen = []
+def scanning(machine: RunningKernel, monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Each look finds one more full scan done; the numbers that were seen."""
+    seen: list[int] = []
 
-    def done() -> bool:
-        scans = int((machine.root / SCANS).read_text())
-        seen.append(scans)
-        (machine.root / SCANS).write_text(str(scans + 1))
-        return False
+    def scans(_: RunningKernel) -> int:
+        seen.append(int(read(machine, "full_scans")))
+        (machine.root / KSM / "full_scans").write_text(str(seen[-1] + 1))
+        return seen[-1]
 
-    assert not ksmd.wait(machine, done)
+    monkeypatch.setattr(RunningKernel, "ksm_scans", scans)
+    return seen
+
+
+def test_it_waits_for_whole_scans(by_steps: RunningKernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Eight of them, though the pages of the step are one before: others are merged as well."""
+    seen = scanning(by_steps, monkeypatch)
+    smaps(by_steps, ADVISED)
+    ksmd.wait(by_steps, [PID], lambda: True)
     assert seen[0] == 7
-    assert seen[-1] == 11
-    assert ksmd.wait(machine, lambda: True)
+    assert seen[-1] == 15
 
 
-def test_a_ksmd_that_does_not_scan_is_told(machine: RunningKernel, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_where_it_is_anothers_it_waits_for_the_pages_of_the_step(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or for as many scans, after which what is apart stays apart."""
+    seen = scanning(other := stopped(tmp_path, run=1), monkeypatch)
+    smaps(other, ADVISED)
+    ksmd.wait(other, [PID], lambda: True)
+    assert seen == [7]
+    ksmd.wait(other, [PID], lambda: False)
+    assert seen[-1] == 8 + 8
+
+
+@pytest.mark.parametrize("flags", ["rd wr mr mw me ac sd", None])
+def test_nobody_waits_for_a_ksmd_that_has_nothing_to_scan(by_steps: RunningKernel, flags: str | None) -> None:
+    """No process of the scenario has memory that is advised, or it is gone."""
+    if flags is not None:
+        smaps(by_steps, flags)
+    ksmd.wait(by_steps, [PID], lambda: False)
+
+
+def smaps(machine: RunningKernel, flags: str) -> None:
+    (machine.root / f"proc/{PID}").mkdir(parents=True)
+    (machine.root / f"proc/{PID}/smaps").write_text(f"Size: 4 kB\nVmFlags: {flags} \n")
+
+
+def test_a_ksmd_that_does_not_scan_is_told(by_steps: RunningKernel, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the deadline nobody knows what it would have merged."""
-    monkeypatch.setattr(ksmd, "_DEADLINE", Deadline(20.0, 0.0))
+    smaps(by_steps, ADVISED)
+    monkeypatch.setattr(ksmd, "_DEADLINE", Deadline(20.0, 0.1))
+    monkeypatch.setattr(ksmd, "_pid", lambda _: os.getpid())
     with pytest.raises(CannotDo, match="needs KSM to scan faster"):
-        ksmd.wait(machine, lambda: False)
+        ksmd.wait(by_steps, [PID], lambda: False)

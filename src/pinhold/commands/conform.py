@@ -39,6 +39,7 @@ map     P h hugetlb 2M pages 4096
 map     P x anon pages 64
 write   P x 1
 swapout P x
+ksm     P x with P x
 """
 """What --allow-change provides for."""
 

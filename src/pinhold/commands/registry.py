@@ -162,6 +162,7 @@ def _configuration(info: TargetInfo) -> dict[str, int]:
         "swap_pages": _pages(info.config.get("swap_free_kib")),
         "memlock_pages": _pages(info.config.get("memlock_kib")),
         "ipc_lock": _switch(info.config.get("ipc_lock"), off=("n",)),
+        "ksm": _switch(info.config.get("ksm_by_steps"), off=("n",)),
     }
     return {name: value for name, value in known.items() if value is not None}
 

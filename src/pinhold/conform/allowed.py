@@ -3,7 +3,8 @@
 The model does one thing where a kernel may do one of several.  Where both differ it is asked for the others:
 
 - the LRU batch may have been drained before any step: by whatever else runs on that CPU;
-- a page that nobody holds and that the step is not about may have another frame: compaction has moved it.
+- a page that nobody holds and that the step is not about may have another frame: compaction has moved it;
+- a page that KSM tries to merge in vain is copied in each scan, and may come back to the frame that it had.
 
 The model runs again with the other outcome, and goes on from there if everything that was seen agrees.  What fits no
 outcome is a difference.
@@ -30,6 +31,7 @@ from pinhold.targets.runner import StepRecord
 
 DRAINED = "the LRU batch was drained by others"
 MOVED = "a page was moved by others"
+CAME_BACK = "a page that KSM had copied came back to its frame"
 
 LOOK_BACK = 4
 """Before so many of the last steps, that at hand included, a drained batch is tried."""
@@ -79,7 +81,7 @@ def _others(ways: Sequence[_Way], index: int) -> Iterator[_Way]:
         for before in range(index, max(index - LOOK_BACK, -1), -1):
             other = way.again(before)
             if other is not None and other.runs_to(index):
-                other.found.settled[DRAINED] += len(way.differences)
+                other.found.settled[DRAINED] = way.found.settled[DRAINED] + len(way.differences)
                 yield other
 
 
@@ -145,11 +147,19 @@ class _Way:
         pair = Pair(index, real, shown, before)
         self.differences = list(self._masking.left(step, pair.differences(), self.found.masked))
         self.found.values += pair.compared
-        if self.differences and all(map(_fresh, self.differences)):
-            movable = set(self._movable(step, real))
-            if all(difference.where in movable for difference in self.differences):
-                self.found.settled[MOVED] += len(self.differences)
-                self.differences = []
+        outcomes = [self._outcome(step, difference) for difference in self.differences]
+        if all(outcomes):
+            self.found.settled.update(outcome for outcome in outcomes if outcome)
+            self.differences = []
+
+    def _outcome(self, step: s.Action, difference: Difference) -> str | None:
+        """What explains that only one side has given a page another frame, or None."""
+        if difference.field != "frame":
+            return None
+        if isinstance(step, s.Ksm) and (difference.left, difference.right) == (KEPT, FRESH):
+            return CAME_BACK
+        moved = (difference.left, difference.right) == (FRESH, KEPT)
+        return MOVED if moved and difference.where in self._movable(step, self._seen[len(self._records) - 1]) else None
 
     def _movable(self, step: s.Action, real: Observation) -> Iterator[str]:
         """The pages that compaction may have moved during the step."""
@@ -165,8 +175,3 @@ def _names(place: Place, view: PageView) -> bool:
     r = place.range
     here = (place.proc, r.region) == (view.proc, view.region)
     return here and r.first <= view.page and (r.end is None or view.page < r.end)
-
-
-def _fresh(difference: Difference) -> bool:
-    """Whether the real kernel alone has given the page another frame."""
-    return (difference.field, difference.left, difference.right) == ("frame", FRESH, KEPT)

@@ -18,7 +18,6 @@ from pinhold.targets.model.target import ModelTarget
 S = TypeVar("S", bound=s.Step)
 
 LIMITS: Mapping[str, str] = {
-    "ksm": "ksmd merges all pages that are alike and advised so; the specification merges the two that a step names",
     "numa_hint": "a NUMA scan comes when the scheduler likes: no real kernel can be told to",
 }
 """Verbs that are not generated, and why."""
@@ -63,6 +62,8 @@ def wanted(profile: str, model: ModelTarget, disposable: bool, info: TargetInfo 
         without |= {"swapout", "pageout"}
     if not has["thp"]:
         without |= {name for name, advice in ADVICE.items() if advice.thp}
+    if not has.get("ksm", 1):
+        without |= {"ksm", "mergeable"}
     kinds = [
         name
         for name, kind in KINDS.items()

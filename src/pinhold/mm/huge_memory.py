@@ -6,7 +6,6 @@ counted by mappings; a process that has used it keeps one use until it exits.
 
 from __future__ import annotations
 
-from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.flags import (
     ENOMEM,
     FAULT_ALLOCATED,
@@ -22,7 +21,6 @@ from pinhold.mm.flags import (
     NO_PAGE,
     NO_VMA,
     PTE_ACCESSED,
-    PTE_DIRTY,
     PTE_PRESENT,
     PTE_PSE,
     PTE_RW,
@@ -34,7 +32,15 @@ from pinhold.mm.flags import (
     VM_NOHUGEPAGE,
     ZERO_PFN,
 )
-from pinhold.mm.folio import folio_add_lru, folio_alloc, folio_put, folio_test_swapcache, is_huge_zero_page
+from pinhold.mm.folio import (
+    folio_add_lru,
+    folio_alloc,
+    folio_nr_pages,
+    folio_put,
+    folio_test_swapcache,
+    is_huge_zero_page,
+    page_folio,
+)
 from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.pgtable import (
     entry_flags,
@@ -58,7 +64,7 @@ from pinhold.mm.rmap import (
     set_page_anon_exclusive,
     split_entire_mapping,
 )
-from pinhold.mm.rules.thp import SPLIT_DIRTY_ENTRIES, SPLIT_ZERO_PAGES_ZERO_PAGE
+from pinhold.mm.rules.thp import SPLIT_ZERO_PAGES_ZERO_PAGE
 from pinhold.mm.rules.wp import HUGE_WP_BY_MAPCOUNT, HUGE_ZERO_BECOMES_THP
 from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.thp import (
@@ -70,7 +76,6 @@ from pinhold.mm.sites.thp import (
     HUGE_ZERO_READ,
     HUGE_ZERO_WP_SPLIT,
     HUGE_ZERO_WP_THP,
-    SPLIT_KEEPS_DIRTY,
     THP_SPLIT_ZERO_PAGE,
 )
 from pinhold.mm.state import State
@@ -245,8 +250,7 @@ def huge_can_reuse(m: State, folio: int) -> bool:
 @kernel(needs=Part.THP)
 def split_huge_pmd(m: State, mm: int, addr: int) -> int:
     """Map the same pages by PTEs instead of a PMD; the folio stays whole.  0 (also where there is no PMD leaf), or
-    -ENOMEM.  The PTEs have the mapping's protection, whether the PMD was made inaccessible by a NUMA scan or not; those
-    of the zero page nothing else.
+    -ENOMEM.  The PTEs have the mapping's protection, whether the PMD was made inaccessible by a NUMA scan or not.
 
     Linux: __split_huge_pmd_locked(), __split_huge_zero_page_pmd().
     """
@@ -264,15 +268,8 @@ def split_huge_pmd(m: State, mm: int, addr: int) -> int:
         flags = pte_modify(flags, vm_page_prot(m, vma)) | flags & PTE_RW
     if is_huge_zero_page(m, folio):
         for i in range(1 << m.bits):
-            m.pte[(table << m.bits) + i] = mk_pte(ZERO_PFN, flags & ~(PTE_RW | PTE_SOFT_DIRTY) | PTE_SPECIAL)
+            m.pte[(table << m.bits) + i] = mk_pte(ZERO_PFN, flags & ~PTE_RW | PTE_SPECIAL)
     else:
-        if flags & PTE_DIRTY:
-            folio_mark_dirty(m, folio)
-            if m.rule_thp_split_dirty == SPLIT_DIRTY_ENTRIES:
-                decided(m, SPLIT_KEEPS_DIRTY)
-                flags = pte_mkdirty(m, flags)
-            else:
-                flags &= ~PTE_DIRTY
         split_entire_mapping(m, mm, folio)
         for i in range(1 << m.bits):
             m.pte[(table << m.bits) + i] = mk_pte(folio + i, flags)
@@ -305,14 +302,21 @@ def zap_huge_pmd(m: State, mm: int, slot: int) -> None:
 
 @kernel(needs=Part.LARGE)
 def split_folio(m: State, folio: int) -> bool:
-    """Make a large folio into base pages, if nothing but its PTE mappings and the swap cache holds it.
+    """Make a large folio into base pages, if nothing but its PTE mappings and the swap cache holds it."""
+    return split_held_folio(m, folio, NO_PAGE)
+
+
+@kernel(needs=Part.LARGE)
+def split_held_folio(m: State, folio: int, held: int) -> bool:
+    """The same for a folio to which the caller has a reference, which is one to the page `held` afterwards; or NO_PAGE.
 
     Linux: split_huge_page_to_list_to_order() (__folio_split() since 6.16); each page keeps its own mappings, exclusive
     mark and swap slot, unless it is zero-filled (remap_page()).
     """
     pages = 1 << m.folio_order[folio]
     cached = folio_test_swapcache(m, folio)
-    if m.folio_entire_mapcount[folio] or m.folio_refcount[folio] != folio_mapcount(m, folio) + cached * pages:
+    refs = folio_mapcount(m, folio) + cached * pages + (held != NO_PAGE)
+    if m.folio_entire_mapcount[folio] or m.folio_refcount[folio] != refs:
         return False
     swap = m.folio_swap[folio]
     flags = m.folio_flags[folio] & (FOLIO_ANON | FOLIO_SWAPCACHE | FOLIO_LAZYFREE)
@@ -324,12 +328,12 @@ def split_folio(m: State, folio: int) -> bool:
     for page in range(folio, folio + pages):
         m.page_offset[page] = 0
         m.folio_order[page] = 0
-        m.folio_refcount[page] = m.page_mapcount[page] + cached
+        m.folio_refcount[page] = m.page_mapcount[page] + cached + (page == held)
         m.folio_flags[page] = flags if m.folio_refcount[page] else 0
         m.folio_dirty[page] = dirty if m.folio_refcount[page] else 0
         if cached:
             m.folio_swap[page] = swap + page - folio
-        elif not m.page_mapcount[page]:
+        elif not m.folio_refcount[page]:
             m.page_content[page] = 0
             m.page_exclusive[page] = 0
     if m.rule_thp_split_zero_pages == SPLIT_ZERO_PAGES_ZERO_PAGE:
@@ -338,6 +342,27 @@ def split_folio(m: State, folio: int) -> bool:
         for page in range(folio, folio + pages):
             free_swap_cache(m, page)
     return True
+
+
+@kernel(needs=Part.THP)
+def split_huge_page(m: State, page: int) -> bool:
+    """Make the large folio of a page to which the caller has a reference into base pages, whoever maps it by a PMD too.
+
+    Nothing is changed where anything else holds it.  Linux: split_huge_page(), can_split_folio(), unmap_folio().
+    """
+    folio = page_folio(m, page)
+    cached = folio_test_swapcache(m, folio)
+    if m.folio_refcount[folio] != folio_mapcount(m, folio) + cached * folio_nr_pages(m, folio) + 1:
+        return False
+    for mm in range(m.nr_mms):
+        for i in range(mm * m.vmas_per_mm, (mm + 1) * m.vmas_per_mm):
+            addr = m.vma_start[i]
+            while m.folio_entire_mapcount[folio] and addr < m.vma_end[i]:
+                slot, level = pt_leaf(m, mm, addr)
+                if level == 1 and pte_present(m.pte[slot]) and pte_pfn(m.pte[slot]) == folio:
+                    split_huge_pmd(m, mm, addr)
+                addr = (addr // level_pages(m, level) + 1) * level_pages(m, level)
+    return split_held_folio(m, folio, page)
 
 
 @kernel

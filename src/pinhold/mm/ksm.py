@@ -1,8 +1,8 @@
 """KSM: anonymous pages of equal content become one page, read-only and everybody's, that is copied at the first write:
 mm/ksm.c.
 
-What ksmd decides from its trees and checksums is not specified: one operation is its attempt to merge two given pages.
-Small pages only (the kernel splits a large folio first), and never with the zero page (use_zero_pages is off).
+One operation is ksmd's attempt to merge two given pages; which it tries, and in which order, is in ksmd.py.  Never with
+the zero page (use_zero_pages is off).
 """
 
 from __future__ import annotations
@@ -33,9 +33,10 @@ from pinhold.mm.folio import (
     lru_add_drain,
     page_folio,
 )
+from pinhold.mm.huge_memory import split_huge_page
 from pinhold.mm.kernel import kernel
 from pinhold.mm.mmap import vma_modify_flags
-from pinhold.mm.pgtable import mk_pte, pt_walk, pte_pfn, pte_present, pte_special
+from pinhold.mm.pgtable import level_pages, mk_pte, pt_leaf, pt_walk, pte_pfn, pte_present, pte_special
 from pinhold.mm.rmap import (
     clear_page_anon_exclusive,
     folio_add_rmap_pte,
@@ -78,8 +79,9 @@ from pinhold.mm.vma import find_vma, vm_page_prot, vma_within
 KSM_LOCKS_MMAP, KSM_LOCKS_FOLIO_UP_TO = KSM_UPGRADE_PROTECT, KSM_MERGE_REPLACE
 """From the first on mmap_lock of act_mm is held for reading, up to the second the lock of act_page."""
 
-KSM_MADE = 1
-"""In act_flags: act_new became a KSM page by this very attempt, and is one process's again if the attempt fails."""
+KSM_MADE, KSM_INTO = 1, 2
+"""In act_flags.  KSM_MADE: act_new became a KSM page by this very attempt, and is one process's again if the attempt
+fails.  KSM_INTO: the other page is the KSM page act_end itself, wherever it is mapped, if anywhere."""
 
 UNMERGE_START, UNMERGE_PAGE = 0, 1
 
@@ -91,7 +93,7 @@ def ksm_merge(m: State, task: int) -> int:
     act_page, act_new: the two pages, with a reference each.  The first of them becomes a KSM page, unless one is
     already; then process, address and page change places, so that it is always act_page, at act_addr of act_mm, that
     is to be replaced by the KSM page act_new.  act_entry: what the replaced page's entry was when it was protected.
-    Result: 0, or -EFAULT where the pages stay apart.
+    A page of a large folio is split off first.  Result: 0, or -EFAULT where the pages stay apart.
 
     Linux: cmp_and_merge_page(), try_to_merge_two_pages(), try_to_merge_one_page().
     """
@@ -135,10 +137,14 @@ def ksm_start(m: State, task: int, act: int) -> int:
 def ksm_other(m: State, task: int, act: int) -> int:
     """The second page, and what there is to do: nothing, if they are one page, differ, or both are KSM pages."""
     mm = m.act_arg[act]
-    if m.mm_alive[mm] and m.mm_writer[mm]:
-        return BLOCKED
     page = m.act_page[act]
-    other = get_mergeable_page(m, mm, m.act_end[act]) if m.mm_alive[mm] else NO_PAGE
+    if m.act_flags[act] & KSM_INTO:
+        other = m.act_end[act]
+        folio_get(m, other)
+    else:
+        if m.mm_alive[mm] and m.mm_writer[mm]:
+            return BLOCKED
+        other = get_mergeable_page(m, mm, m.act_end[act]) if m.mm_alive[mm] else NO_PAGE
     m.act_new[act] = other
     if other == NO_PAGE or page == other or m.page_content[page] != m.page_content[other]:
         return ksm_end(m, task, act, -EFAULT)
@@ -184,22 +190,36 @@ def mapped_small_anon(m: State, mm: int, addr: int) -> int:
 
 
 @kernel
+def mapped_anon(m: State, mm: int, addr: int) -> int:
+    """The anonymous page that is mapped at the address, by a PTE or a PMD, or NO_PAGE."""
+    slot, level = pt_leaf(m, mm, addr)
+    entry = m.pte[slot]
+    if level > 1 or not pte_present(entry) or pte_special(entry):
+        return NO_PAGE
+    page = pte_pfn(entry) + addr % level_pages(m, level)
+    return page if folio_test_anon(m, page_folio(m, page)) else NO_PAGE
+
+
+@kernel
 def get_mergeable_page(m: State, mm: int, addr: int) -> int:
     """The page to be merged at the address, with a reference, or NO_PAGE."""
-    page = NO_PAGE if find_mergeable_vma(m, mm, addr) == NO_VMA else mapped_small_anon(m, mm, addr)
+    page = NO_PAGE if find_mergeable_vma(m, mm, addr) == NO_VMA else mapped_anon(m, mm, addr)
     if page != NO_PAGE:
-        folio_get(m, page)
+        folio_get(m, page_folio(m, page))
     return page
 
 
 @kernel
 def ksm_lock(m: State, task: int, act: int) -> int:
-    """mmap_lock, and a try for the folio's lock: ksmd does not wait for pages."""
+    """mmap_lock, and a try for the folio's lock: ksmd does not wait for pages.  A large folio is split under it."""
     mm = m.act_mm[act]
     page = m.act_page[act]
     if mmap_read_lock(m, mm) == BLOCKED:
         return BLOCKED
-    if find_mergeable_vma(m, mm, m.act_addr[act]) == NO_VMA or m.folio_flags[page] & FOLIO_LOCKED:
+    folio = page_folio(m, page)
+    locked = m.folio_flags[folio] & FOLIO_LOCKED != 0
+    vma = find_mergeable_vma(m, mm, m.act_addr[act])
+    if vma == NO_VMA or locked or (m.folio_order[folio] > 0 and not split_huge_page(m, page)):
         mmap_read_unlock(m, mm)
         return ksm_given_up(m, task, act)
     m.folio_flags[page] |= FOLIO_LOCKED
@@ -246,9 +266,9 @@ def ksm_given_up(m: State, task: int, act: int) -> int:
 def ksm_end(m: State, task: int, act: int, result: int) -> int:
     """Let go of both pages."""
     if m.act_page[act] != NO_PAGE:
-        folio_put(m, m.act_page[act])
+        folio_put(m, page_folio(m, m.act_page[act]))
     if m.act_new[act] != NO_PAGE:
-        folio_put(m, m.act_new[act])
+        folio_put(m, page_folio(m, m.act_new[act]))
     return finish(m, task, result)
 
 

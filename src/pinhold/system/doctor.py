@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from pinhold import trust
 from pinhold.system.host import Host
 from pinhold.system.journal import Journal, JournalFailed
-from pinhold.system.plan import KSM, NAMES, POOL_KIB
+from pinhold.system.plan import NAMES, POOL_KIB
 from pinhold.system.restore import unrestored
 from pinhold.targets.base import Unavailable
 from pinhold.targets.live import cgroup, directories
-from pinhold.targets.live.kernel import RunningKernel, check_supported, probe_sight
+from pinhold.targets.live.kernel import KSM, RunningKernel, check_supported, probe_sight
 from pinhold.targets.live.pagemap import Sight, pin_counters
 from pinhold.targets.live.pins import MECHANISMS
 

@@ -11,10 +11,9 @@ from pathlib import Path
 from pinhold.system.changes import Change, Pool, Setting, Swap, persistent
 from pinhold.system.host import Host
 from pinhold.system.needs import Needs
-from pinhold.targets.live.kernel import RunningKernel
+from pinhold.targets.live.kernel import KSM, KSM_WHOLE, RunningKernel
 
 THP = "sys/kernel/mm/transparent_hugepage"
-KSM = "sys/kernel/mm/ksm"
 HUGEPAGES = "sys/kernel/mm/hugepages"
 NODES = "sys/devices/system/node"
 
@@ -126,6 +125,8 @@ def _thp(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
 
 
 def _ksm(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
+    """ksmd runs for steps and stops behind them (see targets/live/ksmd.py), so that its run file is one of two values
+    at any time: what was there before, and what this says."""
     if not needs.ksm:
         return
     if not host.has(f"{KSM}/run"):
@@ -133,8 +134,12 @@ def _ksm(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
         return
     if host.number(f"{KSM}/sleep_millisecs") > _KSM_SLEEP_MS:
         make(Setting(f"{KSM}/sleep_millisecs", host.value(f"{KSM}/sleep_millisecs"), str(_KSM_SLEEP_MS)))
-    if host.value(f"{KSM}/run") != "1":
-        make(Setting(f"{KSM}/run", host.value(f"{KSM}/run"), "1"))
+    for name, wanted in (("smart_scan", "0"), ("pages_to_scan", str(KSM_WHOLE))):
+        path = f"{KSM}/{name}"
+        if host.has(path) and host.value(path) != wanted:
+            make(Setting(path, host.value(path), wanted))
+    run = host.value(f"{KSM}/run")
+    make(Setting(f"{KSM}/run", run, "0" if run == "1" else "1"))
 
 
 _AREAS: dict[str, Callable[[Host, Needs, Make, Tell], None]] = {

@@ -30,6 +30,9 @@ _OPTIONS = (
 )
 _POOLS = {"2M": 2048, "1G": 1048576}
 _THP = "sys/kernel/mm/transparent_hugepage"
+KSM = "sys/kernel/mm/ksm"
+KSM_WHOLE = 1 << 24
+"""pages_to_scan of a ksmd that runs for a step and no longer: more than there are, so that one go is one full scan."""
 
 
 def check_supported() -> None:
@@ -197,6 +200,7 @@ class RunningKernel:
         for size in _POOLS:
             pool = self.hugepages(size)
             found[f"hugetlb_{size}"] = "none" if pool is None else str(pool)
+        found["ksm_by_steps"] = "y" if self.ksm_by_steps() else "n"
         numa = self._text("proc/sys/kernel/numa_balancing")
         found["numa_balancing"] = "none" if numa is None else numa.strip()
         return found
@@ -208,15 +212,21 @@ class RunningKernel:
             return None
         return f"needs swap: {self.absent.get('swap') or self._without('SWAP') or 'none is configured here'}"
 
+    def ksm_by_steps(self) -> bool:
+        """Whether ksmd may be started for a step and stopped behind it: in a virtual machine of pinhold's own, or where
+        KSM is set up for it (--allow-change ksm)."""
+        whole = self._text(f"{KSM}/pages_to_scan")
+        return whole is not None and (self.disposable or whole.strip() == str(KSM_WHOLE))
+
+    def ksm_runs(self) -> bool:
+        return (self._text(f"{KSM}/run") or "").strip() == "1"
+
     def missing_ksm(self) -> str | None:
-        run = self._text("sys/kernel/mm/ksm/run")
-        if run is None:
+        if self._text(f"{KSM}/run") is None:
             return f"needs KSM: {self._without('KSM') or 'this kernel has none'}"
-        return (
-            None
-            if self.disposable or run.strip() == "1"
-            else "needs KSM to run: /sys/kernel/mm/ksm/run is not 1 (--allow-change ksm)"
-        )
+        if self.ksm_by_steps() or self.ksm_runs():
+            return None
+        return f"needs KSM to run: /{KSM}/run is not 1 (--allow-change ksm)"
 
     def missing_files(self) -> str | None:
         """Why there is no directory for files that are written back."""
@@ -228,7 +238,7 @@ class RunningKernel:
 
     def ksm_scans(self) -> int:
         """How many times ksmd has gone through all the memory that was advised mergeable."""
-        return int(self._text("sys/kernel/mm/ksm/full_scans") or 0)
+        return int(self._text(f"{KSM}/full_scans") or 0)
 
     def missing_memory(self, length: int) -> str | None:
         """Whether regions of `length` bytes would take more than half of the memory that is free."""

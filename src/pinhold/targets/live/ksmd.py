@@ -1,32 +1,52 @@
-"""ksmd on behalf of a scenario: run it, and wait until it has looked at everything that is advised mergeable."""
+"""ksmd on behalf of a scenario: run it until it has looked at everything that is advised mergeable often enough.
+
+Where it may be started for a step and stopped behind it, nothing is merged at any other time, and one go of ksmd is one
+full scan, so that each begins with the process that entered KSM first.  Elsewhere it runs already, and merges when it
+likes.
+"""
 
 from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pinhold.targets.base import CannotDo
-from pinhold.targets.live.kernel import RunningKernel
+from pinhold.targets.live.kernel import KSM, KSM_WHOLE, RunningKernel
 from pinhold.targets.live.progress import Deadline, Overdue
 
 _DEADLINE = Deadline(20.0, 20.0)
 """What ksmd may spend, running or asleep, without having scanned so often."""
 
-_POLL_SECONDS = 0.02
-_SCANS = 4
-"""One that is under way, one that takes checksums, one that finds equal pages, one in reserve."""
+_POLL_SECONDS = 0.001
+_IDLE_SECONDS = 0.05
+"""After so long it is asked whether there is anything to scan: if not, ksmd sleeps."""
+_SCANS = 8
+"""One that is under way, one that takes checksums, one that finds equal pages, one more for those of a large folio that
+was split; the others are in reserve, for what a merge makes possible."""
+
+_TUNED = {"pages_to_scan": str(KSM_WHOLE), "sleep_millisecs": "0", "smart_scan": "0"}
+"""One go is a full scan, the next one follows at once, and none passes over what it could not merge before."""
+
+
+def tune(kernel: RunningKernel) -> None:
+    """Set ksmd up for steps in a virtual machine of pinhold's own."""
+    for name, value in _TUNED.items():
+        path = Path(kernel.root, KSM, name)
+        if path.exists():
+            path.write_text(value)
 
 
 @contextmanager
 def running(kernel: RunningKernel) -> Iterator[None]:
-    """In a virtual machine of pinhold's own ksmd runs meanwhile, and no page is merged before or after: what it cannot
-    merge it tries again in every scan.  On other machines it runs already, if it is allowed to."""
-    if not kernel.disposable:
+    """ksmd runs meanwhile, and not before or after; or all the time, where it is another's."""
+    if not kernel.ksm_by_steps():
         yield
         return
+    if kernel.disposable:
+        tune(kernel)
     _command(kernel, "1")
     try:
         yield
@@ -34,29 +54,58 @@ def running(kernel: RunningKernel) -> Iterator[None]:
         _command(kernel, "0")
 
 
+def stop(kernel: RunningKernel) -> None:
+    """Nothing is merged from here on, but by steps, where it is for steps that ksmd runs."""
+    if kernel.ksm_runs() and kernel.ksm_by_steps():
+        _command(kernel, "0")
+
+
 def forget(kernel: RunningKernel) -> None:
-    """In a virtual machine of pinhold's own: give up the pages of processes that are gone, as ksmd would in time."""
+    """Give up the pages of processes that are gone, as ksmd would in time: in a virtual machine of pinhold's own all
+    that were ever merged, elsewhere by one more scan."""
     if kernel.disposable:
         _command(kernel, "2")
+        _command(kernel, "0")
+    elif kernel.ksm_by_steps():
+        before, until = kernel.ksm_scans(), time.monotonic() + _IDLE_SECONDS
+        with running(kernel):
+            while kernel.ksm_scans() == before and time.monotonic() < until:
+                time.sleep(_POLL_SECONDS)
 
 
 def _command(kernel: RunningKernel, run: str) -> None:
-    Path(kernel.root, "sys/kernel/mm/ksm/run").write_text(run)
+    Path(kernel.root, KSM, "run").write_text(run)
 
 
-def wait(kernel: RunningKernel, done: Callable[[], bool]) -> bool:
-    """Until it is done or ksmd has given up; whether it is done.  Raises CannotDo where ksmd is too slow to tell."""
+def wait(kernel: RunningKernel, pids: Iterable[int], done: Callable[[], bool]) -> None:
+    """Until ksmd has scanned often enough, or has nothing to scan, or where it is another's, it is done.
+
+    pids: the processes whose memory it is.  Raises CannotDo where ksmd is too slow to tell.
+    """
     scans = kernel.ksm_scans() + _SCANS
     patience = _DEADLINE.patience([_pid(kernel.root) or os.getpid()])
-    while not done():
+    by_steps = kernel.ksm_by_steps()
+    idle = time.monotonic() + _IDLE_SECONDS
+    while by_steps or not done():
         if kernel.ksm_scans() >= scans:
-            return done()
+            return
+        if time.monotonic() > idle:
+            if not any(_advised(kernel.root, pid) for pid in pids):
+                return
+            idle = float("inf")
         try:
             patience()
         except Overdue as late:
             raise CannotDo(f"needs KSM to scan faster, not {_SCANS} times here: {late}") from None
         time.sleep(_POLL_SECONDS)
-    return True
+
+
+def _advised(root: Path, pid: int) -> bool:
+    """Whether the process has any memory that is advised mergeable."""
+    with suppress(OSError):
+        flags = (line for line in (root / f"proc/{pid}/smaps").read_text().splitlines() if line.startswith("VmFlags:"))
+        return any("mg" in line.split() for line in flags)
+    return False
 
 
 def _pid(root: Path) -> int | None:

@@ -106,6 +106,7 @@ class LiveSession:
 
     def start(self) -> None:
         """Start the process P."""
+        ksmd.stop(self._kernel)
         try:
             self._tree.start("P", self._views.watch())
         except Died as death:
@@ -351,9 +352,10 @@ class LiveSession:
             return sum(one is None or one != other for one, other in zip(frames, others, strict=False))
 
         with ksmd.running(self._kernel):
-            merged = ksmd.wait(self._kernel, lambda: apart() == 0)
+            ksmd.wait(self._kernel, self._tree.pids(), lambda: apart() == 0)
         self._tree.stale()
-        return Outcome() if merged else Outcome(0, f"{apart()} pages stayed apart")
+        stayed = apart()
+        return Outcome(0, f"{stayed} pages stayed apart") if stayed else Outcome()
 
     def _mremap(self, step: Mremap) -> Outcome:
         pages = self._pages(step.proc, step.range)

@@ -72,6 +72,10 @@ class Tree:
         """The live processes, in the order in which they were made."""
         return iter(self._members)
 
+    def pids(self) -> list[int]:
+        """Of the live processes."""
+        return [member.pid for member in self._members.values()]
+
     def start(self, name: str, watch: Watch) -> None:
         """The first process, and what it and its children look at."""
         channel, far = Channel.pair()

@@ -16,6 +16,7 @@ from pinhold.mm.folio import lru_add_drain
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlbfs_fallocate
 from pinhold.mm.invariants import INVARIANTS, check_invariants
+from pinhold.mm.ksmd import Ksmd
 from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_MMS
 from pinhold.mm.machine import Machine
 from pinhold.mm.mmap import do_mmap
@@ -25,11 +26,10 @@ from pinhold.mm.properties import PROPERTIES, violated_properties
 from pinhold.mm.rules import BY_NAME
 from pinhold.mm.sites import SITES
 from pinhold.mm.step import OutOfFuel, run
-from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_MADVISE, FN_MREMAP, call
+from pinhold.mm.task import FN_FORK, FN_MREMAP, call
 from pinhold.mm.trap import Unspecified, refuse_trapped
 from pinhold.mm.users import PROCESS_VM_PAGES, direct_io_flags, io_uring_refuses, process_vm_flags
 from pinhold.scenario import steps as s
-from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.hugepages import hugepages_needed
 from pinhold.scenario.kinds import Backing
 from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
@@ -68,6 +68,7 @@ class ModelSession:
         self.pin_bytes: dict[str, Sequence[Run]] = {}
         self.names = Names(machine)
         self.tasks = Tasks(machine, self.names)
+        self.ksmd = Ksmd(machine, TASK)
         self.names.started("P", 0)
         mm_init(self.m, 0)
 
@@ -181,6 +182,7 @@ class ModelSession:
         result = self.operate(FN_FORK, (self.names.mm(a.proc), 0, 0), 0, free)
         if result >= 0:
             self.names.forked(a, free)
+            self.ksmd.forked(self.names.mm(a.proc), free)
         return result
 
     def exit(self, a: s.Exit) -> int:
@@ -189,6 +191,7 @@ class ModelSession:
             unpin(self.m, pins.pop(name))
         self.copies = {name: copy for name, copy in self.copies.items() if copy[0] != mm}
         result = self.call(a)
+        self.ksmd.exited(mm)
         self.names.exited(a.proc)
         return result
 
@@ -206,16 +209,19 @@ class ModelSession:
             return -k.EBUSY
         return result
 
+    def madvise(self, a: s.Madvise) -> int:
+        result = self.call(a)
+        if a.advice == "mergeable":
+            self.ksmd.advised(self.names.mm(a.proc))
+        return result
+
     def ksm(self, a: s.Ksm) -> int:
-        mm, start, end = self.names.span(a.proc, a.range)
-        other, other_start, other_end = self.names.span(a.other_proc, a.other_range)
-        count = min(end - start, other_end - other_start)
-        for span in ((mm, start, end), (other, other_start, other_end)):
-            result = self.operate(FN_MADVISE, span, ADVICE["mergeable"].number)
+        """Both ranges are advised, and ksmd scans all that is."""
+        for proc, r in ((a.proc, a.range), (a.other_proc, a.other_range)):
+            result = self.madvise(s.Madvise(proc, r, "mergeable"))
             if result < 0:
                 return result
-        for i in range(count):
-            self.operate(FN_KSM_MERGE, (mm, start + i, other_start + i), 0, other)
+        self.ksmd.run()
         return 0
 
     def drain(self, _: s.Drain) -> int:
@@ -380,6 +386,7 @@ DO: Mapping[type[s.Step], Callable[[ModelSession, Any], int]] = {
             on(s.Exit, ModelSession.exit),
             on(s.Mremap, ModelSession.mremap),
             on(s.SwapOut, ModelSession.swap_out),
+            on(s.Madvise, ModelSession.madvise),
             on(s.Ksm, ModelSession.ksm),
             on(s.Drain, ModelSession.drain),
             on(s.LimitMemlock, ModelSession.memlock),

@@ -1,0 +1,239 @@
+"""ksmd: which pages it tries to merge, in which order, and what it remembers of them: the scan of mm/ksm.c.
+
+A full scan goes over the processes in the order in which they entered KSM, and in each over its mergeable addresses,
+upwards.  A page whose content is not what it was in the scan before is passed over.  Else it is merged into the KSM
+page of that content, if there is one (the stable tree); or it becomes that KSM page itself, for the first page of that
+content that this scan has met (the unstable tree); or it is that first page, and waits.  So of pages that become one
+the second in scan order is the one whose frame stays.
+
+Each attempt is `ksm_merge`, and runs to its end: this is for whole steps, interpreted; a search begins single attempts.
+Not specified: what ksmd does on several NUMA nodes, smart_scan (which only passes over what it could not merge before),
+and max_page_sharing other than 256.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from pinhold.mm.flags import NO_PAGE, NO_VMA, VM_MERGEABLE
+from pinhold.mm.folio import folio_get, folio_put, folio_test_ksm, lru_add_drain, page_folio
+from pinhold.mm.huge_memory import split_huge_page
+from pinhold.mm.ksm import KSM_INTO, find_mergeable_vma, mapped_anon
+from pinhold.mm.machine import Machine
+from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present
+from pinhold.mm.step import run
+from pinhold.mm.task import FN_KSM_MERGE, call
+
+MAX_PAGE_SHARING = 256
+"""So many mergeable addresses a KSM page has at most; then another one of the same content is made.  Linux:
+ksm_max_page_sharing."""
+
+SCANS = 8
+"""More full scans than it takes until nothing changes any more: one takes checksums, one merges, one more what the
+split of a large folio kept apart.  What cannot be merged is tried, and may be copied, in every one."""
+
+
+@dataclass(slots=True, eq=False)
+class StableNode:
+    """A KSM page, while it is one.  sharing: the mergeable addresses that are known to map it."""
+
+    page: int
+    sharing: int = 0
+
+    @property
+    def candidate(self) -> bool:
+        """Whether it takes one more.  Linux: is_page_sharing_candidate()."""
+        return 0 < self.sharing < MAX_PAGE_SHARING
+
+
+@dataclass(slots=True)
+class RmapItem:
+    """What ksmd remembers of an address.  checksum: the content that it had when it was last looked at; None: never."""
+
+    checksum: int | None = None
+    node: StableNode | None = None
+
+
+Place = tuple[int, int]
+"""mm and address."""
+
+
+@dataclass(slots=True)
+class Ksmd:
+    """slots: the rmap items of each process that has entered KSM, in the order in which they did.  stable: the KSM
+    pages of each content, those first that are tried first."""
+
+    m: Machine
+    task: int
+    slots: dict[int, dict[int, RmapItem]] = field(default_factory=dict)
+    stable: dict[int, list[StableNode]] = field(default_factory=dict)
+    _unstable: dict[int, Place] = field(default_factory=dict)
+    _busy: bool = False
+
+    # Who is scanned
+
+    def advised(self, mm: int) -> None:
+        """MADV_MERGEABLE was given in the process.  Linux: ksm_madvise(), __ksm_enter()."""
+        if any(True for _ in self._mergeable(mm)):
+            self.slots.setdefault(mm, {})
+
+    def forked(self, mm: int, child: int) -> None:
+        """Linux: ksm_fork()."""
+        if mm in self.slots:
+            self.slots[child] = {}
+
+    def exited(self, mm: int) -> None:
+        """Linux: ksm_exit()."""
+        for item in self.slots.pop(mm, {}).values():
+            self._forget(item)
+
+    def _mergeable(self, mm: int) -> Iterator[tuple[int, int, int]]:
+        """(start, end, VMA) of the mergeable VMAs of a process, upwards."""
+        m = self.m
+        own = range(mm * m.vmas_per_mm, (mm + 1) * m.vmas_per_mm)
+        found = ((m.vma_start[vma], m.vma_end[vma], vma) for vma in own if m.vma_end[vma])
+        return iter(sorted(each for each in found if m.vma_flags[each[2]] & VM_MERGEABLE))
+
+    # The scan
+
+    def run(self) -> None:
+        """Scan until nothing changes, or what changes will change for ever."""
+        for _ in range(SCANS):
+            self._busy = False
+            self.scan()
+            if not self._busy:
+                return
+
+    def scan(self) -> None:
+        """One full scan.  Linux: ksm_do_scan(), scan_get_next_rmap_item()."""
+        lru_add_drain(self.m)
+        self._unstable = {}
+        for mm in list(self.slots):
+            self._scan_mm(mm)
+            if next(self._mergeable(mm), None) is None:
+                del self.slots[mm]
+
+    def _scan_mm(self, mm: int) -> None:
+        items = self.slots[mm]
+        behind = sorted(items, reverse=True)
+        for addr, page in self._pages(mm):
+            self._pass(items, behind, addr)
+            self._cmp_and_merge_page(mm, addr, page, items.setdefault(addr, RmapItem()))
+        self._pass(items, behind, None)
+
+    def _pass(self, items: dict[int, RmapItem], behind: list[int], addr: int | None) -> None:
+        """Forget the addresses below this one that have no page any more.  Linux: get_next_rmap_item(),
+        remove_trailing_rmap_items()."""
+        while behind and (addr is None or behind[-1] <= addr):
+            passed = behind.pop()
+            if passed != addr:
+                self._forget(items.pop(passed))
+
+    def _pages(self, mm: int) -> Iterator[Place]:
+        """Address and page of each anonymous page that a mergeable VMA maps, as it is when the scan comes to it."""
+        m = self.m
+        for start, end, vma in self._mergeable(mm):
+            addr = start if m.vma_anon[vma] else end
+            while addr < end:
+                page = mapped_anon(m, mm, addr)
+                if page != NO_PAGE:
+                    yield addr, page
+                slot, level = pt_leaf(m, mm, addr)
+                here = page != NO_PAGE or level == 0 or pte_present(m.pte[slot])
+                addr = addr + 1 if here else (addr // level_pages(m, level) + 1) * level_pages(m, level)
+
+    def _cmp_and_merge_page(self, mm: int, addr: int, page: int, item: RmapItem) -> None:
+        """Linux: cmp_and_merge_page().
+
+        Up to 6.9 it looks for a KSM page before it compares checksums: what it merges with is the same, a scan earlier.
+        """
+        m = self.m
+        content = m.page_content[page]
+        if folio_test_ksm(m, page):
+            self._shared_by_fork(page, item)
+            return
+        self._forget(item)
+        if item.checksum != content:
+            item.checksum, self._busy = content, True
+            return
+        node = self._stable_tree_search(content)
+        if node is not None:
+            if self._merge(mm, addr, node.page, 0, KSM_INTO):
+                self._append(item, node)
+            return
+        if content not in self._unstable:
+            self._unstable[content] = mm, addr
+            return
+        other = self._unstable[content]
+        tree_page = self._mergeable_page(*other)
+        if tree_page in (NO_PAGE, page):
+            return
+        if self._merge(mm, addr, other[1], other[0], 0):
+            node = self._stable_tree_insert(content, page)
+            self._append(self.slots[other[0]][other[1]], node)
+            self._append(item, node)
+            del self._unstable[content]
+        elif page_folio(m, page) == page_folio(m, tree_page):
+            folio_get(m, page_folio(m, page))
+            split_huge_page(m, page)
+            folio_put(m, page_folio(m, page))
+
+    def _shared_by_fork(self, page: int, item: RmapItem) -> None:
+        """A KSM page: this address is one more of those that share it, if it is not yet."""
+        node = self._node_of(page)
+        if item.node is not node:
+            self._forget(item)
+            self._append(item, node)
+
+    def _mergeable_page(self, mm: int, addr: int) -> int:
+        """Linux: get_mergeable_page()."""
+        return NO_PAGE if find_mergeable_vma(self.m, mm, addr) == NO_VMA else mapped_anon(self.m, mm, addr)
+
+    def _merge(self, mm: int, addr: int, other: int, other_mm: int, flags: int) -> bool:
+        """Whether the attempt succeeds; whatever comes of it, the state may be another one afterwards."""
+        self._busy = True
+        call(self.m, self.task, FN_KSM_MERGE, mm, addr, other, flags, other_mm)
+        return run(self.m, self.task) == 0
+
+    # The trees
+
+    def _node_of(self, page: int) -> StableNode:
+        """Of a KSM page.  Linux: folio_stable_node()."""
+        content = self.m.page_content[page]
+        node = next((node for node in self._nodes(content) if node.page == page), None)
+        return node or self._stable_tree_insert(content, page)
+
+    def _nodes(self, content: int) -> list[StableNode]:
+        """The KSM pages of this content, without those that have been freed.  Linux: ksm_get_folio()."""
+        m = self.m
+        nodes = self.stable.setdefault(content, [])
+        nodes[:] = [each for each in nodes if folio_test_ksm(m, each.page) and m.page_content[each.page] == content]
+        return nodes
+
+    def _stable_tree_search(self, content: int) -> StableNode | None:
+        """The first that takes one more, which goes to the front while it takes another one.  Linux:
+        stable_tree_search(), stable_node_dup()."""
+        nodes = self._nodes(content)
+        found = next((node for node in nodes if node.candidate), None)
+        if found is not None and found.sharing + 1 < MAX_PAGE_SHARING:
+            nodes.remove(found)
+            nodes.insert(0, found)
+        return found
+
+    def _stable_tree_insert(self, content: int, page: int) -> StableNode:
+        """A fresh KSM page.  Linux: stable_tree_insert(), stable_node_chain_add_dup()."""
+        node = StableNode(page)
+        self.stable[content] = [node, *(each for each in self._nodes(content) if each.page != page)]
+        return node
+
+    def _append(self, item: RmapItem, node: StableNode) -> None:
+        """Linux: stable_tree_append()."""
+        item.node = node
+        node.sharing += 1
+
+    def _forget(self, item: RmapItem) -> None:
+        """Linux: remove_rmap_item_from_tree()."""
+        if item.node is not None:
+            item.node.sharing -= 1
+            item.node = None

@@ -1,0 +1,168 @@
+"""ksmd as a whole: which pages it merges, whose frame stays, and what keeps pages apart."""
+
+from __future__ import annotations
+
+import pytest
+
+from pinhold.mm import ksmd
+from pinhold.mm.invariants import INVARIANT_OK, check_invariants
+from pinhold.mm.releases import releases
+from play import Play, row
+
+SAME = "map P x anon pages 4\nwrite P x 1\n"
+ALL = "ksm P x with P x\n"
+
+
+def frames(played: Play, region: str = "x", pages: int = 4, process: str = "P") -> list[int]:
+    return [played.frame(region, page, process) for page in range(pages)]
+
+
+def around(release: str, before: str, last: str = ALL) -> tuple[list[int], list[int], Play]:
+    """The frames of x's pages before the last step and behind it."""
+    played = Play(row(release), before + last, stop=before.count("\n"))
+    old = frames(played)
+    played.play()
+    assert check_invariants(played.m) == INVARIANT_OK
+    return old, frames(played), played
+
+
+@pytest.mark.parametrize("release", releases())
+def test_all_that_is_advised_and_alike_becomes_one(release: str) -> None:
+    """Also what the step does not name, of any process; what nobody advised stays, and so does other content."""
+    text = (
+        "map P x anon pages 4\nmap P y anon\nmap P z anon\nwrite P x 1\nwrite P y 1\nwrite P z 1\nwrite P x[2] 2\n"
+        "madvise P y mergeable\nfork P C\nwrite C x[0] 1\nksm P x[0] with P x[0]\n"
+    )
+    played = Play(row(release), text)
+    assert played.frame("x") == played.frame("y")
+    assert played.view("x").kind == "ksm"
+    assert {played.view(region, page).kind for region, page in (("x", 1), ("x", 2), ("z", 0))} == {"anon"}
+    played = Play(row(release), f"{text}ksm P x with C x\n")
+    assert {played.frame("x"), played.frame("x", 1), played.frame("x", 0, "C")} == {played.frame("y")}
+    assert played.view("x", 2).kind == "anon"
+
+
+@pytest.mark.parametrize("release", releases())
+def test_the_second_in_scan_order_keeps_its_frame(release: str) -> None:
+    """The first waits in the unstable tree, the second becomes the KSM page, and the others join it."""
+    old, new, _ = around(release, SAME)
+    assert new == [old[1]] * 4
+
+
+def test_whoever_is_named_first_makes_no_difference() -> None:
+    """The order is ksmd's, and not the step's."""
+    old, new, _ = around("6.12", SAME, "ksm P x[3] with P x[0]\n")
+    assert new == [old[3], old[1], old[2], old[3]]
+
+
+@pytest.mark.parametrize(("first", "keeps"), [("P", "C"), ("C", "P")])
+def test_processes_are_scanned_in_the_order_in_which_they_entered(first: str, keeps: str) -> None:
+    """Each has one page; the page of the process that was advised last stays."""
+    text = f"map P x anon\nfork P C\nwrite P x 1\nwrite C x 1\nmadvise {first} x mergeable\nksm P x with C x\n"
+    played = Play(row("6.12"), text, stop=5)
+    kept = played.frame(process=keeps)
+    played.play()
+    assert played.frame() == played.frame(process="C") == kept
+
+
+def test_a_forked_process_has_entered_behind_its_parent() -> None:
+    """A child of a process that was advised, before a third that is advised later."""
+    text = (
+        "map P x anon\nfork P A\nmadvise P x mergeable\nfork P B\nwrite A x 1\nwrite B x 1\nmadvise A x mergeable\n"
+        "ksm B x with A x\n"
+    )
+    played = Play(row("6.12"), text, stop=7)
+    kept = played.frame(process="A")
+    played.play()
+    assert played.frame(process="B") == played.frame(process="A") == kept
+
+
+@pytest.mark.parametrize("release", releases())
+def test_a_ksm_page_that_is_there_takes_the_others(release: str) -> None:
+    """Whichever comes first in the scan: x[0], of other content before."""
+    before = f"{SAME}write P x[0] 2\n{ALL}write P x[0] 1\n"
+    old, new, _ = around(release, before)
+    assert old[0] != old[1]
+    assert new == [old[1]] * 4
+
+
+@pytest.mark.parametrize("release", ["5.10", "6.1", "6.12", "7.3"])
+def test_the_first_page_pinned_keeps_all_apart(release: str) -> None:
+    """It waits in the unstable tree and cannot be replaced: each of the others becomes a KSM page in vain, and is
+    copied."""
+    old, new, played = around(release, f"{SAME}pin P x[0] as p write longterm\n")
+    assert new[0] == old[0]
+    assert len(set(new)) == 4
+    assert not set(new[1:]) & set(old)
+    assert {played.view("x", page).kind for page in range(4)} == {"anon"}
+
+
+@pytest.mark.parametrize("release", ["5.10", "6.1", "6.12", "7.3"])
+def test_another_page_pinned_stays_alone(release: str) -> None:
+    """It cannot become the KSM page; the next one does."""
+    old, new, _ = around(release, f"{SAME}pin P x[1] as p write longterm\n")
+    assert new == [old[2], old[1], old[2], old[2]]
+
+
+def test_what_fork_shares_is_one_page_already() -> None:
+    """Nothing is substituted for it while nothing else is like it."""
+    played = Play(row("6.12"), "map P x anon\nwrite P x 1\nfork P C\nksm P x with C x\n")
+    assert played.view().kind == "anon"
+    assert played.frame() == played.frame(process="C")
+
+
+@pytest.mark.parametrize("release", ["5.10", "6.1", "6.12", "7.3"])
+def test_a_thp_is_split_first(release: str) -> None:
+    """Four of its pages are advised, and become one; the rest is as it was, page by page."""
+    played = Play(row(release), "map P x thp\nwrite P x 1\nksm P x[0:4] with P x[0:4]\n", stop=2)
+    old = frames(played, pages=6)
+    played.play()
+    new = frames(played, pages=6)
+    assert new[4:] == old[4:]
+    assert len(set(new[:4])) == 1
+    assert played.view().kind == "ksm"
+    assert check_invariants(played.m) == INVARIANT_OK
+
+
+def test_a_thp_that_is_pinned_is_not_split() -> None:
+    """Nothing of it is merged, and it is one folio still."""
+    text = "map P x thp\nwrite P x 1\npin P x[9] as p longterm\nksm P x[0:4] with P x[0:4]\n"
+    played = Play(row("6.12"), text)
+    first, *others = frames(played)
+    assert others == [first + 1, first + 2, first + 3]
+    assert played.m.folio_order[first] == 9
+
+
+def test_a_thp_of_zeros_becomes_the_zero_page_where_splits_do_that() -> None:
+    """The split maps the zero page, and nothing is left to be merged."""
+    text = "map P x thp\nwrite P x 0\nksm P x[0:4] with P x[0:4]\n"
+    assert {Play(row(release), text).view().kind for release in ("6.12", "7.3")} == {"zero"}
+    assert {Play(row(release), text).view().kind for release in ("5.10", "6.1")} == {"ksm"}
+
+
+def test_a_ksm_page_has_so_many_sharers_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The third page finds it full and waits for a fourth, and both become another KSM page of the same content."""
+    monkeypatch.setattr(ksmd, "MAX_PAGE_SHARING", 2)
+    played = Play(row("6.12"), "map P x anon pages 5\nwrite P x 1\nksm P x with P x\n", stop=2)
+    old = frames(played, pages=5)
+    played.play()
+    assert frames(played, pages=5) == [old[1], old[1], old[3], old[3], old[4]]
+
+
+def test_addresses_that_are_gone_share_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was unmapped, and a process that has ended, leave their places in a KSM page to others."""
+    monkeypatch.setattr(ksmd, "MAX_PAGE_SHARING", 3)
+    text = f"{SAME}ksm P x[0] with P x[1]\nfork P C\nksm P x[0] with P x[1]\nexit C\nksm P x[2] with P x[2]\n"
+    played = Play(row("6.12"), text)
+    assert played.frame("x", 2) == played.frame("x")
+    assert played.frame("x", 3) != played.frame("x")
+    text = f"{SAME}ksm P x[0:3] with P x[0:3]\nunmap P x[0]\nksm P x[3] with P x[3]\n"
+    played = Play(row("6.12"), text)
+    assert played.frame("x", 3) == played.frame("x", 1)
+
+
+def test_what_never_was_advised_costs_nothing() -> None:
+    """Shared memory takes no such advice: ksmd has nobody to scan."""
+    played = Play(row("6.12"), "map P x memfd shared\nwrite P x 1\nksm P x with P x\n")
+    assert played.errnos == [0, 0, 0]
+    assert played.session.ksmd.slots == {}

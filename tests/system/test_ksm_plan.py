@@ -1,0 +1,38 @@
+"""What --allow-change makes of KSM, on a machine made of files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+
+from pinhold.system.guardian import Guardian
+from pinhold.targets.live.kernel import KSM, KSM_WHOLE, RunningKernel
+
+sys.path.insert(0, str(Path(__file__).parent))
+from fake_host import NEEDS, FakeHost, build
+
+BEFORE = {"sleep_millisecs": "200", "pages_to_scan": "100", "smart_scan": "1"}
+
+
+@pytest.mark.parametrize("run", ["0", "1"])
+@pytest.mark.parametrize("left", ["0", "1"])
+def test_a_ksmd_that_runs_for_steps_comes_back_as_it_was(tmp_path: Path, run: str, left: str) -> None:
+    """Whether it ran before or not, and whether the run ends between two steps of KSM or in the middle of one."""
+    build(tmp_path / "root")
+    host = FakeHost(tmp_path)
+    for name, value in (BEFORE | {"run": run}).items():
+        (tmp_path / "root" / KSM / name).write_text(f"{value}\n")
+    guardian = Guardian(host, os.getpid())
+    guardian.apply(NEEDS, ["ksm"])
+    assert [host.value(f"{KSM}/{name}") for name in BEFORE] == ["20", str(KSM_WHOLE), "0"]
+    machine = RunningKernel(tmp_path / "root")
+    assert machine.ksm_by_steps()
+    assert machine.missing_ksm() is None
+    host.write(f"{KSM}/run", left)
+    report = guardian.restore()
+    assert (report.conflicts, report.failed) == ([], [])
+    assert {name: host.value(f"{KSM}/{name}") for name in (*BEFORE, "run")} == BEFORE | {"run": run}
+    assert not machine.ksm_by_steps()
