@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from pinhold.scenario.hugepages import USUAL, hugepages_needed
-from pinhold.scenario.observation import Observation, Run
+from pinhold.scenario.observation import FrameNames, Observation, Run
 from pinhold.scenario.steps import (
     Action,
     Advance,
@@ -92,7 +92,8 @@ class LiveSession:
         self._scenario = scenario
         self._kernel = kernel
         self._sight = sight
-        self._views = Views(watched(scenario), sight)
+        self._names = FrameNames()
+        self._views = Views(watched(scenario), sight, self._names)
         self._hugepages = hugepages_needed(scenario)
         self._pools: set[str] = set()
         self._tree = Tree(nursery, deadline)
@@ -388,14 +389,12 @@ class LiveSession:
 
     def observe(self) -> Observation:
         """Every watched page of every live process, first and last page of every live pin."""
-        self._views.begin()
-        pages = [
-            view
-            for proc, seen in self._tree.seen().items()
-            for view in self._views.of(proc, self._regions[proc], seen, self._merged)
-        ]
-        pins = self._pins.views(self._views.names)
-        self._views.end()
+        seen = self._tree.seen()
+        regions = {proc: self._regions[proc] for proc in seen}
+        self._names.begin()
+        pages = list(self._views.of(regions, seen, self._merged))
+        pins = self._pins.views(self._names)
+        self._names.end()
         return Observation(self._errno, tuple(pages), tuple(pins))
 
     def contents(self, proc: str, range: Range) -> Sequence[Run]:

@@ -4,7 +4,8 @@ kernel says of the frames."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from pinhold.scenario.kinds import Kind
 from pinhold.scenario.observation import FrameNames, PageView
@@ -25,45 +26,69 @@ class Known:
     huge: str = "pmd"
 
 
+Row = tuple[p.Seen, int | None, int | None, int | None]
+"""What a process sees of a page; and of its frame the name, the flags and the count."""
+
+
+class Made(NamedTuple):
+    """The views of a region's pages, and what they were made of."""
+
+    made_of: tuple[Known, bool, list[Row]]
+    views: list[PageView]
+
+
 class Views:
     """watched: the pages of each region, by its name."""
 
-    def __init__(self, watched: Mapping[str, Sequence[int]], sight: Sight) -> None:
+    def __init__(self, watched: Mapping[str, Sequence[int]], sight: Sight, names: FrameNames) -> None:
         self._watched = watched
         self._sight = sight
         self._frame_words = FrameWords()
-        self.names = FrameNames()
+        self._last: dict[tuple[str, str], Made] = {}
+        self._names = names
 
     def watch(self) -> p.Watch:
         """What the processes are to tell."""
         return p.Watch(self._watched, not self._sight.flags)
 
-    def begin(self) -> None:
-        """An observation begins."""
-        self.names.begin()
-
-    def end(self) -> None:
-        """Frames that the observation does not show are forgotten."""
-        self.names.end()
-
     def of(
-        self, proc: str, regions: Mapping[str, Known], seen: Mapping[str, Sequence[p.Seen]], merged: bool
+        self,
+        regions: Mapping[str, Mapping[str, Known]],
+        seen: Mapping[str, Mapping[str, Sequence[p.Seen]]],
+        merged: bool,
     ) -> Iterator[PageView]:
-        """The views of a process's pages.  merged: KSM has run."""
-        for name, known in regions.items():
-            for page, one in zip(self._watched[name], seen[name], strict=True):
-                yield self._view(proc, name, page, known, one, merged)
+        """The views of all processes' pages, by process and region.  merged: KSM has run.
 
-    def _view(self, proc: str, region: str, page: int, known: Known, seen: p.Seen, merged: bool) -> PageView:
-        word, byte, zero, huge, told = seen
+        A page that looks as it did, in a frame of which the kernel says what it did, has the view that it had.
+        """
+        present = {
+            frame for each in seen.values() for pages in each.values() for one in pages if (frame := _frame(one))
+        }
+        told = self._frame_words.of(present)
+        for proc, known in regions.items():
+            for name, region in known.items():
+                rows = [self._row(one, told) for one in seen[proc][name]]
+                last = self._last.get((proc, name))
+                if last is None or last.made_of != (region, merged, rows):
+                    pages = zip(self._watched[name], rows, strict=True)
+                    views = [self._view(PageView(proc, name, page), region, row, merged) for page, row in pages]
+                    last = self._last[proc, name] = Made((region, merged, rows), views)
+                yield from last.views
+
+    def _row(self, seen: p.Seen, told: Mapping[int, tuple[int | None, int | None]]) -> Row:
+        frame = _frame(seen)
+        if frame is None:
+            return seen, None, None, None
+        return seen, self._names.name(frame), *told[frame]
+
+    def _view(self, page: PageView, known: Known, row: Row, merged: bool) -> PageView:
+        (word, byte, zero, huge, shown), name, flags, count = row
         state = pagemap.state(word)
         soft_dirty, uffd_wp = self._sight.marks(word)
-        entry = None if told is None else decode(told)
+        entry = None if shown is None else decode(shown)
         if state != "present":
             exclusive = entry.exclusive if entry and state == "swapped" and self._sight.anon_exclusive else None
-            return PageView(proc, region, page, state, exclusive=exclusive, soft_dirty=soft_dirty, uffd_wp=uffd_wp)
-        frame = pagemap.pfn(word)
-        flags = self._frame_words.flags(frame)
+            return replace(page, state=state, exclusive=exclusive, soft_dirty=soft_dirty, uffd_wp=uffd_wp)
         if flags is None:
             private_anonymous = known.kind.anonymous and not known.shared
             kind = pagemap.kind_without_flags(word, known.kind.hugetlb, private_anonymous, zero)
@@ -78,14 +103,14 @@ class Views:
             if kind == "anon" and merged and not self._sight.ksm:
                 kind = None
         return PageView(
-            proc,
-            region,
-            page,
+            page.proc,
+            page.region,
+            page.page,
             state,
-            frame=None if frame is None else self.names.name(frame),
+            frame=name,
             kind=kind,
             exclusive=exclusive,
-            mapcount=self._frame_words.count(frame),
+            mapcount=count,
             byte=byte,
             anon=anon,
             level=entry.level if entry else None if huge is None else known.huge if huge else "pte",
@@ -101,3 +126,7 @@ class Views:
 
     def close(self) -> None:
         self._frame_words.close()
+
+
+def _frame(seen: p.Seen) -> int | None:
+    return pagemap.pfn(seen[0])

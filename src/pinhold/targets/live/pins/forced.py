@@ -71,7 +71,11 @@ class ProcMem:
 
 
 class Ptrace:
-    """By PTRACE_POKEDATA: runs in the controller, which stops the process meanwhile."""
+    """By PTRACE_POKEDATA: runs in the controller, which stops the process meanwhile.
+
+    The first word of each page decides what becomes of the page; the others go there by /proc/PID/mem, which takes the
+    page in the same way, or, where that is refused, word by word as well.
+    """
 
     name = "ptrace"
     summary = "forced writes, page by page,"
@@ -83,9 +87,15 @@ class Ptrace:
     def fill(self, pid: int, address: int, pages: int, byte: int) -> None:
         """Fill pages of another process.  Raises OSError (EIO at the first word that cannot be had), CannotDo."""
         word = int.from_bytes(bytes([byte]) * _WORD, "little")
-        with _stopped(pid):
-            for at in range(address, address + pages * PAGE, _WORD):
-                syscalls.ptrace(PTRACE_POKEDATA, pid, at, word)
+        rest = bytes([byte]) * (PAGE - _WORD)
+        with _stopped(pid), open(f"/proc/{pid}/mem", "r+b", buffering=0) as memory:
+            for page in range(address, address + pages * PAGE, PAGE):
+                syscalls.ptrace(PTRACE_POKEDATA, pid, page, word)
+                try:
+                    os.pwrite(memory.fileno(), rest, page + _WORD)
+                except OSError:
+                    for at in range(page + _WORD, page + PAGE, _WORD):
+                        syscalls.ptrace(PTRACE_POKEDATA, pid, at, word)
 
 
 @contextmanager
