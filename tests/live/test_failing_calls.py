@@ -47,7 +47,7 @@ expect P x[0] 0x01
 HELPER = """
 import ctypes, os, sys
 sys.path.insert(0, sys.argv[1])
-from pinhold.targets.live import nursery, syscalls
+from pinhold.targets.live import helper, syscalls
 name, number, left = {name!r}, {number}, {nth}
 
 def fails():
@@ -73,7 +73,7 @@ if name.startswith("os."):
         return whole(*arguments, **named)
     setattr(os, name[3:], perhaps)
 syscalls._function = function
-nursery.main(int(sys.argv[2]))
+helper.main(int(sys.argv[2]))
 """
 
 DIED = ("error", "ended by itself")
@@ -94,7 +94,7 @@ IN_PROCESSES = {
     "os.write": (HOLDS, HOLDS),
     "os.close": (DIED, HOLDS),
     "os.setsid": (DIED, HOLDS),
-    "os.sched_setaffinity": (DIED, HOLDS),
+    "os.sched_setaffinity": (HELPER_FAILED, HOLDS),
     "os.waitpid": (HELPER_FAILED, HELPER_FAILED),
 }
 """Call -> what its failing at the first use comes to, and at the third: a set-up that fails is skipped, where a step

@@ -196,3 +196,16 @@ def test_pin_counters_are_read_after_the_refresh(tmp_path):
     (tmp_path / "sys" / "vm").mkdir(parents=True)
     (tmp_path / "sys" / "vm" / "stat_refresh").touch()
     assert pagemap.pin_counters(str(tmp_path)) == (12, 8)
+
+
+def test_frames_are_told_the_same_one_by_one_and_together(tmp_path):
+    """Frames that lie close and far, at the end of what can be read and behind it, have the words they have alone."""
+    for name, length in (("kpageflags", 300), ("kpagecount", 250)):
+        (tmp_path / name).write_bytes(struct.pack(f"={length}Q", *range(1000, 1000 + length)))
+    words = FrameWords(str(tmp_path))
+    frames = {1, 2, 34, 200, 249, 250, 299, 300, 4000}
+    assert words.of(frames) == {frame: (words.flags(frame), words.count(frame)) for frame in frames}
+    assert words.of({250}) == {250: (1250, None)}
+    assert words.of(()) == {}
+    words.close()
+    assert words.of({1}) == {1: (None, None)}

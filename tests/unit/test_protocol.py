@@ -7,7 +7,7 @@ import marshal
 import pytest
 
 from pinhold.targets.live import protocol as p
-from pinhold.targets.live.nursery import _serve
+from pinhold.targets.live.helper import _serve
 from pinhold.targets.live.process import ANSWERS
 
 TO_THE_HELPER = {p.Spawn, p.Reap, p.Signal, p.ReapGroup}

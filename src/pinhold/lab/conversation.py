@@ -19,7 +19,8 @@ from pinhold.lab.records import result, step_record
 from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
-from pinhold.targets.live.progress import DEADLINE, POLL_SECONDS, Watch
+from pinhold.targets.live.channel import POLL_SECONDS
+from pinhold.targets.live.progress import DEADLINE, Watch
 from pinhold.targets.runner import Result, StepRecord
 
 

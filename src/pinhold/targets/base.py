@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from pinhold.scenario.observation import Observation, Run
-from pinhold.scenario.ran import Decision, TargetInfo
-from pinhold.scenario.steps import Action, Range, Scenario
+if TYPE_CHECKING:  # what starts processes imports this, and is forked for each of them: it has to be small
+    from pinhold.scenario.observation import Observation, Run
+    from pinhold.scenario.ran import Decision, TargetInfo
+    from pinhold.scenario.steps import Action, Range, Scenario
 
 SCHEDULED = "a schedule of atomic steps: only a model (--on model:REL) can keep it"
 """Why a scenario with a schedule is skipped on a real kernel."""

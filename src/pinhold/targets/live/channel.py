@@ -13,7 +13,8 @@ from array import array
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from pinhold.targets.live.progress import POLL_SECONDS
+POLL_SECONDS = 0.25
+"""How often one who waits looks whether that is in vain."""
 
 Message = Any
 """Of what marshal takes: numbers, text, bytes, None, and lists, tuples and dictionaries of those."""

@@ -1,4 +1,5 @@
-"""The fork server: one small helper that starts the processes of scenarios, and leaves none of them behind.
+"""The fork server as the controller has it: one small helper that starts the processes of scenarios, and leaves none of
+them behind.
 
 It is executed afresh, so that scenarios inherit nothing of the program that uses pinhold, and it is the subreaper of
 everything that they fork.  It ends, and ends them, when the controller's end of its channel closes.
@@ -7,43 +8,26 @@ everything that they fork.  It ends, and ends them, when the controller's end of
 from __future__ import annotations
 
 import contextlib
-import errno
-import gc
 import os
 import signal
 import socket
 import subprocess
 import sys
 import threading
-import time
 import weakref
 from pathlib import Path
-from typing import NoReturn, TypeVar, cast
+from typing import TypeVar, cast
 
 from pinhold.targets.base import Broken, Unavailable
-from pinhold.targets.live import process, stuck, syscalls
-from pinhold.targets.live.cgroup import Leaf
+from pinhold.targets.live import stuck
 from pinhold.targets.live.channel import Channel, Closed
-from pinhold.targets.live.progress import POLL_SECONDS, Deadline, Overdue
-from pinhold.targets.live.protocol import (
-    Failed,
-    Gone,
-    Pid,
-    Reap,
-    ReapGroup,
-    Request,
-    Said,
-    Signal,
-    Spawn,
-    Status,
-    decode,
-    encode,
-)
+from pinhold.targets.live.progress import Deadline, Overdue
+from pinhold.targets.live.protocol import Failed, Reap, ReapGroup, Request, Said, Signal, Spawn, decode, encode
 
 R = TypeVar("R", bound=Said)
 
 _START = (
-    "import sys; sys.path.insert(0, sys.argv[1]); from pinhold.targets.live.nursery import main; main(int(sys.argv[2]))"
+    "import sys; sys.path.insert(0, sys.argv[1]); from pinhold.targets.live.helper import main; main(int(sys.argv[2]))"
 )
 _TERM = Deadline(2.0, 2.0)
 _KILL = Deadline(60.0, 20.0)
@@ -53,7 +37,6 @@ once or never."""
 
 _ANSWER = Deadline(120.0, 120.0)
 
-_POLLS = 8
 _FINISH_SECONDS = 12.0
 """At the end of the program nobody waits longer for the helper: the processes that it starts die with it."""
 
@@ -156,126 +139,3 @@ def _finish(channel: Channel, helper: subprocess.Popen[bytes]) -> None:
         except subprocess.TimeoutExpired:
             helper.kill()
             helper.wait()
-
-
-# The helper's side
-
-
-def main(fd: int) -> NoReturn:
-    """Serve the controller on the socket `fd` until it closes."""
-    channel = Channel(socket.socket(fileno=fd))
-    os.set_inheritable(fd, False)
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
-    syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
-    leaf = Leaf.make()
-    gc.freeze()
-    groups: set[int] = set()
-    with contextlib.suppress(Closed):
-        while True:
-            message, fds = channel.receive()
-            try:
-                reply = _serve(decode(message), fds, groups, channel, leaf)
-            except OSError as error:
-                reply = Failed(error.errno or errno.EIO)
-            channel.send(encode(reply))
-    for group in groups:
-        _signal(group, signal.SIGTERM)
-    for group in groups:
-        for _ in range(_POLLS):
-            if _gone(group):
-                break
-        else:
-            _signal(group, signal.SIGKILL)
-            _gone(group)
-    if leaf is not None:
-        leaf.remove()
-    os._exit(0)
-
-
-def _serve(request: Said, fds: list[int], groups: set[int], channel: Channel, leaf: Leaf | None) -> Said:
-    match request:
-        case Spawn(cpu, seconds):
-            with socket.socket(fileno=fds[0]) as sock:
-                pid = _spawn(sock, cpu, seconds, channel, leaf)
-            groups.add(pid)
-            return Pid(pid)
-        case Reap(pid):
-            return _wait(pid)
-        case Signal(leader, number):
-            _signal(leader, number)
-            return _reaped(leader, groups)
-        case ReapGroup(leader):
-            return _reaped(leader, groups)
-    raise TypeError(f"no request to the helper that starts processes: {request}")
-
-
-def _reaped(leader: int, groups: set[int]) -> Gone:
-    gone = _gone(leader)
-    if gone:
-        groups.discard(leader)
-    return Gone(gone)
-
-
-def _spawn(sock: socket.socket, cpu: int, seconds: int | None, channel: Channel, leaf: Leaf | None) -> int:
-    helper = os.getpid()
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        channel.close()
-        if leaf is not None:
-            leaf.enter()
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGCHLD})
-        process.enter(sock, helper, cpu, seconds)
-    finally:
-        os._exit(1)
-
-
-def _next_exit(target: int) -> tuple[int, int] | None:
-    """waitpid() that waits a moment: None where nothing of `target` ends meanwhile.  Raises ChildProcessError."""
-    deadline = time.monotonic() + POLL_SECONDS
-    while True:
-        pid, status = os.waitpid(target, os.WNOHANG)
-        left = deadline - time.monotonic()
-        if pid:
-            return pid, status
-        if left <= 0:
-            return None
-        signal.sigtimedwait({signal.SIGCHLD}, left)  # which may be of another process, or of one that was reaped
-
-
-def _wait(pid: int) -> Status:
-    try:
-        found = _next_exit(pid)
-    except ChildProcessError:
-        return Status(None)
-    return Status(None, over=False) if found is None else Status(os.waitstatus_to_exitcode(found[1]))
-
-
-def _gone(leader: int) -> bool:
-    """Reap what has ended of a group, waiting a moment for it; whether nothing of it is left."""
-    for target in (leader, -leader):
-        with contextlib.suppress(ChildProcessError):
-            while True:
-                if _next_exit(target) is None:
-                    return False
-    return True
-
-
-def _ours(kind: int, number: int) -> bool:
-    """Whether a child of this process, alive or not yet reaped, has that pid or group: its number is not reused."""
-    try:
-        os.waitid(kind, number, os.WEXITED | os.WNOHANG | os.WNOWAIT)
-    except ChildProcessError:
-        return False
-    return True
-
-
-def _signal(leader: int, number: int) -> None:
-    """To the group of `leader`, which may not have become a group yet, or have lost its leader."""
-    with contextlib.suppress(ProcessLookupError):
-        if _ours(os.P_PID, leader):
-            os.kill(leader, number)
-    with contextlib.suppress(ProcessLookupError):
-        if _ours(os.P_PGID, leader):
-            os.killpg(leader, number)

@@ -341,12 +341,11 @@ def process_name(leader: int) -> str:
     return f"pinhold-{leader}"
 
 
-def enter(sock: socket.socket, parent: int, cpu: int, seconds: int | None) -> NoReturn:
-    """Become the first process of a scenario: a session and a name of its own, one CPU, no core file, and the first
-    that goes when memory runs out.  seconds: of CPU time that it may use."""
+def enter(sock: socket.socket, parent: int, seconds: int | None) -> NoReturn:
+    """Become the first process of a scenario: a session and a name of its own, no core file, and the first that goes
+    when memory runs out.  seconds: of CPU time that it may use."""
     os.setsid()
     die_with_parent(parent)
-    os.sched_setaffinity(0, {cpu})
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     if seconds is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)

@@ -14,10 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pinhold.targets.live import stuck
+from pinhold.targets.live.channel import POLL_SECONDS
 from pinhold.targets.live.stuck import PROC
-
-POLL_SECONDS = 0.25
-"""How often one looks.  A look that comes later, as the whole machine stood still, counts as twice that much."""
 
 DEADLINE = 20.0
 """Seconds of processor time, where the user gives no --deadline: the slowest step that ends, a copy of 1 GiB by
@@ -69,7 +67,8 @@ class Watch:
         return self.processor + self.asleep
 
     def look(self) -> None:
-        """Add what was spent since the last look."""
+        """Add what was spent since the last look.  One that comes late, as the whole machine stood still, counts as
+        twice the usual time."""
         now, last = time.monotonic(), self._last
         elapsed, self._at = min(now - self._at, 2 * POLL_SECONDS), now
         self._last = user, system, runnable = self._read()

@@ -390,8 +390,8 @@ REMAPS = (Map, Unmap, Mprotect, Mremap, Call)
 
 @message("spawn")
 class Spawn(Request[Pid]):
-    """The first process of a scenario on `cpu`; its end of the channel comes beside it.  seconds: of processor time
-    that it and each of its children may use."""
+    """The first process of a scenario, on `cpu`, where the helper is from then on, too; its end of the channel comes
+    beside it.  seconds: of processor time that it and each of its children may use."""
 
     cpu: int
     seconds: int | None

@@ -25,8 +25,9 @@ from pinhold.scenario.errnos import ERRNO
 from pinhold.scenario.observation import Run
 from pinhold.targets.base import Broken, CannotDo, Livelock, Unavailable
 from pinhold.targets.live import content, syscalls
+from pinhold.targets.live.channel import POLL_SECONDS
 from pinhold.targets.live.pins.base import FOLL_GET, FOLL_PIN, Gives, Taken
-from pinhold.targets.live.progress import POLL_SECONDS, Deadline, Overdue, Patience
+from pinhold.targets.live.progress import Deadline, Overdue, Patience
 from pinhold.targets.live.syscalls import MAP_SHARED, PAGE, PROT_READ
 
 PREFIX = "exec:"
