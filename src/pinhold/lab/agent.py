@@ -21,13 +21,17 @@ from pinhold.lab import guest
 from pinhold.lab.layout import MODULES
 from pinhold.lab.protocol import Decoder, Message, encode
 from pinhold.lab.records import plain_result, plain_step
+from pinhold.scenario.observation import Observation
 from pinhold.scenario.parse import parse
+from pinhold.scenario.steps import Scenario
+from pinhold.scenario.tokens import ScenarioError
+from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import Unavailable
 from pinhold.targets.live import progress
 from pinhold.targets.live.pins.external import PREFIX, External
 from pinhold.targets.live.progress import Deadline
 from pinhold.targets.live.target import LiveTarget
-from pinhold.targets.runner import StepRecord, run_scenario
+from pinhold.targets.runner import Result, StepRecord, run_scenario
 
 PORT = "/dev/ttyS1"
 BEAT_SECONDS = 2.0
@@ -116,6 +120,7 @@ def serve(line: Line) -> None:
     ear = Ear(line)
     progress.in_machine(lambda: ear.clock)
     target = LiveTarget(Deadline(settings["deadline"]), disposable=True, external=programs, absent=missing)
+    target.ready()
     line.send({"hello": asdict(target.info()), "missing": missing})
     gc.freeze()
     while True:
@@ -129,8 +134,12 @@ def serve(line: Line) -> None:
 def _run(line: Line, target: LiveTarget, text: str) -> None:
     """One scenario; the host hears a beat while it runs, so that it can tell a slow guest from a dead one."""
 
+    told: Observation | None = None
+
     def on_step(record: StepRecord) -> None:
-        line.send({"step": plain_step(record)})
+        nonlocal told
+        line.send({"step": plain_step(record, told)})
+        told = record.observation or told
 
     over = threading.Event()
 
@@ -138,10 +147,16 @@ def _run(line: Line, target: LiveTarget, text: str) -> None:
         while not over.wait(BEAT_SECONDS):
             line.send({"beat": True})
 
+    try:
+        scenario = parse(text)
+    except ScenarioError as wrong:
+        reason = f"the guest cannot read what the host sent: {wrong}"
+        line.send({"verdict": plain_result(Result(target.name, Scenario("", ()), Verdict("error", reason=reason)))})
+        return
     heart = threading.Thread(target=beat, daemon=True)
     heart.start()
     try:
-        result = run_scenario(target, parse(text), on_step)
+        result = run_scenario(target, scenario, on_step)
     finally:
         over.set()
         heart.join()

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pinhold.lab.protocol import Damaged, Decoder, Garbled, Message, encode
 from pinhold.lab.qemu import Qemu, Setup
 from pinhold.lab.records import result, step_record
+from pinhold.scenario.observation import Observation
 from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
@@ -114,6 +115,7 @@ class Conversation:
     def run(self, scenario: Scenario) -> Result:
         """One scenario to its verdict.  Raises GuestLost, with the steps that were done before."""
         steps: list[StepRecord] = []
+        told: Observation | None = None
         silent = replace(SILENT, processor=max(SILENT.processor, 2 * self._deadline))
         whole = Limit(STEPS * silent.processor, STEPS * silent.asleep)
         try:
@@ -122,7 +124,8 @@ class Conversation:
             while True:
                 message = self._receive(_Budget(self._watch, silent, "said nothing", "livelock"), step)
                 if "step" in message:
-                    steps.append(step_record(message["step"], scenario))
+                    steps.append(step_record(message["step"], scenario, told))
+                    told = steps[-1].observation or told
                     step = _Budget(self._watch, whole, "did not end a step", "error")
                 elif "verdict" in message:
                     return result(message["verdict"], self._target, scenario, tuple(steps))

@@ -21,8 +21,11 @@ from pinhold.lab.cpio import Cpio
 from pinhold.lab.errors import LabError
 from pinhold.lab.layout import AGENT, CODE, MODULES, MOUNTS
 
-_LATE = ("encodings.ascii", "encodings.latin_1", "encodings.utf_8", "linecache", "tempfile", "zlib")
-"""What Python imports by itself when it needs it."""
+_LATE = (
+    *("encodings.ascii", "encodings.latin_1", "encodings.utf_8", "linecache", "tempfile", "zlib"),
+    *("difflib", "pinhold.targets.live.helper"),
+)
+"""What is imported only when it is needed: by Python itself, by an error's message, by another program."""
 
 _LIST = """
 import importlib, json, sys

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields
 from operator import attrgetter
 from typing import Any
@@ -15,8 +16,8 @@ from pinhold.targets.runner import Result, StepRecord
 Record = dict[str, Any]
 
 
-def plain_step(record: StepRecord) -> Record:
-    """What of a step's record the host does not know."""
+def plain_step(record: StepRecord, before: Observation | None = None) -> Record:
+    """What of a step's record the host does not know.  before: the last observation that it was told."""
     outcome, seen = record.outcome, record.observation
     return {
         "index": record.index,
@@ -24,8 +25,35 @@ def plain_step(record: StepRecord) -> Record:
         "check": record.check,
         "seen": None
         if seen is None
-        else [seen.errno, [_page_values(page) for page in seen.pages], [_pin_values(pin) for pin in seen.pins]],
+        else [seen.errno, _told(seen.pages, before.pages if before else ()), [_pin_values(pin) for pin in seen.pins]],
     }
+
+
+def _told(pages: Sequence[PageView], before: Sequence[PageView]) -> list[list[Any]]:
+    """The values of each page, but of those that are in the observation before: of these [first, count] there."""
+    known = {id(page): at for at, page in enumerate(before)}
+    told: list[list[Any]] = []
+    for page in pages:
+        at = known.get(id(page))
+        if at is None:
+            told.append(list(_page_values(page)))
+        elif told and len(told[-1]) == 2 and sum(told[-1]) == at:
+            told[-1][1] += 1
+        else:
+            told.append([at, 1])
+    return told
+
+
+def _heard(told: list[list[Any]], before: Sequence[PageView]) -> Iterator[PageView]:
+    """The inverse."""
+    for each in told:
+        if len(each) != 2:
+            yield PageView(*each)
+            continue
+        first, count = each
+        if not 0 <= first < first + count <= len(before):
+            raise ValueError(f"no {count} pages from {first} on in the observation before")
+        yield from before[first : first + count]
 
 
 # Not asdict(), which copies deeply: a guest under TCG makes thousands of these.
@@ -33,13 +61,17 @@ _page_values = attrgetter(*(field.name for field in fields(PageView)))
 _pin_values = attrgetter(*(field.name for field in fields(PinView)))
 
 
-def step_record(plain: Record, scenario: Scenario) -> StepRecord:
-    """The record of the host's own scenario.  Raises LookupError, TypeError, ValueError for what is none."""
+def step_record(plain: Record, scenario: Scenario, before: Observation | None = None) -> StepRecord:
+    """The record of the host's own scenario.  before: the last observation of it that has come.
+
+    Raises LookupError, TypeError, ValueError for what is none.
+    """
     seen, outcome = plain["seen"], plain["outcome"]
     observation = None
     if seen is not None:
         errno, pages, pins = seen
-        observation = Observation(errno, tuple(PageView(*p) for p in pages), tuple(PinView(*p) for p in pins))
+        known = before.pages if before else ()
+        observation = Observation(errno, tuple(_heard(pages, known)), tuple(PinView(*p) for p in pins))
     return StepRecord(
         plain["index"],
         scenario.steps[plain["index"]],

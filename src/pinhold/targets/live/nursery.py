@@ -77,6 +77,10 @@ class Nursery:
             if self._channel is None:
                 self._channel = self._start()
 
+    def warm(self) -> None:
+        """Start it, and wait until it serves.  Raises Unavailable, Broken."""
+        self._ask(Reap(os.getpid()))  # which is none of its children
+
     def _ask(self, request: Request[R], fds: tuple[int, ...] = ()) -> R:
         """The helper's answer, which never has to wait long for anything but a processor."""
         with self._lock:

@@ -52,6 +52,10 @@ class LiveTarget:
         check_supported()
         return probe_sight()
 
+    def ready(self) -> None:
+        """Start what every scenario needs, and wait for it.  Raises Unavailable, Broken."""
+        self._nursery.warm()
+
     def info(self) -> TargetInfo:
         """Raises Unavailable off Linux on x86-64."""
         check_supported()

@@ -4,7 +4,7 @@ kernel says of the frames."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import NamedTuple
 
 from pinhold.scenario.kinds import Kind
@@ -30,10 +30,19 @@ Row = tuple[p.Seen, int | None, int | None, int | None]
 """What a process sees of a page; and of its frame the name, the flags and the count."""
 
 
-class Made(NamedTuple):
-    """The views of a region's pages, and what they were made of."""
+class Place(NamedTuple):
+    """A region of a process, what is known of it, and whether KSM has run."""
 
-    made_of: tuple[Known, bool, list[Row]]
+    proc: str
+    region: str
+    known: Known
+    merged: bool
+
+
+class Made(NamedTuple):
+    """The views of a region's pages, and what each was made of."""
+
+    rows: Sequence[Row | None]
     views: list[PageView]
 
 
@@ -44,7 +53,7 @@ class Views:
         self._watched = watched
         self._sight = sight
         self._frame_words = FrameWords()
-        self._last: dict[tuple[str, str], Made] = {}
+        self._last: dict[Place, Made] = {}
         self._names = names
 
     def watch(self) -> p.Watch:
@@ -68,12 +77,19 @@ class Views:
         for proc, known in regions.items():
             for name, region in known.items():
                 rows = [self._row(one, told) for one in seen[proc][name]]
-                last = self._last.get((proc, name))
-                if last is None or last.made_of != (region, merged, rows):
-                    pages = zip(self._watched[name], rows, strict=True)
-                    views = [self._view(PageView(proc, name, page), region, row, merged) for page, row in pages]
-                    last = self._last[proc, name] = Made((region, merged, rows), views)
-                yield from last.views
+                yield from self._made(Place(proc, name, region, merged), rows)
+
+    def _made(self, place: Place, rows: list[Row]) -> list[PageView]:
+        """The views of a region's pages; those that were made of the same are the same objects."""
+        before = self._last.get(place, Made([None] * len(rows), []))
+        if before.rows == rows:
+            return before.views
+        views = [
+            before.views[at] if before.rows[at] == row else self._view(place, page, row)
+            for at, (page, row) in enumerate(zip(self._watched[place.region], rows, strict=True))
+        ]
+        self._last[place] = Made(rows, views)
+        return views
 
     def _row(self, seen: p.Seen, told: Mapping[int, tuple[int | None, int | None]]) -> Row:
         frame = _frame(seen)
@@ -81,14 +97,15 @@ class Views:
             return seen, None, None, None
         return seen, self._names.name(frame), *told[frame]
 
-    def _view(self, page: PageView, known: Known, row: Row, merged: bool) -> PageView:
+    def _view(self, place: Place, page: int, row: Row) -> PageView:
+        proc, region, known, merged = place
         (word, byte, zero, huge, shown), name, flags, count = row
         state = pagemap.state(word)
         soft_dirty, uffd_wp = self._sight.marks(word)
         entry = None if shown is None else decode(shown)
         if state != "present":
             exclusive = entry.exclusive if entry and state == "swapped" and self._sight.anon_exclusive else None
-            return replace(page, state=state, exclusive=exclusive, soft_dirty=soft_dirty, uffd_wp=uffd_wp)
+            return PageView(proc, region, page, state, exclusive=exclusive, soft_dirty=soft_dirty, uffd_wp=uffd_wp)
         if flags is None:
             private_anonymous = known.kind.anonymous and not known.shared
             kind = pagemap.kind_without_flags(word, known.kind.hugetlb, private_anonymous, zero)
@@ -103,9 +120,9 @@ class Views:
             if kind == "anon" and merged and not self._sight.ksm:
                 kind = None
         return PageView(
-            page.proc,
-            page.region,
-            page.page,
+            proc,
+            region,
+            page,
             state,
             frame=name,
             kind=kind,
