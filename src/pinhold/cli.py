@@ -88,6 +88,7 @@ def parser() -> argparse.ArgumentParser:
     _allow_change(run)
 
     _show(command)
+    _report(command)
 
     step = command("step", "tell a test step by step, on two targets up to their first difference")
     step.add_argument("test", metavar="TEST", help="SUITE/N or FILE.pin")
@@ -140,6 +141,13 @@ def _show(command: Callable[..., argparse.ArgumentParser]) -> None:
     grammar_lab.add_deadline(show)
 
 
+def _report(command: Callable[..., argparse.ArgumentParser]) -> None:
+    report = command("report", "run files as pages, JUnit, KTAP or a table")
+    report.add_argument("runs", nargs="+", metavar="RUN", help="what run --format json has written")
+    report.add_argument("-o", dest="output", metavar="DIR", help="write all there: index.html, junit.xml, results.ktap")
+    report.add_argument("--format", choices=("table", "ktap", "junit", "html"), help="one of them, to standard output")
+
+
 def _steps(text: str) -> tuple[int, int]:
     first, colon, last = text.partition(":")
     if not (colon and all(part.isascii() and part.isdigit() and 0 < len(part) < 8 for part in (first, last))):
@@ -161,6 +169,7 @@ COMMANDS = (
     "check",
     "run",
     "show",
+    "report",
     "step",
     "ask",
     "rules",

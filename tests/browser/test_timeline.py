@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,24 +10,9 @@ import pytest
 
 from pinhold.cli import main
 
-sync_api = pytest.importorskip("playwright.sync_api", reason="needs playwright: make test-browser")
-CHROMIUM = shutil.which("chromium")
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(CHROMIUM is None, reason="needs chromium: apt-get install chromium"),
-    pytest.mark.xdist_group("browser"),
-]
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("browser")]
 
 Open = Callable[..., Any]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    """One for all: a cold start takes seconds."""
-    with sync_api.sync_playwright() as play:
-        one = play.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
-        yield one
-        one.close()
 
 
 @pytest.fixture(scope="module")
@@ -37,28 +21,6 @@ def seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("page") / "seed-151.html"
     assert main(["show", "seed/151", "--html", str(path)]) == 0
     return path
-
-
-@pytest.fixture
-def opened(browser: Any) -> Iterator[Open]:
-    """Opens a page; at the end it has said nothing on the console, and asked nobody for anything."""
-    said: list[str] = []
-    contexts = []
-
-    def go(path: Path, where: str = "", **options: Any) -> Any:
-        context = browser.new_context(**options)
-        contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: said.append(message.text))
-        page.on("pageerror", lambda error: said.append(str(error)))
-        page.on("request", lambda request: said.extend([] if request.url.startswith("file:") else [request.url]))
-        page.goto(f"file://{path}{where}")
-        return page
-
-    yield go
-    for context in contexts:
-        context.close()
-    assert said == []
 
 
 def test_without_script_all_steps_are_there(seed: Path, opened: Open) -> None:

@@ -37,6 +37,14 @@ def thp_split_zero_pages(chosen: Row) -> Any:
     return played.view(page=0).kind, played.view(page=1).kind
 
 
+@probe({"folio": (False, False), "entries": (True, True)})
+def thp_split_dirty(chosen: Row) -> Any:
+    """A THP that was written before soft-dirty was cleared is split: is an entry of it dirty, and soft-dirty?"""
+    text = "map P x thp\nwrite P x 0x11\nclear_softdirty P\nmprotect P x[1] read\n"
+    entry = Play(chosen, text, soft_dirty=1).entry()
+    return entry & k.PTE_DIRTY != 0, entry & k.PTE_SOFT_DIRTY != 0
+
+
 @probe({"kept": 0x22, "lost": 0})
 def pmd_modify_dirty(chosen: Row) -> Any:
     """A THP is written after MADV_FREE, made read-only, and paged out: what does it read as?"""

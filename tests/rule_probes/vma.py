@@ -37,6 +37,15 @@ def mremap_several_vmas(chosen: Row) -> Any:
     return Play(chosen, text).errnos[-1]
 
 
+@probe({"no": (True, True), "yes": (False, True)})
+def mremap_realigns(chosen: Row) -> Any:
+    """A mapping that begins within a page table and reaches its end is moved, and another that does not begin there:
+    is a page of it, which was not soft-dirty, so afterwards?"""
+    text = "map P x anon pages 1024\nunmap P x[:4]\nwrite P x[4:] 0x11\nclear_softdirty P\n"
+    moves = ("mremap P x[4:512] to y\n", "mremap P x[5:512] to y\n")
+    return tuple(Play(chosen, text + move, soft_dirty=1).entry("y") & k.PTE_SOFT_DIRTY != 0 for move in moves)
+
+
 @probe({"no": False, "yes": True})
 def dontneed_frees_tables(chosen: Row) -> Any:
     """A THP that was mapped by PTEs is discarded page by page, and written again: by a huge entry?"""

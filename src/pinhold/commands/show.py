@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import os
 from argparse import Namespace
 from collections.abc import Callable
 
@@ -12,16 +11,15 @@ from pinhold.commands.names import targets as targets_of
 from pinhold.commands.output import output
 from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import describe, make_targets
+from pinhold.commands.runfiles import is_run_file, read_run_file
 from pinhold.commands.select import is_file, select
 from pinhold.report.jsonreport import RunFileReport
 from pinhold.report.results import CaseResult
 from pinhold.scenario.parse import ScenarioError
 from pinhold.scenario.printer import format_scenario
-from pinhold.scenario.runfile import RunFile, RunFileError, read_run
+from pinhold.scenario.runfile import RunFile, read_run
 from pinhold.scenario.suites import SUITES, suite
 from pinhold.targets.batch import run_on
-
-_HEADER = b'{"line":"header"'
 
 
 def main(options: Namespace) -> int:
@@ -101,31 +99,11 @@ def _html(options: Namespace) -> Draw:
 def _recorded(options: Namespace) -> RunFile:
     """The runs that a run file has, or those of a test that is run now."""
     what = options.what
-    if not is_file(what) or not _is_run_file(what):
+    if not is_file(what) or not is_run_file(what):
         return _run_now(options)
     if options.on:
         raise UsageError(f"{what} is a run file, which has its targets: --on runs a test")
-    try:
-        with open(what, encoding="utf-8", errors="replace") as lines:
-            file = read_run(lines)
-    except RunFileError as error:
-        raise UsageError(f"{what}: {error}") from None
-    except OSError as error:
-        raise UsageError(f"cannot read {what!r}: {error.strerror or error}") from None
-    if not file.runs:
-        raise NothingToRun(f"{what} has no test: the run was cut off before its first step")
-    return file
-
-
-def _is_run_file(path: str) -> bool:
-    """By its first line; what cannot be read is refused as a scenario is."""
-    if not os.path.isfile(path):
-        return False
-    try:
-        with open(path, "rb") as file:
-            return file.read(len(_HEADER)) == _HEADER
-    except OSError:
-        return False
+    return read_run_file(what)
 
 
 def _run_now(options: Namespace) -> RunFile:

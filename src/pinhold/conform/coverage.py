@@ -40,6 +40,9 @@ _NEEDS: Mapping[str, str] = {"thp": "thp", "khugepaged": "thp", "hugetlb": "huge
 _DONE_BY: Mapping[str, str] = {"ksm": "ksm", "numa": "numa_hint"}
 """Of the subsystems that one step alone gets to: its verb."""
 
+_RACES = ("fast_entry_changed", "fast_fork_seen")
+"""Decisions that come up only where two tasks run at once, as no scenario of whole steps lets them."""
+
 
 @dataclass(slots=True)
 class Coverage:
@@ -228,7 +231,7 @@ def _sites(model: ModelTarget, verbs: set[str]) -> Iterator[int]:
             continue
         for number in (n for key, n in vars(file).items() if key.isupper() and isinstance(n, int)):
             site = SITES[number]
-            if not site.value or site.value == _value(model, site.rule):
+            if site.name not in _RACES and (not site.value or site.value == _value(model, site.rule)):
                 yield number
 
 

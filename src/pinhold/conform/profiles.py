@@ -26,11 +26,21 @@ class Profile:
 
 
 PROFILES: Mapping[str, Profile] = {
-    "anon": Profile({"anon": 4, "zeropage": 1}, {"mremap": 1, "mprotect": 1}),
+    "anon": Profile({"anon": 4, "zeropage": 1}, {"mremap": 1, "mprotect": 1, "clear_softdirty": 1}),
     "file": Profile({"memfd": 2, "tmpfile": 1, "file": 2}, {"writeback": 1}),
-    "thp": Profile({"thp": 4, "hugezero": 2}, {"madvise": 2, "mremap": 1.5}, needs=("thp",)),
+    "thp": Profile(
+        {"thp": 4, "hugezero": 2},
+        {"madvise": 3, "mremap": 1, "mprotect": 1, "fork": 0.6},
+        {"collapse": 2, "hugepage": 1, "nohugepage": 1, "dontneed": 1, "pageout": 1, "free": 1},
+        needs=("thp",),
+    ),
     "hugetlb": Profile({"hugetlb": 3, "memfd_hugetlb": 3}, needs=("hugetlb_2M",)),
-    "swap": Profile({"anon": 3, "memfd": 1, "thp": 2}, {"swapout": 3, "swapin": 1}, {"pageout": 4}, needs=("swap",)),
+    "swap": Profile(
+        {"anon": 3, "memfd": 1, "thp": 2},
+        {"swapout": 3, "swapin": 1, "madvise": 2, "clear_softdirty": 0.6},
+        {"pageout": 2, "free": 3},
+        needs=("swap",),
+    ),
     "ksm": Profile(
         {"anon": 4, "thp": 0.5, "memfd": 0.5},
         {"ksm": 4, "write": 3, "fork": 1, "pin": 1, "swapout": 1, "mremap": 1, "madvise": 1},
@@ -40,7 +50,8 @@ PROFILES: Mapping[str, Profile] = {
     "userfaultfd": Profile({"memfd": 4, "memfd_hugetlb": 1}, {"uffdio_continue": 4, "madvise": 1}),
     "pins": Profile(
         {"anon": 3, "memfd": 1, "file": 1, "thp": 1, "zeropage": 1},
-        {"pin": 3, "io_uring": 2, "vmsplice": 2, "unpin": 1, "device read": 1, "device write": 1, "poke": 1},
+        {"pin": 3, "io_uring": 2, "vmsplice": 2, "unpin": 1, "device read": 1, "device write": 1.5, "poke": 1}
+        | {"capability": 1, "memlock": 1},
     ),
     "fork": Profile({"anon": 3, "memfd": 1, "thp": 1}, {"fork": 3, "exit": 1}, processes=5),
     "mixed": Profile(rest=1.0),

@@ -29,9 +29,14 @@ T = TypeVar("T")
 
 Weights = list[tuple[T, float]]
 
-REUSE = 0.35
-"""How often a step takes a range that one of the last steps took, so that operations meet."""
+REUSE = 0.5
+"""How often a step takes a range that one of the last steps took, the last of all most often, so that operations
+meet."""
+SAME = 0.7
+"""How often it is the same process that takes it."""
 RECENT = 4
+FEW_REGIONS = 4
+"""From so many on, another one is rarer: what is there is to be used."""
 MOST_REGIONS = 12
 MOST_NAMES = 60
 """So many things a scenario makes at most; none of their kind is proposed after that."""
@@ -56,6 +61,8 @@ WRITES = (s.Write, s.Fill, s.IoUring)
 READS = (s.Read, s.SwapIn, s.Vmsplice, s.Copy)
 BASE = {s.Map: 0.3, s.Write: 1.5, s.Read: 0.7, s.Fork: 0.3, s.Exit: 0.1, s.Madvise: 0.5}
 """What every scenario has to have, whatever its profile."""
+RARER = {s.Drain: 0.5, s.LimitMemlock: 0.4, s.Capability: 0.4}
+"""What is about no page, and less often worth a step."""
 
 
 class Nothing(Exception):
@@ -92,7 +99,7 @@ class Proposer:
         self._made = 0
         self._recent: list[tuple[str, s.Range]] = []
         forms = self._weights(self._all_forms(wanted.without), lambda each: each[1].verbs, profile.verbs)
-        self._forms = [(each, weight + BASE.get(each[0], 0.0)) for each, weight in forms]
+        self._forms = [(each, weight * RARER.get(each[0], 1) + BASE.get(each[0], 0.0)) for each, weight in forms]
         self._kinds = self._weights(wanted.kinds, str, profile.kinds)
         self._advice = self._weights([name for name in ADVICE if name not in wanted.without], str, profile.advice)
 
@@ -113,6 +120,8 @@ class Proposer:
             step, form = self._pick(self._forms)
         else:
             step, form = s.Map, s.Map.forms[-1]
+        if step is s.Map and len(self._regions()) >= FEW_REGIONS and self._random.random() < 0.7:
+            return None
         try:
             return step(**self._values(step, form))
         except Nothing:
@@ -208,12 +217,16 @@ class Proposer:
 
     def _fresh(self, thing: Thing) -> str:
         living = len(self._names.regions)
-        regions = {name for each in self._names.regions.values() for name in each}
-        full = {Thing.PROCESS: living >= self._profile.processes, Thing.REGION: len(regions) >= MOST_REGIONS}
+        many = len(self._regions()) >= MOST_REGIONS
+        full = {Thing.PROCESS: living >= self._profile.processes, Thing.REGION: many}
         if self._made >= MOST_NAMES or full.get(thing):
             raise Nothing
         self._made += 1
         return f"{'C' if thing is Thing.PROCESS else thing.value[0]}{self._made}"
+
+    def _regions(self) -> set[str]:
+        """Of all processes."""
+        return {name for each in self._names.regions.values() for name in each}
 
     def _size(self, values: dict[str, Any]) -> None:
         """How large a fresh region is."""
@@ -231,9 +244,12 @@ class Proposer:
 
     def _range(self, step: type[s.Action], values: dict[str, Any], part: Pages) -> s.Range:
         if self._recent and self._random.random() < REUSE:
-            proc, r = self._random.choice(self._recent)
-            if r.region in self._names.regions.get(proc, ()):
-                values[part.proc] = proc
+            proc, r = self._recent[-1] if self._random.random() < 0.5 else self._random.choice(self._recent)
+            owners = [name for name, regions in self._names.regions.items() if r.region in regions]
+            if owners:
+                values[part.proc] = (
+                    proc if proc in owners and self._random.random() < SAME else self._random.choice(owners)
+                )
                 return r
         regions = self._names.regions[values[part.proc]]
         if not regions:
@@ -250,16 +266,18 @@ class Proposer:
         return self._part_of(name, *self._random.choice(spans), size, unit)
 
     def _part_of(self, name: str, first: int, end: int, size: int, unit: int) -> s.Range:
-        """Pages of [first, end): all, one, or a few."""
+        """Pages of [first, end): all, one, a few, or those of one page table."""
         rng = self._random
         units = max((end - first) // unit, 1)
-        shape = rng.random()
         place, count = 0, units
-        if shape >= 0.6:
+        shape = rng.random()
+        if shape < 0.35:
             place, count = self._place(first // unit, units), 1
-        elif shape >= 0.3:
+        elif shape < 0.6:
             place = self._place(first // unit, units)
             count = rng.randint(1, min(units - place, 32 if rng.random() < 0.7 else units))
+        elif shape < 0.8 and (tables := range(-(-first // PMD_PAGES), end // PMD_PAGES)) and unit < PMD_PAGES:
+            place, count = (rng.choice(tables) * PMD_PAGES - first) // unit, PMD_PAGES // unit
         end = first + (place + count) * unit
         return s.Range(name, first + place * unit, None if end == size and rng.random() < 0.5 else end)
 

@@ -84,7 +84,16 @@ from pinhold.mm.task import (
     write_protect_seq_end,
 )
 from pinhold.mm.trap import TRAP_STAGE, trap
-from pinhold.mm.vma import anon_vma_fork, find_vma, is_cow_mapping, maybe_mkwrite, next_vma, vm_page_prot, vma_copy
+from pinhold.mm.vma import (
+    anon_vma_fork,
+    find_vma,
+    is_cow_mapping,
+    maybe_mkwrite,
+    next_vma,
+    vm_page_prot,
+    vma_copy,
+    vma_is_hugetlb,
+)
 from pinhold.mm.zap import mm_teardown
 
 FORK_START, FORK_COPY, FORK_SHARE, FORK_PREALLOC, FORK_HUGETLB_COPY, FORK_HUGETLB_INSTALL = range(6)
@@ -321,12 +330,14 @@ def copy_share(m: State, act: int, child: int) -> int:
 
 @kernel
 def share_entry(m: State, vma: int, slot: int) -> int:
-    """Write-protect the parent's entry in a COW mapping and return the child's."""
+    """Write-protect the parent's entry in a COW mapping and return the child's: clean, where pages are shared for
+    writing, except of hugetlb.  Linux: __copy_present_ptes(), copy_hugetlb_page_range().
+    """
     entry = m.pte[slot]
     if is_cow_mapping(m.vma_flags[vma]):
         entry &= ~PTE_RW
         m.pte[slot] = entry
-    if m.vma_flags[vma] & VM_SHARED:
+    if m.vma_flags[vma] & VM_SHARED and not vma_is_hugetlb(m, vma):
         entry &= ~PTE_DIRTY
     return entry & ~PTE_ACCESSED
 

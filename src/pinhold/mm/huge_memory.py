@@ -6,6 +6,7 @@ counted by mappings; a process that has used it keeps one use until it exits.
 
 from __future__ import annotations
 
+from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.flags import (
     ENOMEM,
     FAULT_ALLOCATED,
@@ -21,6 +22,7 @@ from pinhold.mm.flags import (
     NO_PAGE,
     NO_VMA,
     PTE_ACCESSED,
+    PTE_DIRTY,
     PTE_PRESENT,
     PTE_PSE,
     PTE_RW,
@@ -64,7 +66,7 @@ from pinhold.mm.rmap import (
     set_page_anon_exclusive,
     split_entire_mapping,
 )
-from pinhold.mm.rules.thp import SPLIT_ZERO_PAGES_ZERO_PAGE
+from pinhold.mm.rules.thp import SPLIT_DIRTY_ENTRIES, SPLIT_ZERO_PAGES_ZERO_PAGE
 from pinhold.mm.rules.wp import HUGE_WP_BY_MAPCOUNT, HUGE_ZERO_BECOMES_THP
 from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.thp import (
@@ -76,6 +78,7 @@ from pinhold.mm.sites.thp import (
     HUGE_ZERO_READ,
     HUGE_ZERO_WP_SPLIT,
     HUGE_ZERO_WP_THP,
+    SPLIT_KEEPS_DIRTY,
     THP_SPLIT_ZERO_PAGE,
 )
 from pinhold.mm.state import State
@@ -250,7 +253,8 @@ def huge_can_reuse(m: State, folio: int) -> bool:
 @kernel(needs=Part.THP)
 def split_huge_pmd(m: State, mm: int, addr: int) -> int:
     """Map the same pages by PTEs instead of a PMD; the folio stays whole.  0 (also where there is no PMD leaf), or
-    -ENOMEM.  The PTEs have the mapping's protection, whether the PMD was made inaccessible by a NUMA scan or not.
+    -ENOMEM.  The PTEs have the mapping's protection, whether the PMD was made inaccessible by a NUMA scan or not; those
+    of the zero page nothing else.
 
     Linux: __split_huge_pmd_locked(), __split_huge_zero_page_pmd().
     """
@@ -268,8 +272,15 @@ def split_huge_pmd(m: State, mm: int, addr: int) -> int:
         flags = pte_modify(flags, vm_page_prot(m, vma)) | flags & PTE_RW
     if is_huge_zero_page(m, folio):
         for i in range(1 << m.bits):
-            m.pte[(table << m.bits) + i] = mk_pte(ZERO_PFN, flags & ~PTE_RW | PTE_SPECIAL)
+            m.pte[(table << m.bits) + i] = mk_pte(ZERO_PFN, flags & ~(PTE_RW | PTE_SOFT_DIRTY) | PTE_SPECIAL)
     else:
+        if flags & PTE_DIRTY:
+            folio_mark_dirty(m, folio)
+            if m.rule_thp_split_dirty == SPLIT_DIRTY_ENTRIES:
+                decided(m, SPLIT_KEEPS_DIRTY)
+                flags = pte_mkdirty(m, flags)
+            else:
+                flags &= ~PTE_DIRTY
         split_entire_mapping(m, mm, folio)
         for i in range(1 << m.bits):
             m.pte[(table << m.bits) + i] = mk_pte(folio + i, flags)

@@ -20,9 +20,12 @@ from pinhold.mm.ksm import break_ksm, next_ksm
 from pinhold.mm.mmap import vma_split_range
 from pinhold.mm.pgtable import free_pgtables, level_pages, pt_alloc, pt_walk, pte_present
 from pinhold.mm.pin import pins_moved
+from pinhold.mm.rules.vma import REALIGNS_NO
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.vma import MREMAP_MOVES_TABLE, MREMAP_REALIGNS
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, gup_fast_running, mmap_write_lock, mmap_write_unlock, returned
-from pinhold.mm.vma import find_vma, vma_is_hugetlb
+from pinhold.mm.vma import find_vma, vma_is_hugetlb, vma_within
 from pinhold.mm.zap import munmap_locked
 
 MREMAP_START, MREMAP_NEXT, MREMAP_BREAKING = 0, 1, 2
@@ -124,8 +127,8 @@ def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
 
 @kernel
 def move_page_tables(m: State, mm: int, vma: int, start: int, end: int, to: int) -> int:
-    """Move every entry of [start, end), the VMA's.  Aligned on both sides, a PMD is moved whole.
-    0, or -ENOMEM where only some are moved: moving them back cannot fail.
+    """Move every entry of [start, end), the VMA's.  0, or -ENOMEM where only some are moved: moving them back cannot
+    fail.
     """
     if vma_is_hugetlb(m, vma):
         level = hugetlb_level(m, m.vma_order[vma])
@@ -136,26 +139,67 @@ def move_page_tables(m: State, mm: int, vma: int, start: int, end: int, to: int)
     if split_huge_range(m, mm, start, end) < 0:
         return -ENOMEM
     span = level_pages(m, 1)
-    addr = start
+    addr = realigned(m, mm, start, end, to)
     while addr < end:
-        upper = pt_walk(m, mm, addr, 1) if m.levels > 1 else -1
-        if upper >= 0 and m.pte[upper] & PTE_PSE:
-            if (to - start) % span == 0:
-                if move_entry(m, mm, addr, to + addr - start, 1) < 0:
-                    return -ENOMEM
-                addr += span
-                continue
-            if split_huge_pmd(m, mm, addr) < 0:
+        target = to + addr - start
+        extent = min(span - addr % span, span - target % span, end - addr)
+        if move_extent(m, mm, addr, addr + extent, target) < 0:
+            return -ENOMEM
+        addr += extent
+    return 0
+
+
+@kernel
+def realigned(m: State, mm: int, start: int, end: int, to: int) -> int:
+    """Where moving [start, end) begins: with the page table that `start` is in, where nothing else is mapped in that
+    part of it, nor in that of the target.  Linux: try_realign_addr()."""
+    span = level_pages(m, 1)
+    before = start % span
+    if m.rule_mremap_realigns == REALIGNS_NO or before == 0 or before != to % span or end - start < span - before:
+        return start
+    if vma_within(m, mm, start - before, start) != NO_VMA or vma_within(m, mm, to - before, to) != NO_VMA:
+        return start
+    decided(m, MREMAP_REALIGNS)
+    return start - before
+
+
+@kernel
+def move_extent(m: State, mm: int, start: int, end: int, to: int) -> int:
+    """Move the entries of [start, end), which are of one page table, to one other.  The huge entry or the table of a
+    whole PMD is moved as it is; where there is a table, the target gets one for however few entries.  0, or -ENOMEM.
+
+    Linux: the loop of move_page_tables(); move_normal_pmd().
+    """
+    if m.levels > 1:
+        upper = pt_walk(m, mm, start, 1)
+        if upper < 0 or m.pte[upper] == 0:
+            return 0
+        whole = end - start == level_pages(m, 1)
+        if m.pte[upper] & PTE_PSE:
+            if whole:
+                return move_entry(m, mm, start, to, 1)
+            if split_huge_pmd(m, mm, start) < 0:
                 return -ENOMEM
+        elif whole:
+            target = pt_alloc(m, mm, to, 1)
+            if target < 0:
+                return -ENOMEM
+            if m.pte[target] == 0:
+                decided(m, MREMAP_MOVES_TABLE)
+                m.pte[target] = m.pte[upper]
+                m.pte[upper] = 0
+                return 0
+        if pt_alloc(m, mm, to, 0) < 0:
+            return -ENOMEM
+    for addr in range(start, end):
         if move_entry(m, mm, addr, to + addr - start, 0) < 0:
             return -ENOMEM
-        addr += 1
     return 0
 
 
 @kernel
 def move_entry(m: State, mm: int, addr: int, to: int, level: int) -> int:
-    """Move one entry; base pages and THPs come out soft-dirty.  0, or -ENOMEM.  Linux: move_ptes(), move_huge_pmd()."""
+    """Move one entry, which comes out soft-dirty.  0, or -ENOMEM.  Linux: move_ptes(), move_huge_pmd()."""
     source = pt_walk(m, mm, addr, level)
     if source < 0 or m.pte[source] == 0:
         return 0

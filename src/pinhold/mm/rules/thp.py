@@ -30,6 +30,16 @@ class ThpRules:
             "a page of the THP that is split is zero-filled: the zero page is mapped instead",
         ),
     )
+    rule_thp_split_dirty = Switch(
+        "Whether the base-page entries are dirty that a dirty huge entry of a THP is split to.",
+        "__split_huge_pmd_locked",
+        Value("folio", OLDEST, "only the folio is dirty from here on, its entries are not"),
+        Value(
+            "entries",
+            Commit("5436d6556937", "6.4"),
+            "the entries stay dirty, and become soft-dirty where the kernel tracks it",
+        ),
+    )
     rule_pmd_modify_dirty = Switch(
         "Whether a THP's huge entry that was writable and dirty is still dirty after mprotect() or a NUMA scan.",
         "pmd_modify",
@@ -43,4 +53,5 @@ class ThpRules:
 
 
 SPLIT_ZERO_PAGES_STAY, SPLIT_ZERO_PAGES_ZERO_PAGE = ThpRules.rule_thp_split_zero_pages.numbers
+SPLIT_DIRTY_FOLIO, SPLIT_DIRTY_ENTRIES = ThpRules.rule_thp_split_dirty.numbers
 PMD_DIRTY_KEPT, PMD_DIRTY_IS_LOST = ThpRules.rule_pmd_modify_dirty.numbers

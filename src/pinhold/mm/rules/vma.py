@@ -14,6 +14,12 @@ class VmaRules:
         Value("no", OLDEST, "it refuses (EFAULT)"),
         Value("yes", Commit("d23cb648e365", "6.17"), "it moves them"),
     )
+    rule_mremap_realigns = Switch(
+        "Whether mremap() moves the whole page table that a mapping begins within, where nothing is mapped before it.",
+        "try_realign_addr",
+        Value("no", OLDEST, "the entries up to the next page table are moved one by one, and become soft-dirty"),
+        Value("yes", Commit("af8ca1c14906", "6.7"), "the page table is moved as it is"),
+    )
     rule_mprotect_upgrade = Switch(
         "Which private pages mprotect() maps writable without a fault.",
         "can_change_pte_writable",
@@ -73,6 +79,7 @@ class VmaRules:
     )
 
 
+REALIGNS_NO, REALIGNS_YES = VmaRules.rule_mremap_realigns.numbers
 UPGRADE_NONE, UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_EXCLUSIVE = VmaRules.rule_mprotect_upgrade.numbers
 MERGES_IF_NEIGHBOUR_HAS, MERGES_IF_EITHER_HAS = VmaRules.rule_vma_merges_anon.numbers
 UFFD_ABSENT, UFFD_DIRTY_IF_WRITABLE, UFFD_DIRTY = VmaRules.rule_uffd_continue.numbers

@@ -38,4 +38,5 @@ HUGE_WP_COUNTS_PAGES = site(
     ThpRules.rule_thp_split_locks,
 )
 THP_SPLIT_ZERO_PAGE = by_value("thp_split_zero_page", ThpRules.rule_thp_split_zero_pages, "zero_page")
+SPLIT_KEEPS_DIRTY = by_value("split_keeps_dirty", ThpRules.rule_thp_split_dirty, "entries")
 PMD_DIRTY_LOST = by_value("pmd_dirty_lost", ThpRules.rule_pmd_modify_dirty, "lost")

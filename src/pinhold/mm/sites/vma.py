@@ -18,6 +18,12 @@ MPROTECT_STAYS_READ_ONLY = site(
     "the entry stays read-only until a write faults",
     VmaRules.rule_mprotect_upgrade,
 )
+MREMAP_REALIGNS = by_value("mremap_realigns", VmaRules.rule_mremap_realigns, "yes")
+MREMAP_MOVES_TABLE = site(
+    "mremap_moves_table",
+    "move_normal_pmd",
+    "the page table is moved as it is, so that no entry of it becomes soft-dirty",
+)
 SOFT_DIRTY_PINNED_KEPT = by_value("soft_dirty_pinned_kept", VmaRules.rule_soft_dirty_skips_pinned, "yes")
 DONTNEED_FREES_TABLE = by_value("dontneed_frees_table", VmaRules.rule_dontneed_frees_tables, "yes")
 UFFD_MAPS_DIRTY = site(

@@ -53,10 +53,19 @@ def page_view(m: Machine, mm: int, addr: int, bare: PageView, frames: FrameNames
         byte=m.page_content[page_index(m, pfn)],
         level=LEVELS[level],
         writable=bool(entry & k.PTE_RW),
-        dirty=bool(entry & k.PTE_DIRTY),
+        dirty=True if entry & k.PTE_DIRTY else None if shmem_shared(m, mm, addr) else False,
         soft_dirty=soft_dirty,
         uffd_wp=False,
     )
+
+
+def shmem_shared(m: Machine, mm: int, addr: int) -> bool:
+    """Whether a shared mapping of shmem is there.  Since 4e92030c05dc (6.16) a read fault maps a dirty folio dirty if
+    the entry is writable; whether a folio of shmem is dirty, the specification does not keep."""
+    vma = find_vma(m, mm, addr)
+    if vma == k.NO_VMA or not m.vma_flags[vma] & k.VM_SHARED:
+        return False
+    return m.vma_file[vma] != k.NO_FILE and m.file_kind[m.vma_file[vma]] == k.FILE_SHMEM
 
 
 def vma_soft_dirty(m: Machine, mm: int, addr: int) -> bool:

@@ -1,0 +1,82 @@
+"""`pinhold report`: run files as pages, JUnit, KTAP or a table."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from pinhold.commands import NothingToRun, UsageError, WriteFailed
+from pinhold.commands.runfiles import read_run_file
+from pinhold.report.readback import joined, target_runs
+from pinhold.scenario.parse import ScenarioError
+from pinhold.scenario.runfile import RunFile
+
+
+def main(options: Namespace) -> int:
+    """Write what was asked for."""
+    if (options.output is None) == (options.format is None):
+        raise UsageError("give -o DIR for all, or --format FORMAT for one on standard output")
+    file = joined([read_run_file(path) for path in options.runs], [Path(path).name for path in options.runs])
+    try:
+        if options.format:
+            sys.stdout.writelines(f"{line}\n" for line in FORMATS[options.format](file))
+        else:
+            _write(file, Path(options.output))
+    except ScenarioError as error:
+        raise UsageError(f"a scenario of the run file is not of this version's language: {error}") from None
+    return 0
+
+
+def _junit(file: RunFile) -> Iterable[str]:
+    from pinhold.report.junit import junit
+
+    return junit(target_runs(file), None if file.complete else "the run file ends early")
+
+
+def _ktap(file: RunFile) -> Iterable[str]:
+    from pinhold.report.ktap import ktap
+
+    return ktap(target_runs(file))
+
+
+def _table(file: RunFile) -> Iterable[str]:
+    from pinhold.report.table import table
+
+    return table(target_runs(file))
+
+
+def _html(file: RunFile) -> Iterable[str]:
+    try:
+        from pinhold.pictures.matrix import matrix
+    except ImportError:
+        raise NothingToRun(NO_JINJA) from None
+    return [matrix(file)]
+
+
+FORMATS: Mapping[str, Callable[[RunFile], Iterable[str]]] = {
+    "table": _table,
+    "ktap": _ktap,
+    "junit": _junit,
+    "html": _html,
+}
+NO_JINJA = "pages need jinja2: pip install 'pinhold[report]'; --format table, ktap and junit need nothing"
+
+
+def _write(file: RunFile, folder: Path) -> None:
+    """index.html with a page for each test, and what other programs read."""
+    try:
+        from pinhold.pictures.matrix import page_name
+        from pinhold.pictures.page import page
+    except ImportError:
+        raise NothingToRun(NO_JINJA) from None
+    try:
+        (folder / "tests").mkdir(parents=True, exist_ok=True)
+        for name, form in (("index.html", _html), ("junit.xml", _junit), ("results.ktap", _ktap)):
+            (folder / name).write_text("".join(f"{line}\n" for line in form(file)), "utf-8")
+        for name in dict.fromkeys(run.name for run in file.runs):
+            (folder / page_name(name)).write_text(page(file, name, back="../index.html"), "utf-8")
+    except OSError as error:
+        raise WriteFailed(f"cannot write to {folder}: {error.strerror or error}") from None
+    print(folder / "index.html")

@@ -1,0 +1,35 @@
+"""Run files on the command line: read, or refused with a sentence."""
+
+from __future__ import annotations
+
+import os
+
+from pinhold.commands import NothingToRun, UsageError
+from pinhold.scenario.runfile import RunFile, RunFileError, read_run
+
+_HEADER = b'{"line":"header"'
+
+
+def is_run_file(path: str) -> bool:
+    """By its first line; what cannot be read is none."""
+    if not os.path.isfile(path):
+        return False
+    try:
+        with open(path, "rb") as file:
+            return file.read(len(_HEADER)) == _HEADER
+    except OSError:
+        return False
+
+
+def read_run_file(path: str) -> RunFile:
+    """Raises UsageError for what is no run file, and NothingToRun for one without a test."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as lines:
+            file = read_run(lines)
+    except RunFileError as error:
+        raise UsageError(f"{path}: {error}") from None
+    except OSError as error:
+        raise UsageError(f"cannot read {path!r}: {error.strerror or error}") from None
+    if not file.runs:
+        raise NothingToRun(f"{path} has no test: the run was cut off before its first step")
+    return file

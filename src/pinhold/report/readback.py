@@ -1,0 +1,62 @@
+"""Run files read back as results, for every report that a run itself could have written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pinhold.report.results import CaseResult, TargetRun
+from pinhold.scenario.parse import parse
+from pinhold.scenario.ran import TargetInfo
+from pinhold.scenario.runfile import RecordedRun, RunFile
+from pinhold.scenario.steps import Expectation, Scenario
+from pinhold.scenario.suites import SUITES, suite
+from pinhold.scenario.verdict import Verdict
+from pinhold.targets.runner import Result
+
+CUT = Verdict("error", reason="the run file ends before this test's verdict")
+
+
+def joined(files: Sequence[RunFile], names: Sequence[str]) -> RunFile:
+    """Several run files as one.
+
+    A target that two of them have is one, if it is the same kernel with the same settings and other tests were run;
+    else the later is told apart by its file's name.
+    """
+    targets: dict[str, TargetInfo] = {}
+    runs: list[RecordedRun] = []
+    for file, name in zip(files, names, strict=True):
+        done = {(run.target, run.name) for run in runs}
+        for info in file.targets:
+            own = [run for run in file.runs if run.target == info.name]
+            again = any((info.name, run.name) in done for run in own)
+            called = f"{info.name} ({name})" if again or targets.get(info.name, info) != info else info.name
+            targets[called] = replace(info, name=called, what=info.target) if called != info.name else info
+            runs += [replace(run, target=called) for run in own]
+    return replace(files[0], targets=tuple(targets.values()), runs=tuple(runs), complete=all(f.complete for f in files))
+
+
+def target_runs(file: RunFile) -> list[TargetRun]:
+    """What each target came to.  A run that was cut off is an error.  Raises ScenarioError."""
+    order = {name: place for place, name in enumerate(dict.fromkeys(run.name for run in file.runs), 1)}
+    found = []
+    for info in file.targets:
+        results = tuple(_result(run, order[run.name]) for run in file.runs if run.target == info.name)
+        found.append(TargetRun(info, results, sum(r.result.seconds for r in results)))
+    return found
+
+
+def _result(run: RecordedRun, place: int) -> CaseResult:
+    scenario = parse(run.text)
+    number, text = _of_suite(run.name, place, scenario)
+    result = Result(run.target, scenario, run.verdict or CUT, (), dict(run.mechanisms), run.seconds or 0.0)
+    return CaseResult(number, run.name, text, result)
+
+
+def _of_suite(name: str, place: int, scenario: Scenario) -> tuple[int, str]:
+    """Its number, and the words of its result line."""
+    chosen, _, number = name.partition("/")
+    if chosen in SUITES and number.isdigit() and 1 <= int(number) <= len(suite(chosen).tests):
+        return int(number), suite(chosen).test(int(number)).result_text
+    texts = [step.text for step in scenario.steps if isinstance(step, Expectation) and step.text]
+    return place, texts[-1] if texts else scenario.title

@@ -1,0 +1,83 @@
+"""`pinhold report`: run files read back as what a run itself could have written, and as pages."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from pinhold.cli import main
+
+TESTS = "seed/151-153"
+
+
+@pytest.fixture(scope="module")
+def run_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Three tests on two models."""
+    path = tmp_path_factory.mktemp("run") / "run.json"
+    assert main(["run", TESTS, "--on", "model:6.1", "--on", "model:6.2", "--format", "json", "-o", str(path)]) == 1
+    return path
+
+
+@pytest.mark.parametrize("form", ["ktap", "junit", "table"])
+def test_what_is_read_back_is_what_the_run_had_written(
+    form: str, run_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """But for the times, which another run has anew."""
+    main(["run", TESTS, "--on", "model:6.1", "--on", "model:6.2", "--format", form])
+    there = capsys.readouterr().out
+    assert main(["report", str(run_file), "--format", form]) == 0
+    back = capsys.readouterr().out
+    assert len(plain(back)) > 3
+    assert plain(back) <= plain(there)
+
+
+def plain(text: str) -> set[str]:
+    return set(re.sub(r'time="[\d.]+"', "", text).splitlines())
+
+
+def test_a_folder_has_the_matrix_and_a_page_a_test(run_file: Path, tmp_path: Path) -> None:
+    """From a red cell to the step at which it went wrong: two clicks."""
+    assert main(["report", str(run_file), "-o", str(tmp_path / "out")]) == 0
+    index = (tmp_path / "out" / "index.html").read_text()
+    assert index.count("<tr id=") == 3
+    assert 'aria-label="seed/151: model:6.1 violated, model:6.2 held"' in index
+    hrefs = set(re.findall(r'href="(tests/[^"]*)"', index))
+    assert len(hrefs) == 3
+    for href in hrefs:
+        page = (tmp_path / "out" / href).read_text()
+        assert 'href="../index.html"' in page and "here pin and page part" in page
+    assert (tmp_path / "out" / "junit.xml").read_text().startswith("<?xml")
+    assert "not ok" in (tmp_path / "out" / "results.ktap").read_text()
+
+
+def test_run_files_are_joined(run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Other tests of the same target are the same column; the same tests again are another."""
+    other = tmp_path / "other.json"
+    main(["run", "seed/154", "--on", "model:6.1", "--format", "json", "-o", str(other)])
+    assert main(["report", str(run_file), str(other), "--format", "ktap"]) == 0
+    assert "ok 1 - model:6.1\n" not in capsys.readouterr().out
+    assert main(["report", str(run_file), str(run_file), "--format", "html"]) == 0
+    out = capsys.readouterr().out
+    assert "3 tests on 4 targets" in out and "model:6.1 (run.json)" in out
+    assert main(["report", str(run_file), str(other), "--format", "html"]) == 0
+    assert "4 tests on 2 targets" in capsys.readouterr().out
+
+
+def test_a_file_that_was_cut_off_says_so(run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What it has is shown."""
+    cut = tmp_path / "cut.json"
+    cut.write_text("".join(run_file.read_text().splitlines(keepends=True)[:-8]))
+    assert main(["report", str(cut), "--format", "html"]) == 0
+    assert "was cut off" in capsys.readouterr().out
+
+
+def test_what_cannot_be_is_refused_with_a_sentence(run_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No folder and no format; no run file."""
+    assert main(["report", str(run_file)]) == 3
+    assert "-o DIR" in capsys.readouterr().err
+    assert main(["report", __file__, "--format", "ktap"]) == 3
+    assert "run file" in capsys.readouterr().err
+    assert main(["report", "nothing.json", "--format", "ktap"]) == 3
+    assert "nothing.json" in capsys.readouterr().err
