@@ -5,6 +5,8 @@
 # make lint    style, types and imports alone
 # make bench   pinhold beside SPIN and Rumur (by apt, as root), GUP-fast beside this kernel's: some 20 minutes
 #              (BENCH="--brief --runs 1": less)
+# make conform random scenarios on the kernel that runs here, with the seed of the day, which it prints
+#              (CONFORM="--on vm:6.12 --time 10m": elsewhere, or longer)
 # make lab     what the vm: targets need: QEMU (by apt, as root) and the stock kernels 6.1 and 6.12 (as anybody)
 #
 # Each sets up what it needs in .venv.  `check` needs python3 and nothing else, and no network.
@@ -12,6 +14,7 @@
 PYTHON ?= python3
 VENV := .venv
 KERNELS ?= 6.1 6.12
+CONFORM ?= --on live --steps 5000
 PY := $(VENV)/bin/python
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
@@ -28,7 +31,7 @@ export define LAUNCHER
 pinhold=$$(command -p readlink -f -- "$$0") && exec "$${pinhold%/*}/python" -I -m pinhold "$$@"
 endef
 
-.PHONY: check test test-slow test-browser lint bench lab clean
+.PHONY: check test test-slow test-browser lint bench conform lab clean
 .DELETE_ON_ERROR:
 
 check: $(RUN_READY)
@@ -60,6 +63,10 @@ bench: $(DEV_READY)
 	      apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends spin rumur gcc libc6-dev; } >/dev/null
 	@$(PY) benchmarks/peers.py $(BENCH)
 	@$(PY) benchmarks/gup_fast.py
+
+conform: $(RUN_READY)
+	@seed=$${SEED:-$$(date +%Y%m%d)}; echo "pinhold conform $(CONFORM) --seed $$seed"; \
+	    $(VENV)/bin/pinhold conform $(CONFORM) --seed $$seed
 
 lab: $(RUN_READY)
 	@$(ALONE) command -v qemu-system-x86_64 >/dev/null || \

@@ -1,27 +1,57 @@
-"""The corpus is replayed on the running kernel, beside the model of its release."""
+"""The corpus is replayed on the running kernel and in guests, beside the model of each."""
 
 import pytest
 from corpus_cases import names, scenario
 
-from pinhold.commands.registry import describe, model_of
+from pinhold.commands.registry import describe, make_target, model_of
+from pinhold.conform.campaign import run_on
 from pinhold.conform.differ import again, compared
 from pinhold.scenario.steps import Scenario
+from pinhold.targets.base import Target
+from pinhold.targets.batch import BatchTarget
 from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
 
 
+def differs(target: Target | BatchTarget, model: Target, case: str) -> str | None:
+    """What both see and differs, in words, where it comes again; or what broke."""
+
+    def run(case: Scenario) -> Result:
+        return run_on(target, case)
+
+    assert isinstance(model, ModelTarget)
+    found = compared(run, model, scenario(case))
+    if found.trouble:
+        return found.trouble
+    return None if found.difference is None or again(run, model, found) == 1 else found.words()
+
+
 @pytest.mark.parametrize("case", names())
 def test_the_running_kernel_does_what_its_model_does(live: LiveTarget, case: str) -> None:
     """Nothing that both see differs, unless it does not come again."""
+    if scenario(case).vm_only:
+        pytest.skip("for guests alone")
+    assert differs(live, model_of(describe(live)), case) is None
 
-    def run(case: Scenario) -> Result:
-        return run_scenario(live, case)
 
-    model = model_of(describe(live))
-    found = compared(run, model, scenario(case))
-    assert found.trouble == ""
-    assert found.difference is None or again(run, model, found) == 1
+@pytest.mark.slow
+@pytest.mark.parametrize("release", ["5.10", "6.1", "6.12"])
+def test_stock_kernels_do_what_their_models_do(release: str) -> None:
+    """All cases, on one boot of each."""
+    from pinhold.commands import NothingToRun
+    from pinhold.commands.registry import close, ready
+
+    try:
+        target = make_target(f"vm:{release}")
+        ready(target)
+        model = model_of(describe(target))
+    except NothingToRun as reason:
+        pytest.skip(str(reason))
+    try:
+        assert {case: words for case in names() if (words := differs(target, model, case)) is not None} == {}
+    finally:
+        close(target)
 
 
 @pytest.mark.parametrize("case", names())
