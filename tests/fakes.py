@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from pinhold.report.results import CaseResult, TargetRun
@@ -29,6 +29,10 @@ class FakeSession:
     def observe(self) -> Observation:
         """One present page."""
         return Observation(0, (PageView("P", "x", 0, state="present", frame=self._byte, byte=self._byte),))
+
+    def pools(self) -> Mapping[str, str]:
+        """Nothing that could be used up."""
+        return {}
 
     def contents(self, proc: str, range: Range) -> Sequence[Run]:
         """One page."""

@@ -90,7 +90,7 @@ def answer(port: socket.socket, text: str) -> bool:
         return False
     if "livelock" in text:
         verdict = {**VERDICT, "kind": "livelock", "reason": "kernel stack hugetlb_wp < hugetlb_fault", "step": 1}
-        port.sendall(encode({"verdict": {"verdict": verdict, "mechanisms": {}, "seconds": 0.5}}))
+        port.sendall(encode({"verdict": {"verdict": verdict, "mechanisms": {}, "seconds": 0.5, "pools": {}}}))
         return True
     if "traceback" in text:
         for part in (TRACEBACK[:2], TRACEBACK[2:]):
@@ -100,8 +100,12 @@ def answer(port: socket.socket, text: str) -> bool:
     if "corrupt" in text:
         port.sendall(step[:-1] + b"?")
     if "nonsense" in text:
-        port.sendall(encode({"verdict": {"verdict": {**VERDICT, "kind": "perhaps"}, "mechanisms": {}, "seconds": 1}}))
-    port.sendall(encode({"verdict": {"verdict": VERDICT, "mechanisms": {}, "seconds": 0.5}}))
+        port.sendall(
+            encode(
+                {"verdict": {"verdict": {**VERDICT, "kind": "perhaps"}, "mechanisms": {}, "seconds": 1, "pools": {}}}
+            )
+        )
+    port.sendall(encode({"verdict": {"verdict": VERDICT, "mechanisms": {}, "seconds": 0.5, "pools": {}}}))
     return True
 
 

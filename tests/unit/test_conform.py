@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 
 import pytest
 
@@ -148,3 +149,12 @@ def test_an_observe_line_stands_once_and_alone(line: str) -> None:
     """Twice, or with more words, it is refused."""
     with pytest.raises(ScenarioError, match=r"line [23]"):
         parse(f"scenario x\n{line}\nmap P a anon\n")
+
+
+def test_a_pool_that_others_use_is_no_difference() -> None:
+    """The model has as many huge pages as the kernel had before the first step."""
+    text = "scenario x\nobserve\nmap P a hugetlb 2M pages 1024\nwrite P a 1\n"
+    fewer = run_scenario(MODEL.configured({"hugetlb_2M": 1}), parse(text))
+    assert compared(lambda _: fewer, MODEL, parse(text)).difference is not None
+    told = replace(fewer, pools={"hugetlb_2M": "1 free of 16"})
+    assert compared(lambda _: told, MODEL, parse(text)).difference is None

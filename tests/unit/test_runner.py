@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +51,9 @@ class Scripted:
     def do(self, action: Action) -> Outcome:
         self.done.append(format_step(action))
         return _given(self.answers.get(format_step(action), Outcome()))
+
+    def pools(self) -> Mapping[str, str]:
+        return {"hugetlb_2M": "3 free of 16"}
 
     def observe(self) -> Observation:
         return Observation(99, self.pages)
@@ -377,6 +380,11 @@ def test_steps_are_reported_as_they_are_made() -> None:
     result = run_scenario(target, parse(f"scenario t\n{MAP}\nrequire P x present\nread P x\n{EXPECT}"), on_step)
     assert seen == [(0, 1), (1, 1), (2, 2), (3, 2)]
     assert [r.index for r in result.observed] == [0, 2, 3]
+
+
+def test_the_pools_before_the_first_step_are_told() -> None:
+    """As the session has them."""
+    assert run_scenario(Scripted(), parse("scenario x\nmap P x anon\n")).pools == {"hugetlb_2M": "3 free of 16"}
 
 
 def test_the_mechanisms_that_were_used_are_told() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from pinhold.commands import NothingToRun, UsageError, nearest
@@ -128,6 +128,7 @@ def model_of(info: TargetInfo) -> Target:
     and a line on stderr says so.
     """
     from pinhold.mm.releases import UnknownRelease, stand_in
+    from pinhold.targets.model.configuration import configuration
     from pinhold.targets.model.target import ModelTarget
 
     try:
@@ -136,35 +137,17 @@ def model_of(info: TargetInfo) -> Target:
         raise UsageError(str(error)) from None
     if why:
         print(f"pinhold: {why}", file=sys.stderr)
-    return ModelTarget(release, _configuration(info))
+    return ModelTarget(release, configuration(info.config))
 
 
 def configured_as(model: Target, info: TargetInfo) -> Target:
     """A model with the configuration of a real kernel; any other target as it is."""
+    from pinhold.targets.model.configuration import configuration
     from pinhold.targets.model.target import ModelTarget
 
     if not isinstance(model, ModelTarget) or info.target.startswith("model:"):
         return model
-    return model.configured(_configuration(info))
-
-
-def _configuration(info: TargetInfo) -> dict[str, int]:
-    known = {
-        "soft_dirty": _switch(info.config.get("MEM_SOFT_DIRTY"), off=("n",)),
-        "thp": _switch(info.config.get("thp"), off=("never", "n")),
-        "use_zero_page": _switch(info.config.get("huge_zero_page"), off=("n",)),
-        "swap": _switch(info.config.get("swap_kib"), off=("0",)),
-        "swap_sync": _switch(info.config.get("swap_synchronous"), off=("n",)),
-        "swap_clusters": _switch(info.config.get("swap_rotates"), off=("y",)),
-        "pt_reclaim": _switch(info.config.get("PT_RECLAIM"), off=("n",)),
-        "hugetlb_2M": _number(info.config.get("hugetlb_2M"), {"none": 0}),
-        "hugetlb_1G": _number(info.config.get("hugetlb_1G"), {"none": 0}),
-        "swap_pages": _pages(info.config.get("swap_free_kib")),
-        "memlock_pages": _pages(info.config.get("memlock_kib")),
-        "ipc_lock": _switch(info.config.get("ipc_lock"), off=("n",)),
-        "ksm": _switch(info.config.get("ksm_by_steps"), off=("n",)),
-    }
-    return {name: value for name, value in known.items() if value is not None}
+    return model.configured(configuration(info.config))
 
 
 def by_chance(model: Target) -> Target | None:
@@ -174,23 +157,6 @@ def by_chance(model: Target) -> Target | None:
     if not isinstance(model, ModelTarget) or not model.row["fork_skips_pud"]:
         return None
     return model.configured({"fork_skips_pud": 1})
-
-
-def _switch(value: str | None, off: tuple[str, ...]) -> int | None:
-    return None if value is None else int(value not in off)
-
-
-def _number(value: str | None, words: Mapping[str, int]) -> int | None:
-    """The number that a value begins with ("3 free of 16"), or what it is in words; None where it says neither."""
-    if value is None or value in words:
-        return None if value is None else words[value]
-    first = value.partition(" ")[0]
-    return int(first) if first.isdecimal() else None
-
-
-def _pages(kib: str | None) -> int | None:
-    pages = _number(kib, {"unlimited": -4})
-    return None if pages is None else pages // 4
 
 
 def ready(target: Target) -> None:

@@ -14,6 +14,7 @@ from pinhold.conform.wanted import by_any
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import Difference
 from pinhold.scenario.printer import format_step
+from pinhold.targets.model.configuration import configuration
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, StepRecord
 
@@ -67,7 +68,8 @@ def compared(real: Run, model: ModelTarget, scenario: s.Scenario) -> Compared:
 
 
 def judged(ours: Result, model: ModelTarget, scenario: s.Scenario) -> Compared:
-    """What the real kernel did, beside what the model allows."""
+    """What the real kernel did, beside what the model allows that has as much of everything as that had."""
+    model = model.configured(configuration(ours.pools))
     done = [record for record in ours.steps if record.observation is not None]
     left = tuple(
         (record.step, record.outcome.note or "") for record in ours.steps if record.outcome and not record.observation

@@ -83,7 +83,12 @@ def step_record(plain: Record, scenario: Scenario, before: Observation | None = 
 
 def plain_result(result: Result) -> Record:
     """A result without its steps, which went before it."""
-    return {"verdict": asdict(result.verdict), "mechanisms": result.mechanisms, "seconds": result.seconds}
+    return {
+        "verdict": asdict(result.verdict),
+        "mechanisms": result.mechanisms,
+        "seconds": result.seconds,
+        "pools": dict(result.pools),
+    }
 
 
 def result(plain: Record, target: str, scenario: Scenario, steps: tuple[StepRecord, ...]) -> Result:
@@ -91,4 +96,5 @@ def result(plain: Record, target: str, scenario: Scenario, steps: tuple[StepReco
     verdict = Verdict(**plain["verdict"])
     if verdict.kind not in KINDS:
         raise ValueError(f"no verdict: {verdict.kind!r:.40}")
-    return Result(target, scenario, verdict, steps, dict(plain["mechanisms"]), float(plain["seconds"]))
+    mechanisms, pools = dict(plain["mechanisms"]), dict(plain["pools"])
+    return Result(target, scenario, verdict, steps, mechanisms, float(plain["seconds"]), pools)

@@ -6,7 +6,7 @@ machine at all, `CannotDo` when it cannot do one step here; both carry the sente
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
@@ -79,6 +79,9 @@ class Session(Protocol):
 
     def pin_contents(self, pin: str) -> Sequence[Run]:
         """What the pin's holder reads, page by page.  Raises CannotDo where the mechanism cannot read back."""
+
+    def pools(self) -> Mapping[str, str]:
+        """What there is to be used up, as TargetInfo.config tells it, now; nothing where only the scenario uses it."""
 
     def unsound(self) -> Sequence[str]:
         """The specification's safety properties that do not hold, as sentences.  Raises CannotDo off the model."""

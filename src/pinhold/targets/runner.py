@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from pinhold.scenario.errnos import ERRNO, OK, errno_name
@@ -41,7 +41,8 @@ class StepRecord:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """mechanisms: pin name -> mechanism that the target says it used; seconds: wall time, opening included."""
+    """mechanisms: pin name -> mechanism that the target says it used; seconds: wall time, opening included; pools: what
+    of those the target had before the first step (Session.pools)."""
 
     target: str
     scenario: Scenario
@@ -49,6 +50,7 @@ class Result:
     steps: tuple[StepRecord, ...] = ()
     mechanisms: dict[str, str] = field(default_factory=dict)
     seconds: float = 0.0
+    pools: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def observations(self) -> tuple[Observation, ...]:
@@ -69,7 +71,8 @@ def run_scenario(target: Target, scenario: Scenario, on_step: Callable[[StepReco
     started = time.perf_counter()
     run = _Run(scenario, on_step)
     verdict = _guarded(run, target)
-    return Result(target.name, scenario, verdict, tuple(run.records), run.mechanisms, time.perf_counter() - started)
+    seconds = time.perf_counter() - started
+    return Result(target.name, scenario, verdict, tuple(run.records), run.mechanisms, seconds, run.pools)
 
 
 class _Decided(Exception):
@@ -99,6 +102,7 @@ def _guarded(run: _Run, target: Target) -> Verdict:
     try:
         with target.open(run.scenario) as session:
             try:
+                run.pools = session.pools()
                 run.to_the_end(session)
                 verdict = run.verdict()
             except _Decided as decided:
@@ -123,6 +127,7 @@ class _Run:
         self.scenario = scenario
         self.records: list[StepRecord] = []
         self.mechanisms: dict[str, str] = {}
+        self.pools: Mapping[str, str] = {}
         self._on_step = on_step
         self._index = -1
         self._errno = 0

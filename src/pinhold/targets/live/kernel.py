@@ -191,19 +191,24 @@ class RunningKernel:
         found["thp"] = self.thp()
         found["huge_zero_page"] = "y" if self.huge_zero_page() else "n"
         found["swap_kib"] = str(self.swap_kib())
-        found["swap_free_kib"] = str(self.swap_free_kib())
-        found["memlock_kib"] = self.memlock()
-        found["ipc_lock"] = "y" if self.ipc_lock() else "n"
         found["swap_rotates"] = "y" if self.swap_rotates() else "n"
         found["swap_synchronous"] = "y" if self.swap_synchronous() else "n"
         found["files"] = directories.ordinary_kind() or "none"
-        for size in _POOLS:
-            pool = self.hugepages(size)
-            found[f"hugetlb_{size}"] = "none" if pool is None else str(pool)
         found["ksm_by_steps"] = "y" if self.ksm_by_steps() else "n"
+        found |= self.pools()
         numa = self._text("proc/sys/kernel/numa_balancing")
         found["numa_balancing"] = "none" if numa is None else numa.strip()
         return found
+
+    def pools(self) -> dict[str, str]:
+        """What of the configuration other programs, and earlier scenarios, can change: what there is to be used up."""
+        found = {f"hugetlb_{size}": self.hugepages(size) for size in _POOLS}
+        return {
+            **{name: "none" if pool is None else str(pool) for name, pool in found.items()},
+            "swap_free_kib": str(self.swap_free_kib()),
+            "memlock_kib": self.memlock(),
+            "ipc_lock": "y" if self.ipc_lock() else "n",
+        }
 
     # Why something is missing, for people
 

@@ -105,6 +105,9 @@ class LiveSession:
         self._merged = False
         self._errno = 0
 
+    def pools(self) -> Mapping[str, str]:
+        return self._kernel.pools()
+
     def start(self) -> None:
         """Start the process P."""
         ksmd.stop(self._kernel)

@@ -321,6 +321,9 @@ class ModelSession:
 
     # --- looking ---
 
+    def pools(self) -> Mapping[str, str]:
+        return {}
+
     def unsound(self) -> Sequence[str]:
         """The safety properties that do not hold.  Raises Broken where the state is none that can be."""
         if broken := check_invariants(self.m):
