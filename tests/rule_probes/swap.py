@@ -80,3 +80,10 @@ def swap_large(chosen: Row) -> Any:
     text = "map P x thp\nwrite P x 0x11\nmadvise P x pageout\nread P x[3]\n"
     played = [Play(chosen, text, swap_clusters=clusters) for clusters in (0, 1)]
     return tuple({p.state(page=page) for page in (0, 3, 511)} == {"present"} for p in played)
+
+
+@probe({"end_of_file": "none", "end_of_window": "present"})
+def readahead_mark(chosen: Row) -> Any:
+    """A file of 17 pages is written back and reclaimed; a read brings all of them: is the ninth from the end mapped?"""
+    text = "map P x file shared pages 17\nwrite P x 1\nwriteback P x\nmadvise P x pageout\nread P x[3]\n"
+    return Play(chosen, text).state(page=9)

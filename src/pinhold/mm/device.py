@@ -22,9 +22,12 @@ def device_write(m: State, pin: int, byte: int) -> None:
     written = FOLIO_WRITTEN_CLEAN if m.pin_flags[pin] & FOLL_LONGTERM else FOLIO_DIRTY
     for run in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
         first = m.run_page[run]
-        store(m, first, m.run_count[run], byte)
         if first < m.nr_pages:
             for page in range(first, first + m.run_count[run]):
                 folio = page_folio(m, page)
                 if m.folio_dirty[folio] == FOLIO_CLEAN and folio_dirty_tracked(m, folio):
                     m.folio_dirty[folio] = written
+                    if written == FOLIO_WRITTEN_CLEAN:
+                        stored = m.folio_file[folio] * m.file_pages + m.folio_index[folio]
+                        m.cache_stored[stored] = m.page_content[page]
+        store(m, first, m.run_count[run], byte)

@@ -1,22 +1,38 @@
 """Files, as far as their pages go: the page cache of shmem (memfd, tmpfs), ordinary and hugetlbfs files.
 
-The content of a file is the page cache's: nothing is evicted, and writing back (writeback.py) changes no content.  An
-ordinary file's system tracks dirtying: it wants to hear of the first write to each clean page.  Index and size are in
-units of the file's page size; a hugetlb file's unit is its huge page.
+The content of a file is the page cache's, but for pages that reclaim has taken (vmscan.py): those have it on their
+device, or in swap.  Writing back (writeback.py) changes no content.  An ordinary file's system tracks dirtying: it
+wants to hear of the first write to each clean page.  Index and size are in units of the file's page size; a hugetlb
+file's unit is its huge page.
 """
 
 from __future__ import annotations
 
-from pinhold.mm.flags import ENOMEM, FILE_HUGETLB, FILE_PAGECACHE, FILE_SHMEM, FOLIO_FALLOCATED, NO_FILE, NO_PAGE
-from pinhold.mm.folio import folio_alloc, folio_get, folio_put, folio_test_lazyfree, page_folio
+from pinhold.mm.flags import (
+    ENOMEM,
+    FILE_HUGETLB,
+    FILE_PAGECACHE,
+    FILE_SHMEM,
+    FOLIO_FALLOCATED,
+    FOLIO_READAHEAD,
+    NO_FILE,
+    NO_PAGE,
+)
+from pinhold.mm.folio import folio_alloc, folio_get, folio_put, folio_test_lazyfree, page_folio, page_index
 from pinhold.mm.kernel import kernel
 from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_FILES, too_small
+from pinhold.mm.rules.swap import MARK_BEFORE_END_OF_WINDOW
+from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.swap import READAHEAD_MARKED
 from pinhold.mm.state import State
 from pinhold.mm.trap import TRAP_FILE_KIND, trap
 
 FOLIO_CLEAN, FOLIO_DIRTY, FOLIO_WRITTEN_CLEAN = 0, 1, 2
 """Values of folio_dirty, for folios of files that track dirtying, and lazyfree ones.  The last: a device has written to
 it while it was clean, and the file system was not told."""
+
+READAHEAD_PAGES = 32
+"""VM_READAHEAD_PAGES: so much is read around a page that is not there."""
 
 
 @kernel
@@ -52,6 +68,8 @@ def file_put(m: State, file: int) -> None:
             m.cache_page[slot] = NO_PAGE
             m.folio_dirty[page_folio(m, page)] = FOLIO_CLEAN
             folio_put(m, page_folio(m, page))
+        m.cache_away[slot] = 0
+        m.cache_stored[slot] = 0
     if m.file_reserve[file]:
         m.hugetlb_reserved[0 if m.file_order[file] == m.bits else 1] -= hweight(m.file_reserve[file])
         m.file_reserve[file] = 0
@@ -88,7 +106,8 @@ def cache_add(m: State, file: int, index: int, page: int) -> None:
 
 @kernel
 def cache_get_page(m: State, file: int, index: int) -> int:
-    """The file's page with a reference, read in (as zeros) if it was not cached; NO_PAGE where there is no memory.
+    """The file's page with a reference, read in if it was not cached (a page that was never there as zeros); NO_PAGE
+    where there is no memory.
 
     Linux: shmem_get_folio(), filemap_fault().
     """
@@ -96,13 +115,91 @@ def cache_get_page(m: State, file: int, index: int) -> int:
     if page == NO_PAGE:
         if index >= m.file_pages or m.file_kind[file] == FILE_HUGETLB:
             return NO_PAGE
-        page = folio_alloc(m, 0)
+        page = cache_read(m, file, index)
         if page == NO_PAGE:
             return NO_PAGE
-        cache_add(m, file, index, page)
     m.folio_flags[page_folio(m, page)] &= ~FOLIO_FALLOCATED
     folio_get(m, page_folio(m, page))
     return page
+
+
+@kernel
+def cache_read(m: State, file: int, index: int) -> int:
+    """Give the file a page there, with what its device or swap has; NO_PAGE where there is no memory."""
+    page = folio_alloc(m, 0)
+    if page != NO_PAGE:
+        slot = file * m.file_pages + index
+        cache_add(m, file, index, page)
+        m.page_content[page_index(m, page)] = m.cache_stored[slot]
+        m.cache_away[slot] = 0
+        m.cache_stored[slot] = 0
+    return page
+
+
+@kernel
+def filemap_read_folio(m: State, file: int, index: int) -> None:
+    """A fault asks for an ordinary file's page: it is read if it is away; a mark on one that was there goes.
+
+    The fault that has read is done anew, and that goes by any mark.  Linux: filemap_fault(),
+    do_async_mmap_readahead().
+    """
+    page = cache_lookup(m, file, index)
+    if page != NO_PAGE:
+        m.folio_flags[page_folio(m, page)] &= ~FOLIO_READAHEAD
+    elif cache_is_away(m, file, index):
+        mmap_readahead(m, file, index)
+
+
+@kernel
+def mmap_readahead(m: State, file: int, index: int) -> None:
+    """A fault finds an ordinary file's page gone: it is read, and its neighbours with it.
+
+    The page from which on reading ahead has run ahead is marked: fault-around passes it over until another fault has
+    asked for it.  At the end of the file that is so many pages before the end; since 7ac67301e82f (6.16), by which ext4
+    has large folios, so many pages before the end of the window.
+    Linux: do_sync_mmap_readahead(), page_cache_ra_unbounded(), page_cache_ra_order().
+    """
+    if m.fault_around == 1:  # nobody can tell
+        cache_read(m, file, index)
+        return
+    start = max(index - READAHEAD_PAGES // 2, 0)
+    end = start
+    while end < start + READAHEAD_PAGES and cache_has(m, file, end):
+        end += 1
+    stop = start + READAHEAD_PAGES if m.rule_readahead_mark == MARK_BEFORE_END_OF_WINDOW else end
+    for at in range(start, end):
+        if cache_lookup(m, file, at) == NO_PAGE:
+            page = cache_read(m, file, at)
+            if page == NO_PAGE:
+                return
+            if at == stop - READAHEAD_PAGES // 4:
+                decided(m, READAHEAD_MARKED)
+                m.folio_flags[page_folio(m, page)] |= FOLIO_READAHEAD
+
+
+@kernel
+def cache_is_away(m: State, file: int, index: int) -> bool:
+    """Whether reclaim has taken the file's page there."""
+    return index < m.file_pages and m.cache_away[file * m.file_pages + index] != 0
+
+
+@kernel
+def cache_has(m: State, file: int, index: int) -> bool:
+    """Whether the file has a page there, in memory or not."""
+    return cache_lookup(m, file, index) != NO_PAGE or cache_is_away(m, file, index)
+
+
+@kernel
+def cache_evict(m: State, folio: int) -> None:
+    """Take a clean folio, or one that has been written to swap, out of the page cache; the caller holds it.  Linux:
+    __remove_mapping(), shmem_writeout() (shmem_writepage() up to 6.15)."""
+    slot = m.folio_file[folio] * m.file_pages + m.folio_index[folio]
+    if m.folio_dirty[folio] != FOLIO_WRITTEN_CLEAN:
+        m.cache_stored[slot] = m.page_content[page_index(m, folio)]
+    m.folio_dirty[folio] = FOLIO_CLEAN
+    m.cache_away[slot] = 1
+    m.cache_page[slot] = NO_PAGE
+    folio_put(m, folio)
 
 
 @kernel
@@ -110,7 +207,8 @@ def shmem_fallocate(m: State, file: int, units: int) -> int:
     """Give a file its first `units` pages, of zeros.  0, or -ENOMEM, and then it keeps what it has got.
 
     Pages of shmem are not uptodate until somebody asks for one: fault-around passes them over.  An ordinary file is
-    left by write() with pages that are.  Linux: shmem_fallocate() (mm/shmem.c), since 1635f6a74152 (3.5).
+    left by write() with pages that are, and that are dirty.  Linux: shmem_fallocate() (mm/shmem.c), since
+    1635f6a74152 (3.5).
     """
     if units > m.file_pages:
         too_small(m, LIMIT_FILE_PAGES)
@@ -121,8 +219,12 @@ def shmem_fallocate(m: State, file: int, units: int) -> int:
             if page == NO_PAGE:
                 return -ENOMEM
             cache_add(m, file, index, page)
-            if m.file_kind[file] == FILE_SHMEM and m.fault_around > 1:  # nobody else asks for it
+            if m.fault_around == 1:  # nobody can tell
+                continue
+            if m.file_kind[file] == FILE_SHMEM:
                 m.folio_flags[page_folio(m, page)] |= FOLIO_FALLOCATED
+            if m.file_kind[file] == FILE_PAGECACHE:
+                m.folio_dirty[page_folio(m, page)] = FOLIO_DIRTY
     return 0
 
 
@@ -139,5 +241,8 @@ def folio_dirty_tracked(m: State, folio: int) -> bool:
 def folio_mark_dirty(m: State, folio: int) -> None:
     """Somebody writes to the folio, or has written to it: the file system is told, if it tracks dirtying, and a
     lazyfree folio is not discarded.  Linux: folio_mark_dirty(), page_mkwrite()."""
-    if folio_test_lazyfree(m, folio) or folio_dirty_tracked(m, folio):
+    tracked = folio_dirty_tracked(m, folio)
+    if tracked:
+        m.cache_stored[m.folio_file[folio] * m.file_pages + m.folio_index[folio]] = 0
+    if tracked or folio_test_lazyfree(m, folio):
         m.folio_dirty[folio] = FOLIO_DIRTY

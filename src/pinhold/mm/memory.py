@@ -10,7 +10,7 @@ GUP reports them).
 
 from __future__ import annotations
 
-from pinhold.mm.file import cache_get_page, cache_lookup, folio_mark_dirty
+from pinhold.mm.file import cache_get_page, cache_lookup, filemap_read_folio, folio_mark_dirty
 from pinhold.mm.flags import (
     BLOCKED,
     EFAULT,
@@ -22,7 +22,9 @@ from pinhold.mm.flags import (
     FAULT_FLAG_UNSHARE,
     FAULT_FLAG_WRITE,
     FAULT_WROTE,
+    FILE_PAGECACHE,
     FOLIO_FALLOCATED,
+    FOLIO_READAHEAD,
     NO_PAGE,
     NO_VMA,
     PTE_ACCESSED,
@@ -244,11 +246,19 @@ def do_anonymous_page(m: State, task: int, act: int, vma: int, slot: int) -> int
 
 @kernel(needs=Part.FILE)
 def do_fault(m: State, task: int, act: int, vma: int, slot: int) -> int:
-    """Nothing there yet, file behind it.  Linux: do_read_fault(), do_cow_fault(), do_shared_fault()."""
+    """Nothing there yet, file behind it.
+
+    A page of an ordinary file that is away is read without mmap_lock, and the fault starts anew: then its neighbours
+    are there for fault-around.  Linux: do_read_fault(), do_cow_fault(), do_shared_fault(); filemap_fault().
+    """
     addr = m.act_addr[act]
     file = m.vma_file[vma]
     index = m.vma_pgoff[vma] + addr - m.vma_start[vma]
     write = m.act_flags[act] & FAULT_FLAG_WRITE
+    if m.file_kind[file] == FILE_PAGECACHE:
+        filemap_read_folio(m, file, index)
+    if not write:
+        do_fault_around(m, act, vma)
     page = cache_get_page(m, file, index)
     if page == NO_PAGE:
         return finish(m, task, -ENOMEM)
@@ -262,21 +272,21 @@ def do_fault(m: State, task: int, act: int, vma: int, slot: int) -> int:
         folio_mark_dirty(m, page_folio(m, page))
         entry = pte_mkdirty(m, entry) | PTE_RW
     m.pte[slot] = entry
-    if not write:
-        do_fault_around(m, act, vma)
     return finish(m, task, FAULT_WROTE if write else FAULT_DONE)
 
 
 @kernel
 def do_fault_around(m: State, act: int, vma: int) -> None:
-    """A read fault also maps the cached neighbours in its window.  Linux: do_fault_around(), filemap_map_pages()."""
+    """A read fault first maps the cached neighbours in its window.  Linux: do_fault_around(), filemap_map_pages()."""
     mm = m.act_mm[act]
     start = max(m.act_addr[act] & ~(m.fault_around - 1), m.vma_start[vma])
     end = min(start + m.fault_around, m.vma_end[vma], (start // level_pages(m, 1) + 1) * level_pages(m, 1))
     for addr in range(start, end):
+        if addr == m.act_addr[act]:
+            continue
         slot = pt_walk(m, mm, addr, 0)
         page = cache_lookup(m, m.vma_file[vma], m.vma_pgoff[vma] + addr - m.vma_start[vma])
-        if page == NO_PAGE or m.folio_flags[page_folio(m, page)] & FOLIO_FALLOCATED:
+        if page == NO_PAGE or m.folio_flags[page_folio(m, page)] & (FOLIO_FALLOCATED | FOLIO_READAHEAD):
             continue
         if slot >= 0 and m.pte[slot] == 0:
             map_folio_pte(m, mm, page)

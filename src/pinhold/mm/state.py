@@ -130,12 +130,15 @@ class State(Rules):
     hugetlb_reserved: Ints = per("hstates", 4, 1, -64)
     hugetlb_lost: Ints = per("hstates", 4, 1)
 
-    # files: content of file f is at f * file_pages …, in units of the file's page size
+    # files: content of file f is at f * file_pages …, in units of the file's page size; cache_away: reclaim has taken
+    # the page; cache_stored: what the device has, where that is not the page's content
     file_kind: Ints = per("files", 1, 1)
     file_order: Ints = per("files", 1, 1)
     file_users: Ints = per("files", 2, 1)
     file_reserve: Ints = per("files", 8, 1)
     cache_page: Ints = per("cache", 4, 2, -1, names="page")
+    cache_away: Ints = per("cache", 1, 1)
+    cache_stored: Ints = per("cache", 2, 2, names="token")
 
     # swap slots, numbered from 1; the swap cache's reference to a folio is folio_swap on the folio
     swap_count: Ints = per("swap", 2, 1)

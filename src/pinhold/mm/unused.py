@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from pinhold.mm.file import FOLIO_WRITTEN_CLEAN
 from pinhold.mm.flags import NO_FILE, NO_PAGE, PIN_FREE
+from pinhold.mm.folio import page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.pgtable import table_empty
 from pinhold.mm.state import State
@@ -11,7 +13,7 @@ from pinhold.mm.state import State
 @kernel
 def unused_is_clean(m: State) -> bool:
     """Whether no free page, table, VMA, process, file, swap slot, pin or activation record remembers anything."""
-    if not free_pages_clean(m) or not free_vmas_clean(m) or not dead_processes_clean(m):
+    if not free_pages_clean(m) or not free_vmas_clean(m) or not dead_processes_clean(m) or not free_cache_clean(m):
         return False
     for table in range(len(m.table_used)):
         if not m.table_used[table] and not table_empty(m, table):
@@ -47,6 +49,19 @@ def free_pages_clean(m: State) -> bool:
             return False
         for i in range(2 * page, 2 * page + 2):
             if m.folio_mm_id[i] or m.folio_mm_id_mapcount[i]:
+                return False
+    return True
+
+
+@kernel
+def free_cache_clean(m: State) -> bool:
+    """Of a file that is there a page can be away, and what its device has is remembered where no page has it."""
+    for slot in range(len(m.cache_page)):
+        page = m.cache_page[slot]
+        if m.cache_away[slot] and (page != NO_PAGE or m.file_users[slot // m.file_pages] == 0):
+            return False
+        if m.cache_stored[slot] and not m.cache_away[slot]:
+            if page == NO_PAGE or m.folio_dirty[page_folio(m, page)] != FOLIO_WRITTEN_CLEAN:
                 return False
     return True
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinhold.mm.file import cache_lookup
+from pinhold.mm.file import cache_has, cache_lookup, cache_read
 from pinhold.mm.flags import (
     AGAIN,
     BLOCKED,
@@ -100,9 +100,14 @@ def mfill_atomic_install_pte(m: State, vma: int, addr: int) -> int:
 
     Dirty whatever the mapping since 9ae0f87d009c (5.16), before only where it is writable.
     """
-    page = cache_lookup(m, m.vma_file[vma], m.vma_pgoff[vma] + addr - m.vma_start[vma])
-    if page == NO_PAGE:
+    index = m.vma_pgoff[vma] + addr - m.vma_start[vma]
+    if not cache_has(m, m.vma_file[vma], index):
         return -EFAULT
+    page = cache_lookup(m, m.vma_file[vma], index)
+    if page == NO_PAGE:
+        page = cache_read(m, m.vma_file[vma], index)
+    if page == NO_PAGE:
+        return -ENOMEM
     slot = pt_alloc(m, vma // m.vmas_per_mm, addr, 0)
     if slot < 0:
         return -ENOMEM

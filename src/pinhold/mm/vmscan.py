@@ -1,4 +1,5 @@
-"""Reclaim on request: MADV_PAGEOUT sends anonymous pages to swap, or discards them: mm/vmscan.c and mm/rmap.c.
+"""Reclaim on request: MADV_PAGEOUT sends anonymous pages to swap, or discards them, and a file's pages to where the
+file has its content: mm/vmscan.c and mm/rmap.c.
 
 Three atomic pieces: into the swap cache, out of the page table, to the device.  A pinned page is left alone; one freed
 by MADV_FREE goes without swap (lazyfree.py).  A large folio goes whole since 6.11, if all its pages are mapped in a
@@ -8,11 +9,14 @@ somebody wants it back.
 
 from __future__ import annotations
 
+from pinhold.mm.file import FOLIO_DIRTY, cache_evict, folio_mark_dirty
 from pinhold.mm.flags import (
     AGAIN,
     BLOCKED,
     EINVAL,
+    FILE_SHMEM,
     FOLIO_LOCKED,
+    FOLIO_READAHEAD,
     NO_PAGE,
     NO_VMA,
     PTE_ACCESSED,
@@ -35,7 +39,7 @@ from pinhold.mm.folio import (
     page_folio,
 )
 from pinhold.mm.huge_memory import split_folio, split_huge_pmd
-from pinhold.mm.kernel import kernel
+from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.lazyfree import unmap_lazyfree
 from pinhold.mm.pgtable import level_pages, mk_pte, pt_walk, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import folio_maybe_dma_pinned
@@ -50,7 +54,7 @@ from pinhold.mm.rmap import (
 from pinhold.mm.rules.lazyfree import FREE_WHOLE
 from pinhold.mm.rules.swap import PAGEOUT_GIVES_UP, SWAP_SPLIT, SWAP_WHOLE_IN_CLUSTERS
 from pinhold.mm.sites.site import decided
-from pinhold.mm.sites.swap import PAGEOUT_SHARED_KEPT, SWAPOUT_PINNED_KEPT
+from pinhold.mm.sites.swap import FILE_PAGE_EVICTED, FILE_PAGE_STAYS, PAGEOUT_SHARED_KEPT, SWAPOUT_PINNED_KEPT
 from pinhold.mm.state import State
 from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_alloc
 from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock
@@ -133,7 +137,13 @@ def pageout_next(m: State, act: int) -> None:
         return
     page = pte_pfn(m.pte[slot])
     folio = page_folio(m, page)
-    if not folio_test_anon(m, folio) or m.folio_flags[folio] & FOLIO_LOCKED:
+    if m.folio_flags[folio] & FOLIO_LOCKED:
+        return
+    if not folio_test_anon(m, folio):
+        if folio_mapcount(m, folio) == 1:
+            pageout_lock(m, act, folio)
+        else:
+            decided(m, PAGEOUT_SHARED_KEPT)
         return
     if m.folio_order[folio] > 0 and pageout_whole(m, act, slot, page):
         return
@@ -267,6 +277,9 @@ def try_to_unmap(m: State, act: int) -> None:
     folio = m.act_page[act]
     pages = folio_nr_pages(m, folio)
     m.act_pc[act] = PAGEOUT_WRITE
+    if not folio_test_anon(m, folio):
+        unmap_file_page(m, mm, m.act_addr[act] - 1, folio)
+        return
     if not folio_test_swapcache(m, folio):
         if folio_test_lazyfree(m, folio):
             unmap_lazyfree(m, mm, m.act_addr[act] - pages, folio)
@@ -297,6 +310,40 @@ def try_to_unmap_pte(m: State, mm: int, slot: int, folio: int, page: int) -> boo
     return True
 
 
+@kernel(needs=Part.FILE)
+def unmap_file_page(m: State, mm: int, addr: int, page: int) -> None:
+    """A page of a file is not mapped any more, whoever holds it; the file has it.  Linux: try_to_unmap_one()."""
+    slot = pt_walk(m, mm, addr, 0)
+    if slot < 0 or not pte_present(m.pte[slot]) or pte_pfn(m.pte[slot]) != page:
+        return
+    if m.pte[slot] & PTE_DIRTY:
+        folio_mark_dirty(m, page)
+    m.pte[slot] = 0
+    folio_remove_rmap_pte(m, mm, page)
+    folio_put(m, page)
+
+
+@kernel(needs=Part.FILE)
+def reclaim_file_page(m: State, folio: int) -> None:
+    """Take an unmapped page of a file out of the page cache, if nobody else holds it: one of shmem goes to swap, a
+    clean one of an ordinary file goes as it is.
+
+    A dirty one waits for writeback, marked to be freed then: it has PG_reclaim, which is PG_readahead.  Linux:
+    shrink_folio_list().
+    """
+    if folio_mapcount(m, folio):
+        return
+    shmem = m.file_kind[m.folio_file[folio]] == FILE_SHMEM
+    waits = not shmem and m.folio_dirty[folio] == FOLIO_DIRTY
+    if not waits and m.folio_refcount[folio] == 1 + 1 and (not shmem or m.config_swap):
+        decided(m, FILE_PAGE_EVICTED)
+        cache_evict(m, folio)
+        return
+    decided(m, FILE_PAGE_STAYS)
+    if waits and m.fault_around > 1:  # nobody else can tell
+        m.folio_flags[folio] |= FOLIO_READAHEAD
+
+
 @kernel
 def pageout_write(m: State, act: int) -> None:
     """Write the folio out, if nobody maps it and its entries have not gone meanwhile, and free it where the device is
@@ -304,7 +351,9 @@ def pageout_write(m: State, act: int) -> None:
     folio = m.act_page[act]
     pages = folio_nr_pages(m, folio)
     m.folio_flags[folio] &= ~FOLIO_LOCKED
-    if folio_test_swapcache(m, folio) and folio_mapcount(m, folio) == 0 and not folio_free_swap(m, folio):
+    if not folio_test_anon(m, folio):
+        reclaim_file_page(m, folio)
+    elif folio_test_swapcache(m, folio) and folio_mapcount(m, folio) == 0 and not folio_free_swap(m, folio):
         for i in range(pages):
             m.swap_content[m.folio_swap[folio] + i] = m.page_content[folio + i]
         if m.config_swap_sync and m.folio_refcount[folio] == 1 + pages:

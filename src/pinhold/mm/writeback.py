@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinhold.mm.file import FOLIO_CLEAN, cache_lookup
+from pinhold.mm.file import FOLIO_CLEAN, FOLIO_DIRTY, cache_lookup
 from pinhold.mm.flags import (
     AGAIN,
     BLOCKED,
@@ -65,7 +65,7 @@ def write_cache_page(m: State, file: int, index: int) -> None:
     folio_clear_dirty_for_io(), folio_mkclean().
     """
     page = cache_lookup(m, file, index)
-    if page == NO_PAGE or m.folio_dirty[page] == FOLIO_CLEAN:
+    if page == NO_PAGE or m.folio_dirty[page] != FOLIO_DIRTY:
         return
     decided(m, WRITEBACK_CLEANS)
     for vma in range(len(m.vma_end)):

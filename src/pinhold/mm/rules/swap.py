@@ -64,10 +64,18 @@ class SwapRules:
         Value("gives_up", OLDEST, "it gives up the rest of that PMD's range"),
         Value("goes_on", Commit("3931b871c494", "6.10"), "it goes on behind it"),
     )
+    rule_readahead_mark = Switch(
+        "Which page of an ordinary file (ext4) is marked, when pages around it are read at once, and not mapped by"
+        " fault-around: as many pages before the end of what, as reading runs ahead.",
+        "page_cache_ra_order",
+        Value("end_of_file", OLDEST, "of what is read, which may end with the file", "do_page_cache_ra"),
+        Value("end_of_window", Commit("7ac67301e82f", "6.16"), "of the window, wherever the file ends"),
+    )
 
 
 SWAPIN_BY_COUNTS_ON_WRITE, SWAPIN_BY_MARK_OR_REFERENCES, SWAPIN_BY_MARK = SwapRules.rule_swapin_exclusive.numbers
 SWAPIN_WRITABLE_FOR_WRITE_FAULT, SWAPIN_WRITABLE_IF_VMA_WRITABLE = SwapRules.rule_swapin_maps_writable.numbers
 SWAP_SPLIT, SWAP_WHOLE_IN_CLUSTERS, SWAP_WHOLE = SwapRules.rule_swap_large.numbers
 SHARED_BY_PAGE, SHARED_BY_GUESS, SHARED_BY_MM_IDS = SwapRules.rule_mapped_shared.numbers
+MARK_BEFORE_END_OF_FILE, MARK_BEFORE_END_OF_WINDOW = SwapRules.rule_readahead_mark.numbers
 PAGEOUT_GIVES_UP, PAGEOUT_GOES_ON = SwapRules.rule_pageout_shared_large.numbers

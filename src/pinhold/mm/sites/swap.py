@@ -21,3 +21,15 @@ PAGEOUT_SHARED_KEPT = site(
     "the page is shared or held, so it is not paged out",
     SwapRules.rule_pageout_shared_large,
 )
+READAHEAD_MARKED = site(
+    "readahead_marked",
+    "page_cache_ra_order",
+    "the page is marked when it is read ahead, so fault-around passes it over",
+    SwapRules.rule_readahead_mark,
+)
+FILE_PAGE_EVICTED = site(
+    "file_page_evicted", "shrink_folio_list", "nobody else holds the file's page, and it goes from the page cache"
+)
+FILE_PAGE_STAYS = site(
+    "file_page_stays", "shrink_folio_list", "the file's page is unmapped, and stays in the page cache"
+)

@@ -120,8 +120,9 @@ class Process:
         _, address, pages = self._span(message)
         allowed = self._eyes.touchable(address, pages, write=True)
         content.fill(address, allowed, message.byte)
-        if allowed < pages:
-            self._fault(address + allowed * PAGE, write=True)
+        for page in range(address + allowed * PAGE, address + pages * PAGE, PAGE):
+            self._fault(page, write=True)
+            content.fill(page, 1, message.byte)  # its entry is writable, although the mapping is not
 
     def _fault(self, address: int, write: bool) -> None:
         """Touch memory that the process may not touch through the kernel, which answers EFAULT for a SIGSEGV."""

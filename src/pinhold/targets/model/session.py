@@ -265,16 +265,14 @@ class ModelSession:
             unpin(self.m, pin)
 
     def io_uring(self, a: s.IoUring) -> int:
-        mm, start, end = self.names.span(a.proc, a.range)
-        result = self.take_pin(a.pin, (mm, start, end), *self.wanted(a))
-        if result > 0 and io_uring_refuses(self.m, mm, start, end):
-            unpin(self.m, self.names.pins.pop(a.pin))
-            return -k.EOPNOTSUPP
-        return result
+        return self.take_pin(a.pin, self.names.span(a.proc, a.range), *self.wanted(a))
 
     def take_pin(self, name: str, span: Span, flags: int, user: int) -> int:
         pin = free_pin(self.m)
         result = take(self.m, TASK, pin, span, flags, user)
+        if result > 0 and user == k.USER_IO_URING and io_uring_refuses(self.m, *span):
+            unpin(self.m, pin)
+            return -k.EOPNOTSUPP
         if result > 0:
             self.names.pins[name] = pin
         return result
