@@ -32,7 +32,7 @@ CHANGED = {
     "sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never\n",
     "sys/kernel/mm/transparent_hugepage/use_zero_page": "1\n",
     "sys/kernel/mm/ksm/run": "1\n",
-    "sys/kernel/mm/ksm/sleep_millisecs": "20\n",
+    "sys/kernel/mm/ksm/sleep_millisecs": "0\n",
 }
 """What NEEDS makes of TREE, besides the swap file."""
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from pinhold.system.changes import Change, Pool, Setting, Swap, persistent
 from pinhold.system.host import Host
 from pinhold.system.needs import Needs
-from pinhold.targets.live.kernel import KSM, KSM_WHOLE, RunningKernel
+from pinhold.targets.live.kernel import KSM, KSM_BY_STEPS, RunningKernel
 
 THP = "sys/kernel/mm/transparent_hugepage"
 HUGEPAGES = "sys/kernel/mm/hugepages"
@@ -21,7 +21,6 @@ POOL_KIB = {"2M": 2048, "1G": 1048576}
 NAMES = {"2M": "2 MiB", "1G": "1 GiB"}
 
 SWAP_BYTES = 128 << 20
-_KSM_SLEEP_MS = 20
 
 Make = Callable[[Change], bool]
 """Makes a change, or tells why it could not: whether it was made."""
@@ -132,9 +131,7 @@ def _ksm(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
     if not host.has(f"{KSM}/run"):
         tell("ksm: this kernel has no KSM")
         return
-    if host.number(f"{KSM}/sleep_millisecs") > _KSM_SLEEP_MS:
-        make(Setting(f"{KSM}/sleep_millisecs", host.value(f"{KSM}/sleep_millisecs"), str(_KSM_SLEEP_MS)))
-    for name, wanted in (("smart_scan", "0"), ("pages_to_scan", str(KSM_WHOLE))):
+    for name, wanted in KSM_BY_STEPS.items():
         path = f"{KSM}/{name}"
         if host.has(path) and host.value(path) != wanted:
             make(Setting(path, host.value(path), wanted))

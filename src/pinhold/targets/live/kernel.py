@@ -33,6 +33,8 @@ _THP = "sys/kernel/mm/transparent_hugepage"
 KSM = "sys/kernel/mm/ksm"
 KSM_WHOLE = 1 << 24
 """pages_to_scan of a ksmd that runs for a step and no longer: more than there are, so that one go is one full scan."""
+KSM_BY_STEPS = {"sleep_millisecs": "0", "smart_scan": "0", "pages_to_scan": str(KSM_WHOLE)}
+"""Settings of such a ksmd: the next scan follows at once, and none passes over what it could not merge before."""
 
 
 def check_supported() -> None:

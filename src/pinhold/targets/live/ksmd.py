@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pinhold.targets.base import CannotDo
-from pinhold.targets.live.kernel import KSM, KSM_WHOLE, RunningKernel
+from pinhold.targets.live.kernel import KSM, KSM_BY_STEPS, RunningKernel
 from pinhold.targets.live.progress import Deadline, Overdue
 
 _DEADLINE = Deadline(20.0, 20.0)
@@ -27,13 +27,10 @@ _SCANS = 8
 """One that is under way, one that takes checksums, one that finds equal pages, one more for those of a large folio that
 was split; the others are in reserve, for what a merge makes possible."""
 
-_TUNED = {"pages_to_scan": str(KSM_WHOLE), "sleep_millisecs": "0", "smart_scan": "0"}
-"""One go is a full scan, the next one follows at once, and none passes over what it could not merge before."""
-
 
 def tune(kernel: RunningKernel) -> None:
     """Set ksmd up for steps in a virtual machine of pinhold's own."""
-    for name, value in _TUNED.items():
+    for name, value in KSM_BY_STEPS.items():
         path = Path(kernel.root, KSM, name)
         if path.exists():
             path.write_text(value)
