@@ -186,7 +186,16 @@ def _against_model(run: TargetRun, model: TargetRun | None) -> Judged:
         return Judged(EXIT_VIOLATED, f"{chance} {sentence}".strip(), found.differences)
     if not found.verdicts:
         return Judged(EXIT_UNKNOWN, f"Nothing in it could be compared with {model.info.name}.")
-    return Judged(EXIT_HELD, f"Agrees with {model.info.name} in all {seen} that both have.{chance}")
+    later = _later_fixes(run)
+    return Judged(EXIT_HELD, f"Agrees with {model.info.name} in all {seen} that both have.{chance}{later}")
+
+
+def _later_fixes(run: TargetRun) -> str:
+    """Which fixes the kernel has that its release has not, as a sentence; nothing where there is none."""
+    fixes = [f"{rule} = {value}" for rule, value in run.info.fixes.items()]
+    if not fixes:
+        return ""
+    return f" It has fixes that Linux {run.info.rules} has not (pinhold rules list): {', '.join(fixes)}."
 
 
 def _skipped_pud(model: TargetRun) -> str:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pinhold.commands import NothingToRun, UsageError, nearest
@@ -122,10 +123,10 @@ def make_targets(
 
 
 def model_of(info: TargetInfo) -> Target:
-    """The model of a real kernel: its release's rules, its configuration.  Raises UsageError for an unknown release.
+    """The model of a real kernel: its release's rules with the later fixes that it has, and its configuration.
 
     What the kernel does not tell keeps the model's default.  A kernel newer than what was read has the nearest rules,
-    and a line on stderr says so.
+    and a line on stderr says so.  Raises UsageError for an unknown release.
     """
     from pinhold.mm.releases import UnknownRelease, stand_in
     from pinhold.targets.model.configuration import configuration
@@ -137,7 +138,7 @@ def model_of(info: TargetInfo) -> Target:
         raise UsageError(str(error)) from None
     if why:
         print(f"pinhold: {why}", file=sys.stderr)
-    return ModelTarget(release, configuration(info.config))
+    return ModelTarget(release, configuration(info.config), switches=info.fixes)
 
 
 def configured_as(model: Target, info: TargetInfo) -> Target:
@@ -173,9 +174,25 @@ def close(target: Target) -> None:
         target.close()
 
 
+_FIXES: dict[str, Mapping[str, str]] = {}
+"""Release -> the fixes of the running kernel: the same as long as it runs; what else it says of itself may change."""
+
+
+def _with_fixes(target: Target) -> TargetInfo:
+    from pinhold.targets.fixes import with_fixes
+
+    info = target.info()
+    if info.release not in _FIXES:
+        _FIXES[info.release] = with_fixes(target, info).fixes
+    return replace(info, fixes=_FIXES[info.release])
+
+
 def describe(target: Target) -> TargetInfo:
-    """What the target is on this machine.  Raises NothingToRun where it cannot work here."""
+    """What the target is on this machine; of the running kernel also which later fixes it has.
+
+    Raises NothingToRun where it cannot work here.
+    """
     try:
-        return target.info()
+        return _with_fixes(target) if target.what == "live" else target.info()
     except Unavailable as reason:
         raise NothingToRun(f"{target.name} cannot run here: {reason}") from None

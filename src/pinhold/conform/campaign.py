@@ -23,6 +23,7 @@ from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
 from pinhold.targets.base import Target, Unavailable
 from pinhold.targets.batch import BatchTarget
+from pinhold.targets.fixes import with_fixes
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
 
@@ -235,7 +236,8 @@ def drive(make: Callable[[], Target | BatchTarget], pipe: Connection) -> None:
     target = make()
     try:
         try:
-            pipe.send(target.info())
+            info = target.info()
+            pipe.send(with_fixes(target, info) if not isinstance(target, BatchTarget) else info)
         except Unavailable as reason:
             pipe.send(str(reason))
             return

@@ -11,7 +11,8 @@ class TargetInfo:
     """What ran.
 
     release: e.g. "6.18.44"; rules: the rule row compared with, e.g. "6.18"; config: name -> value; mechanisms: name ->
-    "available" or the reason why not; what: which target, as the command line spells it, "" where that is the name.
+    "available" or the reason why not; what: which target, as the command line spells it, "" where that is the name;
+    fixes: rule -> value, where it was seen to have a fix that its release has not.
     """
 
     name: str
@@ -20,6 +21,7 @@ class TargetInfo:
     config: Mapping[str, str] = field(default_factory=dict)
     mechanisms: Mapping[str, str] = field(default_factory=dict)
     what: str = ""
+    fixes: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def target(self) -> str:

@@ -88,6 +88,8 @@ class RunWriter:
         plain = _plain(target)
         if target.target == target.name:
             del plain["what"]
+        if not target.fixes:
+            del plain["fixes"]
         self._line("target", {**plain, "config_hash": config_hash(target.config)})
 
     def begin(self, target: str, name: str, scenario: Scenario) -> int:
@@ -210,6 +212,7 @@ class _Reader:
                 _strings(record.get("config", {})),
                 _strings(record.get("mechanisms", {})),
                 _optional(_str, record.get("what")) or "",
+                _strings(record.get("fixes", {})),
             )
         )
 
