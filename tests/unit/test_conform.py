@@ -12,8 +12,8 @@ from pinhold.conform.differ import Run, compared
 from pinhold.conform.generate import LONGEST, generate
 from pinhold.conform.profiles import PROFILES
 from pinhold.conform.propose import drawable
-from pinhold.conform.shrink import shrink, valid
-from pinhold.conform.wanted import LIMITS, Wanted, wanted
+from pinhold.conform.shrink import MOST, shrink, valid
+from pinhold.conform.wanted import ABSENT, Wanted, wanted
 from pinhold.scenario import steps as s
 from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.kinds import KINDS
@@ -76,7 +76,7 @@ def test_limits_are_not_generated() -> None:
     profile = wanted("mixed", MODEL, disposable=True)
     steps = [step for number in range(30) for step in generate(MODEL, profile, SEED, number).steps]
     assert steps
-    assert not {step.forms[0].verb for step in steps} & set(LIMITS)
+    assert not {step.forms[0].verb for step in steps} & set(ABSENT)
 
 
 def test_a_model_agrees_with_itself() -> None:
@@ -123,6 +123,39 @@ exit C
     small = shrink(parse(text), shows)
     assert [type(step).__name__ for step in small.steps] == ["Map", "Fork", "Write"]
     assert small.steps[0] == s.Map("P", "a", "anon", pages=1)
+
+
+def test_shrinking_takes_simpler_kinds_and_names_and_no_child() -> None:
+    """Where they show it as well; whatever is tried is a scenario that can be read."""
+    text = """scenario x
+observe
+map P r1 file shared readonly pages 4
+map P r2 hugetlb 2M pages 1024
+fork P C1
+write C1 r2 0x77
+pin C1 r2[512:] as p9 write longterm user io_uring via io_uring
+"""
+
+    def shows(scenario: s.Scenario) -> bool:
+        assert parse(format_scenario(scenario)) == scenario
+        return any(isinstance(step, s.Pin) and step.longterm for step in scenario.steps)
+
+    small = shrink(parse(text), shows)
+    assert small.steps == parse("scenario x\nmap P a hugetlb 2M pages 512\npin P a as p longterm\n").steps
+
+
+def test_shrinking_ends() -> None:
+    """After so many candidates, with the smallest that was found."""
+    steps = "".join(f"map P r{n} anon\nwrite P r{n} {n}\n" for n in range(12))
+    seen: list[s.Scenario] = []
+
+    def shows(scenario: s.Scenario) -> bool:
+        seen.append(scenario)
+        return len(seen) % 2 == 1
+
+    whole = parse(f"scenario x\nobserve\n{steps}")
+    assert shrink(whole, shows) == whole
+    assert len(seen) <= 2 * MOST
 
 
 def test_what_lost_its_object_is_dropped() -> None:

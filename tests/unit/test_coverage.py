@@ -7,7 +7,7 @@ from collections import Counter
 from pinhold.conform.campaign import NOTHING_NEW, Limits
 from pinhold.conform.coverage import AREAS, Coverage, pairs, reachable, reached, share
 from pinhold.conform.tally import Tally
-from pinhold.conform.wanted import LIMITS, wanted
+from pinhold.conform.wanted import ABSENT, wanted
 from pinhold.scenario.parse import parse
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
@@ -64,7 +64,7 @@ def test_what_a_target_has_not_is_not_reachable() -> None:
     assert set(whole.kinds) - set(small.kinds) == {"thp", "hugezero", "hugetlb 2M", "memfd_hugetlb 2M"}
     assert set(whole.advice) - set(small.advice) == {"hugepage", "collapse", "pageout"}
     assert {"huge_zero_read", "hugetlb_wp_copy", "swapin_shared"} <= set(whole.decisions) - set(small.decisions)
-    assert not set(LIMITS) & set(whole.steps)
+    assert not set(ABSENT) & set(whole.steps)
     assert "ksm_merges" not in whole.decisions or "ksm" in whole.steps
     assert len({value.split("=")[0] for value in whole.values}) == len(whole.values)
 

@@ -10,7 +10,7 @@ import pytest
 from pinhold.conform import masks
 from pinhold.conform.differ import judged
 from pinhold.conform.masks import MASKS, Mask, Masking
-from pinhold.conform.wanted import LIMITS
+from pinhold.conform.wanted import ABSENT
 from pinhold.mm.releases import releases
 from pinhold.scenario.compare import Difference
 from pinhold.scenario.parse import parse
@@ -52,7 +52,7 @@ def test_what_differs_beside_a_mask_is_told(mask: Mask) -> None:
 
 def test_masks_and_limits_are_ten_at_most() -> None:
     """Together."""
-    assert len(MASKS) + len(LIMITS) <= 10
+    assert len(MASKS) + len(ABSENT) <= 10
 
 
 def test_what_was_masked_may_stay_so() -> None:

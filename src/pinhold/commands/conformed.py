@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from pinhold import __version__
 from pinhold.conform.coverage import AREAS, share
 from pinhold.conform.differ import RUNS
-from pinhold.conform.wanted import LIMITS, missing
+from pinhold.conform.wanted import ABSENT, missing
 from pinhold.report.results import CaseResult, TargetRun, counted, pools
 from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.steps import Scenario
@@ -90,8 +90,8 @@ def _of_target(ran: Ran, told: Campaigned) -> Iterator[str]:
     for name, lack in _lacking(ran, told.asked).items():
         yield f"  not run: {name}, which needs {lack}"
     yield from _covered(ran)
-    for verb, why in LIMITS.items():
-        yield _filled(f"not generated: {verb}: {why}")
+    for verb, why in ABSENT.items():
+        yield _filled(f"no kernel does: {verb}: {why}")
     for (verb, reason), count in tally.left_out.most_common(5):
         yield textwrap.shorten(f"left out {counted(count, 'time')}: {verb}: {reason}", 2 * _WIDTH, placeholder=" …")
 
@@ -139,7 +139,7 @@ def document(told: Campaigned) -> str:
         "seed": told.seed,
         "cut": told.cut,
         "status": severest(map(status, told.ran)),
-        "not_generated": dict(LIMITS),
+        "not_generated": dict(ABSENT),
         "targets": [_plain(ran, told.asked) for ran in told.ran],
     }
     return json.dumps(whole, indent=1)

@@ -75,7 +75,11 @@ def judged(ours: Result, model: ModelTarget, scenario: s.Scenario) -> Compared:
         (record.step, record.outcome.note or "") for record in ours.steps if record.outcome and not record.observation
     )
     both = replace(scenario, steps=tuple(by_any(record.step) for record in done))
-    trouble = "" if ours.verdict.kind == "unknown" else f"{ours.target}: {ours.verdict.kind}: {ours.verdict.reason}"
+    said = f"{ours.target}: {ours.verdict.kind}: {ours.verdict.reason}"
+    skipped = ours.verdict.kind == "skipped" and not ours.steps
+    trouble = "" if skipped or ours.verdict.kind == "unknown" else said
+    if skipped:
+        left = ((scenario.steps[0], ours.verdict.reason or ""),)
     found = follow(model, both, ours.observations)
     until = None if found.difference is None else found.difference.index + 1
     both = replace(scenario, steps=tuple(record.step for record in done[:until]))

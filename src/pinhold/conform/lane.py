@@ -125,9 +125,9 @@ class Lane:
             tally.differences.append(self._looked_into(found))
         self._steps += found.steps
         more = self._report(tally)
-        self._silent = self._silent + 1 if found.trouble and not found.steps else 0
+        self._silent = 0 if found.steps else self._silent + 1
         if self._silent == LOST:
-            raise Lost(found.trouble)
+            raise Lost(found.trouble or "; ".join(reason for _, reason in found.left_out))
         return more
 
     def _looked_into(self, found: Compared) -> Difference:

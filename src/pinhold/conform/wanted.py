@@ -17,10 +17,10 @@ from pinhold.targets.model.target import ModelTarget
 
 S = TypeVar("S", bound=s.Step)
 
-LIMITS: Mapping[str, str] = {
+ABSENT: Mapping[str, str] = {
     "numa_hint": "a NUMA scan comes when the scheduler likes: no real kernel can be told to",
 }
-"""Verbs that are not generated, and why."""
+"""Steps of the language that no real kernel does, and why: they are not generated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def wanted(profile: str, model: ModelTarget, disposable: bool, info: TargetInfo 
     """What to generate of a profile for a kernel that is configured as the model.  info: what it says of itself,
     where it is none that takes any pin."""
     has = model.config
-    without = set(LIMITS)
+    without = set(ABSENT)
     if not has["soft_dirty"]:
         without.add("clear_softdirty")
     if not has["swap"]:
