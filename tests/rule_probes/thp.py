@@ -25,7 +25,7 @@ def thp_split_locks(chosen: Row) -> Any:
     step(m, 1)
     step(m, 1)
     child, address = played.address(process="C")
-    assert split_huge_pmd(m, child, address) == 0
+    assert split_huge_pmd(m, child, address, 0) == 0
     step(m, 1)
     return bool(played.entry() & k.PTE_PSE), played.writable()
 
@@ -41,6 +41,14 @@ def thp_split_zero_pages(chosen: Row) -> Any:
 def thp_split_dirty(chosen: Row) -> Any:
     """A THP that was written before soft-dirty was cleared is split: is an entry of it dirty, and soft-dirty?"""
     text = "map P x thp\nwrite P x 0x11\nclear_softdirty P\nmprotect P x[1] read\n"
+    entry = Play(chosen, text, soft_dirty=1).entry()
+    return entry & k.PTE_DIRTY != 0, entry & k.PTE_SOFT_DIRTY != 0
+
+
+@probe({"folio": (False, False), "soft_dirty": (True, True), "exact": (True, False)})
+def thp_remap_dirty(chosen: Row) -> Any:
+    """A THP that was written before soft-dirty was cleared is itself split: is an entry of it dirty, and soft-dirty?"""
+    text = "map P x thp\nwrite P x 0x11\nclear_softdirty P\nmadvise P x[8:16] free\n"
     entry = Play(chosen, text, soft_dirty=1).entry()
     return entry & k.PTE_DIRTY != 0, entry & k.PTE_SOFT_DIRTY != 0
 

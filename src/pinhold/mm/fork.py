@@ -381,7 +381,7 @@ def copy_huge_pmd(m: State, act: int, vma: int, dst_vma: int, slot: int) -> int:
     if not must_copy_pinned(m, vma, folio):
         return decide_later(m, act, FORK_SHARE)
     decided(m, FORK_SPLITS_PINNED_PMD)
-    return split_huge_pmd(m, m.act_mm[act], m.act_addr[act])
+    return split_huge_pmd(m, m.act_mm[act], m.act_addr[act], 0)
 
 
 @kernel(needs=Part.HUGETLB)

@@ -66,7 +66,7 @@ from pinhold.mm.rmap import (
     set_page_anon_exclusive,
     split_entire_mapping,
 )
-from pinhold.mm.rules.thp import SPLIT_DIRTY_ENTRIES, SPLIT_ZERO_PAGES_ZERO_PAGE
+from pinhold.mm.rules.thp import REMAP_DIRTY_EXACT, REMAP_SOFT_DIRTY, SPLIT_DIRTY_ENTRIES, SPLIT_ZERO_PAGES_ZERO_PAGE
 from pinhold.mm.rules.wp import HUGE_WP_BY_MAPCOUNT, HUGE_ZERO_BECOMES_THP
 from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.thp import (
@@ -78,6 +78,7 @@ from pinhold.mm.sites.thp import (
     HUGE_ZERO_READ,
     HUGE_ZERO_WP_SPLIT,
     HUGE_ZERO_WP_THP,
+    REMAP_MAKES_SOFT_DIRTY,
     SPLIT_KEEPS_DIRTY,
     THP_SPLIT_ZERO_PAGE,
 )
@@ -182,7 +183,7 @@ def do_huge_pmd_wp_page(m: State, act: int, vma: int, slot: int) -> int:
             if result == FAULT_ALLOCATED:
                 return result
         decided(m, HUGE_ZERO_WP_SPLIT)
-        split_huge_pmd(m, m.act_mm[act], m.act_addr[act])
+        split_huge_pmd(m, m.act_mm[act], m.act_addr[act], 0)
         return FAULT_FALLBACK
     if m.rule_huge_wp_reuse == HUGE_WP_BY_MAPCOUNT and not m.rule_thp_split_locks and not page_anon_exclusive(m, folio):
         decided(m, HUGE_WP_COUNTS_PAGES)
@@ -228,7 +229,7 @@ def huge_wp_reuse(m: State, act: int, vma: int, slot: int) -> int:
 def huge_wp_split(m: State, act: int) -> int:
     """Go on with base pages."""
     decided(m, HUGE_WP_SPLIT)
-    if split_huge_pmd(m, m.act_mm[act], m.act_addr[act]) < 0:
+    if split_huge_pmd(m, m.act_mm[act], m.act_addr[act], 0) < 0:
         return -ENOMEM
     return FAULT_FALLBACK
 
@@ -251,8 +252,9 @@ def huge_can_reuse(m: State, folio: int) -> bool:
 
 
 @kernel(needs=Part.THP)
-def split_huge_pmd(m: State, mm: int, addr: int) -> int:
-    """Map the same pages by PTEs instead of a PMD; the folio stays whole.  0 (also where there is no PMD leaf), or
+def split_huge_pmd(m: State, mm: int, addr: int, frozen: int) -> int:
+    """Map the same pages by PTEs instead of a PMD; the folio stays whole, but where it is `frozen` to be split itself,
+    which then decides about the dirty bit (split_folio()).  0 (also where there is no PMD leaf), or
     -ENOMEM.  The PTEs have the mapping's protection, whether the PMD was made inaccessible by a NUMA scan or not; those
     of the zero page nothing else.
 
@@ -274,7 +276,7 @@ def split_huge_pmd(m: State, mm: int, addr: int) -> int:
         for i in range(1 << m.bits):
             m.pte[(table << m.bits) + i] = mk_pte(ZERO_PFN, flags & ~(PTE_RW | PTE_SOFT_DIRTY) | PTE_SPECIAL)
     else:
-        if flags & PTE_DIRTY:
+        if flags & PTE_DIRTY and not frozen:
             folio_mark_dirty(m, folio)
             if m.rule_thp_split_dirty == SPLIT_DIRTY_ENTRIES:
                 decided(m, SPLIT_KEEPS_DIRTY)
@@ -294,9 +296,9 @@ def split_huge_range(m: State, mm: int, start: int, end: int) -> int:
     span = level_pages(m, 1)
     if m.levels == 1:
         return 0
-    if start % span and split_huge_pmd(m, mm, start) < 0:
+    if start % span and split_huge_pmd(m, mm, start, 0) < 0:
         return -ENOMEM
-    if end % span and split_huge_pmd(m, mm, end) < 0:
+    if end % span and split_huge_pmd(m, mm, end, 0) < 0:
         return -ENOMEM
     return 0
 
@@ -322,7 +324,7 @@ def split_held_folio(m: State, folio: int, held: int) -> bool:
     """The same for a folio to which the caller has a reference, which is one to the page `held` afterwards; or NO_PAGE.
 
     Linux: split_huge_page_to_list_to_order() (__folio_split() since 6.16); each page keeps its own mappings, exclusive
-    mark and swap slot, unless it is zero-filled (remap_page()).
+    mark and swap slot, unless it is zero-filled, and what remap_page() leaves of a dirty entry.
     """
     pages = 1 << m.folio_order[folio]
     cached = folio_test_swapcache(m, folio)
@@ -347,7 +349,7 @@ def split_held_folio(m: State, folio: int, held: int) -> bool:
         elif not m.folio_refcount[page]:
             m.page_content[page] = 0
             m.page_exclusive[page] = 0
-    if m.rule_thp_split_zero_pages == SPLIT_ZERO_PAGES_ZERO_PAGE:
+    if m.rule_thp_split_zero_pages == SPLIT_ZERO_PAGES_ZERO_PAGE or m.rule_thp_remap_dirty != REMAP_DIRTY_EXACT:
         remap_page(m, folio, pages)
     if cached:
         for page in range(folio, folio + pages):
@@ -371,32 +373,46 @@ def split_huge_page(m: State, page: int) -> bool:
             while m.folio_entire_mapcount[folio] and addr < m.vma_end[i]:
                 slot, level = pt_leaf(m, mm, addr)
                 if level == 1 and pte_present(m.pte[slot]) and pte_pfn(m.pte[slot]) == folio:
-                    split_huge_pmd(m, mm, addr)
+                    split_huge_pmd(m, mm, addr, 1)
                 addr = (addr // level_pages(m, level) + 1) * level_pages(m, level)
     return split_held_folio(m, folio, page)
 
 
 @kernel
 def remap_page(m: State, folio: int, pages: int) -> None:
-    """The folio has been split: whoever maps a zero-filled page of it maps the zero page instead, read-only.
+    """The folio has been split: each of its pages is mapped again, and looked at then.
 
-    The kernel has taken every mapping away before the split and looks at each page as it maps it again; it leaves
-    mlocked memory alone, which is not specified here.  A search that leaves stores out has no zero-filled pages.
-    Linux: remap_page(), remove_migration_pte(), try_to_map_unused_to_zeropage() (mm/migrate.c), b1f202060afe (6.12).
+    The kernel has taken every mapping away before the split; it leaves mlocked memory alone, which is not specified
+    here.  Linux: remap_page(), remove_migration_pte() (mm/migrate.c).
     """
-    mapped_zeros = 0
+    mapped = 0
     for page in range(folio, folio + pages):
-        if m.page_mapcount[page] and page_zero_filled(m, page):
-            mapped_zeros += m.page_mapcount[page]
+        mapped += m.page_mapcount[page]
     for vma in range(len(m.vma_end)):
         addr = m.vma_start[vma]
-        while mapped_zeros and addr < m.vma_end[vma]:
+        while mapped and addr < m.vma_end[vma]:
             slot, level = pt_leaf(m, vma // m.vmas_per_mm, addr)
             page = pte_pfn(m.pte[slot]) if level == 0 and pte_present(m.pte[slot]) else NO_PAGE
-            if folio <= page < folio + pages and page_zero_filled(m, page):
-                map_unused_to_zeropage(m, vma, slot)
-                mapped_zeros -= 1
+            if folio <= page < folio + pages:
+                remove_migration_pte(m, vma, slot, page)
+                mapped -= 1
             addr = (addr // level_pages(m, level) + 1) * level_pages(m, level)
+
+
+@kernel
+def remove_migration_pte(m: State, vma: int, slot: int, page: int) -> None:
+    """Map a page again after the split: the zero page instead where it is zero-filled (b1f202060afe, 6.12), and dirty
+    as the rule says.  A search that leaves stores out has no zero-filled pages.
+    """
+    if m.rule_thp_split_zero_pages == SPLIT_ZERO_PAGES_ZERO_PAGE and page_zero_filled(m, page):
+        map_unused_to_zeropage(m, vma, slot)
+    elif m.pte[slot] & PTE_DIRTY and m.rule_thp_remap_dirty != REMAP_DIRTY_EXACT:
+        folio_mark_dirty(m, page)
+        if m.rule_thp_remap_dirty == REMAP_SOFT_DIRTY:
+            decided(m, REMAP_MAKES_SOFT_DIRTY)
+            m.pte[slot] = pte_mkdirty(m, m.pte[slot])
+        else:
+            m.pte[slot] &= ~PTE_DIRTY
 
 
 @kernel

@@ -132,7 +132,7 @@ def madvise_free_huge_pmd(m: State, mm: int, addr: int, end: int, slot: int) -> 
     if is_huge_zero_page(m, folio) or m.folio_flags[folio] & FOLIO_LOCKED or huge_mapped_by_others(m, folio):
         return False
     if end - addr < folio_nr_pages(m, folio):
-        return m.folio_refcount[folio] == 1 and split_huge_pmd(m, mm, addr) == 0 and split_folio(m, folio)
+        return m.folio_refcount[folio] == 1 and split_huge_pmd(m, mm, addr, 1) == 0 and split_folio(m, folio)
     m.folio_dirty[folio] = FOLIO_CLEAN
     m.pte[slot] &= ~CLEARED
     folio_mark_lazyfree(m, folio)
@@ -256,7 +256,7 @@ def unmap_huge(m: State, mm: int, addr: int, slot: int) -> bool:
         if m.rule_lazyfree_held == HELD_KEPT:
             lazyfree_discards(m, folio)
             return True
-    return split_huge_pmd(m, mm, addr) < 0
+    return split_huge_pmd(m, mm, addr, 0) < 0
 
 
 @kernel

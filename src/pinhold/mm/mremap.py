@@ -178,7 +178,7 @@ def move_extent(m: State, mm: int, start: int, end: int, to: int) -> int:
         if m.pte[upper] & PTE_PSE:
             if whole:
                 return move_entry(m, mm, start, to, 1)
-            if split_huge_pmd(m, mm, start) < 0:
+            if split_huge_pmd(m, mm, start, 0) < 0:
                 return -ENOMEM
         elif whole:
             target = pt_alloc(m, mm, to, 1)

@@ -129,7 +129,7 @@ def pageout_next(m: State, act: int) -> None:
             m.act_addr[act] = addr + span
             pageout_lock(m, act, folio)
             return
-        if not pageout_split_pmd(m, mm, addr, upper):
+        if not pageout_split_pmd(m, mm, addr, upper, 0 if whole else 1):
             m.act_addr[act] = (addr // span + 1) * span
             return
     slot = pt_walk(m, mm, addr, 0)
@@ -245,13 +245,14 @@ def swapout_pinned(m: State, folio: int) -> bool:
 
 
 @kernel
-def pageout_split_pmd(m: State, mm: int, addr: int, upper: int) -> bool:
-    """A THP mapped by a PMD: map it by PTEs if it is to go, False if it stays."""
+def pageout_split_pmd(m: State, mm: int, addr: int, upper: int, frozen: int) -> bool:
+    """A THP mapped by a PMD: map it by PTEs if it is to go, False if it stays.  frozen: it is split itself, as a part
+    of it goes (madvise_cold_or_pageout_pte_range()); of a whole one the entry alone is split, when it is unmapped."""
     folio = pte_pfn(m.pte[upper])
     if is_huge_zero_page(m, folio) or m.folio_refcount[folio] != 1:
         decided(m, PAGEOUT_SHARED_KEPT)
         return False
-    return split_huge_pmd(m, mm, addr) == 0
+    return split_huge_pmd(m, mm, addr, frozen) == 0
 
 
 @kernel

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinhold.mm.rules.switch import OLDEST, Commit, Switch, Value
+from pinhold.mm.rules.switch import OLDEST, Commit, NoCommit, Switch, Value
 
 
 class ThpRules:
@@ -40,6 +40,17 @@ class ThpRules:
             "the entries stay dirty, and become soft-dirty where the kernel tracks it",
         ),
     )
+    rule_thp_remap_dirty = Switch(
+        "What of dirty entries comes back where a THP itself is split: all its entries are taken away meanwhile.",
+        "remove_migration_pte",
+        Value("folio", OLDEST, "the pages are dirty from here on, the entries are not"),
+        Value("soft_dirty", Commit("2e3468778dbe", "6.1"), "the entries are dirty again, and soft-dirty"),
+        Value(
+            "exact",
+            NoCommit("'mm/migrate: preserve exact soft-dirty state': its hash was not at hand", "6.9"),
+            "the entries are as dirty and as soft-dirty as they were",
+        ),
+    )
     rule_pmd_modify_dirty = Switch(
         "Whether a THP's huge entry that was writable and dirty is still dirty after mprotect() or a NUMA scan.",
         "pmd_modify",
@@ -54,4 +65,5 @@ class ThpRules:
 
 SPLIT_ZERO_PAGES_STAY, SPLIT_ZERO_PAGES_ZERO_PAGE = ThpRules.rule_thp_split_zero_pages.numbers
 SPLIT_DIRTY_FOLIO, SPLIT_DIRTY_ENTRIES = ThpRules.rule_thp_split_dirty.numbers
+REMAP_DIRTY_FOLIO, REMAP_SOFT_DIRTY, REMAP_DIRTY_EXACT = ThpRules.rule_thp_remap_dirty.numbers
 PMD_DIRTY_KEPT, PMD_DIRTY_IS_LOST = ThpRules.rule_pmd_modify_dirty.numbers

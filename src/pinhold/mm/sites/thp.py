@@ -39,4 +39,5 @@ HUGE_WP_COUNTS_PAGES = site(
 )
 THP_SPLIT_ZERO_PAGE = by_value("thp_split_zero_page", ThpRules.rule_thp_split_zero_pages, "zero_page")
 SPLIT_KEEPS_DIRTY = by_value("split_keeps_dirty", ThpRules.rule_thp_split_dirty, "entries")
+REMAP_MAKES_SOFT_DIRTY = by_value("remap_makes_soft_dirty", ThpRules.rule_thp_remap_dirty, "soft_dirty")
 PMD_DIRTY_LOST = by_value("pmd_dirty_lost", ThpRules.rule_pmd_modify_dirty, "lost")
