@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from pinhold.conform.allowed import CAME_BACK, DRAINED, MOVED
+from pinhold.conform.allowed import CAME_BACK, DRAINED, HELD, MOVED
 from pinhold.conform.differ import Compared, Run, compared
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH
@@ -118,6 +118,34 @@ def test_a_page_that_ksm_copied_in_vain_may_come_back() -> None:
     found = compared(showing(kept), NEW, parse(text))
     assert found.difference is None
     assert dict(found.settled) == {CAME_BACK: 1}
+
+
+def held_in(text: str, errno: int = 16) -> Compared:
+    """The scenario on a kernel whose `swapout` finds nothing on the LRU."""
+
+    def run(scenario: s.Scenario) -> Result:
+        steps = tuple(s.Drain() if isinstance(step, s.SwapOut) else step for step in scenario.steps)
+        result = run_scenario(NEW, replace(scenario, steps=steps))
+        records = []
+        for record, step in zip(result.steps, scenario.steps, strict=True):
+            shown = record.observation
+            if isinstance(step, s.SwapOut):
+                assert shown is not None
+                shown = replace(shown, errno=errno)
+            records.append(replace(record, step=step, observation=shown))
+        return replace(result, steps=tuple(records))
+
+    return compared(run, NEW, parse(f"scenario x\nobserve\n{text}"))
+
+
+def test_a_files_page_in_another_cpus_batch_stays_where_it_is() -> None:
+    """It is passed over, and stays mapped; not with another errno, and not a page of anonymous memory."""
+    text = "map P x memfd pages 2\nread P x\nswapout P x\nread P x\n"
+    found = held_in(text)
+    assert found.difference is None
+    assert found.settled[HELD] == 3  # the errno, and two pages
+    assert held_in(text, errno=22).difference is not None
+    assert held_in("map P x anon\nwrite P x 1\nswapout P x\n").difference is not None
 
 
 def test_no_outcome_of_a_batch_explains_another_errno() -> None:

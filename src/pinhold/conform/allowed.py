@@ -3,6 +3,8 @@
 The model does one thing where a kernel may do one of several.  Where both differ it is asked for the others:
 
 - the LRU batch may have been drained before any step: by whatever else runs on that CPU;
+- a page of a file may be in the LRU batch of another CPU, that of the process which made the file: MADV_PAGEOUT drains
+  its own CPU's alone, and passes over what is not on the LRU;
 - a page that nobody holds and that the step is not about may have another frame: compaction has moved it;
 - a page that KSM tries to merge in vain is copied in each scan, and may come back to the frame that it had.
 
@@ -13,11 +15,12 @@ outcome is a difference.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field, replace
 
 from pinhold.conform.masks import Masking
+from pinhold.mm.flags import FOLIO_LOCKED
 from pinhold.mm.folio import lru_add_drain
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH, KEPT, Difference, Pair, place_of
@@ -25,11 +28,12 @@ from pinhold.scenario.observation import Observation, PageView
 from pinhold.scenario.steps.table import Place
 from pinhold.targets.base import Broken, CannotDo, Livelock, Outcome
 from pinhold.targets.model.session import ModelSession
-from pinhold.targets.model.sight import may_move
+from pinhold.targets.model.sight import file_folio, may_move
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import StepRecord
 
 DRAINED = "the LRU batch was drained by others"
+HELD = "a file's page was in another CPU's LRU batch"
 MOVED = "a page was moved by others"
 CAME_BACK = "a page that KSM had copied came back to its frame"
 
@@ -76,17 +80,28 @@ def follow(model: ModelTarget, scenario: s.Scenario, seen: Sequence[Observation]
 
 
 def _others(ways: Sequence[_Way], index: int) -> Iterator[_Way]:
-    """The ways that agree with what was seen up to a step before which, or shortly before it, the batch was drained."""
+    """The ways that agree with what was seen up to a step: before it or shortly before it the batch was drained, or
+    during it some pages were in another CPU's."""
     for way in ways:
-        for before in range(index, max(index - LOOK_BACK, -1), -1):
-            other = way.again(before)
-            if other is not None and other.runs_to(index):
-                other.found.settled[DRAINED] = way.found.settled[DRAINED] + len(way.differences)
+        for name, chance in way.chances(index):
+            other = way.again(chance)
+            if other.runs_to(index):
+                other.chosen = [*way.chosen, *[name] * len(way.differences)]
+                other.found.settled.update(other.chosen)
                 yield other
 
 
+@dataclass(frozen=True, slots=True)
+class _Chance:
+    """How the undetermined turns out.  drained: the steps before which the LRU batch is empty, whoever did it.
+    held: step -> process, region and page that reclaim cannot take then."""
+
+    drained: frozenset[int] = frozenset()
+    held: Mapping[int, Sequence[tuple[str, str, int]]] = field(default_factory=dict)
+
+
 class _Way:
-    """One run of the model.  drained: the steps before which its LRU batch is empty, whoever did it."""
+    """One run of the model.  chosen: for each value that its chance settles, what it is."""
 
     def __init__(
         self,
@@ -94,23 +109,32 @@ class _Way:
         scenario: s.Scenario,
         seen: Sequence[Observation],
         sessions: ExitStack,
-        drained: frozenset[int] = frozenset(),
+        chance: _Chance = _Chance(),
     ) -> None:
         self.found = Followed()
         self.differences: list[Difference] = []
+        self.chosen: list[str] = []
         self._model, self._scenario, self._seen, self._sessions = model, scenario, seen, sessions
-        self._drained = drained
+        self._chance = chance
         self._session: ModelSession = sessions.enter_context(model.open(scenario))
         self._records: list[StepRecord] = []
         self._masking = Masking(model.release)
         self._in_batch: list[bool] = []
 
-    def again(self, before: int) -> _Way | None:
-        """The same with the batch drained before one more step, or None where there was nothing in it."""
-        if not self._in_batch[before]:
-            return None
-        drained = self._drained | {before}
-        return _Way(self._model, self._scenario, self._seen, self._sessions, drained)
+    def chances(self, index: int) -> Iterator[tuple[str, _Chance]]:
+        """Other ways to a step at which this one differs, by what happened."""
+        for before in range(index, max(index - LOOK_BACK, -1), -1):
+            if self._in_batch[before]:
+                yield DRAINED, replace(self._chance, drained=self._chance.drained | {before})
+        step = self._scenario.steps[index]
+        if isinstance(step, s.SwapOut) or (isinstance(step, s.Madvise) and step.advice == "pageout"):
+            stayed = [(v.proc, v.region, v.page) for v in self._seen[index].pages if v.kind == "file"]
+            if stayed:
+                yield HELD, replace(self._chance, held={**self._chance.held, index: stayed})
+
+    def again(self, chance: _Chance) -> _Way:
+        """The same scenario with another chance, from its beginning."""
+        return _Way(self._model, self._scenario, self._seen, self._sessions, chance)
 
     def runs_to(self, index: int) -> bool:
         """Do the steps up to this one; whether all of them agree."""
@@ -128,14 +152,28 @@ class _Way:
         index = len(self._records)
         step = self._scenario.steps[index]
         assert isinstance(step, s.Action)
-        if index in self._drained:
+        if index in self._chance.drained:
             lru_add_drain(self._session.m)
         self._in_batch.append(self._session.m.lru_batch[0] > 0)
-        outcome: Outcome = self._session.do(step)
+        with self._held(index):
+            outcome: Outcome = self._session.do(step)
         shown = self._session.observe()
         self._records.append(StepRecord(index, step, outcome, shown))
         self.found.records = self._records
         self._compare(index, step, shown)
+
+    @contextmanager
+    def _held(self, index: int) -> Iterator[None]:
+        """Pages of files that reclaim does not get meanwhile: to it they are like those that somebody has locked."""
+        m, names = self._session.m, self._session.names
+        held = self._chance.held.get(index, ())
+        spans = [names.span(proc, s.Range(region, page, page + 1)) for proc, region, page in held]
+        folios = {folio for mm, addr, _ in spans if (folio := file_folio(m, mm, addr)) is not None}
+        for folio in folios:
+            m.folio_flags[folio] |= FOLIO_LOCKED
+        yield
+        for folio in folios:
+            m.folio_flags[folio] &= ~FOLIO_LOCKED
 
     def _compare(self, index: int, step: s.Action, shown: Observation) -> None:
         real = self._seen[index]

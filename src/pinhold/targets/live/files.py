@@ -49,12 +49,14 @@ class Files:
 
     def for_map(self, step: Map, pages: int) -> int | None:
         """The descriptor that `step` maps, made if it has to be, read-only where it says so; None for anonymous memory.
-        Raises OSError.
+        Raises OSError; CannotDo where the file of another region was never made.
 
         A fresh file is allocated in full, with zeros, as in the selftests: a private mapping then reads the page cache,
         where hugetlbfs would fill a hole with a page of the process's own.
         """
         if step.of is not None:
+            if step.of not in self._open:
+                raise CannotDo(f"there is no file of {step.of}: the step that makes it failed")
             self._open[step.region] = os.dup(self._open[step.of])
         elif step.memory.descriptor:
             self._open[step.region] = fd = self._create(step)

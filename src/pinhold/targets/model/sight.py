@@ -91,6 +91,15 @@ def page_kind(m: Machine, pfn: int) -> str:
     return "anon" if flags & k.FOLIO_ANON else "file"
 
 
+def file_folio(m: Machine, mm: int, addr: int) -> int | None:
+    """The folio of a file in the page cache, not of hugetlb, that a PTE maps at the address."""
+    slot, level = pt_leaf(m, mm, addr)
+    if level or not pte_present(m.pte[slot]) or pte_special(m.pte[slot]):
+        return None
+    folio = page_folio(m, pte_pfn(m.pte[slot]))
+    return None if m.folio_flags[folio] & (k.FOLIO_ANON | k.FOLIO_HUGETLB) else folio
+
+
 def may_move(m: Machine, mm: int, addr: int) -> bool:
     """Whether compaction may give the page at the address another frame: an ordinary one that its mappings, the caches
     and the LRU batch hold, and nobody else.  Linux: folio_expected_ref_count(), folio_migrate_mapping()."""
