@@ -111,6 +111,18 @@ def test_where_it_is_anothers_it_waits_for_the_pages_of_the_step(
     assert seen[-1] == 8 + 8
 
 
+def test_a_neighbour_with_mergeable_memory_is_named(by_steps: RunningKernel) -> None:
+    """ksmd would scan and merge its memory, too; a process of the scenario's is none, and a guest has no neighbours."""
+    for pid, mergeable in ((PID, "yes"), (78, "no"), (79, "yes")):
+        (by_steps.root / f"proc/{pid}").mkdir(parents=True)
+        (by_steps.root / f"proc/{pid}/comm").write_text("qemu\n")
+        (by_steps.root / f"proc/{pid}/ksm_stat").write_text(f"ksm_rmap_items 0\nksm_mergeable: {mergeable}\n")
+    told = ksmd.neighbour(by_steps, [PID])
+    assert told == "needs KSM for itself: process 79 (qemu) has memory that is advised mergeable"
+    assert ksmd.neighbour(by_steps, [PID, 79]) is None
+    assert ksmd.neighbour(RunningKernel(by_steps.root, disposable=True), [PID]) is None
+
+
 @pytest.mark.parametrize("flags", ["rd wr mr mw me ac sd", None])
 def test_nobody_waits_for_a_ksmd_that_has_nothing_to_scan(by_steps: RunningKernel, flags: str | None) -> None:
     """No process of the scenario has memory that is advised, or it is gone."""
@@ -127,7 +139,7 @@ def smaps(machine: RunningKernel, flags: str) -> None:
 def test_a_ksmd_that_does_not_scan_is_told(by_steps: RunningKernel, monkeypatch: pytest.MonkeyPatch) -> None:
     """After the deadline nobody knows what it would have merged."""
     smaps(by_steps, ADVISED)
-    monkeypatch.setattr(ksmd, "_DEADLINE", Deadline(20.0, 0.1))
+    monkeypatch.setattr(ksmd, "_DEADLINE", Deadline(0.0, 0.0))
     monkeypatch.setattr(ksmd, "_pid", lambda _: os.getpid())
     with pytest.raises(CannotDo, match="needs KSM to scan faster"):
         ksmd.wait(by_steps, [PID], lambda: False)

@@ -342,6 +342,7 @@ class LiveSession:
     def _ksm(self, step: Ksm) -> Outcome:
         """Advise both ranges and wait for ksmd; what it has not merged after some whole scans, it keeps apart."""
         self._refuse(self._kernel.missing_ksm())
+        self._refuse(ksmd.neighbour(self._kernel, self._tree.pids()))
         if not self._sight.frames:
             raise CannotDo("needs to see page frames, to know when KSM has merged two pages (CAP_SYS_ADMIN)")
         for proc, range in ((step.proc, step.range), (step.other_proc, step.other_range)):
