@@ -53,6 +53,10 @@ PROFILES: Mapping[str, Profile] = {
         {"pin": 3, "io_uring": 2, "vmsplice": 2, "unpin": 1, "device read": 1, "device write": 1.5, "poke": 1}
         | {"capability": 1, "memlock": 1},
     ),
+    "memlock": Profile(
+        {"anon": 1, "thp": 3},
+        {"io_uring": 4, "pin": 2, "unpin": 1, "memlock": 5, "capability": 4, "fork": 1},
+    ),
     "fork": Profile({"anon": 3, "memfd": 1, "thp": 1}, {"fork": 3, "exit": 1}, processes=5),
     "mixed": Profile(rest=1.0),
     "wild": Profile(rest=1.0, processes=5, anywhere=0.5),

@@ -32,6 +32,8 @@ Weights = list[tuple[T, float]]
 REUSE = 0.5
 """How often a step takes a range that one of the last steps took, the last of all most often, so that operations
 meet."""
+NEIGHBOUR, WIDER = 0.12, 0.2
+"""How often it takes a page beside that range instead, or more, of which that range was a part."""
 SAME = 0.7
 """How often it is the same process that takes it."""
 RECENT = 4
@@ -49,6 +51,8 @@ MANY = 0.1
 """How often a region of base pages is so large that tables, batches and readahead have an end within it."""
 NUMBERS = (0, 1, *PAGES, 16, 64, PMD_PAGES, 2048)
 """Of pages, for limits: around what a step takes, and what a machine has by itself."""
+ACROSS = 0.25
+"""How often a range may reach over several VMAs, and the holes between them."""
 EDGES = 0.4
 GIGANTIC = 0.05
 """In so many scenarios that are about hugetlb, pages may be of 1 GiB, which take many seconds to fill."""
@@ -250,7 +254,7 @@ class Proposer:
                 values[part.proc] = (
                     proc if proc in owners and self._random.random() < SAME else self._random.choice(owners)
                 )
-                return r
+                return self._about(r, self._names.regions[values[part.proc]][r.region][1])
         regions = self._names.regions[values[part.proc]]
         if not regions:
             raise Nothing
@@ -260,13 +264,29 @@ class Proposer:
         if self._random.random() < self._profile.anywhere:
             return self._part_of(name, 0, size, size, unit)
         mm = self._names.mms[values[part.proc]]
-        spans = [(a, b) for a, b, flags in self._mapped(mm, start, size) if _allowed(step, flags)]
+        spans = sorted((a, b) for a, b, flags in self._mapped(mm, start, size) if _allowed(step, flags))
         if not spans:
             raise Nothing
+        if self._random.random() < ACROSS:
+            return self._part_of(name, spans[0][0], spans[-1][1], size, unit)
         return self._part_of(name, *self._random.choice(spans), size, unit)
 
+    def _about(self, r: s.Range, size: int) -> s.Range:
+        """The range that was taken before, the page on one of its sides, its page table, or all of its region."""
+        rng, unit = self._random, self._unit(r.region)
+        end, shape = size if r.end is None else min(r.end, size), rng.random()
+        beside = [page for page in (r.first - unit, end) if 0 <= page < size]
+        if shape < NEIGHBOUR and beside:
+            first = rng.choice(beside)
+            return s.Range(r.region, first, first + unit)
+        if shape > 1 - WIDER:
+            first = r.first // PMD_PAGES * PMD_PAGES
+            whole = size <= first + PMD_PAGES or rng.random() < 0.5
+            return s.Range(r.region, 0, None) if whole else s.Range(r.region, first, first + PMD_PAGES)
+        return r
+
     def _part_of(self, name: str, first: int, end: int, size: int, unit: int) -> s.Range:
-        """Pages of [first, end): all, one, a few, or those of one page table."""
+        """Pages of [first, end): all, one, a few, those of one page table, or all but one at an end."""
         rng = self._random
         units = max((end - first) // unit, 1)
         place, count = 0, units
@@ -278,6 +298,8 @@ class Proposer:
             count = rng.randint(1, min(units - place, 32 if rng.random() < 0.7 else units))
         elif shape < 0.8 and (tables := range(-(-first // PMD_PAGES), end // PMD_PAGES)) and unit < PMD_PAGES:
             place, count = (rng.choice(tables) * PMD_PAGES - first) // unit, PMD_PAGES // unit
+        elif shape > 0.92 and units > 1:
+            place, count = rng.randrange(2), units - 1
         end = first + (place + count) * unit
         return s.Range(name, first + place * unit, None if end == size and rng.random() < 0.5 else end)
 
