@@ -3,8 +3,8 @@
 # make test-slow   the rest: what compiles for minutes, boots kernels, or runs SPIN and Rumur
 # make test-browser   the pages in Debian's chromium (by apt, as root)
 # make lint    style, types and imports alone
-# make bench   pinhold beside SPIN and Rumur (by apt, as root), GUP-fast beside this kernel's: some 20 minutes
-#              (BENCH="--brief --runs 1": less)
+# make bench   pinhold beside SPIN and Rumur (by apt, as root), GUP-fast beside this kernel's, steps a second on this
+#              kernel: some 20 minutes (BENCH="--brief --runs 1": less)
 # make conform random scenarios on the kernel that runs here, with the seed of the day, which it prints
 #              (CONFORM="--on vm:6.12 --time 10m": elsewhere, or longer)
 # make lab     what the vm: targets need: QEMU (by apt, as root) and the stock kernels 6.1 and 6.12 (as anybody)
@@ -63,6 +63,7 @@ bench: $(DEV_READY)
 	      apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends spin rumur gcc libc6-dev; } >/dev/null
 	@$(PY) benchmarks/peers.py $(BENCH)
 	@$(PY) benchmarks/gup_fast.py
+	@$(PY) benchmarks/steps.py --jobs 2
 
 conform: $(RUN_READY)
 	@seed=$${SEED:-$$(date +%Y%m%d)}; echo "pinhold conform $(CONFORM) --seed $$seed"; \

@@ -8,6 +8,7 @@ import sys
 import pytest
 
 import peers
+import steps
 from peers import Contestant, Race
 from pinhold.explore.scope import library
 from verifiers import Counts, PeerFailed, Run, rumur_counts, run, spin_counts
@@ -98,3 +99,41 @@ def test_a_missing_tool_is_a_sentence(monkeypatch: pytest.MonkeyPatch, capsys: p
     monkeypatch.setattr(sys, "argv", ["peers.py", "bench-tiny"])
     assert peers.main() == 4
     assert capsys.readouterr().err == "missing: spin, rumur; as root: apt-get install spin rumur\n"
+
+
+def test_steps_are_counted_on_what_both_trees_can_read(tmp_path, monkeypatch, capsys) -> None:
+    """A tree that does not know `observe` gets the scenarios without it, and those alone that it can read."""
+    ran: list[tuple[str, list[str]]] = []
+
+    def told(tree, program, texts, *_):
+        if program == steps.READ:
+            return json.dumps([n for n, text in enumerate(texts) if "observe" not in text and "collapse" not in text])
+        ran.append((tree.name, list(texts)))
+        return json.dumps([10 * len(texts), 2.0 if tree == tmp_path else 0.5, 4.0 if tree == tmp_path else 2.0])
+
+    texts = [
+        "scenario a\nobserve\ndrain\n",
+        "scenario b\nobserve\nmadvise P x collapse\n",
+        "scenario c\nobserve\ndrain\n",
+    ]
+    monkeypatch.setattr(steps, "scenarios", lambda seed, number: texts)
+    monkeypatch.setattr(steps, "told", told)
+    monkeypatch.setattr(sys, "argv", ["steps.py", str(tmp_path), "--rounds", "1"])
+    assert steps.main() == 0
+    assert ran == [
+        (steps.HERE.name, [texts[0], texts[2]]),
+        (tmp_path.name, ["scenario a\ndrain\n", "scenario c\ndrain\n"]),
+    ]
+    said = capsys.readouterr().out
+    assert "here: 20 steps, 40 a second, 10 a second of processor time" in said
+    assert "ratio: 4.00 of wall time, 2.00 of processor time" in said
+
+
+def test_a_tree_that_cannot_run_is_said(tmp_path, monkeypatch, capsys) -> None:
+    """A directory without the package: its last words, and status 4."""
+    monkeypatch.setattr(steps, "scenarios", lambda seed, number: ["scenario a\n"])
+    monkeypatch.setattr(steps, "HERE", tmp_path)
+    monkeypatch.setattr(sys, "argv", ["steps.py", "--rounds", "1"])
+    monkeypatch.setattr(steps, "LIVE", "raise SystemExit('no such package')")
+    assert steps.main() == 4
+    assert f"{tmp_path}: no such package" in capsys.readouterr().err

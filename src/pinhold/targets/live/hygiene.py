@@ -56,7 +56,7 @@ class Traces:
 
 def look(root: Path = Path("/")) -> Traces:
     """What cannot be read is left out."""
-    return Traces(dict(_counts(root)), _number(root / "proc/sys/kernel/tainted") or 0, _descriptors())
+    return Traces(dict(_counts(root)), _number(f"{root}/proc/sys/kernel/tainted") or 0, _descriptors())
 
 
 def check(
@@ -159,6 +159,11 @@ def _named(log: str, names: Collection[str]) -> bool:
     return any(re.search(rf"\b{re.escape(name)}\b", log) for name in names)
 
 
+def complained_of(names: Collection[str], root: Path = Path("/")) -> bool:
+    """Whether the kernel's log has one of these words."""
+    return _named(_log(root), names)
+
+
 def _log(root: Path) -> str:
     """The kernel's log; empty where this user may not read it."""
     try:
@@ -210,23 +215,31 @@ def nothing_left(
 
 
 def _counts(root: Path) -> Iterator[tuple[str, int]]:
-    pins = pin_counters(str(root / "proc"))
+    """Paths are text: in a guest each of the kind that pathlib has takes longer than the file."""
+    pins = pin_counters(f"{root}/proc")
     if pins is not None:
         yield "pages pinned", pins[0] - pins[1]
-    mlocked = re.search(r"^Mlocked:\s+(\d+)", _text(root / "proc/meminfo"), re.MULTILINE)
+    mlocked = re.search(r"^Mlocked:\s+(\d+)", _text(f"{root}/proc/meminfo"), re.MULTILINE)
     if mlocked is not None:
         yield "KiB mlocked", int(mlocked[1])
-    for pool in sorted((root / "sys/kernel/mm/hugepages").glob("hugepages-*kB")):
-        pages = {name: _number(pool / f"{name}_hugepages") for name in ("nr", "free", "resv", "surplus")}
+    mm = f"{root}/sys/kernel/mm"
+    for pool in _pools(f"{mm}/hugepages"):
+        size = pool.removeprefix("hugepages-")
+        pages = {name: _number(f"{mm}/hugepages/{pool}/{name}_hugepages") for name in ("nr", "free", "resv", "surplus")}
         if None not in pages.values():
-            size = pool.name.removeprefix("hugepages-")
             yield f"hugepages of {size} in use", (pages["nr"] or 0) - (pages["free"] or 0)
             yield f"hugepages of {size} reserved", pages["resv"] or 0
             yield f"surplus hugepages of {size}", pages["surplus"] or 0
     # Where KSM runs, it merges other programs' pages at any time.
-    ksm = root / "sys/kernel/mm/ksm"
-    if _number(ksm / "run") != 1:
-        yield "pages merged by KSM", _number(ksm / "pages_sharing") or 0
+    if _number(f"{mm}/ksm/run") != 1:
+        yield "pages merged by KSM", _number(f"{mm}/ksm/pages_sharing") or 0
+
+
+def _pools(folder: str) -> list[str]:
+    try:
+        return sorted(name for name in os.listdir(folder) if name.startswith("hugepages-"))
+    except OSError:
+        return []
 
 
 def _descriptors() -> frozenset[int]:
@@ -247,15 +260,16 @@ def _target(fd: int) -> str:
         return "gone by now"
 
 
-def _text(path: Path) -> str:
+def _text(path: str) -> str:
     try:
-        return path.read_text()
+        with open(path, "rb", buffering=0) as file:
+            return file.read().decode(errors="replace")
     except OSError:
         return ""
 
 
-def _number(path: Path) -> int | None:
+def _number(path: str) -> int | None:
     try:
-        return int(path.read_text())
-    except (OSError, ValueError):
+        return int(_text(path))
+    except ValueError:
         return None

@@ -169,11 +169,13 @@ def words(fd: int, address: int, pages: int) -> array[int]:
 
 
 def words_of(fd: int, address: int, pages: Sequence[int]) -> list[int]:
-    """The words of some pages, ascending, of the memory at `address`; consecutive pages take one read."""
-    first, count = (pages[0], len(pages)) if pages else (0, 0)
-    if count and pages[-1] - first == count - 1:
-        return list(words(fd, address + first * PAGE, count))
-    return [words(fd, address + page * PAGE, 1)[0] for page in pages]
+    """The words of some pages, ascending, of the memory at `address`; those that lie close together take one read."""
+    found: list[int] = []
+    for stretch in _stretches(pages):
+        first = stretch[0]
+        read = words(fd, address + first * PAGE, stretch[-1] - first + 1)
+        found += [read[page - first] for page in stretch]
+    return found
 
 
 class FrameWords:

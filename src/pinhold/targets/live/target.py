@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from functools import cached_property
 
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
 from pinhold.targets.base import SCHEDULED, Broken, CannotDo, Livelock
 from pinhold.targets.live import hygiene
+from pinhold.targets.live.batches import SIZE, Batch
 from pinhold.targets.live.kernel import RunningKernel, check_supported, probe_sight
 from pinhold.targets.live.nursery import Nursery
 from pinhold.targets.live.pagemap import Sight
@@ -46,6 +47,7 @@ class LiveTarget:
         self._external = {program.name: program for program in external}
         self._kernel = RunningKernel(disposable=disposable, absent=absent or {})
         self._nursery = nursery or Nursery()
+        self._batch: Batch | None = None
 
     @cached_property
     def _sight(self) -> Sight:
@@ -81,10 +83,7 @@ class LiveTarget:
             raise CannotDo(f"runs in a virtual machine only: {scenario.vm_only}")
         self._nursery.ready()
         session = LiveSession(scenario, self._kernel, self._sight, self._nursery, self._deadline, self._external)
-        shared = not self._disposable
-        with hygiene.nothing_left(
-            (lambda: self._repeat(scenario)) if shared else None, session.kernel_names if shared else None
-        ):
+        with self._nothing_left(scenario, session):
             try:
                 session.start()
                 yield session
@@ -95,6 +94,30 @@ class LiveTarget:
                 session.close()
                 raise
             session.close()
+
+    def _nothing_left(self, scenario: Scenario, session: LiveSession) -> AbstractContextManager[None]:
+        """See hygiene.nothing_left()."""
+        if self._batch is not None:
+            return self._batch.one(scenario, session.kernel_names)
+        if self._disposable:
+            return hygiene.nothing_left()
+        return hygiene.nothing_left(lambda: self._repeat(scenario), session.kernel_names)
+
+    @contextmanager
+    def batches(self, size: int = SIZE) -> Iterator[Batch]:
+        """While it lasts, what scenarios leave behind is looked for once for so many of them, and at its end.
+
+        What they have left is raised by the last of a batch, and at the end, with the names of those that did it.
+        """
+        self._batch = batch = Batch(self._repeat, not self._disposable, size)
+        try:
+            yield batch
+            batch.end()
+        except BaseException as error:
+            batch.drop(error)
+            raise
+        finally:
+            self._batch = None
 
     def _repeat(self, scenario: Scenario) -> None:
         """The scenario once more, for what it leaves behind."""
