@@ -99,11 +99,11 @@ class Process:
 
     # Steps
 
-    def _map(self, message: p.Map) -> None:
+    def _map(self, message: p.Map) -> p.Address:
         file = self._files[0] if self._files else -1
-        self._regions[message.region] = self._arena.map(
-            KINDS[message.kind], message.pages, message.shared, message.prot, message.size, file
-        )
+        made = self._arena.map(KINDS[message.kind], message.pages, message.shared, message.prot, message.size, file)
+        self._regions[message.region] = made
+        return p.Address(made.address, made.pages, os.getpid())
 
     def _unmap(self, message: p.Unmap) -> None:
         _, address, pages = self._span(message)
@@ -193,9 +193,10 @@ class Process:
                 return
             raise CannotDo(f"needs {advice.constant}: {why}") from None
 
-    def _mremap(self, message: p.Mremap) -> None:
+    def _mremap(self, message: p.Mremap) -> p.Address:
         region, _, _ = self._span(message)
-        self._regions[message.to] = self._arena.move(region, message.first, message.end)
+        self._regions[message.to] = moved = self._arena.move(region, message.first, message.end)
+        return p.Address(moved.address, moved.pages, os.getpid())
 
     def _uffdio_continue(self, message: p.UffdioContinue) -> None:
         """Registered for minor faults only as long as the call takes: nobody waits for a handler."""

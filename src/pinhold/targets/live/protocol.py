@@ -204,7 +204,7 @@ class Pages(NamedTuple):
 
 
 @message("map")
-class Map(Request[Done]):
+class Map(Request[Address]):
     """The file to map, if any, comes beside it.  size: of huge pages, None for others."""
 
     region: str
@@ -263,7 +263,7 @@ class Madvise(Ranged[Done]):
 
 
 @message("mremap")
-class Mremap(Ranged[Done]):
+class Mremap(Ranged[Address]):
     to: str
 
 

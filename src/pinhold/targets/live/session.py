@@ -103,6 +103,7 @@ class LiveSession:
         self._pins = LivePins(scenario, self._tree, external or {})
         self._mapped = 0
         self._merged = False
+        self._own = False
         self._errno = 0
 
     def pools(self) -> Mapping[str, str]:
@@ -132,6 +133,7 @@ class LiveSession:
         """Do one step.  A process that is killed by the step is EFAULT, with a note that says so."""
         self._pins.forget_contents()
         self._tree.stale()
+        self._own = self._sight.frames and isinstance(action, OWN)
         try:
             outcome = DO[type(action)](self, action)
         except Died as death:
@@ -243,14 +245,13 @@ class LiveSession:
             return self._mapped_or_not(step, errno.ENOMEM if self._pool_is_short(step, number) else number)
         size = (step.size or "2M") if kind.hugetlb else None
         request = p.Map(step.region, step.kind, pages, step.shared, step.prot, size)
-        number = 0
         try:
-            self._tree.ask(step.proc, request, [] if file is None else [file])
+            made = self._tree.ask(step.proc, request, [] if file is None else [file])
         except OSError as error:
-            number = error.errno or errno.EIO
-        if number == 0:
-            self._regions[step.proc][step.region] = Known(pages, kind, step.shared, "pud" if size == "1G" else "pmd")
-        return self._mapped_or_not(step, number)
+            return self._mapped_or_not(step, error.errno or errno.EIO)
+        huge = "pud" if size == "1G" else "pmd"
+        self._regions[step.proc][step.region] = Known(made.address, pages, kind, step.shared, huge)
+        return self._mapped_or_not(step, 0)
 
     def _mapped_or_not(self, step: Map, number: int) -> Outcome:
         return Outcome(number, self._missing_hugepages(step) if self._pool_is_short(step, number) else None)
@@ -372,11 +373,13 @@ class LiveSession:
                 " this machine that many huge pages until it is booted again; a scenario with a vm_only line is for"
                 " virtual machines"
             )
-        outcome = self._ask(step.proc, p.Mremap(*pages, step.to))
-        if outcome.errno == 0:
-            self._regions[step.proc][step.to] = replace(of, pages=pages.end - pages.first)
-            self._files.share(step.range.region, step.to)
-        return outcome
+        try:
+            moved = self._tree.ask(step.proc, p.Mremap(*pages, step.to))
+        except OSError as error:
+            return Outcome(error.errno or errno.EIO)
+        self._regions[step.proc][step.to] = replace(of, address=moved.address, pages=moved.pages)
+        self._files.share(step.range.region, step.to)
+        return Outcome()
 
     def _clear_softdirty(self, step: ClearSoftDirty) -> Outcome:
         if not self._sight.soft_dirty:
@@ -393,13 +396,18 @@ class LiveSession:
 
     def observe(self) -> Observation:
         """Every watched page of every live process, first and last page of every live pin."""
-        seen = self._tree.seen()
+        seen = self._tree.seen(self._looks_the_same if self._own else None)
+        self._own = False
         regions = {proc: self._regions[proc] for proc in seen}
         self._names.begin()
         pages = list(self._views.of(regions, seen, self._merged))
         pins = self._pins.views(self._names)
         self._names.end()
         return Observation(self._errno, tuple(pages), tuple(pins))
+
+    def _looks_the_same(self, proc: str, pid: int, seen: Mapping[str, Sequence[p.Seen]]) -> bool:
+        """Whether a process's watched pages are where they were when it told of them last."""
+        return self._views.same(pid, self._regions[proc], seen)
 
     def contents(self, proc: str, range: Range) -> Sequence[Run]:
         """What the process reads where its pages are present, page by page."""
@@ -433,6 +441,13 @@ class LiveSession:
         """The words by which the kernel's log names the scenario's processes, and this program."""
         return process_name(self.leader), f"PID: {os.getpid()}"
 
+
+OWN = (
+    *(Map, Unmap, Mremap, Mprotect, ClearSoftDirty, Read, SwapIn, Fork, Exit, LimitMemlock, Capability, Drain),
+    *(Pin, IoUring, Vmsplice, Unpin, ProcessVmReadv, DirectWrite),
+)
+"""Steps that store to no page, and change no page-table entry of another process but to map another page there or none,
+which pagemap shows."""
 
 DO: Mapping[type[Step], Callable[[LiveSession, Any], Outcome]] = dict(
     (

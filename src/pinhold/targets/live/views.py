@@ -3,6 +3,7 @@ kernel says of the frames."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -17,9 +18,10 @@ from pinhold.targets.live.pagemap import FrameWords, Sight
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What the controller knows of a region: its base pages, its kind, whether it is shared, and the level of the huge
-    entries that can map it."""
+    """What the controller knows of a region: where it is, its base pages, its kind, whether it is shared, and the level
+    of the huge entries that can map it."""
 
+    address: int
     pages: int
     kind: Kind
     shared: bool
@@ -59,6 +61,20 @@ class Views:
     def watch(self) -> p.Watch:
         """What the processes are to tell."""
         return p.Watch(self._watched, not self._sight.flags)
+
+    def same(self, pid: int, regions: Mapping[str, Known], seen: Mapping[str, Sequence[p.Seen]]) -> bool:
+        """Whether the pagemap of a process, read from outside, says of its watched pages what it has told of them."""
+        try:
+            fd = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+        except OSError:
+            return False
+        try:
+            return all(
+                pagemap.words_of(fd, known.address, self._watched[name]) == [one[0] for one in seen[name]]
+                for name, known in regions.items()
+            )
+        finally:
+            os.close(fd)
 
     def of(
         self,
