@@ -64,24 +64,27 @@ def spent():
     both = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
     return sum(each.ru_utime + each.ru_stime for each in both)
 
+def run(scenario):
+    steps = 0
+    try:
+        with target.open(scenario) as session:
+            for step in scenario.steps:
+                try:
+                    session.do(step)
+                except CannotDo:
+                    continue
+                session.observe()
+                steps += 1
+    except Broken as reason:
+        print(reason, file=sys.stderr)
+    return steps
+
 scenarios = [parse(text) for text in json.load(sys.stdin)]
 target = LiveTarget()
 target.info()
-steps, broken, processor, wall = 0, 0, spent(), time.perf_counter()
+processor, wall = spent(), time.perf_counter()
 with getattr(target, "batches", nullcontext)():
-    for scenario in scenarios:
-        try:
-            with target.open(scenario) as session:
-                for step in scenario.steps:
-                    try:
-                        session.do(step)
-                    except CannotDo:
-                        continue
-                    session.observe()
-                    steps += 1
-        except Broken as reason:
-            broken += 1
-            print(reason, file=sys.stderr)
+    steps = sum(map(run, scenarios))
 wall = time.perf_counter() - wall
 del target
 gc.collect()  # the helper ends, and what it spent is known

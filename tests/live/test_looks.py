@@ -85,8 +85,8 @@ def test_what_is_not_told_again_has_not_changed(live: LiveTarget, profile: str) 
 
 
 def test_a_step_is_one_message(live: LiveTarget, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One message for a step and what is seen after it; one more for each other process, where the step stores anything,
-    and none where root sees that it looks as it did."""
+    """One for a step and what is seen after it; one more for each other process, where the step stores anything, and
+    none where root sees that it looks as it did."""
     sent: Counter[str] = Counter()
     send = Channel.send
     monkeypatch.setattr(

@@ -6,10 +6,11 @@ kernels, and of one, work side by side.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import Connection, wait
 
@@ -21,9 +22,10 @@ from pinhold.conform.wanted import Wanted
 from pinhold.conform.workers import Workers
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
-from pinhold.targets.base import Target, Unavailable
+from pinhold.targets.base import Broken, Crashed, LeftBehind, Target, Unavailable
 from pinhold.targets.batch import BatchTarget
 from pinhold.targets.fixes import with_fixes
+from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
 
@@ -230,6 +232,14 @@ class _Far:
             raise Lost("the process that drives the kernel has died") from None
         return result
 
+    def finish(self) -> str | None:
+        try:
+            self._pipe.send(None)
+            left: str | None = self._pipe.recv()
+        except (EOFError, OSError):
+            raise Lost("the process that drives the kernel has died") from None
+        return left
+
 
 def drive(make: Callable[[], Target | BatchTarget], pipe: Connection) -> None:
     """Make a target, say what it is, and run the scenarios that come."""
@@ -241,12 +251,27 @@ def drive(make: Callable[[], Target | BatchTarget], pipe: Connection) -> None:
         except Unavailable as reason:
             pipe.send(str(reason))
             return
-        while True:
-            scenario = pipe.recv()
-            pipe.send(run_on(target, scenario))
+        left = _all_that_come(target, pipe)
+        try:
+            pipe.send(left)
+        except OSError:
+            if left:
+                print(f"pinhold: {left}", file=sys.stderr)
     finally:
         if isinstance(target, BatchTarget):
             target.close()
+
+
+def _all_that_come(target: Target | BatchTarget, pipe: Connection) -> str | None:
+    """Run scenarios until there is no more; what the last of them have left behind, in words, or None."""
+    try:
+        batches = target.batches() if isinstance(target, LiveTarget) else nullcontext()
+        with batches, suppress(EOFError, BrokenPipeError, ConnectionResetError):  # nobody wants more
+            while (scenario := pipe.recv()) is not None:
+                pipe.send(run_on(target, scenario))
+    except (LeftBehind, Broken, Crashed) as left:
+        return str(left)
+    return None
 
 
 def run_on(target: Target | BatchTarget, scenario: Scenario) -> Result:

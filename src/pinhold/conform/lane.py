@@ -39,6 +39,9 @@ class Kernel(Protocol):
     def receive(self) -> Result:
         """What came of the first one that was sent and not yet received."""
 
+    def finish(self) -> str | None:
+        """There is no more: what all of them have left behind in the kernel, in words, or None."""
+
 
 class Here:
     """A kernel in the same process: what is sent is run when its result is asked for."""
@@ -52,6 +55,9 @@ class Here:
 
     def receive(self) -> Result:
         return self._run(self._sent.popleft())
+
+    def finish(self) -> None:
+        """Each run has looked for that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +102,13 @@ class Lane:
 
     def work(self) -> None:
         """Do the share.  Raises Lost, after everything that was done is told."""
+        self._work()
+        while len(self._came) < len(self._sent):  # what nobody wants any more
+            self._came.append(self._kernel.receive())
+        if left := self._kernel.finish():
+            raise Lost(left)
+
+    def _work(self) -> None:
         wanted = True
         for number, profile in self._share.turns():
             while wanted and self._sent and (len(self._sent) > AHEAD or self._enough(also_sent=True)):

@@ -8,16 +8,23 @@ each of its scenarios is repeated by itself, under a look of its own.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 
+from pinhold.scenario.hugepages import hugepages_needed
 from pinhold.scenario.steps import Scenario
 from pinhold.targets.base import Broken, CannotDo, Crashed, LeftBehind
 from pinhold.targets.live import hygiene
 
 SIZE = 50
 """Scenarios: a second's work of a fast machine."""
+
+_LATE_SECONDS = 0.02
+_LOOK_SECONDS = 0.001
+"""The kernel lets go of io_uring's pins some time after the last process is gone: the next scenario is to find their
+huge pages free."""
 
 
 @dataclass(slots=True)
@@ -38,6 +45,7 @@ class Batch:
     _ran: list[_Ran] = field(default_factory=list)
     _looks: ExitStack | None = None
     _again: bool = False
+    _in_use: int = 0
 
     @contextmanager
     def one(self, scenario: Scenario, names: Callable[[], Collection[str]]) -> Iterator[None]:
@@ -51,6 +59,9 @@ class Batch:
         if self._looks is None:
             self._looks = ExitStack()
             self._looks.enter_context(hygiene.nothing_left(self._repeat if self.shared else None, self._names))
+            self._in_use = hygiene.huge_pages_in_use()
+        elif any(hugepages_needed(self._ran[-1].scenario).values()):
+            self._await_huge_pages()
         try:
             yield
         except CannotDo:
@@ -62,6 +73,12 @@ class Batch:
         self._ran.append(_Ran(scenario, names()))
         if len(self._ran) >= self.size:
             self.end()
+
+    def _await_huge_pages(self) -> None:
+        """For a moment: others may have taken some, too."""
+        until = time.monotonic() + _LATE_SECONDS
+        while hygiene.huge_pages_in_use() > self._in_use and time.monotonic() < until:
+            time.sleep(_LOOK_SECONDS)
 
     def drop(self, error: BaseException) -> None:
         """Forget the batch that is under way: what it has left behind is not looked for."""

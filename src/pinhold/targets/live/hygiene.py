@@ -235,6 +235,13 @@ def _counts(root: Path) -> Iterator[tuple[str, int]]:
         yield "pages merged by KSM", _number(f"{mm}/ksm/pages_sharing") or 0
 
 
+def huge_pages_in_use(root: Path = Path("/")) -> int:
+    """Of all sizes."""
+    folder = f"{root}/sys/kernel/mm/hugepages"
+    pools = [f"{folder}/{pool}" for pool in _pools(folder)]
+    return sum((_number(f"{pool}/nr_hugepages") or 0) - (_number(f"{pool}/free_hugepages") or 0) for pool in pools)
+
+
 def _pools(folder: str) -> list[str]:
     try:
         return sorted(name for name in os.listdir(folder) if name.startswith("hugepages-"))
