@@ -18,8 +18,10 @@ import pinhold
 from pinhold.scenario.parse import parse
 from pinhold.scenario.steps import Exit, Range, Read
 from pinhold.targets.base import Broken, Livelock
+from pinhold.targets.live.process import rehearse
 from pinhold.targets.live.progress import Deadline
 from pinhold.targets.live.protocol import Call, Where
+from pinhold.targets.live.regions import ARENA
 from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.live.tree import Died
 from pinhold.targets.runner import run_scenario
@@ -234,3 +236,17 @@ def test_a_helper_that_died_is_named_and_replaced():
     with pytest.raises(Broken, match="helper that starts processes has died"):
         manager.__exit__(None, None, None)
     assert run_scenario(live, FORKED).verdict.kind == "held"
+
+
+def test_a_rehearsal_leaves_nothing():
+    """The helper does once what processes do: of that no descriptor is left, and no mapping where they have theirs."""
+
+    def left() -> tuple[set[str], list[str]]:
+        with open("/proc/self/maps", encoding="ascii") as maps:
+            low = [line for line in maps if ARENA <= int(line.partition("-")[0], 16) < 2 * ARENA]
+        return set(os.listdir("/proc/self/fd")), low
+
+    before = left()
+    rehearse()
+    assert left() == before
+    assert before[1] == []

@@ -49,6 +49,12 @@ class Entries:
         except OSError:
             self._fd = None
 
+    def close(self) -> None:
+        """It tells nothing any more."""
+        if self._fd is not None:
+            os.close(self._fd)
+        self._fd = None
+
     def of(self, addresses: Iterable[int]) -> array[int] | None:
         """One word a page, see decode(); None where there is no module, or one that cannot tell."""
         if self._fd is None:

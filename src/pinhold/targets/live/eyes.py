@@ -33,6 +33,11 @@ class Eyes:
         self._told = {}
         self.remapped()
 
+    def close(self) -> None:
+        """Look no more."""
+        os.close(self._pagemap)
+        self._entries.close()
+
     def remapped(self) -> None:
         """The process has changed its mappings, or their rights."""
         self._touchable.clear()

@@ -39,6 +39,8 @@ def main(fd: int) -> NoReturn:
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGCHLD})
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     leaf = Leaf.make()
+    process.rehearse()
+    gc.collect()
     gc.freeze()
     groups: set[int] = set()
     with contextlib.suppress(Closed):

@@ -57,9 +57,19 @@ class Process:
         with contextlib.suppress(Closed):
             self._send(p.Pid(os.getpid()), looking=True)
             while True:
-                message, self._files = self._channel.receive()
-                self._answer(p.decode(message))
+                self.once()
         os._exit(0)
+
+    def once(self) -> None:
+        """Answer one request.  Raises Closed."""
+        message, self._files = self._channel.receive()
+        self._answer(p.decode(message))
+
+    def close(self) -> None:
+        """Have nothing open any more, and no page of its own."""
+        self._channel.close()
+        self._eyes.close()
+        syscalls.munmap(self._scratch, PAGE)
 
     def _answer(self, request: p.Said) -> None:
         reply: p.Said
@@ -343,6 +353,47 @@ def process_name(leader: int) -> str:
     return f"pinhold-{leader}"
 
 
+def _tell(path: str, text: str) -> None:
+    """Write to a file of /proc, where that may be.  By system calls: a text file would import its encoding anew."""
+    with contextlib.suppress(OSError):
+        fd = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+        try:
+            os.write(fd, text.encode())
+        finally:
+            os.close(fd)
+
+
+_ROUNDS = 20
+"""After some 8 calls of a function Python has written down in its code what it is called with."""
+
+_USUAL: tuple[p.Said, ...] = (
+    p.Watch({"x": (0, 3)}, zero=False),
+    p.Map("x", "anon", 4, False, "rw", None),
+    p.Write("x", 0, 4, 1),
+    p.Look(),
+    p.Mprotect("x", 0, 2, "read"),
+    p.Read("x", 0, 4),
+    p.Madvise("x", 0, 4, "dontneed"),
+    p.Frames("x", (0, 3)),
+    p.Unmap("x", 0, 4),
+    p.Drain(),
+)
+
+
+def rehearse() -> None:
+    """Do here what every process does, and leave nothing of it but what the interpreter keeps: what is forked from this
+    process finds that, and does not make it again in pages of its own."""
+    near, far = Channel.pair()
+    actor = Process(Channel(far))
+    for _ in range(_ROUNDS):
+        for request in _USUAL:
+            near.send(p.encode(request))
+            actor.once()
+            near.receive()
+    actor.close()
+    near.close()
+
+
 def enter(sock: socket.socket, parent: int, seconds: int | None) -> NoReturn:
     """Become the first process of a scenario: a session and a name of its own, no core file, and the first that goes
     when memory runs out.  seconds: of CPU time that it may use."""
@@ -352,9 +403,7 @@ def enter(sock: socket.socket, parent: int, seconds: int | None) -> NoReturn:
     if seconds is not None:
         _, hard = resource.getrlimit(resource.RLIMIT_CPU)
         resource.setrlimit(resource.RLIMIT_CPU, (seconds if hard == -1 else min(hard, seconds), hard))
-    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w", encoding="ascii") as first_to_go:
-        first_to_go.write("1000")
-    with contextlib.suppress(OSError), open("/proc/self/comm", "w", encoding="ascii") as comm:
-        comm.write(process_name(os.getpid()))
+    _tell("/proc/self/oom_score_adj", "1000")
+    _tell("/proc/self/comm", process_name(os.getpid()))
     gc.disable()
     Process(Channel(sock)).serve()
