@@ -101,7 +101,7 @@ target = VmTarget(sys.argv[1])
 target.info()
 
 def spent():
-    with open(f"/proc/{target._lanes[0]._guest._qemu.pid}/stat") as file:
+    with open(f"/proc/{target._lanes[0]._guest._qemu._process.pid}/stat") as file:
         fields = file.read().rpartition(")")[2].split()
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
