@@ -14,7 +14,7 @@ from pinhold.conform.campaign import Campaign, Limits, Plan, campaign
 from pinhold.conform.wanted import Wanted, wanted
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
-from pinhold.targets.base import Session, Target, Unavailable
+from pinhold.targets.base import CannotDo, Session, Target, Unavailable
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
 
@@ -36,7 +36,7 @@ def on_model(scenario: Scenario) -> Result:
 
 
 class Dying:
-    """A kernel whose process dies with the first scenario, or that cannot be made."""
+    """A kernel whose process dies with the first random scenario, or that cannot be made."""
 
     name = what = "dying"
 
@@ -49,6 +49,8 @@ class Dying:
         return MODEL.info()
 
     def open(self, scenario: Scenario) -> AbstractContextManager[Session]:
+        if not scenario.observe:
+            raise CannotDo("nothing but random scenarios")
         os._exit(1)
 
 
