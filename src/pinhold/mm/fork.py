@@ -21,6 +21,7 @@ from pinhold.mm.flags import (
     VM_DONTCOPY,
     VM_HUGETLB,
     VM_SHARED,
+    VM_UFFD_MINOR,
 )
 from pinhold.mm.folio import (
     folio_add_lru,
@@ -155,6 +156,7 @@ def fork_begin(m: State, mm: int, child: int) -> int:
         vma = mm * m.vmas_per_mm + i
         if m.vma_end[vma] and not m.vma_flags[vma] & VM_DONTCOPY:
             vma_copy(m, vma, child * m.vmas_per_mm + i)
+            m.vma_flags[child * m.vmas_per_mm + i] &= ~VM_UFFD_MINOR  # dup_userfaultfd()
             anon_vma_fork(m, child * m.vmas_per_mm + i)
     return 0
 

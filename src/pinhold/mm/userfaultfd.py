@@ -22,10 +22,12 @@ from pinhold.mm.flags import (
     PTE_RW,
     VM_MAYWRITE,
     VM_SHARED,
+    VM_UFFD_MINOR,
     VM_WRITE,
 )
 from pinhold.mm.folio import page_folio
 from pinhold.mm.kernel import kernel
+from pinhold.mm.mmap import vma_merge, vma_modify_flags
 from pinhold.mm.pgtable import mk_pte, pt_alloc, pte_mkdirty
 from pinhold.mm.rmap import map_folio_pte
 from pinhold.mm.rules.vma import UFFD_ABSENT, UFFD_DIRTY
@@ -33,7 +35,7 @@ from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.vma import UFFD_MAPS_DIRTY, UFFD_PREPARES_ANON_VMA
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_read_lock, mmap_read_unlock
-from pinhold.mm.vma import anon_vma_prepare, find_vma, vm_page_prot, vma_within
+from pinhold.mm.vma import anon_vma_prepare, find_vma, next_vma, vm_page_prot, vma_within
 
 UFFD_START, UFFD_PAGE = 0, 1
 
@@ -56,7 +58,10 @@ def uffdio_continue(m: State, task: int) -> int:
         if mmap_read_lock(m, mm) == BLOCKED:
             return BLOCKED
         m.act_pc[act] = UFFD_PAGE
-        err = uffd_refused(m, vma, mm, m.act_addr[act], m.act_end[act])
+        err = uffd_register(m, mm, m.act_addr[act], m.act_end[act])
+        vma = find_vma(m, mm, m.act_addr[act])
+        if err == 0 and (vma == NO_VMA or m.vma_end[vma] < m.act_end[act]):
+            err = -ENOENT
         if err == 0 and not m.vma_flags[vma] & VM_SHARED:
             decided(m, UFFD_PREPARES_ANON_VMA)
             anon_vma_prepare(m, vma)
@@ -69,21 +74,51 @@ def uffdio_continue(m: State, task: int) -> int:
         left -= 1
     if err == 0 and m.act_addr[act] < m.act_end[act]:
         return AGAIN
+    userfaultfd_release(m, mm)
     mmap_read_unlock(m, mm)
     return finish(m, task, -EAGAIN if err and m.act_arg[act] else err)
 
 
 @kernel
-def uffd_refused(m: State, vma: int, mm: int, addr: int, end: int) -> int:
-    """0, or why [addr, end) cannot be registered for minor faults (c949b097ef2e, 5.14, for shmem) and continued.
+def uffd_register(m: State, mm: int, start: int, end: int) -> int:
+    """Register [start, end) for minor faults: what it maps is split at the ends, marked, and one where it is alike.
 
-    Every mapping in the range has to be of shmem and such as may be written, but there may be holes between them;
-    what is continued lies in one mapping, `vma`.  A range that begins in a hole is not registered at all.  Linux:
-    userfaultfd_register(), find_dst_vma().
+    0, -ENOMEM, or why it cannot be.  A range that begins in a hole is not registered at all; one that cannot be
+    continued is.  Linux: userfaultfd_register().
+    """
+    err = uffd_refused(m, mm, start, end)
+    part = find_vma(m, mm, start)
+    while err == 0 and part != NO_VMA:
+        stop = min(end, m.vma_end[part])
+        err = vma_modify_flags(m, mm, part, max(start, m.vma_start[part]), stop, m.vma_flags[part] | VM_UFFD_MINOR)
+        part = vma_within(m, mm, stop, end)
+    return err
+
+
+@kernel
+def userfaultfd_release(m: State, mm: int) -> None:
+    """The descriptor is closed: what was registered is merged with its neighbours, where both can be one.
+
+    A part that has come to have an anon_vma stays apart from a neighbour without one up to 6.15.
+    """
+    vma = next_vma(m, mm, 0)
+    while vma != NO_VMA:
+        stop = m.vma_end[vma]
+        if m.vma_flags[vma] & VM_UFFD_MINOR:
+            m.vma_flags[vma] &= ~VM_UFFD_MINOR
+            vma_merge(m, mm, vma)
+        vma = next_vma(m, mm, stop)
+
+
+@kernel
+def uffd_refused(m: State, mm: int, start: int, end: int) -> int:
+    """0, or why [start, end) cannot be registered for minor faults (c949b097ef2e, 5.14, for shmem).
+
+    Every mapping in the range has to be of shmem and such as may be written, but there may be holes between them.
     """
     if m.rule_uffd_continue == UFFD_ABSENT:
         return -EINVAL
-    part = vma
+    part = find_vma(m, mm, start)
     while part != NO_VMA:
         file = m.vma_file[part]
         if file == NO_FILE or m.file_kind[file] != FILE_SHMEM:
@@ -91,7 +126,7 @@ def uffd_refused(m: State, vma: int, mm: int, addr: int, end: int) -> int:
         if not m.vma_flags[part] & VM_MAYWRITE:
             return -EPERM
         part = vma_within(m, mm, m.vma_end[part], end)
-    return 0 if vma != NO_VMA and end <= m.vma_end[vma] else -ENOENT
+    return 0
 
 
 @kernel
