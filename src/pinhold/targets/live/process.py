@@ -15,7 +15,7 @@ import resource
 import signal
 import socket
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn
 
 from pinhold.scenario.advice import ADVICE, Advice
@@ -120,19 +120,31 @@ class Process:
         syscalls.munmap(address, pages * PAGE)
 
     def _read(self, message: p.Read) -> None:
-        _, address, pages = self._span(message)
+        region, address, pages = self._span(message)
         allowed = self._eyes.touchable(address, pages, write=False)
-        content.load_each_page(address, allowed)
+        for start, count in self._at_once(region, address, allowed, write=False):
+            content.load_each_page(start, count)
         if allowed < pages:
             self._fault(address + allowed * PAGE, write=False)
 
     def _write(self, message: p.Write) -> None:
-        _, address, pages = self._span(message)
+        region, address, pages = self._span(message)
         allowed = self._eyes.touchable(address, pages, write=True)
-        content.fill(address, allowed, message.byte)
+        for start, count in self._at_once(region, address, allowed, write=True):
+            content.fill(start, count, message.byte)
         for page in range(address + allowed * PAGE, address + pages * PAGE, PAGE):
             self._fault(page, write=True)
             content.fill(page, 1, message.byte)  # its entry is writable, although the mapping is not
+
+    def _at_once(self, region: Region, address: int, pages: int, write: bool) -> Iterator[tuple[int, int]]:
+        """(address, pages) of what can be touched without a look at the kernel in between.  Of hugetlb it is one huge
+        page: where there is none for it, who touches it is killed by SIGBUS, and a system call fails with EFAULT."""
+        if region.unit == PAGE:
+            yield address, pages
+            return
+        for start in range(address, address + pages * PAGE, region.unit):
+            self._fault(start, write)
+            yield start, region.unit // PAGE
 
     def _fault(self, address: int, write: bool) -> None:
         """Touch memory that the process may not touch through the kernel, which answers EFAULT for a SIGSEGV."""
