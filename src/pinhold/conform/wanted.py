@@ -78,6 +78,16 @@ def there(info: TargetInfo) -> tuple[Holder, ...]:
     return tuple(holder for name, holder in holders(info.release).items() if info.mechanisms.get(name) == "available")
 
 
+CHARGING = ("io_uring", "vfio")
+"""Mechanisms that charge locked memory, by which the language has users, too."""
+
+
 def by_any(step: S) -> S:
-    """The step as the specification has it, without mechanisms: a pin is what its words say, whoever takes it."""
-    return replace(step, via=None) if isinstance(step, s.Pin) else step
+    """The step as the specification has it, without mechanisms: a pin is what its words say, whoever takes it.
+
+    What a mechanism charges it charges, whether the step names it as the user or nobody.
+    """
+    if not isinstance(step, s.Pin):
+        return step
+    user = step.via if step.user == "none" and step.via in CHARGING else step.user
+    return replace(step, via=None, user=user)

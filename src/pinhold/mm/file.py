@@ -18,7 +18,15 @@ from pinhold.mm.flags import (
     NO_FILE,
     NO_PAGE,
 )
-from pinhold.mm.folio import folio_alloc, folio_get, folio_put, folio_test_lazyfree, page_folio, page_index
+from pinhold.mm.folio import (
+    folio_alloc,
+    folio_get,
+    folio_put,
+    folio_test_anon,
+    folio_test_lazyfree,
+    page_folio,
+    page_index,
+)
 from pinhold.mm.kernel import kernel
 from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_FILES, too_small
 from pinhold.mm.rules.swap import MARK_BEFORE_END_OF_WINDOW
@@ -240,9 +248,10 @@ def folio_dirty_tracked(m: State, folio: int) -> bool:
 @kernel
 def folio_mark_dirty(m: State, folio: int) -> None:
     """Somebody writes to the folio, or has written to it: the file system is told, if it tracks dirtying, and a
-    lazyfree folio is not discarded.  Linux: folio_mark_dirty(), page_mkwrite()."""
+    lazyfree folio is not discarded.  That another anonymous folio is dirty MADV_FREE alone can tell, and a search
+    leaves it out.  Linux: folio_mark_dirty(), page_mkwrite()."""
     tracked = folio_dirty_tracked(m, folio)
     if tracked:
         m.cache_stored[m.folio_file[folio] * m.file_pages + m.folio_index[folio]] = 0
-    if tracked or folio_test_lazyfree(m, folio):
+    if tracked or folio_test_lazyfree(m, folio) or (folio_test_anon(m, folio) and m.fault_around > 1):
         m.folio_dirty[folio] = FOLIO_DIRTY

@@ -58,7 +58,7 @@ from pinhold.mm.rules.gup import (
     FORCE_DROPS_WRITE,
     TOUCH_PMD_WRITES,
 )
-from pinhold.mm.rules.hugetlb import HUGETLB_WRITE_REFUSED
+from pinhold.mm.rules.hugetlb import HUGETLB_WRITE_REFUSED, HUGETLB_WRITE_SUPPORTED
 from pinhold.mm.sites.gup import (
     FOLL_WRITE_DROPPED,
     GUP_ARGS_INVALID,
@@ -274,7 +274,8 @@ def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
     """Take what the entry maps, up to its or the range's end, for the pin or the caller; False: the page cannot be
     grabbed, or the pin has no room.
 
-    For a write the page is marked dirty where its entry is not (FOLL_TOUCH, see touch_pmd()).
+    For a write the page is marked dirty where its entry is not (FOLL_TOUCH, see touch_pmd()).  Huge pages of hugetlb
+    are followed like THPs since 6.10; it can be told where a write is forced that leaves their entries clean.
     """
     addr = m.act_addr[act]
     level = entry_level(m, vma, addr)
@@ -283,7 +284,7 @@ def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
     count = min(pages - offset, m.act_end[act] - addr)
     page = pte_pfn(m.pte[slot]) + offset
     m.act_addr[act] = addr + count
-    if level == 1 and not vma_is_hugetlb(m, vma):
+    if level == 1 and (not vma_is_hugetlb(m, vma) or m.rule_hugetlb_force_write == HUGETLB_WRITE_SUPPORTED):
         touch_pmd(m, slot, follow_flags(m, m.act_flags[act]))
     elif m.act_flags[act] & FOLL_WRITE and not m.pte[slot] & PTE_DIRTY:
         folio_mark_dirty(m, page_folio(m, page))

@@ -306,10 +306,13 @@ def hugetlb_can_reuse(m: State, folio: int) -> bool:
 
 @kernel
 def hugetlb_writable(m: State, vma: int, entry: int) -> int:
-    """Writable and dirty; a forced write keeps the entry read-only where the kernel supports that."""
-    entry = pte_mkdirty(m, entry)
+    """Writable and dirty; a forced write leaves the entry as it is where the kernel supports that.
+
+    So it is not soft-dirty either, and where soft-dirty was cleared before it was mapped, GUP never follows it.  Linux:
+    set_huge_ptep_maybe_writable(), 052ccfbcc6cd (6.14).
+    """
     if m.vma_flags[vma] & VM_WRITE or m.rule_hugetlb_force_write == HUGETLB_WRITE_UNCHECKED:
-        entry |= PTE_RW
+        return pte_mkdirty(m, entry) | PTE_RW
     return entry
 
 

@@ -198,7 +198,8 @@ def folio_mark_lazyfree(m: State, folio: int) -> None:
 def folio_set_swapbacked(m: State, folio: int) -> None:
     """Lazyfree no more.  Linux: folio_set_swapbacked()."""
     m.folio_flags[folio] &= ~FOLIO_LAZYFREE
-    m.folio_dirty[folio] = FOLIO_CLEAN
+    if m.fault_around == 1:
+        m.folio_dirty[folio] = FOLIO_CLEAN  # as folio_mark_dirty() has it
 
 
 @kernel

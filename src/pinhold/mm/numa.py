@@ -22,7 +22,7 @@ from pinhold.mm.flags import (
     VM_READ,
     VM_WRITE,
 )
-from pinhold.mm.folio import folio_test_ksm, is_huge_zero_page, page_folio
+from pinhold.mm.folio import folio_test_anon, folio_test_ksm, folio_test_lazyfree, is_huge_zero_page, page_folio
 from pinhold.mm.kernel import kernel
 from pinhold.mm.mprotect import can_change_writable, wants_write_upgrade
 from pinhold.mm.pgtable import leaf_modify, level_pages, pt_leaf, pte_pfn, pte_special
@@ -120,7 +120,8 @@ def numa_skips(m: State, vma: int, page: int, level: int) -> bool:
     cow = is_cow_mapping(m.vma_flags[vma])
     if level > 0 and m.rule_numa_skips != NUMA_SKIPS_ANY_PINNED:
         return False
-    if m.folio_dirty[folio] != FOLIO_CLEAN or folio_test_ksm(m, folio):
+    file_lru = folio_test_lazyfree(m, folio) or not folio_test_anon(m, folio)
+    if (file_lru and m.folio_dirty[folio] != FOLIO_CLEAN) or folio_test_ksm(m, folio):
         return True
     if m.rule_numa_skips == NUMA_SKIPS_MAPPED_TWICE:
         return cow and page_mapped_count(m, page) != 1

@@ -7,6 +7,7 @@ run of slots, one a page, and the cache holds a reference for each.
 from __future__ import annotations
 
 from pinhold.mm.chance import choose
+from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.flags import FOLIO_LOCKED, FOLIO_SWAPCACHE, NO_PAGE
 from pinhold.mm.folio import folio_nr_pages, folio_put_refs, folio_test_swapcache, page_folio
 from pinhold.mm.kernel import Part, kernel
@@ -85,7 +86,7 @@ def delete_from_swap_cache(m: State, folio: int) -> None:
 
 @kernel
 def folio_free_swap(m: State, folio: int) -> bool:
-    """Drop the swap cache's references unless a swap entry still names one of the slots.
+    """Drop the swap cache's references unless a swap entry still names one of the slots.  The folio is dirty then.
 
     Linux: folio_free_swap() (try_to_free_swap() up to 5.19), mm/swapfile.c.
     """
@@ -94,6 +95,7 @@ def folio_free_swap(m: State, folio: int) -> bool:
     for slot in range(m.folio_swap[folio], m.folio_swap[folio] + folio_nr_pages(m, folio)):
         if m.swap_count[slot]:
             return False
+    folio_mark_dirty(m, folio)
     delete_from_swap_cache(m, folio)
     return True
 
@@ -134,6 +136,7 @@ def reuse_counted_page(m: State, folio: int, users: int) -> bool:
         for page in range(folio, folio + folio_nr_pages(m, folio)):
             swapped += page_swapcount(m, folio, page)
         if m.folio_order[folio] == 0 or swapped == 0:
+            folio_mark_dirty(m, folio)
             delete_from_swap_cache(m, folio)
     return True
 

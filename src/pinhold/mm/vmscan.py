@@ -9,7 +9,7 @@ somebody wants it back.
 
 from __future__ import annotations
 
-from pinhold.mm.file import FOLIO_DIRTY, cache_evict, folio_mark_dirty
+from pinhold.mm.file import FOLIO_CLEAN, FOLIO_DIRTY, cache_evict, folio_mark_dirty
 from pinhold.mm.flags import (
     AGAIN,
     BLOCKED,
@@ -357,6 +357,7 @@ def pageout_write(m: State, act: int) -> None:
     elif folio_test_swapcache(m, folio) and folio_mapcount(m, folio) == 0 and not folio_free_swap(m, folio):
         for i in range(pages):
             m.swap_content[m.folio_swap[folio] + i] = m.page_content[folio + i]
+        m.folio_dirty[folio] = FOLIO_CLEAN
         if m.config_swap_sync and m.folio_refcount[folio] == 1 + pages:
             delete_from_swap_cache(m, folio)
     folio_put(m, folio)
