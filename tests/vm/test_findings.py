@@ -12,15 +12,16 @@ pytestmark = pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18", "7.3"], indirect=True)
 def test_a_guest_does_what_the_document_says(kernel: Kernel) -> None:
     """Each finding's verdict on the kernel that the document names; where chance decides, one of both."""
-    told = {finding.name: finding.rows["guest"].get(kernel.release) for finding in findings()}
-    if None in told.values():
+    here = [finding for finding in findings() if kernel.release in finding.rows["guest"]]
+    told = {finding.name: finding.rows["guest"][kernel.release] for finding in here}
+    if CHANCE not in told:
         pytest.skip(f"the document is about another release of the series than {kernel.release}")
     target = VmTarget(kernel.name, kernel)
     try:
-        results = list(target.run_all([finding.scenario for finding in findings()]))
+        results = list(target.run_all([finding.scenario for finding in here]))
     finally:
         target.close()
-    did = {finding.name: result.verdict.kind for finding, result in zip(findings(), results, strict=True)}
+    did = {finding.name: result.verdict.kind for finding, result in zip(here, results, strict=True)}
     assert did.pop(CHANCE) in ("held", "violated")
     del told[CHANCE]
     assert did == told
