@@ -191,3 +191,15 @@ def test_a_pool_that_others_use_is_no_difference() -> None:
     assert compared(lambda _: fewer, MODEL, parse(text)).difference is not None
     told = replace(fewer, pools={"hugetlb_2M": "1 free of 16"})
     assert compared(lambda _: told, MODEL, parse(text)).difference is None
+
+
+LOOPS = "scenario loops\nobserve\nmap P x hugetlb 2M read pages 512\nclear_softdirty P\npoke P x 0x11\n"
+
+
+@pytest.mark.parametrize(("release", "trouble"), [("6.18", ""), ("6.12", "livelock")])
+def test_what_neither_ends_is_no_difference(release: str, trouble: str) -> None:
+    """A step that the kernel never ends agrees with a model that never ends it, and with no other."""
+    found = compared(lambda scenario: run_scenario(ModelTarget("6.18"), scenario), ModelTarget(release), parse(LOOPS))
+    assert trouble in found.trouble
+    assert bool(found.trouble) == bool(trouble)
+    assert found.difference is None

@@ -16,7 +16,7 @@ from pinhold.scenario.compare import Difference
 from pinhold.scenario.printer import format_step
 from pinhold.targets.model.configuration import configuration
 from pinhold.targets.model.target import ModelTarget
-from pinhold.targets.runner import Result, StepRecord
+from pinhold.targets.runner import Result, StepRecord, run_scenario
 
 Run = Callable[[s.Scenario], Result]
 
@@ -80,6 +80,8 @@ def judged(ours: Result, model: ModelTarget, scenario: s.Scenario) -> Compared:
     trouble = "" if skipped or ours.verdict.kind == "unknown" else said
     if skipped:
         left = ((scenario.steps[0], ours.verdict.reason or ""),)
+    if ours.verdict.kind == "livelock" and _never_ends(model, both, ours):
+        trouble, left = "", left[:-1]
     found = follow(model, both, ours.observations)
     until = None if found.difference is None else found.difference.index + 1
     both = replace(scenario, steps=tuple(record.step for record in done[:until]))
@@ -97,6 +99,14 @@ def judged(ours: Result, model: ModelTarget, scenario: s.Scenario) -> Compared:
         found.masked,
         scenario,
     )
+
+
+def _never_ends(model: ModelTarget, done: s.Scenario, ours: Result) -> bool:
+    """Whether the step that a kernel does not end, which is its last record, never ends on the model either."""
+    stuck = ours.steps[-1]
+    if stuck.observation is not None:
+        return False
+    return run_scenario(model, replace(done, steps=(*done.steps, by_any(stuck.step)))).verdict.kind == "livelock"
 
 
 def again(real: Run, model: ModelTarget, first: Compared) -> int:
