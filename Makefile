@@ -2,6 +2,7 @@
 # make test    what guards the project within minutes: style, types, imports, and all tests but the slow ones
 # make test-slow   the rest: what compiles for minutes, boots kernels, or runs SPIN and Rumur
 # make test-browser   the pages in Debian's chromium (by apt, as root)
+# make nightly   what takes an hour: mistakes that random steps find late
 # make lint    style, types and imports alone
 # make bench   pinhold beside SPIN and Rumur (by apt, as root), GUP-fast beside this kernel's, steps a second on this
 #              kernel: some 20 minutes (BENCH="--brief --runs 1": less)
@@ -31,7 +32,7 @@ export define LAUNCHER
 pinhold=$$(command -p readlink -f -- "$$0") && exec "$${pinhold%/*}/python" -I -m pinhold "$$@"
 endef
 
-.PHONY: check test test-slow test-browser lint bench conform lab clean
+.PHONY: check test test-slow test-browser nightly lint bench conform lab clean
 .DELETE_ON_ERROR:
 
 check: $(RUN_READY)
@@ -39,7 +40,7 @@ check: $(RUN_READY)
 
 test: lint
 	@echo "tests of the specification and the tool:"
-	@$(PY) -m pytest -q -n 2 --dist loadgroup -m "not slow" --ignore tests/live $(PYTEST)
+	@$(PY) -m pytest -q -n 2 --dist loadgroup -m "not slow and not nightly" --ignore tests/live $(PYTEST)
 	@echo "tests of the kernel that runs here:"
 	@$(PY) -m pytest -q -rs -m "not slow" tests/live
 
@@ -47,6 +48,9 @@ test: lint
 test-slow: $(DEV_READY)
 	@echo "slow tests, some ten minutes on an idle machine:"
 	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m slow --timeout 0 --ignore tests/browser $(PYTEST)
+
+nightly: $(DEV_READY)
+	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m nightly --timeout 0 $(PYTEST)
 
 test-browser: $(BROWSER_READY)
 	@$(PY) -m pytest -q -rs -m slow tests/browser $(PYTEST)

@@ -16,8 +16,16 @@ from planted import Mutant
 from table import MISSED, MUTANTS, TEN
 
 SEED = 1
-MOST = 40_000
-"""Steps after which a mistake counts as not found."""
+MOST, SOON = 40_000, 8_000
+"""Steps after which a mistake counts as not found; in the slow suite, which has those that are found soon."""
+LATE = {
+    "unshares-what-is-not-shared", "shared-hugetlb-reserves-again", "io-uring-pays-by-the-page",
+    "dontfork-leaves-a-hole-mapped",
+    "swap-cache-page-is-copied", "mprotect-of-the-same-rights", "mprotect-makes-any-anon-writable",
+    "lazyfree-is-kept-if-read", "continue-tells-the-first-error", "limits-are-not-inherited", "vmsplice-all-or-nothing",
+    "io-uring-ring-is-free", "dontneed-keeps-page-tables", "fork-copies-the-head",
+}  # fmt: skip
+"""Found after more than 1,500 steps of this seed, or not yet: make nightly looks for them."""
 
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
 MM = Path(mm.__file__).parent
@@ -35,6 +43,7 @@ def test_there_are_thirty_all_over_the_specification() -> None:
     assert {mutant.release for mutant in MUTANTS} <= set(LAB)
     assert len({mutant.module for mutant in MUTANTS}) >= 18
     assert len(set(TEN)) == 10
+    assert set(BY_NAME) >= LATE
 
 
 @pytest.mark.parametrize("mutant", [*MUTANTS, *MISSED], ids=lambda mutant: mutant.name)
@@ -74,20 +83,28 @@ def test_what_only_reads_otherwise_is_not_found() -> None:
 
 
 @cache
-def hunted(release: str) -> dict[str, Hunted]:
+def hunted(release: str, late: bool) -> dict[str, Hunted]:
     """What random steps find on one release."""
-    mutants = [mutant for mutant in MUTANTS if mutant.release == release]
-    return {mutant.name: found for mutant, found in hunt(mutants, SEED, MOST)}
+    mutants = [mutant for mutant in MUTANTS if mutant.release == release and (mutant.name in LATE) == late]
+    return {mutant.name: found for mutant, found in hunt(mutants, SEED, MOST if late else SOON)}
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     "mutant",
-    [pytest.param(mutant, marks=pytest.mark.xdist_group(f"mutants {mutant.release}")) for mutant in MUTANTS],
+    [
+        pytest.param(
+            mutant,
+            marks=[
+                pytest.mark.nightly if mutant.name in LATE else pytest.mark.slow,
+                pytest.mark.xdist_group(f"mutants {mutant.release}"),
+            ],
+        )
+        for mutant in MUTANTS
+    ],
     ids=lambda mutant: mutant.name,
 )
 def test_random_steps_find_the_mistake(mutant: Mutant) -> None:
     """By the usual profiles in turn and nothing else, through what a guest of the lab shows."""
-    found = hunted(mutant.release).get(mutant.name)
+    found = hunted(mutant.release, mutant.name in LATE).get(mutant.name)
     assert found is not None
     print(f"{mutant.name}: found after {found.steps} steps, {found.scenario}: {found.told}")
