@@ -63,6 +63,22 @@ def test_an_errno_of_the_pin_is_passed_on(number: int) -> None:
     assert set(os.listdir("/proc/self/fd")) == before
 
 
+def test_a_limit_counts_once_closed_rings_are_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """ENOMEM is asked again for a while: a worker frees what was closed; one that stays is the step's outcome."""
+    waits: list[float] = []
+    kernel = Kernel(setup=errno.ENOMEM)
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            kernel.fails.clear()
+
+    monkeypatch.setattr("time.sleep", sleep)
+    taken = IoUring(kernel).acquire(0x10000, 1, True, True)
+    os.close(taken.fds[0])
+    assert len(waits) == 3
+
+
 @pytest.mark.parametrize(
     ("number", "disabled", "sentence"),
     [

@@ -53,8 +53,8 @@ def mremap(m: State, task: int) -> int:
             remapped(m, act, addr + 1)
             continue
         stop = min(m.act_end[act], m.vma_end[vma])
-        if m.act_pc[act] == MREMAP_NEXT and vma_is_hugetlb(m, vma):
-            err = -EFAULT
+        if vma_is_hugetlb(m, vma) and m.act_arg[act] % (1 << m.vma_order[vma]):
+            err = -EINVAL
         elif m.act_pc[act] != MREMAP_BREAKING:
             err = munmap_locked(m, mm, m.act_arg[act], m.act_arg[act] + stop - addr)
         if err == 0:
@@ -80,8 +80,8 @@ def remapped(m: State, act: int, addr: int) -> None:
 def mremap_check(m: State, mm: int, start: int, end: int, to: int) -> int:
     """Whether the range may be moved there.  0, or a negative errno.
 
-    hugetlb can be moved since 550a7d60bd5e (5.16).  The range lies in one VMA; since 6.17 in several, not of hugetlb,
-    with holes between them if need be.  Parts that the kernel would have merged to one VMA count as one.
+    hugetlb can be moved since 550a7d60bd5e (5.16).  The range lies in one VMA; since 6.17 in several, with holes
+    between them if need be.  Parts that the kernel would have merged to one VMA count as one.
     """
     vma = find_vma(m, mm, start)
     if vma == NO_VMA:
@@ -91,11 +91,8 @@ def mremap_check(m: State, mm: int, start: int, end: int, to: int) -> int:
             return -EINVAL
     if to < end and start < to + end - start:
         return -EINVAL
-    if end > m.vma_end[vma]:
-        if not m.rule_mremap_several_vmas and m.vma_end[vma] < end:
-            return -EFAULT
-        if vma_is_hugetlb(m, vma):
-            return -EFAULT
+    if end > m.vma_end[vma] and not m.rule_mremap_several_vmas:
+        return -EFAULT
     return 0
 
 

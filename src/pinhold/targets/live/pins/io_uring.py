@@ -12,6 +12,7 @@ import ctypes
 import errno
 import os
 import struct
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -53,6 +54,8 @@ IORING_OFF_SQES = 0x10000000
 FIRST_FAST = (6, 10)
 """Since 1943f96b3816 the buffers are pinned by pin_user_pages_fast()."""
 
+_LOOKS, _FREED = 20, 0.01
+"""How often, and after how many seconds, a ring is asked for again."""
 _FILLED = 256
 """Pages of the file that a device write reads again and again."""
 
@@ -112,6 +115,18 @@ class IoUring:
         return fd, _PARAMS.unpack(params.raw)
 
     def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
+        """Rings that were closed are charged to their user until a worker has freed them: ENOMEM counts after that.
+        Linux: io_ring_exit_work()."""
+        for _ in range(_LOOKS):
+            try:
+                return self._acquire(address, pages)
+            except OSError as error:
+                if error.errno != errno.ENOMEM:
+                    raise
+            time.sleep(_FREED)
+        return self._acquire(address, pages)
+
+    def _acquire(self, address: int, pages: int) -> Taken:
         try:
             fd, params = self._setup()
         except OSError as error:
