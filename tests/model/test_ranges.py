@@ -38,6 +38,19 @@ def test_populate_stops_at_a_hole() -> None:
     assert (played.errnos[-1], states(played)) == (k.ENOMEM, ["present", "present", "none", "none"])
 
 
+def test_populate_passes_over_a_hole_up_to_6_9() -> None:
+    """Both sides are populated, from a hole on as well, and the result is ENOMEM."""
+    played = Play(row("6.2"), "map P x anon pages 5\nunmap P x[0]\nunmap P x[2]\nmadvise P x populate_write\n")
+    assert (played.errnos[-1], states(played)) == (k.ENOMEM, ["none", "present", "none", "present"])
+
+
+def test_what_populating_finds_behind_a_hole_comes_before_the_hole() -> None:
+    """Up to 6.9 the errno is that of the mapping without rights, not ENOMEM."""
+    text = "map P x anon pages 3\nunmap P x[1]\nmprotect P x[2] read\nmadvise P x populate_write\n"
+    assert Play(row("6.2"), text).errnos[-1] == k.EINVAL
+    assert Play(row("6.12"), text).errnos[-1] == k.ENOMEM
+
+
 def test_populate_refuses_rights_with_einval() -> None:
     """A mapping that cannot be written to cannot be populated for writing."""
     assert Play(row("6.2"), "map P x anon read\nmadvise P x populate_write\n").errnos[-1] == k.EINVAL

@@ -70,10 +70,17 @@ def mprotect_unaccounts(chosen: Row) -> Any:
     return Play(chosen, f"{begin}{change}fork P C\n").state(page=1, process="C")
 
 
-@probe({"no": k.EINVAL, "yes": 0})
+@probe(
+    {
+        "absent": (k.EINVAL, "none"),
+        "each_vma": (k.ENOMEM, "present"),
+        "to_a_hole": (k.ENOMEM, "none"),
+    }
+)
 def madv_populate(chosen: Row) -> Any:
-    """The errno of MADV_POPULATE_WRITE."""
-    return Play(chosen, "map P x anon\nmadvise P x populate_write\n").errnos[-1]
+    """The errno of MADV_POPULATE_WRITE of a range with a hole, and whether it gets to what is behind it."""
+    played = Play(chosen, "map P x anon pages 3\nunmap P x[1]\nmadvise P x populate_write\n")
+    return played.errnos[-1], played.state(page=2)
 
 
 @probe(

@@ -30,8 +30,9 @@ from pinhold.mm.pgtable import level_pages
 from pinhold.mm.pin import pins_detach
 from pinhold.mm.rules.hugetlb import DOFORK_ALLOWED
 from pinhold.mm.rules.khugepaged import COLLAPSE_NONE
+from pinhold.mm.rules.vma import POPULATE_ABSENT, POPULATE_EACH_VMA
 from pinhold.mm.sites.site import decided
-from pinhold.mm.sites.vma import DOFORK_HUGETLB_REFUSED
+from pinhold.mm.sites.vma import DOFORK_HUGETLB_REFUSED, POPULATE_PASSED_A_HOLE
 from pinhold.mm.state import State
 from pinhold.mm.task import (
     FN_COLLAPSE,
@@ -73,7 +74,7 @@ MADVISE_START, MADVISE_POPULATED, MADVISE_CALLED, MADVISE_DISCARDING = 0, 1, 2, 
 def madvise(m: State, task: int) -> int:
     """madvise() of [act_addr, act_end) with the advice in act_flags.  0, or a negative errno.
 
-    Holes are passed over, and told at the end (ENOMEM); populating stops at the first.
+    Holes are passed over, and told at the end (ENOMEM); from 6.10 on populating stops at the first.
     """
     act = current(m, task)
     mm = m.act_mm[act]
@@ -83,8 +84,7 @@ def madvise(m: State, task: int) -> int:
         return madvise_discard(m, task, act)
     hole = -ENOMEM if mapped_end(m, mm, start, end) < end else 0
     if m.act_pc[act] == MADVISE_POPULATED:
-        lru_add_drain(m)
-        return finish(m, task, returned(m, task))
+        return madvise_populated(m, task, act)
     if m.act_pc[act] == MADVISE_CALLED:
         result = returned(m, task)
         return finish(m, task, result if result else hole)
@@ -185,11 +185,41 @@ def madvise_begin_collapse(m: State, task: int, act: int, _hole: int) -> int:
 @kernel
 def madvise_populate(m: State, task: int, act: int, _hole: int) -> int:
     """Fault every page in by a GUP that keeps nothing.  Linux: madvise_populate(), 4ca9b3859dac (5.14)."""
-    if not m.rule_madv_populate:
+    if m.rule_madv_populate == POPULATE_ABSENT:
         return finish(m, task, -EINVAL)
+    return madvise_populate_next(m, task, act)
+
+
+@kernel
+def madvise_populate_next(m: State, task: int, act: int) -> int:
+    """Populate what is left of [act_addr, act_end), up to 6.9 what its next VMA has of it.  act_arg: the errno of a
+    hole that was passed over."""
+    mm = m.act_mm[act]
+    start = m.act_addr[act]
+    end = m.act_end[act]
+    if m.rule_madv_populate == POPULATE_EACH_VMA:
+        vma = vma_within(m, mm, start, end)
+        if vma == NO_VMA:
+            return finish(m, task, -ENOMEM)
+        if start < m.vma_start[vma]:
+            decided(m, POPULATE_PASSED_A_HOLE)
+            m.act_arg[act] = ENOMEM
+            start = m.vma_start[vma]
+        end = min(end, m.vma_end[vma])
+    m.act_addr[act] = end
     m.act_pc[act] = MADVISE_POPULATED
     flags = FOLL_MADV_POPULATE | (FOLL_WRITE if m.act_flags[act] == MADV_POPULATE_WRITE else 0)
-    return call(m, task, FN_GUP_SLOW, m.act_mm[act], m.act_addr[act], m.act_end[act], flags, NO_PAGE)
+    return call(m, task, FN_GUP_SLOW, mm, start, end, flags, NO_PAGE)
+
+
+@kernel
+def madvise_populated(m: State, task: int, act: int) -> int:
+    """A GUP has come back: to the next VMA, or to the end.  Linux: faultin_page_range(), madvise_walk_vmas()."""
+    lru_add_drain(m)
+    err = returned(m, task)
+    if err == 0 and m.act_addr[act] < m.act_end[act]:
+        return madvise_populate_next(m, task, act)
+    return finish(m, task, err if err else -m.act_arg[act])
 
 
 @kernel

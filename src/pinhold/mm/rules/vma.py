@@ -48,10 +48,15 @@ class VmaRules:
         ),
     )
     rule_madv_populate = Switch(
-        "Whether MADV_POPULATE_READ and MADV_POPULATE_WRITE exist.",
+        "How far MADV_POPULATE_READ and MADV_POPULATE_WRITE fault pages in, where they exist.",
         "madvise_populate",
-        Value("no", OLDEST, "there is no such advice (EINVAL)"),
-        Value("yes", Commit("4ca9b3859dac", "5.14"), "they fault the pages in"),
+        Value("absent", OLDEST, "there is no such advice (EINVAL)"),
+        Value(
+            "each_vma",
+            Commit("4ca9b3859dac", "5.14"),
+            "they go by VMAs: holes are passed over, and told at the end (ENOMEM)",
+        ),
+        Value("to_a_hole", Commit("fa9fcd8bb6e4", "6.10"), "they end at the first hole (ENOMEM)"),
     )
     rule_dontneed_frees_tables = Switch(
         "Whether MADV_DONTNEED of all that a page table of base pages maps frees the table as well, so that a THP fits"
@@ -82,4 +87,5 @@ class VmaRules:
 REALIGNS_NO, REALIGNS_YES = VmaRules.rule_mremap_realigns.numbers
 UPGRADE_NONE, UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_EXCLUSIVE = VmaRules.rule_mprotect_upgrade.numbers
 MERGES_IF_NEIGHBOUR_HAS, MERGES_IF_EITHER_HAS = VmaRules.rule_vma_merges_anon.numbers
+POPULATE_ABSENT, POPULATE_EACH_VMA, POPULATE_TO_A_HOLE = VmaRules.rule_madv_populate.numbers
 UFFD_ABSENT, UFFD_DIRTY_IF_WRITABLE, UFFD_DIRTY = VmaRules.rule_uffd_continue.numbers

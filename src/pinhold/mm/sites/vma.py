@@ -43,3 +43,4 @@ UFFD_PREPARES_ANON_VMA = site(
     "uffd_mfill_lock",
     "the private mapping gets its anon_vma, so fork() copies its page table from here on",
 )
+POPULATE_PASSED_A_HOLE = by_value("populate_passed_a_hole", VmaRules.rule_madv_populate, "each_vma")
