@@ -25,3 +25,11 @@ def break_ksm(chosen: Row) -> Any:
     text = "map P x anon pages 2\nwrite P x 0x11\nksm P x[0] with P x[1]\nmadvise P x unmergeable\n"
     played = Play(chosen, text)
     return played.view().kind, played.writable()
+
+
+@probe({"found": True, "passed_over": False})
+def ksm_protnone(chosen: Row) -> Any:
+    """Two pages that are alike and inaccessible: are they merged?"""
+    text = "map P x anon pages 2\nwrite P x 0x11\nmprotect P x none\nksm P x[0] with P x[1]\n"
+    played = Play(chosen, text)
+    return played.frame() == played.frame(page=1)

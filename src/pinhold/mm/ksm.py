@@ -18,6 +18,7 @@ from pinhold.mm.flags import (
     NO_PAGE,
     NO_VMA,
     PTE_DIRTY,
+    PTE_PROTNONE,
     PTE_RW,
     VM_HUGETLB,
     VM_MAYSHARE,
@@ -44,8 +45,8 @@ from pinhold.mm.rmap import (
     page_anon_exclusive,
     page_try_share_anon_rmap,
 )
-from pinhold.mm.rules.ksm import BREAK_KSM_BY_UNSHARE
-from pinhold.mm.sites.ksm import KSM_HELD_KEPT, KSM_MERGES, KSM_PROTECTS, KSM_PROTECTS_UNSEEN
+from pinhold.mm.rules.ksm import BREAK_KSM_BY_UNSHARE, BREAK_KSM_BY_WRITE, PROTNONE_PASSED_OVER
+from pinhold.mm.sites.ksm import KSM_HELD_KEPT, KSM_MERGES, KSM_PASSES_OVER, KSM_PROTECTS, KSM_PROTECTS_UNSEEN
 from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.swap import folio_free_swap, folio_unmapped
@@ -362,6 +363,16 @@ def break_ksm(m: State, task: int, mm: int, addr: int) -> int:
 
 
 @kernel
+def ksm_passes_over(m: State, mm: int, addr: int) -> bool:
+    """Whether follow_page() finds nothing, as the entry is inaccessible.  Linux: gup_can_follow_protnone()."""
+    slot, _ = pt_leaf(m, mm, addr)
+    if m.rule_ksm_protnone != PROTNONE_PASSED_OVER or not m.pte[slot] & PTE_PROTNONE:
+        return False
+    decided(m, KSM_PASSES_OVER)
+    return True
+
+
+@kernel
 def next_ksm(m: State, mm: int, vma: int, start: int, end: int) -> int:
     """The first address in [start, end) at which the VMA maps a KSM page, or `end`.
 
@@ -369,7 +380,7 @@ def next_ksm(m: State, mm: int, vma: int, start: int, end: int) -> int:
     """
     if m.vma_flags[vma] & VM_MERGEABLE and m.vma_anon[vma]:
         for addr in range(start, end):
-            if maps_ksm(m, mm, addr):
+            if maps_ksm(m, mm, addr) and (m.rule_break_ksm != BREAK_KSM_BY_WRITE or not ksm_passes_over(m, mm, addr)):
                 return addr
     return end
 

@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pinhold.mm.flags import NO_PAGE, NO_VMA, VM_MERGEABLE
 from pinhold.mm.folio import folio_get, folio_put, folio_test_ksm, lru_add_drain, page_folio
 from pinhold.mm.huge_memory import split_huge_page
-from pinhold.mm.ksm import KSM_INTO, find_mergeable_vma, mapped_anon
+from pinhold.mm.ksm import KSM_INTO, find_mergeable_vma, ksm_passes_over, mapped_anon
 from pinhold.mm.machine import Machine
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present
 from pinhold.mm.step import run
@@ -188,7 +188,9 @@ class Ksmd:
 
     def _mergeable_page(self, mm: int, addr: int) -> int:
         """Linux: get_mergeable_page()."""
-        return NO_PAGE if find_mergeable_vma(self.m, mm, addr) == NO_VMA else mapped_anon(self.m, mm, addr)
+        if find_mergeable_vma(self.m, mm, addr) == NO_VMA or ksm_passes_over(self.m, mm, addr):
+            return NO_PAGE
+        return mapped_anon(self.m, mm, addr)
 
     def _merge(self, mm: int, addr: int, other: int, other_mm: int, flags: int) -> bool:
         """Whether the attempt succeeds; whatever comes of it, the state may be another one afterwards."""
