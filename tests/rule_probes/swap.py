@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pinhold.mm import flags as k
+from pinhold.mm.rules.swap import SWAP_WHOLE
 from play import Play, Row
 from rule_probes.registry import probe
 
@@ -80,6 +81,16 @@ def swap_large(chosen: Row) -> Any:
     text = "map P x thp\nwrite P x 0x11\nmadvise P x pageout\nread P x[3]\n"
     played = [Play(chosen, text, swap_clusters=clusters) for clusters in (0, 1)]
     return tuple({p.state(page=page) for page in (0, 3, 511)} == {"present"} for p in played)
+
+
+@probe({"written": ("present", "present"), "noted": ("swapped", "present")})
+def swap_zero_filled(chosen: Row) -> Any:
+    """A THP of zeros, and one that has a byte, are paged out whole, and a page of each is read: does another come?"""
+    whole = {**chosen, "swap_large": SWAP_WHOLE}
+    texts = (
+        f"map P x thp\nwrite P x 0x00\n{byte}madvise P x pageout\nread P x[3]\n" for byte in ("", "write P x[9] 1\n")
+    )
+    return tuple(Play(whole, text).state(page=5) for text in texts)
 
 
 @probe({"end_of_file": "none", "end_of_window": "present"})

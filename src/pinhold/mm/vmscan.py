@@ -3,8 +3,8 @@ file has its content: mm/vmscan.c and mm/rmap.c.
 
 Three atomic pieces: into the swap cache, out of the page table, to the device.  A pinned page is left alone; one freed
 by MADV_FREE goes without swap (lazyfree.py).  A large folio goes whole since 6.11, if all its pages are mapped in a
-row, and else is split first.  On a synchronous device the page is free at once; else it stays in the swap cache until
-somebody wants it back.
+row, and else is split first.  On a synchronous device the page is free at once, as is one of zeros since 6.12; else it
+stays in the swap cache until somebody wants it back.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from pinhold.mm.folio import (
     lru_add_drain,
     page_folio,
 )
-from pinhold.mm.huge_memory import split_folio, split_huge_pmd
+from pinhold.mm.huge_memory import page_zero_filled, split_folio, split_huge_pmd
 from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.lazyfree import unmap_lazyfree
 from pinhold.mm.pgtable import level_pages, mk_pte, pt_walk, pte_pfn, pte_present, pte_special
@@ -52,9 +52,15 @@ from pinhold.mm.rmap import (
     page_try_share_anon_rmap,
 )
 from pinhold.mm.rules.lazyfree import FREE_WHOLE
-from pinhold.mm.rules.swap import PAGEOUT_GIVES_UP, SWAP_SPLIT, SWAP_WHOLE_IN_CLUSTERS
+from pinhold.mm.rules.swap import PAGEOUT_GIVES_UP, SWAP_SPLIT, SWAP_WHOLE_IN_CLUSTERS, ZERO_FILLED_NOTED
 from pinhold.mm.sites.site import decided
-from pinhold.mm.sites.swap import FILE_PAGE_EVICTED, FILE_PAGE_STAYS, PAGEOUT_SHARED_KEPT, SWAPOUT_PINNED_KEPT
+from pinhold.mm.sites.swap import (
+    FILE_PAGE_EVICTED,
+    FILE_PAGE_STAYS,
+    PAGEOUT_SHARED_KEPT,
+    SWAPOUT_PINNED_KEPT,
+    SWAPOUT_ZERO_FILLED,
+)
 from pinhold.mm.state import State
 from pinhold.mm.swap import add_to_swap_cache, delete_from_swap_cache, folio_free_swap, swap_alloc
 from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unlock
@@ -358,8 +364,28 @@ def pageout_write(m: State, act: int) -> None:
         for i in range(pages):
             m.swap_content[m.folio_swap[folio] + i] = m.page_content[folio + i]
         m.folio_dirty[folio] = FOLIO_CLEAN
-        if m.config_swap_sync and m.folio_refcount[folio] == 1 + pages:
+        if swap_written_at_once(m, folio) and m.folio_refcount[folio] == 1 + pages:
             delete_from_swap_cache(m, folio)
     folio_put(m, folio)
     m.act_page[act] = NO_PAGE
     m.act_pc[act] = PAGEOUT_NEXT
+
+
+@kernel(needs=Part.SWAP)
+def swap_written_at_once(m: State, folio: int) -> bool:
+    """Whether there is no waiting for the device: a synchronous one, or nothing to write.
+
+    Linux: swap_writepage() (swap_writeout() since 6.17), is_folio_zero_filled() (mm/page_io.c); 0ca0c24e3211 (6.12).
+    """
+    if m.rule_swap_zero_filled == ZERO_FILLED_NOTED and folio_zero_filled(m, folio):
+        decided(m, SWAPOUT_ZERO_FILLED)
+        return True
+    return m.config_swap_sync != 0
+
+
+@kernel(needs=Part.SWAP)
+def folio_zero_filled(m: State, folio: int) -> bool:
+    for page in range(folio, folio + folio_nr_pages(m, folio)):
+        if not page_zero_filled(m, page):
+            return False
+    return True

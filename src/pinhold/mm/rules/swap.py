@@ -47,6 +47,16 @@ class SwapRules:
         ),
         Value("whole", Commit("7277433096f6", "6.14"), "whole, for every device"),
     )
+    rule_swap_zero_filled = Switch(
+        "What the swap device gets of a folio that is all zeros.",
+        "swap_writepage",
+        Value("written", OLDEST, "it is written like any other"),
+        Value(
+            "noted",
+            Commit("0ca0c24e3211", "6.12"),
+            "nothing: that it was zeros is noted, so it is free at once, and its pages come back one by one",
+        ),
+    )
     rule_mapped_shared = Switch(
         "By what MADV_PAGEOUT, MADV_FREE and NUMA balancing judge whether another process maps a large folio, too.",
         "folio_maybe_mapped_shared",
@@ -76,6 +86,7 @@ class SwapRules:
 SWAPIN_BY_COUNTS_ON_WRITE, SWAPIN_BY_MARK_OR_REFERENCES, SWAPIN_BY_MARK = SwapRules.rule_swapin_exclusive.numbers
 SWAPIN_WRITABLE_FOR_WRITE_FAULT, SWAPIN_WRITABLE_IF_VMA_WRITABLE = SwapRules.rule_swapin_maps_writable.numbers
 SWAP_SPLIT, SWAP_WHOLE_IN_CLUSTERS, SWAP_WHOLE = SwapRules.rule_swap_large.numbers
+ZERO_FILLED_WRITTEN, ZERO_FILLED_NOTED = SwapRules.rule_swap_zero_filled.numbers
 SHARED_BY_PAGE, SHARED_BY_GUESS, SHARED_BY_MM_IDS = SwapRules.rule_mapped_shared.numbers
 MARK_BEFORE_END_OF_FILE, MARK_BEFORE_END_OF_WINDOW = SwapRules.rule_readahead_mark.numbers
 PAGEOUT_GIVES_UP, PAGEOUT_GOES_ON = SwapRules.rule_pageout_shared_large.numbers
