@@ -19,7 +19,8 @@ from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.kinds import KINDS
 from pinhold.scenario.parse import ScenarioError, parse
 from pinhold.scenario.printer import format_scenario
-from pinhold.targets.base import Target
+from pinhold.targets.base import Livelock, Target
+from pinhold.targets.model.session import ModelSession
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
 
@@ -69,6 +70,23 @@ def test_what_outlives_a_scenario_is_for_guests_alone() -> None:
         assert all((scenario.vm_only is not None) == disposable for scenario in made)
         for scenario in made:
             parse(format_scenario(scenario))  # which refuses such a step without the line
+
+
+def test_what_never_ends_is_given_to_guests_now_and_then(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel that is thrown away gets one in ten of such steps, as the last of a scenario; others get none."""
+
+    def do(session: ModelSession, step: s.Action) -> None:
+        if isinstance(step, s.Write):
+            raise Livelock("it never ends")
+        done(session, step)
+
+    done = ModelSession.do
+    monkeypatch.setattr(ModelSession, "do", do)
+    for disposable in (False, True):
+        made = [generate(MODEL, Wanted("anon", disposable=disposable), SEED, number).steps for number in range(100)]
+        given = [steps for steps in made if any(isinstance(step, s.Write) for step in steps)]
+        assert all(isinstance(steps[-1], s.Write) for steps in given)
+        assert 2 <= len(given) <= 30 if disposable else not given
 
 
 def test_limits_are_not_generated() -> None:
