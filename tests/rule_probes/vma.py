@@ -53,6 +53,19 @@ def dontneed_frees_tables(chosen: Row) -> Any:
     return Play(chosen, text).entry() & k.PTE_PSE != 0
 
 
+@probe({"yes": (False, False, False), "no": (True, True, True)})
+def zap_drains(chosen: Row) -> Any:
+    """A page that MADV_FREE put into the batch, and that a child shared: is it copied by a write, where the child has
+    ended, unmapped it, or discarded it?"""
+    begin = "map P x anon\nwrite P x 0x11\nmadvise P x free\nfork P C\n"
+    copied = []
+    for end in ("exit C\n", "unmap C x\n", "madvise C x dontneed\n"):
+        played = Play(chosen, f"{begin}{end}process_vm_writev P x 0x22\n", stop=4)
+        before = played.frame()
+        copied.append(played.play().frame() != before)
+    return tuple(copied)
+
+
 @probe({"neighbour_has": ("none", "present"), "either_has": ("present", "present")})
 def vma_merges_anon(chosen: Row) -> Any:
     """A written page takes the advice of the rest, of which nothing is written, and the other way round: is it one VMA,

@@ -50,7 +50,7 @@ from pinhold.mm.task import (
 )
 from pinhold.mm.trap import TRAP_ADVICE, TRAP_STAGE, trap
 from pinhold.mm.vma import mapped_end, vma_is_hugetlb, vma_within
-from pinhold.mm.zap import zap_empty_pte_tables, zap_page_range
+from pinhold.mm.zap import zap_begin, zap_empty_pte_tables, zap_page_range
 
 MADV_DONTNEED = 4
 MADV_FREE = 8
@@ -95,10 +95,13 @@ def madvise(m: State, task: int) -> int:
 
 @kernel
 def madvise_zap(m: State, task: int, act: int, hole: int) -> int:
-    """Linux: madvise_dontneed_free()."""
+    """Linux: madvise_dontneed_free(); MADV_FREE drains the LRU batch in all releases."""
     if mmap_read_lock(m, m.act_mm[act]) == BLOCKED:
         return BLOCKED
-    lru_add_drain(m)
+    if m.act_flags[act] == MADV_FREE:
+        lru_add_drain(m)
+    else:
+        zap_begin(m)
     m.act_pc[act] = MADVISE_DISCARDING
     m.act_arg[act] = -hole
     return madvise_discard(m, task, act)

@@ -23,12 +23,22 @@ from pinhold.mm.pgtable import (
 )
 from pinhold.mm.pin import pins_detach, pins_disown
 from pinhold.mm.rmap import folio_remove_rmap_pte
+from pinhold.mm.rules.vma import ZAP_DRAINS_YES
 from pinhold.mm.sites.site import decided
-from pinhold.mm.sites.vma import DONTNEED_FREES_TABLE
+from pinhold.mm.sites.vma import DONTNEED_FREES_TABLE, ZAP_LEAVES_BATCH
 from pinhold.mm.state import State
 from pinhold.mm.swap import free_swap_and_cache, free_swap_cache
 from pinhold.mm.task import current, finish, gup_fast_running, mm_in_use, mmap_write_lock, mmap_write_unlock
 from pinhold.mm.vma import vma_free, vma_is_hugetlb
+
+
+@kernel
+def zap_begin(m: State) -> None:
+    """Mappings are about to be taken away for good, or for the next touch to make anew."""
+    if m.rule_zap_drains == ZAP_DRAINS_YES:
+        lru_add_drain(m)
+    elif m.lru_batch[0]:
+        decided(m, ZAP_LEAVES_BATCH)
 
 
 @kernel
@@ -98,7 +108,7 @@ def zap_empty_pte_tables(m: State, mm: int, start: int, end: int) -> None:
 def do_munmap(m: State, task: int) -> int:
     """munmap() of [act_addr, act_end), under mmap_lock; waits for GUP-fast, which walks the tables that go.
 
-    Linux: do_vmi_align_munmap(); before 7.x it drains the CPU's LRU batch.
+    Linux: do_vmi_align_munmap().
     """
     act = current(m, task)
     mm = m.act_mm[act]
@@ -116,7 +126,7 @@ def munmap_locked(m: State, mm: int, start: int, end: int) -> int:
     err = vma_split_range(m, mm, start, end)
     if err:
         return err
-    lru_add_drain(m)
+    zap_begin(m)
     for vma in range(first, first + m.vmas_per_mm):
         if m.vma_end[vma] and m.vma_start[vma] >= start and m.vma_end[vma] <= end:
             err = zap_page_range(m, mm, vma, m.vma_start[vma], m.vma_end[vma])
@@ -158,7 +168,7 @@ def exit_mmap(m: State, task: int) -> int:
 @kernel
 def mm_teardown(m: State, mm: int) -> None:
     """Unmap everything, free the tables, and leave the slot as if it had never been used."""
-    lru_add_drain(m)
+    zap_begin(m)
     first = mm * m.vmas_per_mm
     for vma in range(first, first + m.vmas_per_mm):
         if m.vma_end[vma]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinhold.mm.rules.switch import OLDEST, Commit, Switch, Value
+from pinhold.mm.rules.switch import OLDEST, Commit, NoCommit, Switch, Value
 
 
 class VmaRules:
@@ -65,6 +65,16 @@ class VmaRules:
         Value("no", OLDEST, "the page table stays"),
         Value("yes", Commit("6375e95f381e", "6.14"), "nothing is left in the page table, so it goes, too"),
     )
+    rule_zap_drains = Switch(
+        "Whether munmap(), MADV_DONTNEED and the end of a process drain the CPU's LRU batch before they take pages.",
+        "exit_mmap",
+        Value("yes", OLDEST, "they do, so that a page which waits there has one reference less from then on"),
+        Value(
+            "no",
+            NoCommit("'mm: remove unnecessary calls to lru_add_drain': its hash was not at hand", "6.14"),
+            "they do not, so that a page which waits there is copied by a write that could have used it",
+        ),
+    )
     rule_soft_dirty_skips_pinned = Switch(
         "Whether clearing soft-dirty leaves pages writable that may be pinned.",
         "clear_soft_dirty",
@@ -88,4 +98,5 @@ REALIGNS_NO, REALIGNS_YES = VmaRules.rule_mremap_realigns.numbers
 UPGRADE_NONE, UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_EXCLUSIVE = VmaRules.rule_mprotect_upgrade.numbers
 MERGES_IF_NEIGHBOUR_HAS, MERGES_IF_EITHER_HAS = VmaRules.rule_vma_merges_anon.numbers
 POPULATE_ABSENT, POPULATE_EACH_VMA, POPULATE_TO_A_HOLE = VmaRules.rule_madv_populate.numbers
+ZAP_DRAINS_YES, ZAP_DRAINS_NO = VmaRules.rule_zap_drains.numbers
 UFFD_ABSENT, UFFD_DIRTY_IF_WRITABLE, UFFD_DIRTY = VmaRules.rule_uffd_continue.numbers
