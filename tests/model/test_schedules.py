@@ -100,14 +100,16 @@ def test_what_has_not_ended_has_made_nothing() -> None:
 
 
 def test_what_the_specification_lacks_is_refused_in_a_task_too() -> None:
-    """A pin mechanism of a kernel's, and UFFDIO_CONTINUE on hugetlb, are skipped with the reason of the whole step."""
+    """A pin mechanism of a kernel's, UFFDIO_CONTINUE on hugetlb and MADV_COLLAPSE of a file are skipped with the reason
+    of the whole step."""
     lacking = {
         "map P x anon\n{}pin P x as p via gup_test\n": "the model has no pin mechanism gup_test",
         "map P x memfd_hugetlb 2M\n{}uffdio_continue P x\n": "UFFDIO_CONTINUE for shmem",
+        "map P x memfd pages 4\n{}madvise P x collapse\n": "MADV_COLLAPSE for anonymous memory",
     }
     for text, reason in lacking.items():
         for start in ("", "start a "):
-            found = verdict(text.format(start), small="levels 2 hugetlb 2")
+            found = verdict(text.format(start), small="levels 2 hugetlb 2 thps 1 pages 10")
             assert found.kind == "skipped" and found.reason is not None and reason in found.reason
 
 

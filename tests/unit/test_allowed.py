@@ -11,8 +11,9 @@ from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH
 from pinhold.scenario.observation import Observation, PageView
 from pinhold.scenario.parse import parse
+from pinhold.targets.model.calls import COLLAPSE_OF_FILES
 from pinhold.targets.model.target import ModelTarget
-from pinhold.targets.runner import Result, run_scenario
+from pinhold.targets.runner import Result, StepRecord, run_scenario
 
 OLD, NEW = ModelTarget("5.10"), ModelTarget("6.12")
 REUSED = """scenario a write fault copies what it finds in the LRU batch
@@ -55,6 +56,24 @@ def showing(change: Callable[[int, PageView], PageView]) -> Run:
         return replace(result, steps=tuple(steps))
 
     return run
+
+
+def test_what_the_specification_lacks_ends_the_comparison() -> None:
+    """A kernel does what the model cannot: what came before is compared, and the step is left out, with the reason."""
+    lacking = "scenario x\nobserve\nmap P x memfd pages 512\nmadvise P x {}\nwrite P x 1\n"
+    scenario = parse(lacking.format("collapse"))
+
+    def run(_: s.Scenario) -> Result:
+        result = run_scenario(NEW, parse(lacking.format("hugepage")))
+        return replace(result, steps=tuple(map(_did, result.steps, scenario.steps)))
+
+    found = compared(run, NEW, scenario)
+    assert (found.left_out, found.trouble, found.difference) == (((scenario.steps[1], COLLAPSE_OF_FILES),), "", None)
+    assert found.values and len(found.told) == 1
+
+
+def _did(record: StepRecord, step: s.Step) -> StepRecord:
+    return replace(record, step=step)
 
 
 def moves(page: int, index: int, byte: int | None = None) -> Compared:

@@ -97,6 +97,18 @@ def test_limits_are_not_generated() -> None:
     assert not {step.forms[0].verb for step in steps} & set(ABSENT)
 
 
+def test_memory_that_the_specification_lacks_a_step_for_is_not_generated() -> None:
+    """MADV_COLLAPSE comes for anonymous memory, and for files that have no room for a THP; no scenario of it breaks the
+    model."""
+    profile = replace(wanted("thp", MODEL, disposable=True), kinds=("thp", "memfd", "file"))
+    made = [generate(MODEL, profile, SEED, number) for number in range(25)]
+    assert any(isinstance(step, s.Madvise) and step.advice == "collapse" for each in made for step in each.steps)
+    for each in made:
+        ran = run_scenario(MODEL, each)
+        assert ran.verdict.kind != "error"
+        assert all(record.observation for record in ran.steps)
+
+
 def test_a_model_agrees_with_itself() -> None:
     """No difference, and all that was done was compared."""
     tally = campaign(run_on(MODEL), MODEL, [wanted("mixed", MODEL, disposable=True)], SEED, 300)

@@ -16,6 +16,7 @@ from pinhold.report.results import CaseResult, TargetRun, counted, pools
 from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import Verdict, severest
+from pinhold.targets.model.calls import LIMITS
 from pinhold.targets.runner import Result
 
 if TYPE_CHECKING:
@@ -92,6 +93,7 @@ def _of_target(ran: Ran, told: Campaigned) -> Iterator[str]:
     yield from _covered(ran)
     for verb, why in ABSENT.items():
         yield _filled(f"no kernel does: {verb}: {why}")
+    yield from (_filled(f"not generated: {limit}") for limit in LIMITS)
     for (verb, reason), count in tally.left_out.most_common(5):
         yield textwrap.shorten(f"left out {counted(count, 'time')}: {verb}: {reason}", 2 * _WIDTH, placeholder=" …")
 
@@ -140,6 +142,7 @@ def document(told: Campaigned) -> str:
         "cut": told.cut,
         "status": severest(map(status, told.ran)),
         "not_generated": dict(ABSENT),
+        "limits": list(LIMITS),
         "targets": [_plain(ran, told.asked) for ran in told.ran],
     }
     return json.dumps(whole, indent=1)

@@ -48,14 +48,16 @@ ALIVE = 2
 class Followed:
     """records: the model's, of the steps that were compared, taken as the real kernel took them.  values: that both
     sides saw.  difference: the first that no outcome explains.  settled: values that an outcome other than the model's
-    first explains, by which.  masked: values that differ as a mask explains, by its name.  trouble: what kept the model
-    from going on."""
+    first explains, by which.  masked: values that differ as a mask explains, by its name.  left_out: the step
+    at which the comparison ends because the specification has none such, with the reason.  trouble: what else kept the
+    model from going on."""
 
     records: Sequence[StepRecord] = ()
     values: int = 0
     difference: Difference | None = None
     settled: Counter[str] = field(default_factory=Counter)
     masked: Counter[str] = field(default_factory=Counter)
+    left_out: tuple[tuple[s.Step, str], ...] = ()
     trouble: str = ""
 
 
@@ -68,7 +70,10 @@ def follow(model: ModelTarget, scenario: s.Scenario, seen: Sequence[Observation]
             try:
                 for way in ways:
                     way.step()
-            except (CannotDo, Livelock, Broken) as raised:
+            except CannotDo as limit:
+                first.found.left_out = ((scenario.steps[index], str(limit)),)
+                return first.found
+            except (Livelock, Broken) as raised:
                 first.found.trouble = f"{model.name}: {type(raised).__name__.lower()}: {raised}"
                 return first.found
             agree = [way for way in ways if not way.differences]

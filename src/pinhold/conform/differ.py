@@ -30,9 +30,10 @@ RUNS = 3
 @dataclass(frozen=True, slots=True)
 class Compared:
     """scenario: of the steps that were done, up to the one at which both sides differ.  values: that both saw.
-    names: of the two targets.  left_out: steps that the real kernel could not do, with the reason.
-    trouble: what ended a run before its end.  real, told: the records of the steps that were done, of the real kernel
-    and of the model.  settled: how many values another outcome that is allowed explains, by which (see allowed.py).
+    names: of the two targets.  left_out: steps that the real kernel could not do, and one that the model could not,
+    with the reason.  trouble: what ended a run before its end.  real, told: the records of the steps that were done, of
+    the real kernel and of the model.  settled: how many values another outcome that is allowed explains, by which (see
+    allowed.py).
     masked: how many values differ as a mask explains, by its name.  whole: the scenario with all its steps."""
 
     scenario: s.Scenario
@@ -91,7 +92,7 @@ def judged(ours: Result, model: ModelTarget, scenario: s.Scenario) -> Compared:
         len(done),
         found.values,
         found.difference,
-        left,
+        (*left, *found.left_out),
         trouble or found.trouble,
         tuple(done),
         tuple(found.records),

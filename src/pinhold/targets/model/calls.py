@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from pinhold.mm import flags as k
+from pinhold.mm.khugepaged import collapse_possible
 from pinhold.mm.machine import Machine
+from pinhold.mm.rules.khugepaged import COLLAPSE_NONE
 from pinhold.mm.task import (
     FN_ACCESS,
     FN_ACCESS_REMOTE,
@@ -20,7 +22,7 @@ from pinhold.mm.task import (
     FN_WRITEBACK,
 )
 from pinhold.mm.users import io_uring_flags
-from pinhold.mm.vma import find_vma
+from pinhold.mm.vma import find_vma, vma_is_anonymous, vma_within
 from pinhold.scenario import steps as s
 from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.printer import format_step
@@ -86,15 +88,44 @@ CALLS: Mapping[type[s.Step], Callable[[Places, Any], Call]] = dict(
 """Those that are one call."""
 
 
+CONTINUE_OF_HUGETLB = "the specification has UFFDIO_CONTINUE for shmem (memfd) alone, not for hugetlb"
+COLLAPSE_OF_FILES = (
+    "the specification has MADV_COLLAPSE for anonymous memory alone, not where a file's mapping has room for a THP"
+)
+LIMITS = (CONTINUE_OF_HUGETLB, COLLAPSE_OF_FILES)
+"""Memory for which the specification lacks what it has for other memory: a step that asks for it cannot be done."""
+
+
 def call_of(m: Machine, step: s.Step, places: Places) -> Call:
     """The call that the step is.  Raises CannotDo where the specification has none, or none of such memory."""
     if type(step) not in CALLS:
         raise CannotDo(f"the specification has no '{format_step(step)}'")
     call = CALLS[type(step)](places, step)
-    vma = find_vma(m, call.mm, call.start) if isinstance(step, s.UffdioContinue) else k.NO_VMA
-    if vma != k.NO_VMA and m.vma_flags[vma] & k.VM_HUGETLB:
-        raise CannotDo("the specification has UFFDIO_CONTINUE for shmem (memfd) alone, not for hugetlb")
+    if isinstance(step, s.UffdioContinue) and _continues_hugetlb(m, call):
+        raise CannotDo(CONTINUE_OF_HUGETLB)
+    if isinstance(step, s.Madvise) and step.advice == "collapse" and _collapses_file(m, call):
+        raise CannotDo(COLLAPSE_OF_FILES)
     return call
+
+
+def _continues_hugetlb(m: Machine, call: Call) -> bool:
+    vma = find_vma(m, call.mm, call.start)
+    return vma != k.NO_VMA and m.vma_flags[vma] & k.VM_HUGETLB != 0
+
+
+def _collapses_file(m: Machine, call: Call) -> bool:
+    """Whether it comes to a mapping of a file that has room for a THP, having met no VMA that ends it.
+
+    Whether the kernel tries hangs on who else has the file open, and on its file system (file_thp_enabled()).
+    """
+    if m.rule_madv_collapse == COLLAPSE_NONE:
+        return False
+    vma = vma_within(m, call.mm, call.start, call.end)
+    while vma != k.NO_VMA and collapse_possible(m, vma):
+        if not vma_is_anonymous(m, vma):
+            return True
+        vma = vma_within(m, call.mm, m.vma_end[vma], call.end)
+    return False
 
 
 def _pin_wants(m: Machine, a: s.Pin) -> tuple[int, int]:
