@@ -26,6 +26,25 @@ def test_the_limit_is_in_pages_and_inclusive(user: str) -> None:
     assert pinned(user, 7, "on").errnos[-1] == 0
 
 
+@pytest.mark.parametrize(("release", "last"), [("5.10", 600), ("6.1", 1023)])
+def test_vfio_looks_at_the_limit_after_each_batch(release: str, last: int) -> None:
+    """What is over the limit ends the pin: after that page on 5.10, later after the 512 pages that it is among."""
+    text = "map P x anon pages 1100\nmemlock P 600\ncapability P ipc_lock off\npin P x as p longterm write user vfio\n"
+    played = Play(row(release), text)
+    assert played.errnos[-1] == k.ENOMEM
+    assert [played.state(page=page) for page in (last, last + 1)] == ["present", "none"]
+    assert (played.m.mm_locked_vm[0], played.m.folio_refcount[played.frame()]) == (0, 1)
+
+
+@pytest.mark.parametrize("release", ["5.10", "6.1"])
+def test_vfio_is_over_the_limit_before_it_meets_a_hole(release: str) -> None:
+    """ENOMEM for the pages before the hole, which are charged first."""
+    text = "map P x anon pages 8\nunmap P x[6]\nmemlock P 4\ncapability P ipc_lock off\n"
+    pin = "pin P x as p longterm write user vfio\n"
+    assert Play(row(release), text + pin).errnos[-1] == k.ENOMEM
+    assert Play(row(release), text.replace("memlock P 4", "memlock P 6") + pin).errnos[-1] == k.EFAULT
+
+
 def test_each_user_has_its_counter() -> None:
     """VFIO counts in locked_vm, RDMA in pinned_vm, io_uring in the user's locked_vm and in pinned_vm."""
 

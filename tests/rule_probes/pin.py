@@ -56,6 +56,14 @@ def io_uring_files(chosen: Row) -> Any:
     return tuple(Play(chosen, f"map P x {kind} shared\nio_uring P x as p\n").errnos[-1] for kind in kinds)
 
 
+@probe({"page": (k.ENOMEM, "present", "none"), "batch": (k.ENOMEM, "present", "present")})
+def vfio_batch(chosen: Row) -> Any:
+    """A limit of one page, and VFIO asks for four: is more faulted in than the second page, which is one too many?"""
+    text = "map P x anon pages 4\nmemlock P 1\ncapability P ipc_lock off\npin P x as p write longterm user vfio\n"
+    played = Play(chosen, text)
+    return played.errnos[-1], played.state(page=1), played.state(page=2)
+
+
 @probe({"charged": k.ENOMEM, "free": 0})
 def io_uring_ring(chosen: Row) -> Any:
     """The errno of a fixed buffer of as many pages as the limit has."""

@@ -26,6 +26,7 @@ from pinhold.mm.rules.pin import (
     PINCOUNT_MORE_THAN_TWO_PAGES,
     PINNED_VM_USER_PAYS,
     RING_CHARGED,
+    VFIO_PIN_PAGE,
     ZERO_PIN_NO,
     ZERO_PIN_SLOW_FAILS,
 )
@@ -42,6 +43,9 @@ from pinhold.mm.state import State
 from pinhold.mm.trap import TRAP_PIN_USER, trap
 
 GUP_PIN_COUNTING_BIAS = 1024
+
+VFIO_BATCH_PAGES = 512
+"""As many pages as fit into a page of pointers: VFIO_BATCH_MAX_CAPACITY (drivers/vfio/vfio_iommu_type1.c)."""
 
 IO_URING_RING_PAGES = 2
 """A ring of one entry: one page of both queues, one of submission entries."""
@@ -275,6 +279,26 @@ def memlock_charge_before(m: State, pin: int, pages: int) -> bool:
 
 
 @kernel
+def memlock_step(m: State, pin: int, pages: int) -> int:
+    """How many of `pages` pages, which are left to be had, the pin's user takes at a time, to look at the limit after
+    each step (memlock_exceeded()): all where it cannot be met.
+
+    Linux: vfio_pin_pages_remote(), vaddr_get_pfns() (drivers/vfio/vfio_iommu_type1.c); 4b6c33b32296 (5.12).
+    """
+    mm = m.pin_mm[pin]
+    if m.pin_user[pin] != USER_VFIO or within_limit(m, mm, m.mm_locked_vm[mm] + m.pin_count[pin] + pages):
+        return pages
+    return 1 if m.rule_vfio_batch == VFIO_PIN_PAGE else min(pages, VFIO_BATCH_PAGES)
+
+
+@kernel
+def memlock_exceeded(m: State, pin: int) -> bool:
+    """Whether what VFIO has got so far is over the limit."""
+    mm = m.pin_mm[pin]
+    return m.pin_user[pin] == USER_VFIO and over_limit(m, mm, m.mm_locked_vm[mm] + pin_unreserved_pages(m, pin))
+
+
+@kernel
 def memlock_charge_after(m: State, pin: int) -> bool:
     """VFIO and io_uring look at what they got.  False: over the limit (ENOMEM), the pin has to be dropped.
 
@@ -317,11 +341,17 @@ def io_uring_ring_pages(m: State) -> int:
 
 @kernel
 def over_limit(m: State, mm: int, total: int) -> bool:
-    """Whether `total` pages exceed RLIMIT_MEMLOCK (mm_memlock -1: unlimited) and CAP_IPC_LOCK does not waive it."""
-    if m.mm_ipc_lock[mm] or m.mm_memlock[mm] < 0 or total <= m.mm_memlock[mm]:
+    """Whether `total` pages are refused."""
+    if within_limit(m, mm, total):
         return False
     decided(m, MEMLOCK_REFUSED)
     return True
+
+
+@kernel
+def within_limit(m: State, mm: int, total: int) -> bool:
+    """Whether RLIMIT_MEMLOCK (mm_memlock -1: unlimited) allows `total` pages, or CAP_IPC_LOCK waives it."""
+    return m.mm_ipc_lock[mm] != 0 or m.mm_memlock[mm] < 0 or total <= m.mm_memlock[mm]
 
 
 @kernel

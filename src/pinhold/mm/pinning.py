@@ -24,7 +24,15 @@ from pinhold.mm.gup import (
     is_valid_gup_args,
 )
 from pinhold.mm.kernel import kernel
-from pinhold.mm.pin import memlock_charge_after, memlock_charge_before, pin_drop, pin_free, pin_mark_dirty
+from pinhold.mm.pin import (
+    memlock_charge_after,
+    memlock_charge_before,
+    memlock_exceeded,
+    memlock_step,
+    pin_drop,
+    pin_free,
+    pin_mark_dirty,
+)
 from pinhold.mm.rules.gup import ARGS_IS_VALID_GUP_ARGS
 from pinhold.mm.state import State
 from pinhold.mm.task import FN_GUP_FAST, FN_GUP_SLOW, FN_PIN, call, current, finish, returned
@@ -51,7 +59,8 @@ def pin_start(m: State, task: int, pin: int, mm: int, addr: int, end: int, flags
 def pin_user_pages(m: State, task: int) -> int:
     """One step of taking a pin.  Result: the number of pages held, or 0 or a negative errno and nothing held.
 
-    A request that fails part of the way keeps nothing, except FOLL_GET (vmsplice), which takes what it got.
+    A request that fails part of the way keeps nothing, except FOLL_GET (vmsplice), which takes what it got.  VFIO makes
+    several of one.
     Linux: pin_user_pages(), internal_get_user_pages_fast() / gup_fast_fallback() (mm/gup.c).
     """
     act = current(m, task)
@@ -73,15 +82,22 @@ def pin_user_pages(m: State, task: int) -> int:
             m.act_pc[act] = PIN_FAST_DONE
             return call(m, task, FN_GUP_FAST, mm, m.act_addr[act], m.act_end[act], flags, pin)
     elif m.act_pc[act] == PIN_SLOW_DONE:
-        return pin_taken(m, task, pin, returned(m, task))
+        err = returned(m, task)
+        if memlock_exceeded(m, pin):
+            return pin_failed(m, task, pin, -ENOMEM)
+        if err < 0 or m.act_addr[act] >= m.act_end[act]:
+            return pin_taken(m, task, pin, err)
     elif m.act_pc[act] == PIN_FAST_DONE:
         m.act_addr[act] = returned(m, task)
         if m.act_addr[act] >= m.act_end[act] or flags & FOLL_FAST_ONLY:
             return pin_taken(m, task, pin, 0)
     else:
         return trap(m, TRAP_STAGE)
+    start = m.act_addr[act]
+    end = start + memlock_step(m, pin, m.act_end[act] - start)
+    m.act_addr[act] = end
     m.act_pc[act] = PIN_SLOW_DONE
-    return call(m, task, FN_GUP_SLOW, mm, m.act_addr[act], m.act_end[act], flags, pin)
+    return call(m, task, FN_GUP_SLOW, mm, start, end, flags, pin)
 
 
 @kernel

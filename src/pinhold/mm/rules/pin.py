@@ -67,6 +67,12 @@ class PinRules:
             "the process has CAP_IPC_LOCK: its fixed buffer is not counted as pinned",
         ),
     )
+    rule_vfio_batch = Switch(
+        "How many pages VFIO pins before it charges them, so that what is over the limit stops it there.",
+        "vfio_pin_pages_remote",
+        Value("page", OLDEST, "one: the first page over the limit is the last that is faulted in"),
+        Value("batch", Commit("4b6c33b32296", "5.12"), "512 at a time"),
+    )
 
 
 ZERO_PIN_NO, ZERO_PIN_YES, ZERO_PIN_SLOW_FAILS = PinRules.rule_zero_page_pin_exempt.numbers
@@ -76,3 +82,4 @@ IO_URING_GUP_SLOW, IO_URING_GUP_FAST = PinRules.rule_io_uring_gup.numbers
 IO_URING_HUGETLB, IO_URING_HUGETLB_SHMEM, IO_URING_ANY = PinRules.rule_io_uring_files.numbers
 RING_CHARGED, RING_FREE = PinRules.rule_io_uring_ring.numbers
 PINNED_VM_ALL, PINNED_VM_USER_PAYS = PinRules.rule_io_uring_pinned_vm.numbers
+VFIO_PIN_PAGE, VFIO_PIN_BATCH = PinRules.rule_vfio_batch.numbers
