@@ -26,7 +26,8 @@ from pinhold.scenario.verdict import KINDS, Verdict
 GOLDEN = Path(__file__).parent.parent / "golden" / "run-schema-1.jsonl"
 
 MODEL = TargetInfo("before", "6.1", "6.1", what="model:6.1")
-LIVE = TargetInfo("live", "6.18.44", "6.18", {"THP": "always"}, {"gup_test": "no /sys/kernel/debug/gup_test"})
+NO_GUP_TEST = {"gup_test": "no /sys/kernel/debug/gup_test"}
+LIVE = TargetInfo("live", "6.18.44", "6.18", {"THP": "always"}, NO_GUP_TEST, fixes={"lazyfree_thp": "split"})
 SCENARIO = parse('scenario R/O longterm GUP pin ... with \u201cmemfd\u201d\nmap P x memfd\npin P x as p longterm\n'
                  'write P x 0xff\nexpect p sees P x "Longterm R/O pin is reliable"')  # fmt: skip
 STEPS = (
