@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from pinhold.conform.allowed import CAME_BACK, DRAINED, HELD, MOVED
+from pinhold.conform.allowed import ACTIVATED, CAME_BACK, DRAINED, HELD, MOVED
 from pinhold.conform.differ import Compared, Run, compared
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH
@@ -137,6 +137,30 @@ def test_a_page_that_ksm_copied_in_vain_may_come_back() -> None:
     found = compared(showing(kept), NEW, parse(text))
     assert found.difference is None
     assert dict(found.settled) == {CAME_BACK: 1}
+
+
+def undrained(text: str, model: ModelTarget = OLD) -> Compared:
+    """The scenario on a kernel whose `drain` leaves every page in a batch."""
+
+    def run(scenario: s.Scenario) -> Result:
+        idle = s.Read("P", s.Range("idle", 0, None))
+        steps = tuple(idle if isinstance(step, s.Drain) else step for step in scenario.steps)
+        result = run_scenario(model, replace(scenario, steps=steps))
+        records = [replace(r, step=step) for r, step in zip(result.steps, scenario.steps, strict=True)]
+        return replace(result, steps=tuple(records))
+
+    begin = "scenario x\nobserve\nmap P idle anon\nread P idle\nmap P x anon pages 2\nwrite P x 1\nmprotect P x read\n"
+    return compared(run, model, parse(f"{begin}drain\n{text}"))
+
+
+def test_a_page_that_forced_writes_touched_may_be_copied_by_the_next_write() -> None:
+    """On 5.10, by any write; where no forced write has touched it, it is a difference."""
+    found = undrained("poke P x 2\npoke P x[0] 3\nmprotect P x rw\nwrite P x 4\n")
+    assert found.difference is None
+    assert dict(found.settled) == {ACTIVATED: 2}
+    found = undrained("poke P x[1] 2\nmprotect P x rw\nwrite P x 4\n")
+    assert found.difference is not None
+    assert (found.difference.field, found.difference.where) == ("frame", "P x[0]")
 
 
 def held_in(text: str, errno: int = 16) -> Compared:

@@ -5,6 +5,9 @@ The model does one thing where a kernel may do one of several.  Where both diffe
 - the LRU batch may have been drained before any step: by whatever else runs on that CPU;
 - a page of a file may be in the LRU batch of another CPU, that of the process which made the file: MADV_PAGEOUT drains
   its own CPU's alone, and passes over what is not on the LRU;
+- on 5.10 a page that forced writes have touched may be in the CPU's batch of pages to activate, whose reference makes
+  the next write copy it: which touch puts it there depends on how old the page is to reclaim, which is not in the
+  specification, and PTRACE_POKEDATA is two touches a page (mark_page_accessed(), follow_page_pte());
 - a page that nobody holds and that the step is not about may have another frame: compaction has moved it;
 - a page that KSM tries to merge in vain is copied in each scan, and may come back to the frame that it had.
 
@@ -21,19 +24,21 @@ from dataclasses import dataclass, field, replace
 
 from pinhold.conform.masks import Masking
 from pinhold.mm.flags import FOLIO_LOCKED
-from pinhold.mm.folio import lru_add_drain
+from pinhold.mm.folio import folio_batch_add, lru_add_drain
+from pinhold.mm.rules.wp import WP_BY_REFERENCES
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH, KEPT, Difference, Pair, place_of
 from pinhold.scenario.observation import Observation, PageView
 from pinhold.scenario.steps.table import Place
 from pinhold.targets.base import Broken, CannotDo, Livelock, Outcome
 from pinhold.targets.model.session import ModelSession
-from pinhold.targets.model.sight import file_folio, may_move
+from pinhold.targets.model.sight import anon_page, file_folio, may_move
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import StepRecord
 
 DRAINED = "the LRU batch was drained by others"
 HELD = "a file's page was in another CPU's LRU batch"
+ACTIVATED = "a page that forced writes touched was in the batch of pages to activate"
 MOVED = "a page was moved by others"
 CAME_BACK = "a page that KSM had copied came back to its frame"
 
@@ -99,10 +104,11 @@ def _others(ways: Sequence[_Way], index: int) -> Iterator[_Way]:
 @dataclass(frozen=True, slots=True)
 class _Chance:
     """How the undetermined turns out.  drained: the steps before which the LRU batch is empty, whoever did it.
-    held: step -> process, region and page that reclaim cannot take then."""
+    held: step -> process, region and page that reclaim cannot take then.  activated: that are in the CPU's batch."""
 
     drained: frozenset[int] = frozenset()
     held: Mapping[int, Sequence[tuple[str, str, int]]] = field(default_factory=dict)
+    activated: Mapping[int, Sequence[tuple[str, str, int]]] = field(default_factory=dict)
 
 
 class _Way:
@@ -136,6 +142,25 @@ class _Way:
             stayed = [(v.proc, v.region, v.page) for v in self._seen[index].pages if v.kind == "file"]
             if stayed:
                 yield HELD, replace(self._chance, held={**self._chance.held, index: stayed})
+        copied = list(self._touched_and_copied(index))
+        if copied:
+            yield ACTIVATED, replace(self._chance, activated={**self._chance.activated, index: copied})
+
+    def _touched_and_copied(self, index: int) -> Iterator[tuple[str, str, int]]:
+        """The pages that a step wrote to and that have another frame on the real kernel alone, of those that forced
+        writes have touched up to it."""
+        if self._session.m.rule_wp_reuse != WP_BY_REFERENCES:
+            return
+        steps = self._scenario.steps[: index + 1]
+        last = steps[-1]
+        assert isinstance(last, s.Action)
+        here = list(last.places())
+        poked = [place for step in steps if isinstance(step, s.Poke) for place in step.places()]
+        fresh = {d.where for d in self.differences if (d.field, d.left, d.right) == ("frame", FRESH, KEPT)}
+        for view in self._seen[index].pages:
+            named = all(any(_names(place, view) for place in places) for places in (here, poked))
+            if named and place_of(view) in fresh:
+                yield view.proc, view.region, view.page
 
     def again(self, chance: _Chance) -> _Way:
         """The same scenario with another chance, from its beginning."""
@@ -159,6 +184,7 @@ class _Way:
         assert isinstance(step, s.Action)
         if index in self._chance.drained:
             lru_add_drain(self._session.m)
+        self._activate(index)
         self._in_batch.append(self._session.m.lru_batch[0] > 0)
         with self._held(index):
             outcome: Outcome = self._session.do(step)
@@ -166,6 +192,15 @@ class _Way:
         self._records.append(StepRecord(index, step, outcome, shown))
         self.found.records = self._records
         self._compare(index, step, shown)
+
+    def _activate(self, index: int) -> None:
+        """Pages that the CPU's batch holds from here on."""
+        m, names = self._session.m, self._session.names
+        for proc, region, page in self._chance.activated.get(index, ()):
+            mm, addr, _ = names.span(proc, s.Range(region, page, page + 1))
+            folio = anon_page(m, mm, addr)
+            if folio is not None:
+                folio_batch_add(m, folio)
 
     @contextmanager
     def _held(self, index: int) -> Iterator[None]:

@@ -100,6 +100,16 @@ def file_folio(m: Machine, mm: int, addr: int) -> int | None:
     return None if m.folio_flags[folio] & (k.FOLIO_ANON | k.FOLIO_HUGETLB) else folio
 
 
+def anon_page(m: Machine, mm: int, addr: int) -> int | None:
+    """The anonymous page, not of a large folio, that a PTE maps at the address."""
+    slot, level = pt_leaf(m, mm, addr)
+    if level or not pte_present(m.pte[slot]) or pte_special(m.pte[slot]):
+        return None
+    page = pte_pfn(m.pte[slot])
+    small = page_folio(m, page) == page and m.folio_order[page] == 0
+    return page if small and m.folio_flags[page] & k.FOLIO_ANON else None
+
+
 def may_move(m: Machine, mm: int, addr: int) -> bool:
     """Whether compaction may give the page at the address another frame: an ordinary one that its mappings, the caches
     and the LRU batch hold, and nobody else.  Linux: folio_expected_ref_count(), folio_migrate_mapping()."""
