@@ -107,3 +107,12 @@ def uffd_continue(chosen: Row) -> Any:
     """The errno of UFFDIO_CONTINUE, and whether it maps a page of a private and of a shared mapping dirty."""
     played = [Play(chosen, f"map P x memfd {how}\nuffdio_continue P x\n") for how in ("private", "shared")]
     return played[0].errnos[-1], *(p.entry() & k.PTE_DIRTY != 0 for p in played)
+
+
+@probe({"no": (k.ENOENT, "none"), "yes": (k.ENOENT, "present")})
+def uffd_prepares_first(chosen: Row) -> Any:
+    """UFFDIO_CONTINUE of a private mapping and of the hole behind it: its errno, and whether fork() copies the entry of
+    a page that is read afterwards."""
+    text = "map P x memfd private pages 2\nunmap P x[1]\nuffdio_continue P x\nread P x[0]\nfork P C\n"
+    played = Play(chosen, text)
+    return played.errnos[2], played.state(process="C")

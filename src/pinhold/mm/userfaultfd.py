@@ -30,7 +30,7 @@ from pinhold.mm.kernel import kernel
 from pinhold.mm.mmap import vma_merge, vma_modify_flags
 from pinhold.mm.pgtable import mk_pte, pt_alloc, pte_mkdirty
 from pinhold.mm.rmap import map_folio_pte
-from pinhold.mm.rules.vma import UFFD_ABSENT, UFFD_DIRTY
+from pinhold.mm.rules.vma import UFFD_ABSENT, UFFD_DIRTY, UFFD_PREPARES_FIRST_YES
 from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.vma import UFFD_MAPS_DIRTY, UFFD_PREPARES_ANON_VMA
 from pinhold.mm.state import State
@@ -60,11 +60,13 @@ def uffdio_continue(m: State, task: int) -> int:
         m.act_pc[act] = UFFD_PAGE
         err = uffd_register(m, mm, m.act_addr[act], m.act_end[act])
         vma = find_vma(m, mm, m.act_addr[act])
-        if err == 0 and (vma == NO_VMA or m.vma_end[vma] < m.act_end[act]):
-            err = -ENOENT
-        if err == 0 and not m.vma_flags[vma] & VM_SHARED:
+        whole = vma != NO_VMA and m.vma_end[vma] >= m.act_end[act]
+        prepares = whole or (vma != NO_VMA and m.rule_uffd_prepares_first == UFFD_PREPARES_FIRST_YES)
+        if err == 0 and prepares and not m.vma_flags[vma] & VM_SHARED:
             decided(m, UFFD_PREPARES_ANON_VMA)
             anon_vma_prepare(m, vma)
+        if err == 0 and not whole:
+            err = -ENOENT
     left = m.batch
     while left > 0 and err == 0 and m.act_addr[act] < m.act_end[act]:
         err = mfill_atomic_install_pte(m, vma, m.act_addr[act])

@@ -92,6 +92,16 @@ class VmaRules:
             "always dirty, so that a forced write that goes by FOLL_COW takes it for a private copy (CVE-2022-2590)",
         ),
     )
+    rule_uffd_prepares_first = Switch(
+        "Whether UFFDIO_CONTINUE gives a private mapping its anon_vma before it looks whether the range is within it.",
+        "find_vma_and_prepare_anon",
+        Value("no", OLDEST, "a range that reaches beyond the mapping leaves it without one"),
+        Value(
+            "yes",
+            Commit("867a43a34ff8", "6.9"),
+            "the mapping that the range begins in gets it, whether the call succeeds or not",
+        ),
+    )
 
 
 REALIGNS_NO, REALIGNS_YES = VmaRules.rule_mremap_realigns.numbers
@@ -99,4 +109,5 @@ UPGRADE_NONE, UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_EXCLUSIVE = VmaRules.rule_mprotec
 MERGES_IF_NEIGHBOUR_HAS, MERGES_IF_EITHER_HAS = VmaRules.rule_vma_merges_anon.numbers
 POPULATE_ABSENT, POPULATE_EACH_VMA, POPULATE_TO_A_HOLE = VmaRules.rule_madv_populate.numbers
 ZAP_DRAINS_YES, ZAP_DRAINS_NO = VmaRules.rule_zap_drains.numbers
+UFFD_PREPARES_FIRST_NO, UFFD_PREPARES_FIRST_YES = VmaRules.rule_uffd_prepares_first.numbers
 UFFD_ABSENT, UFFD_DIRTY_IF_WRITABLE, UFFD_DIRTY = VmaRules.rule_uffd_continue.numbers

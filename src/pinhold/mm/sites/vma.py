@@ -43,5 +43,6 @@ UFFD_PREPARES_ANON_VMA = site(
     "uffd_prepares_anon_vma",
     "uffd_mfill_lock",
     "the private mapping gets its anon_vma, so fork() copies its page table from here on",
+    VmaRules.rule_uffd_prepares_first,
 )
 POPULATE_PASSED_A_HOLE = by_value("populate_passed_a_hole", VmaRules.rule_madv_populate, "each_vma")
