@@ -154,13 +154,37 @@ def undrained(text: str, model: ModelTarget = OLD) -> Compared:
 
 
 def test_a_page_that_forced_writes_touched_may_be_copied_by_the_next_write() -> None:
-    """On 5.10, by any write; where no forced write has touched it, it is a difference."""
+    """By any write; where no forced write has touched it, it is a difference."""
     found = undrained("poke P x 2\npoke P x[0] 3\nmprotect P x rw\nwrite P x 4\n")
     assert found.difference is None
     assert dict(found.settled) == {ACTIVATED: 2}
     found = undrained("poke P x[1] 2\nmprotect P x rw\nwrite P x 4\n")
     assert found.difference is not None
     assert (found.difference.field, found.difference.where) == ("frame", "P x[0]")
+
+
+GUP = "map P x anon\nprocess_vm_writev P x 0\nprocess_vm_writev P x 1\nfork P C\nprocess_vm_readv P x as p\n"
+
+
+def copied(before: str, last: str) -> Compared:
+    """What a kernel does in which the last step copies the page of C."""
+    text = f"scenario x\nobserve\n{before}{last}"
+    count = len(parse(text).steps) - 1
+
+    def fresh(index: int, view: PageView) -> PageView:
+        return replace(view, frame=90) if index == count and view.proc == last.split()[1] else view
+
+    return compared(showing(fresh), NEW, parse(text))
+
+
+def test_a_page_that_gup_touched_may_be_copied_where_one_reference_more_makes_a_write_copy_it() -> None:
+    """In a child, too, whose last mapping it is; not without GUP, and never an exclusive page: the defect of a lost
+    pin is a difference."""
+    found = copied(GUP, "write C x 1\n")
+    assert found.difference is None
+    assert dict(found.settled) == {ACTIVATED: 1}
+    assert copied("map P x anon\nwrite P x 1\nfork P C\nwrite P x 2\n", "write C x 1\n").difference is not None
+    assert copied("map P x anon\nwrite P x 1\npin P x as p longterm\n", "write P x 2\n").difference is not None
 
 
 def held_in(text: str, errno: int = 16) -> Compared:

@@ -5,9 +5,10 @@ The model does one thing where a kernel may do one of several.  Where both diffe
 - the LRU batch may have been drained before any step: by whatever else runs on that CPU;
 - a page of a file may be in the LRU batch of another CPU, that of the process which made the file: MADV_PAGEOUT drains
   its own CPU's alone, and passes over what is not on the LRU;
-- on 5.10 a page that forced writes have touched may be in the CPU's batch of pages to activate, whose reference makes
-  the next write copy it: which touch puts it there depends on how old the page is to reclaim, which is not in the
-  specification, and PTRACE_POKEDATA is two touches a page (mark_page_accessed(), follow_page_pte());
+- a page that GUP has touched may be in the CPU's batch of pages to activate, whose reference makes the next write copy
+  it where that does not drain the batch: which touch puts it there depends on how old the page is to reclaim, which is
+  not in the specification, and PTRACE_POKEDATA is two touches a page (mark_page_accessed(), follow_page_pte()).  A
+  write drains what is not on the LRU; what waits to be activated was off it from 6.11 to 6.16 alone (33dfe9204f29);
 - a page that nobody holds and that the step is not about may have another frame: compaction has moved it;
 - a page that KSM tries to merge in vain is copied in each scan, and may come back to the frame that it had.
 
@@ -24,8 +25,7 @@ from dataclasses import dataclass, field, replace
 
 from pinhold.conform.masks import Masking
 from pinhold.mm.flags import FOLIO_LOCKED
-from pinhold.mm.folio import folio_batch_add, lru_add_drain
-from pinhold.mm.rules.wp import WP_BY_REFERENCES
+from pinhold.mm.folio import folio_get, folio_put, lru_add_drain
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH, KEPT, Difference, Pair, place_of
 from pinhold.scenario.observation import Observation, PageView
@@ -38,7 +38,9 @@ from pinhold.targets.runner import StepRecord
 
 DRAINED = "the LRU batch was drained by others"
 HELD = "a file's page was in another CPU's LRU batch"
-ACTIVATED = "a page that forced writes touched was in the batch of pages to activate"
+ACTIVATED = "a page that GUP touched was in the batch of pages to activate"
+TOUCHES = (s.Poke, s.Fill, s.Copy, s.Hold)
+"""Steps that look pages up by GUP."""
 MOVED = "a page was moved by others"
 CAME_BACK = "a page that KSM had copied came back to its frame"
 
@@ -147,18 +149,16 @@ class _Way:
             yield ACTIVATED, replace(self._chance, activated={**self._chance.activated, index: copied})
 
     def _touched_and_copied(self, index: int) -> Iterator[tuple[str, str, int]]:
-        """The pages that a step wrote to and that have another frame on the real kernel alone, of those that forced
-        writes have touched up to it."""
-        if self._session.m.rule_wp_reuse != WP_BY_REFERENCES:
-            return
+        """The pages that a step wrote to and that have another frame on the real kernel alone, of those that GUP has
+        touched up to it, in whichever process."""
         steps = self._scenario.steps[: index + 1]
         last = steps[-1]
         assert isinstance(last, s.Action)
         here = list(last.places())
-        poked = [place for step in steps if isinstance(step, s.Poke) for place in step.places()]
+        touched = [place.range for step in steps if isinstance(step, TOUCHES) for place in step.places()]
         fresh = {d.where for d in self.differences if (d.field, d.left, d.right) == ("frame", FRESH, KEPT)}
         for view in self._seen[index].pages:
-            named = all(any(_names(place, view) for place in places) for places in (here, poked))
+            named = any(_names(place, view) for place in here) and any(_covers(range, view) for range in touched)
             if named and place_of(view) in fresh:
                 yield view.proc, view.region, view.page
 
@@ -184,23 +184,27 @@ class _Way:
         assert isinstance(step, s.Action)
         if index in self._chance.drained:
             lru_add_drain(self._session.m)
-        self._activate(index)
         self._in_batch.append(self._session.m.lru_batch[0] > 0)
-        with self._held(index):
+        with self._held(index), self._activated(index):
             outcome: Outcome = self._session.do(step)
         shown = self._session.observe()
         self._records.append(StepRecord(index, step, outcome, shown))
         self.found.records = self._records
         self._compare(index, step, shown)
 
-    def _activate(self, index: int) -> None:
-        """Pages that the CPU's batch holds from here on."""
+    @contextmanager
+    def _activated(self, index: int) -> Iterator[None]:
+        """Pages to which the batch has a reference meanwhile, and nobody drains it."""
         m, names = self._session.m, self._session.names
-        for proc, region, page in self._chance.activated.get(index, ()):
-            mm, addr, _ = names.span(proc, s.Range(region, page, page + 1))
-            folio = anon_page(m, mm, addr)
-            if folio is not None:
-                folio_batch_add(m, folio)
+        spans = [
+            names.span(p, s.Range(region, page, page + 1)) for p, region, page in self._chance.activated.get(index, ())
+        ]
+        folios = {folio for mm, addr, _ in spans if (folio := anon_page(m, mm, addr)) is not None}
+        for folio in folios:
+            folio_get(m, folio)
+        yield
+        for folio in folios:
+            folio_put(m, folio)
 
     @contextmanager
     def _held(self, index: int) -> Iterator[None]:
@@ -246,6 +250,10 @@ class _Way:
                 mm, addr, _ = self._session.names.span(view.proc, s.Range(view.region, view.page, view.page + 1))
                 if may_move(self._session.m, mm, addr):
                     yield place_of(view)
+
+
+def _covers(range: s.Range, view: PageView) -> bool:
+    return range.region == view.region and range.first <= view.page and (range.end is None or view.page < range.end)
 
 
 def _names(place: Place, view: PageView) -> bool:
