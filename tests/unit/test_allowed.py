@@ -205,14 +205,15 @@ def held_in(text: str, errno: int = 16) -> Compared:
     return compared(run, NEW, parse(f"scenario x\nobserve\n{text}"))
 
 
-def test_a_files_page_in_another_cpus_batch_stays_where_it_is() -> None:
-    """It is passed over, and stays mapped; not with another errno, and not a page of anonymous memory."""
+def test_a_page_in_another_cpus_batch_stays_where_it_is() -> None:
+    """It is passed over, and stays mapped; not with another errno, and not a page that the process brought itself."""
     text = "map P x memfd pages 2\nread P x\nswapout P x\nread P x\n"
     found = held_in(text)
     assert found.difference is None
     assert found.settled[HELD] == 3  # the errno, and two pages
     assert held_in(text, errno=22).difference is not None
     assert held_in("map P x anon\nwrite P x 1\nswapout P x\n").difference is not None
+    assert held_in("map P x anon\npoke P x 1 via ptrace\nswapout P x\n").difference is None
 
 
 def test_no_outcome_of_a_batch_explains_another_errno() -> None:

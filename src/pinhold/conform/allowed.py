@@ -3,8 +3,8 @@
 The model does one thing where a kernel may do one of several.  Where both differ it is asked for the others:
 
 - the LRU batch may have been drained before any step: by whatever else runs on that CPU;
-- a page of a file may be in the LRU batch of another CPU, that of the process which made the file: MADV_PAGEOUT drains
-  its own CPU's alone, and passes over what is not on the LRU;
+- a page may be in the LRU batch of another CPU, that of the process which made the file, or of the debugger that wrote
+  to it: MADV_PAGEOUT drains its own CPU's alone, and passes over what is not on the LRU;
 - a page that GUP has touched may be in the CPU's batch of pages to activate, whose reference makes the next write copy
   it where that does not drain the batch: which touch puts it there depends on how old the page is to reclaim, which is
   not in the specification, and PTRACE_POKEDATA is two touches a page (mark_page_accessed(), follow_page_pte()).  A
@@ -37,7 +37,7 @@ from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import StepRecord
 
 DRAINED = "the LRU batch was drained by others"
-HELD = "a file's page was in another CPU's LRU batch"
+HELD = "a page was in another CPU's LRU batch"
 ACTIVATED = "a page that GUP touched was in the batch of pages to activate"
 TOUCHES = (s.Poke, s.Fill, s.Copy, s.Hold)
 """Steps that look pages up by GUP."""
@@ -141,12 +141,17 @@ class _Way:
                 yield DRAINED, replace(self._chance, drained=self._chance.drained | {before})
         step = self._scenario.steps[index]
         if isinstance(step, s.SwapOut) or (isinstance(step, s.Madvise) and step.advice == "pageout"):
-            stayed = [(v.proc, v.region, v.page) for v in self._seen[index].pages if v.kind == "file"]
+            stayed = [(v.proc, v.region, v.page) for v in self._seen[index].pages if self._by_others(v, index)]
             if stayed:
                 yield HELD, replace(self._chance, held={**self._chance.held, index: stayed})
         copied = list(self._touched_and_copied(index))
         if copied:
             yield ACTIVATED, replace(self._chance, activated={**self._chance.activated, index: copied})
+
+    def _by_others(self, view: PageView, index: int) -> bool:
+        """Whether another process brought the page: that which made the file, or a debugger."""
+        poked = (place for step in self._scenario.steps[:index] if isinstance(step, s.Poke) for place in step.places())
+        return view.kind == "file" or (view.kind == "anon" and any(_covers(place.range, view) for place in poked))
 
     def _touched_and_copied(self, index: int) -> Iterator[tuple[str, str, int]]:
         """The pages that a step wrote to and that have another frame on the real kernel alone, of those that GUP has
@@ -208,11 +213,12 @@ class _Way:
 
     @contextmanager
     def _held(self, index: int) -> Iterator[None]:
-        """Pages of files that reclaim does not get meanwhile: to it they are like those that somebody has locked."""
+        """Pages that reclaim does not get meanwhile: to it they are like those that somebody has locked."""
         m, names = self._session.m, self._session.names
         held = self._chance.held.get(index, ())
         spans = [names.span(proc, s.Range(region, page, page + 1)) for proc, region, page in held]
-        folios = {folio for mm, addr, _ in spans if (folio := file_folio(m, mm, addr)) is not None}
+        found = [look(m, mm, addr) for mm, addr, _ in spans for look in (file_folio, anon_page)]
+        folios = {folio for folio in found if folio is not None}
         for folio in folios:
             m.folio_flags[folio] |= FOLIO_LOCKED
         yield
