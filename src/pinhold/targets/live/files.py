@@ -44,7 +44,7 @@ class Files:
 
     def __init__(self) -> None:
         self._open: dict[str, int] = {}
-        self._reading: list[int] = []
+        self._reading: dict[str, int] = {}
         self._paths: list[str] = []
 
     def for_map(self, step: Map, pages: int) -> int | None:
@@ -66,12 +66,18 @@ class Files:
         else:
             return None
         fd = self._open[step.region]
-        return self._for_reading(fd) if step.readonly else fd
+        return self._for_reading(step.region, fd) if step.readonly else fd
 
-    def _for_reading(self, fd: int) -> int:
+    def _for_reading(self, region: str, fd: int) -> int:
         """The file opened once more, for reading alone: what a mapping may ever do goes by the descriptor."""
-        self._reading.append(os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC))
-        return self._reading[-1]
+        self._reading[region] = os.open(f"/proc/self/fd/{fd}", os.O_RDONLY | os.O_CLOEXEC)
+        return self._reading[region]
+
+    def forget(self, region: str) -> None:
+        """The region was not mapped: nothing keeps the file, nor what pages a pool that is short had for it."""
+        for kept in (self._open, self._reading):
+            if region in kept:
+                os.close(kept.pop(region))
 
     def share(self, region: str, to: str) -> None:
         """`to` is a moved part of `region`."""
@@ -100,7 +106,7 @@ class Files:
         return fd
 
     def close(self) -> None:
-        for fd in (*self._open.values(), *self._reading):
+        for fd in (*self._open.values(), *self._reading.values()):
             os.close(fd)
         self._open.clear()
         self._reading.clear()

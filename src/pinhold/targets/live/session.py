@@ -254,6 +254,8 @@ class LiveSession:
         return self._mapped_or_not(step, 0)
 
     def _mapped_or_not(self, step: Map, number: int) -> Outcome:
+        if number:
+            self._files.forget(step.region)
         return Outcome(number, self._missing_hugepages(step) if self._pool_is_short(step, number) else None)
 
     def _pool_is_short(self, step: Map, number: int) -> bool:
