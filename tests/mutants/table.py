@@ -243,8 +243,8 @@ MUTANTS: tuple[Mutant, ...] = (
     Mutant(
         "continue-forgets-the-anon-vma",
         "userfaultfd:uffdio_continue",
-        "if err == 0 and not m.vma_flags[vma] & VM_SHARED:",
-        "if err == 0 and m.vma_flags[vma] & VM_SHARED:",
+        "if err == 0 and prepares and not m.vma_flags[vma] & VM_SHARED:",
+        "if err == 0 and prepares and m.vma_flags[vma] & VM_SHARED:",
         "UFFDIO_CONTINUE maps pages of a file, and so a private mapping has nothing for fork() to copy",
         "6.12.117",
     ),
