@@ -16,11 +16,13 @@ def test_a_guest_does_what_the_document_says(kernel: Kernel) -> None:
     told = {finding.name: finding.rows["guest"][kernel.release] for finding in here}
     if CHANCE not in told:
         pytest.skip(f"the document is about another release of the series than {kernel.release}")
-    target = VmTarget(kernel.name, kernel)
-    try:
-        results = list(target.run_all([finding.scenario for finding in here]))
-    finally:
-        target.close()
+    results = []
+    for finding in here:  # each on a kernel of its own: what one leaves behind another would lack
+        target = VmTarget(kernel.name, kernel)
+        try:
+            results += target.run_all([finding.scenario])
+        finally:
+            target.close()
     did = {finding.name: result.verdict.kind for finding, result in zip(here, results, strict=True)}
     assert did.pop(CHANCE) in ("held", "violated")
     del told[CHANCE]
