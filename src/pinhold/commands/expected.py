@@ -8,7 +8,7 @@ from __future__ import annotations
 from pinhold.commands.select import Selected
 from pinhold.mm.releases import row
 from pinhold.mm.rules import RULES
-from pinhold.report.results import WITH
+from pinhold.scenario.titles import case_and_memory
 
 UNSHARE = "gup_unshares"
 """The switch that the seed turns: what a read-only pin breaks copy-on-write for."""
@@ -19,7 +19,7 @@ LONGTERM = ("R/O longterm GUP pin", "R/O longterm GUP-fast pin")
 
 def is_twelve(test: Selected) -> bool:
     """Whether the seed quotes this test's line."""
-    return test.scenario.title.partition(WITH)[0] in LONGTERM
+    return case_and_memory(test.scenario.title)[0] in LONGTERM
 
 
 def predicted(test: Selected, release: str) -> str | None:
@@ -32,7 +32,7 @@ def predicted(test: Selected, release: str) -> str | None:
     unshares = _value(release, UNSHARE)
     if unshares == "none":
         return None
-    case, _, memory = test.scenario.title.partition(WITH)
+    case, memory = case_and_memory(test.scenario.title)
     if case in LONGTERM:
         return "held" if unshares == "cow_longterm" else "violated"
     if case.startswith("vmsplice()") and memory.startswith("hugetlb"):

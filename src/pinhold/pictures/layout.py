@@ -5,7 +5,7 @@ The columns of two targets agree as far as the targets do: both orders come from
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
 
 from pinhold.pictures.story import Band, Elsewhere, Story, Strand
@@ -79,3 +79,14 @@ class Layout:
         names = [short(x) for x in strands]
         alike = {name for name in names if sum(other == name for other in names) > 1}
         return {k: f"{name}{strands[k].pages[0]}" if name in alike else name for k, name in enumerate(names)}
+
+
+def legend(layouts: Iterable[Layout]) -> str:
+    """What the marks of a picture mean, for all targets together."""
+    seen: dict[str, str] = {}
+    for layout in layouts:
+        for k, strand in enumerate(layout.story.strands):
+            sign = "\N{BLACK SQUARE}" if strand.is_pin else "\N{BLACK CIRCLE}"
+            what = f"{strand.label}, what the device reads" if strand.is_pin else f"page {strand.label}"
+            seen.setdefault(layout.marks[k], f"{sign} {layout.marks[k]}: {what}")
+    return "; ".join([*seen.values(), "a column is a page frame, the number its byte."])

@@ -10,9 +10,8 @@ from string import ascii_lowercase
 
 from pinhold.pictures.sheet import render
 from pinhold.scenario.runfile import RecordedRun, RunFile
+from pinhold.scenario.titles import case_and_memory
 
-WITH = " ... with "
-"""Between a case and a kind of memory in the titles of the suites."""
 CUT = "cut off"
 GLYPHS = {
     "held": "\N{CHECK MARK}", "violated": "\N{BALLOT X}", "livelock": "\N{INFINITY}", "skipped": "\N{EN DASH}",
@@ -51,11 +50,11 @@ class Line:
 
     @property
     def case(self) -> str:
-        return self.title.partition(WITH)[0]
+        return case_and_memory(self.title)[0]
 
     @property
     def memory(self) -> str:
-        return self.title.partition(WITH)[2]
+        return case_and_memory(self.title)[1]
 
     @property
     def differ(self) -> bool:

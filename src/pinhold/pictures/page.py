@@ -12,7 +12,7 @@ from typing import Any
 
 from markupsafe import Markup
 
-from pinhold.pictures.layout import Layout
+from pinhold.pictures.layout import Layout, legend
 from pinhold.pictures.memory import memory
 from pinhold.pictures.sheet import render
 from pinhold.pictures.slices import Slicer
@@ -78,7 +78,7 @@ def page(file: RunFile, name: str, steps: tuple[int, int] | None = None, back: s
         "part": {"steps": rows, "first": first, "last": last} if (first, last) != (1, rows) and rows else None,
         "accounts": accounts,
         "wrong": _wrong(sides, first, last),
-        "legend": _legend(sides),
+        "legend": legend(side.layout for side in sides),
         "sides": [{"target": side.target, "heads": _markup(side.slicer.heads())} for side in sides],
         "rows": [_row(sides, number - 1, apart) for number in range(first, last + 1)] if rows else [],
         "targets": [_target(info, [r for r in file.runs if r.name == name]) for info in file.targets],
@@ -180,17 +180,6 @@ def _state(one: Story, row: int) -> str:
     there = (strand for strand in one.strands if strand.at[row] is not None)
     said = (f"{x.label} {'holds' if x.is_pin else 'maps'} {place_word(one, x.at[row])}" for x in there)
     return "; ".join(said) or "nothing is mapped"
-
-
-def _legend(sides: Sequence[Side]) -> str:
-    seen: dict[str, str] = {}
-    for side in sides:
-        for k, strand in enumerate(side.story.strands):
-            mark = side.layout.marks[k]
-            sign = "\N{BLACK SQUARE}" if strand.is_pin else "\N{BLACK CIRCLE}"
-            what = f"{strand.label}, what the device reads" if strand.is_pin else f"page {strand.label}"
-            seen.setdefault(mark, f"{sign} {mark}: {what}")
-    return "; ".join([*seen.values(), "a column is a page frame, the number its byte."])
 
 
 def _columns(sides: Sequence[Side]) -> str:

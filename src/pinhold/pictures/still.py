@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator, Sequence
 from xml.sax.saxutils import escape, quoteattr
 
-from pinhold.pictures.layout import Layout
+from pinhold.pictures.layout import Layout, legend
 from pinhold.pictures.story import Story
 from pinhold.pictures.tracks import (
     MARKER,
@@ -23,7 +23,7 @@ from pinhold.pictures.tracks import (
     Marker,
     Tracks,
 )
-from pinhold.pictures.words import merged, outcome, ran, sentence, step_words, title_of, wrong_at
+from pinhold.pictures.words import account, merged, outcome, ran, step_words, title_of, wrong_at
 
 TINTS = ("#dbe9f9", "#fbe8c8", "#d8f0e0", "#efdff5", "#e6e6e6", "#fde0dd")
 """Of the bands."""
@@ -60,7 +60,7 @@ def still(stories: Sequence[Story], name: str) -> str:
     """The whole picture."""
     drawn = merged(stories)
     title = title_of(drawn[0], name)
-    notes = [f"{story.run.target}: {outcome(story)[0]}. {sentence(story)}".strip() for story in drawn]
+    notes = [account(story) for story in drawn]
     sheet = _Sheet([Tracks(Layout(story)) for story in drawn if ran(story)], drawn, title)
     size = {"width": round(sheet.width), "height": round(sheet.height)}
     body = [
@@ -83,9 +83,9 @@ class _Sheet:
         self.step_width = 42 + 7.9 * max(map(len, self.steps), default=0)
         tracks = self.step_width + sum(self.room(side) + BETWEEN for side in sides)
         self.width = max(tracks, 24 + 9.6 * len(title))
-        self.legend = textwrap.wrap(_legend(sides), int((self.width - 24) / 6.8))
+        self.legend = textwrap.wrap(legend(side.layout for side in sides), int((self.width - 24) / 6.8))
         self.sentences = [
-            line for story in told for line in textwrap.wrap(_account(story), int((self.width - 24) / 6.8))
+            line for story in told for line in textwrap.wrap(account(story), int((self.width - 24) / 6.8))
         ]
         self.height = TOP + ROW * self.rows + 66 + 16 * (len(self.legend) + len(self.sentences)) + 14
 
@@ -140,21 +140,6 @@ class _Sheet:
         y = TOP + ROW * self.rows + 24
         colour = RED if bad else GREEN if good else INK
         yield text(x + 6, y, sign + word, font_size=14, font_weight="bold", fill=colour)
-
-
-def _account(story: Story) -> str:
-    word, why = outcome(story)
-    return f"{story.run.target}: {word}{f': {why}' if why else ''}. {sentence(story)}".rstrip()
-
-
-def _legend(sides: Sequence[Tracks]) -> str:
-    seen: dict[str, str] = {}
-    for side in sides:
-        for k, strand in enumerate(side.story.strands):
-            sign = "\N{BLACK SQUARE}" if strand.is_pin else "\N{BLACK CIRCLE}"
-            what = f"{strand.label}, what the device reads" if strand.is_pin else f"page {strand.label}"
-            seen.setdefault(side.layout.marks[k], f"{sign} {side.layout.marks[k]}: {what}")
-    return "; ".join([*seen.values(), "a column is a page frame; the number is its byte."])
 
 
 def _cut(words: str) -> str:

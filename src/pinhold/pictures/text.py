@@ -11,13 +11,13 @@ from pinhold.pictures.layout import Column, Layout
 from pinhold.pictures.story import Story
 from pinhold.pictures.words import (
     Divergence,
+    account,
     byte_word,
     divergence,
     leak,
     merged,
     outcome,
     ran,
-    sentence,
     step_words,
     title_of,
 )
@@ -44,8 +44,7 @@ def pictures(stories: Sequence[Story], name: str) -> str:
     if apart is not None:
         lines += ["", *_wrapped(_divergence_words(apart))]
     for story in drawn:
-        word, why = outcome(story)
-        lines += ["", *_wrapped(f"{story.run.target}: {word}{f': {why}' if why else ''}. {sentence(story)}".rstrip())]
+        lines += ["", *_wrapped(account(story))]
     return "".join(f"{_ascii(line)}\n".replace(" \n", "\n") for line in lines)
 
 

@@ -128,6 +128,12 @@ def _both_bytes(story: Story, index: int) -> str:
     return ""
 
 
+def account(story: Story) -> str:
+    """Target, outcome and what became of pin and page, in one paragraph."""
+    word, why = outcome(story)
+    return f"{story.run.target}: {word}{f': {why}' if why else ''}. {sentence(story)}".rstrip()
+
+
 def sentence(story: Story) -> str:
     """What became of pin and page, for a stranger; "" where there is nothing to say beyond the outcome."""
     verdict = story.run.verdict

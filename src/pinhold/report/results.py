@@ -8,11 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pinhold.scenario.ran import TargetInfo
+from pinhold.scenario.titles import case_and_memory
 from pinhold.scenario.verdict import KINDS, Verdict
 from pinhold.targets.runner import Result
-
-WITH = " ... with "
-"""Between the case and the kind of memory in the title of a selftest."""
 
 CONCLUSIVE = frozenset({"held", "violated", "xfail", "livelock"})
 """Verdicts that say something about the memory, as opposed to the tool or the machine."""
@@ -48,12 +46,12 @@ class CaseResult:
     @property
     def case(self) -> str:
         """The title up to the kind of memory."""
-        return self.title.partition(WITH)[0]
+        return case_and_memory(self.title)[0]
 
     @property
     def memory(self) -> str:
         """The kind of memory, or "" for a title that names none."""
-        return self.title.partition(WITH)[2]
+        return case_and_memory(self.title)[1]
 
 
 @dataclass(frozen=True, slots=True)

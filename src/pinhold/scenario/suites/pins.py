@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pinhold.scenario.parse import parse
 from pinhold.scenario.suites.case import Test
+from pinhold.scenario.titles import title_of
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
 
 RELIABLE = "Longterm R/O pin is reliable"
@@ -49,7 +50,7 @@ def scenarios(pmd_pages: int = PMD_PAGES, pud_pages: int = PUD_PAGES) -> tuple[T
         for path, flag in (("GUP", ""), ("GUP-fast", " fast")):
             for memory in MEMORY:
                 text, result = lines(memory, term, flag)
-                title = f"R/O {term} {path} pin ... with {memory.name}"
+                title = title_of(f"R/O {term} {path} pin", memory.name)
                 scenario = parse(f"scenario {title}\n{text}", pmd_pages, pud_pages)
                 tests.append(Test(len(tests) + 1, scenario, result))
     return tuple(tests)

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from pinhold.scenario.parse import parse
 from pinhold.scenario.suites.case import Test
+from pinhold.scenario.titles import title_of
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
 
 NO_LEAK_INTO_CHILD = "No leak from parent into child"
@@ -291,5 +292,5 @@ def _test(number: int, case: Case, memory: Memory, pmd_pages: int, pud_pages: in
     case_name, case_lines, result_text = case
     memory_name, memory_lines, under_test = memory
     lines = (memory_lines + case_lines).replace("{x}", under_test)
-    text = f"scenario {case_name} ... with {memory_name}\n{lines}"
+    text = f"scenario {title_of(case_name, memory_name)}\n{lines}"
     return Test(number, parse(text, pmd_pages, pud_pages), result_text)

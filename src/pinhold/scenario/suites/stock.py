@@ -15,6 +15,7 @@ from pinhold.scenario.parse import parse
 from pinhold.scenario.suites import seed
 from pinhold.scenario.suites.case import Test
 from pinhold.scenario.suites.seed import NO_LEAK_INTO_CHILD, NO_LEAK_INTO_PARENT, NOT_MODIFIED
+from pinhold.scenario.titles import title_of
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
 
 RW_PIN_IS_RELIABLE = "Longterm R/W pin is reliable"
@@ -411,5 +412,5 @@ def _test(number: int, case: Case, memory: seed.Memory, pmd_pages: int, pud_page
     known = case.name.startswith("vmsplice()") and memory_name.startswith("hugetlb")
     xfail = f'xfail "{HUGETLB_VMSPLICE}"\n' if known else ""
     lines = (memory_lines + case.lines).replace("{x}", under_test)
-    text = f"scenario {case.name} ... with {memory_name}\n{xfail}{lines}"
+    text = f"scenario {title_of(case.name, memory_name)}\n{xfail}{lines}"
     return Test(number, parse(text, pmd_pages, pud_pages), case.result_text)
