@@ -47,7 +47,7 @@ test: lint
 # What compiles comes first (tests/conftest.py).  No time limit: on a busy machine it takes as long as it takes.
 test-slow: $(DEV_READY)
 	@echo "slow tests, some ten minutes on an idle machine:"
-	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m "slow and not nightly" --timeout 0 --ignore tests/browser $(PYTEST)
+	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m slow --timeout 0 --ignore tests/browser $(PYTEST)
 
 nightly: $(DEV_READY)
 	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m nightly --timeout 0 $(PYTEST)
