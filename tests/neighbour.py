@@ -3,12 +3,15 @@
     python tests/neighbour.py SECONDS [hugepages]
 
 It writes and reads by direct I/O, copies by process_vm_readv(), registers buffers of several sizes with io_uring and
-holds them for a while, and reserves huge pages, where there are free ones, without touching them.  It ends by itself.
+holds them for a while, has the kernel reclaim what it holds, forks children that write and end, and reserves huge
+pages, where there are free ones, without touching them.  It ends by itself.
 """
 
 from __future__ import annotations
 
 import contextlib
+import ctypes
+import os
 import random
 import sys
 import time
@@ -17,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "src"))
 
+from pinhold.mm.madvise import MADV_PAGEOUT
 from pinhold.targets.live import syscalls
 from pinhold.targets.live.kernel import RunningKernel
 from pinhold.targets.live.pins import COPIERS, HOLDERS
@@ -68,6 +72,21 @@ class Neighbour:
                 self.reserved.append((address, length))
                 self.done["reserve"] += 1
 
+    def reclaim(self) -> None:
+        """The kernel is asked to write out the memory; what is pinned stays."""
+        with contextlib.suppress(OSError):
+            syscalls.madvise(self.memory, PAGES * PAGE, MADV_PAGEOUT)
+            self.done["reclaim"] += 1
+
+    def fork(self) -> None:
+        """A child that writes a part of the memory and ends; what is pinned is copied for it at once."""
+        child = os.fork()
+        if child == 0:
+            ctypes.memset(self.memory, 1, self.random.randint(1, PAGES) * PAGE)
+            os._exit(0)
+        os.waitpid(child, 0)
+        self.done["fork"] += 1
+
     def live(self, seconds: float, hugepages: bool) -> None:
         """Until then."""
         end = time.monotonic() + seconds
@@ -75,6 +94,8 @@ class Neighbour:
             self.copy("direct_io")
             self.copy("process_vm")
             self.hold()
+            self.reclaim()
+            self.fork()
             if hugepages:
                 self.reserve()
             time.sleep(self.random.random() / 50)
