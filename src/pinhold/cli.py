@@ -109,6 +109,7 @@ def parser() -> argparse.ArgumentParser:
     ask.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
 
     rules = command("rules", "what differs between kernels, switch by switch")
+    _charts(rules, "rules by releases")
     actions = rules.add_subparsers(dest="rules", metavar="ACTION")
     actions.add_parser("list", help="every switch with its commit and first release", allow_abbrev=False)
     one = actions.add_parser("show", help="show REL: the values of one release", allow_abbrev=False)
@@ -122,6 +123,11 @@ def parser() -> argparse.ArgumentParser:
     grammar_explore.add(command)
     grammar_conform.add(command)
     return top
+
+
+def _charts(command: argparse.ArgumentParser, what: str) -> None:
+    command.add_argument("--svg", metavar="FILE", help=f"draw {what} as a still image")
+    command.add_argument("--html", metavar="FILE", help=f"draw {what} as a page")
 
 
 def _show(command: Callable[..., argparse.ArgumentParser]) -> None:

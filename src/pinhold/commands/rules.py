@@ -5,8 +5,10 @@ from __future__ import annotations
 import textwrap
 from argparse import Namespace
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 from pinhold.commands import UsageError
+from pinhold.commands.charts import drawn
 from pinhold.mm.releases import (
     UnknownRelease,
     backports,
@@ -20,12 +22,19 @@ from pinhold.mm.releases import (
 )
 from pinhold.mm.rules import RULES, Commit, NoCommit, Switch
 
+if TYPE_CHECKING:
+    from pinhold.pictures.chart import Chart
+
 _INDENT = "    "
 _WIDTH = 100
 
 
 def main(options: Namespace) -> int:
-    """Print the list, one release, or the difference of two."""
+    """Print the list, one release, or the difference of two; or draw all releases."""
+    if options.svg or options.html:
+        if options.rules:
+            raise UsageError(f"--svg and --html draw all releases: leave out {options.rules}")
+        return drawn(options, _staircase)
     match options.rules:
         case "show":
             lines = _show(options.release)
@@ -36,6 +45,22 @@ def main(options: Namespace) -> int:
     for line in lines:
         print(line)
     return 0
+
+
+def _staircase() -> Chart:
+    """All rules on all releases."""
+    from pinhold.pictures.staircase import Switched, staircase
+
+    rows = {release: row(release) for release in releases()}
+    rules = [
+        Switched(
+            rule.name,
+            [rule.names[values[rule.name]] for values in rows.values()],
+            [entry(rule, release).commit for release in rows],
+        )
+        for rule in RULES
+    ]
+    return staircase(list(rows), rules)
 
 
 def _row(release: str) -> dict[str, int]:

@@ -26,19 +26,32 @@ DARK = {
     "green": "#8fdcb0", "on": "#101010", "card": "#202020", "focus": "#8ab4f8",
 }  # fmt: skip
 
+SCRIPTED = ("matrix", "timeline")
+"""Pages that have a script."""
+
 
 def render(name: str, style: str, values: Mapping[str, Any]) -> str:
-    """The page of a template, with the style sheet and the script of its name.  style: what is the page's own.
+    """The page of a template, with the style sheet and, where there is one, the script of its name.
 
-    Raises ImportError where jinja2 is missing.
+    style: what is the page's own.  Raises ImportError where jinja2 is missing.
     """
-    script = _file(f"{name}.js")
-    sheet = f"{_themes()}\n{style}\n{_file(f'{name}.css')}\n{_print_theme()}"
-    own = f"style-src '{_hash(sheet)}'; script-src '{_hash(script)}'"
+    script = _file(f"{name}.js") if name in SCRIPTED else ""
+    sheet = f"{_themes()}\n{style}\n{style_of(name)}\n{_print_theme()}"
+    own = f"style-src '{_hash(sheet)}'" + (f"; script-src '{_hash(script)}'" if script else "")
     policy = f"default-src 'none'; {own}; base-uri 'none'; form-action 'none'"
     template = _environment().get_template(f"{name}.html")
     page: str = template.render(style=Markup(sheet), script=Markup(script), policy=policy, **values)
     return page
+
+
+def part(name: str, values: Mapping[str, Any]) -> Markup:
+    """What a template makes, to be put into a page; its style sheet comes by style_of()."""
+    return Markup(_environment().get_template(f"{name}.html").render(**values))
+
+
+def style_of(name: str) -> str:
+    """The style sheet of that name."""
+    return _file(f"{name}.css")
 
 
 @cache
