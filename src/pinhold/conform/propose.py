@@ -19,7 +19,7 @@ from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.forms import Byte, Chosen, Form, Keyed, Literal, Matching, Named, Number, Pages, Role, Thing, Word
 from pinhold.scenario.kinds import HUGETLB_SIZES, KINDS
 from pinhold.scenario.steps.memory import KindAndSize
-from pinhold.scenario.steps.table import actions
+from pinhold.scenario.steps.table import Place, actions
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
 from pinhold.targets.live.pins.base import FOLL_PIN, Holder
 from pinhold.targets.live.taking import NEEDS
@@ -62,6 +62,7 @@ THP_PAGES = (PMD_PAGES, PMD_PAGES, PMD_PAGES + 1, 700, 2 * PMD_PAGES)
 HUGETLB_UNITS = (1, 1, 2, 3)
 
 WRITES = (s.Write, s.Fill, s.IoUring)
+THROUGH = (s.DeviceRead, s.DeviceWrite)
 READS = (s.Read, s.SwapIn, s.Vmsplice, s.Copy)
 BASE = {s.Map: 0.3, s.Write: 1.5, s.Read: 0.7, s.Fork: 0.3, s.Exit: 0.1, s.Madvise: 0.5}
 """What every scenario has to have, whatever its profile."""
@@ -98,7 +99,7 @@ class Proposer:
         self._names = session.names
         self._unit = unit
         self._holders = wanted.holders
-        self._taken: dict[str, Holder | None] = {}
+        self._taken: dict[str, tuple[Holder | None, int]] = {}
         self._gigantic = len(wanted.sizes) > 1 and rng.random() < GIGANTIC
         self._made = 0
         self._recent: list[tuple[str, s.Range]] = []
@@ -134,8 +135,13 @@ class Proposer:
     def did(self, step: s.Action) -> None:
         """The model has done the step."""
         if isinstance(step, s.Hold) and self._holders is not None:
-            self._taken[step.pin] = self._holder(step, self._holders)
+            holder = self._holder(step, self._holders)
+            self._taken[step.pin] = holder, sum(self._pages(place) for place in step.places())
         self._recent = [*self._recent, *((place.proc, place.range) for place in step.places())][-RECENT:]
+
+    def _pages(self, place: Place) -> int:
+        _, first, end = self._names.span(place.proc, place.range)
+        return end - first
 
     # The parts of a form
 
@@ -206,7 +212,7 @@ class Proposer:
             case Thing.REGION:
                 there = [region for region in self._names.regions[values["proc"]] if region in self._names.files]
             case Thing.PIN:
-                held = [pin for pin in self._names.pins if step is not s.DeviceWrite or self._writable(pin)]
+                held = [pin for pin in self._names.pins if self._through(step, pin)]
                 there = held if step is s.DeviceWrite else [*held, *self._session.copies]
             case Thing.TASK:
                 there = ()
@@ -214,10 +220,13 @@ class Proposer:
             raise Nothing
         return self._random.choice(there)
 
-    def _writable(self, pin: str) -> bool:
-        """Whether what holds the pin can write through it, as far as it is known."""
-        holder = self._taken.get(pin)
-        return holder is None or holder.gives.writable
+    def _through(self, step: type[s.Action], pin: str) -> bool:
+        """Whether what holds the pin can do the step through it, and soon, as far as it is known."""
+        holder, pages = self._taken.get(pin, (None, 0))
+        if holder is None or not issubclass(step, THROUGH):
+            return True
+        soon = not holder.gives.soon or pages <= holder.gives.soon
+        return soon and (holder.gives.writable or step is not s.DeviceWrite)
 
     def _fresh(self, thing: Thing) -> str:
         living = len(self._names.regions)

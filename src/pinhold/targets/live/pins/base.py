@@ -74,7 +74,8 @@ class Access:
 class Gives:
     """What a mechanism takes of user memory: each field holds the values of `Need` that it can be asked for.
 
-    held: it lasts until it is released; readable, writable: its pages can be read or written through it.
+    held: it lasts until it is released; readable, writable: its pages can be read or written through it; soon: so many
+    of them in a few seconds, 0 for any number.
     """
 
     takes: str
@@ -86,6 +87,7 @@ class Gives:
     held: bool = True
     readable: bool = False
     writable: bool = False
+    soon: int = 0
 
     def meets(self, need: Need) -> bool:
         """Whether it gives exactly that: nothing weaker, nothing stronger."""

@@ -37,7 +37,7 @@ _MEMORY_AND_MASTER = 6
 _SOURCE, _DESTINATION, _COUNT, _GO = 0x80, 0x88, 0x90, 0x98
 _START, _TO_RAM = 1, 2
 BUFFER = 0x40000
-BUFFER_BYTES = 2048
+BUFFER_BYTES = 4095
 """Of its 4 KiB: QEMU up to 8 takes a transfer that ends with the buffer for one beyond it, and aborts."""
 ADDRESS_BITS = 28
 
@@ -47,8 +47,9 @@ OPTIONS = ("PCI", "INTEL_IOMMU", "VFIO", "VFIO_IOMMU_TYPE1", "VFIO_PCI")
 """What it takes of a kernel's configuration."""
 
 _POLL_SECONDS = 0.01
-_LOOKS = 5000
-"""A transfer takes 100 ms of the device's time.  Each look has QEMU do something, so that its clock goes on."""
+_LOOKS = 1000
+"""The deadline of one transfer, which takes 100 ms of the device's time: a hundred times that.  Each look has QEMU do
+something, so that its clock goes on."""
 
 _REGION = struct.Struct("=IIIIQQ")
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -152,7 +153,8 @@ class Edu:
             if not self._read(_GO) & _START:
                 return
             time.sleep(_POLL_SECONDS)
-        raise CannotDo(f"the edu device does not end its transfer: looked at {_LOOKS} times")
+        seconds = _LOOKS * _POLL_SECONDS
+        raise CannotDo(f"the edu device has not ended a transfer of {count} bytes within {seconds:g} s of this machine")
 
     def _write(self, register: int, value: int) -> None:
         os.pwrite(self.device, struct.pack("<I", value), self.registers + register)

@@ -42,6 +42,7 @@ class Vfio:
         users=frozenset({"none", "vfio"}),
         readable=True,
         writable=True,
+        soon=32,
     )
 
     def unavailable(self) -> str | None:
@@ -90,8 +91,9 @@ class Vfio:
                 device.fetch(_BACK, BUFFER_BYTES)
             finally:
                 device.unmap(_BACK, PAGE)
-        for part in range(0, taken.pages * PAGE, BUFFER_BYTES):
-            device.store(_AT + part, BUFFER_BYTES)
+        length = taken.pages * PAGE
+        for part in range(0, length, BUFFER_BYTES):
+            device.store(_AT + part, min(BUFFER_BYTES, length - part))
 
     def release(self, taken: Taken) -> None:
         _close(taken.fds)
@@ -124,8 +126,9 @@ def _free_one(paths: Sequence[str]) -> Edu:
 def _whole(device: Edu, page: int, first: int, pages: int) -> Iterator[int]:
     for number in range(first, min(first + _STRIDE, pages)):
         for part in range(0, PAGE, BUFFER_BYTES):
-            device.fetch(_AT + number * PAGE + part, BUFFER_BYTES)
-            device.store(_BACK + part, BUFFER_BYTES)
+            count = min(BUFFER_BYTES, PAGE - part)
+            device.fetch(_AT + number * PAGE + part, count)
+            device.store(_BACK + part, count)
         yield content.load(page) if content.uniform(page, 1) else MIXED
 
 
