@@ -119,16 +119,13 @@ def serve(line: Line) -> None:
             missing[f"{PREFIX}{command}"] = str(reason)
     ear = Ear(line)
     progress.in_machine(lambda: ear.clock)
-    target = LiveTarget(Deadline(settings["deadline"]), disposable=True, external=programs, absent=missing)
-    target.ready()
-    line.send({"hello": asdict(target.info()), "missing": missing})
-    gc.freeze()
-    while True:
-        message = ear.order()
-        if "run" in message:
+    with guest.khugepaged_at_rest():
+        target = LiveTarget(Deadline(settings["deadline"]), disposable=True, external=programs, absent=missing)
+        target.ready()
+        line.send({"hello": asdict(target.info()), "missing": missing})
+        gc.freeze()
+        while "run" in (message := ear.order()):
             _run(line, target, message["run"])
-        else:
-            return
 
 
 def _run(line: Line, target: LiveTarget, text: str) -> None:

@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import ctypes
 import errno
+import mmap
 import os
 import struct
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pinhold.lab.layout import FILES, FILES_AT, SWAP
 from pinhold.targets.live import kconfig
 from pinhold.targets.live.pins import edu
 
+T = TypeVar("T")
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _FINIT_MODULE = 313
 _SWAPON = 167
 _REBOOT = 169
+_HUGE = 2 << 20
 _POWER_OFF = (0xFEE1DEAD, 672274793, 0x4321FEDC, 0)
 _LOOKS = 1000
 _POLL_SECONDS = 0.01
@@ -38,8 +42,10 @@ MOUNTED = (
     ("debugfs", "/sys/kernel/debug", "debugfs"),
 )
 
+KHUGEPAGED = "/sys/kernel/mm/transparent_hugepage/khugepaged"
+
 QUIET = (
-    ("/sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs", "4294967295"),
+    (f"{KHUGEPAGED}/scan_sleep_millisecs", "4294967295"),
     ("/proc/sys/vm/compaction_proactiveness", "0"),
     ("/proc/sys/kernel/numa_balancing", "0"),
     ("/proc/sys/kernel/hung_task_timeout_secs", "0"),
@@ -78,6 +84,29 @@ def quieten() -> None:
             Path(path).write_text(value)
 
 
+@contextmanager
+def khugepaged_at_rest(folder: str = KHUGEPAGED) -> Iterator[None]:
+    """khugepaged has done the one scan that it does before it sleeps, and does none while this lasts.
+
+    However long it is to sleep between scans: where no process wants huge pages it waits for the first one, and scans
+    at once (__khugepaged_enter(), khugepaged_wait_work()).  That process is this one, and stays; else it would be the
+    first scenario with a THP, whose pages it would collapse.
+    """
+    with ExitStack() as kept:
+        with suppress(OSError):
+            memory = kept.enter_context(mmap.mmap(-1, 2 * _HUGE, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS))
+            memory[0] = 1  # a mapping without an anon_vma is passed over (hugepage_vma_check())
+            memory.madvise(mmap.MADV_DONTFORK)
+            memory.madvise(mmap.MADV_HUGEPAGE)
+            appeared(lambda: scans(folder) or None, "khugepaged's scan")
+        yield
+
+
+def scans(folder: str = KHUGEPAGED) -> int:
+    """How often khugepaged has looked at all there is.  Raises OSError."""
+    return int(Path(folder, "full_scans").read_text())
+
+
 def load(modules: list[str], folder: str) -> dict[str, str]:
     """Load modules in order; name to why one could not be."""
     failed = {}
@@ -107,7 +136,7 @@ def _disks(serial: str) -> Iterator[str]:
                 yield device
 
 
-def appeared(look: Callable[[], str | None], what: str) -> str:
+def appeared(look: Callable[[], T | None], what: str) -> T:
     """What `look` finds: devices come a little after their driver.  Raises OSError."""
     for _ in range(_LOOKS):
         if (found := look()) is not None:

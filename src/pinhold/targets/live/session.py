@@ -70,9 +70,12 @@ from pinhold.targets.live.progress import Deadline, Overdue
 from pinhold.targets.live.syscalls import PAGE
 from pinhold.targets.live.taking import LivePins
 from pinhold.targets.live.tree import Died, Tree
-from pinhold.targets.live.views import Known, Views
+from pinhold.targets.live.views import All, Known, Told, Views
 
 _AWAITED = 512
+_LOOKS = 5
+"""Pages that move under each of so many looks are told as they were seen last."""
+
 _WRITEBACK = Deadline(60.0, 60.0)
 """A device that has not written by then, whoever else it serves, will not."""
 
@@ -398,14 +401,23 @@ class LiveSession:
 
     def observe(self) -> Observation:
         """Every watched page of every live process, first and last page of every live pin."""
-        seen = self._tree.seen(self._looks_the_same if self._own else None)
-        self._own = False
+        seen, told = self._look()
         regions = {proc: self._regions[proc] for proc in seen}
         self._names.begin()
-        pages = list(self._views.of(regions, seen, self._merged))
+        pages = list(self._views.of(regions, seen, told, self._merged))
         pins = self._pins.views(self._names)
         self._names.end()
         return Observation(self._errno, tuple(pages), tuple(pins))
+
+    def _look(self) -> tuple[All, Told]:
+        """What the processes see, and what the kernel says of the frames, which it may move in between: then again."""
+        for _ in range(_LOOKS):
+            seen = self._tree.seen(self._looks_the_same if self._own else None)
+            self._own = False
+            told, fits = self._views.frames(seen)
+            if fits:
+                break
+        return seen, told
 
     def _looks_the_same(self, proc: str, pid: int, seen: Mapping[str, Sequence[p.Seen]]) -> bool:
         """Whether a process's watched pages are where they were when it told of them last."""

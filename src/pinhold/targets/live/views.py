@@ -28,6 +28,12 @@ class Known:
     huge: str = "pmd"
 
 
+All = Mapping[str, Mapping[str, Sequence[p.Seen]]]
+"""What each process sees of its pages, by its name and region."""
+
+Told = Mapping[int, tuple[int | None, int | None]]
+"""Flags and count of each frame."""
+
 Row = tuple[p.Seen, int | None, int | None, int | None]
 """What a process sees of a page; and of its frame the name, the flags and the count."""
 
@@ -76,20 +82,26 @@ class Views:
         finally:
             os.close(fd)
 
-    def of(
-        self,
-        regions: Mapping[str, Mapping[str, Known]],
-        seen: Mapping[str, Mapping[str, Sequence[p.Seen]]],
-        merged: bool,
-    ) -> Iterator[PageView]:
-        """The views of all processes' pages, by process and region.  merged: KSM has run.
-
-        A page that looks as it did, in a frame of which the kernel says what it did, has the view that it had.
-        """
+    def frames(self, seen: All) -> tuple[Told, bool]:
+        """What the kernel says of the frames of present pages, and whether that fits what the processes saw before: a
+        page whose frame nobody maps any more has moved meanwhile."""
         present = {
             frame for each in seen.values() for pages in each.values() for one in pages if (frame := _frame(one))
         }
         told = self._frame_words.of(present)
+        return told, not any(pagemap.unmapped(flags) for flags, _ in told.values())
+
+    def of(
+        self,
+        regions: Mapping[str, Mapping[str, Known]],
+        seen: All,
+        told: Told,
+        merged: bool,
+    ) -> Iterator[PageView]:
+        """The views of all processes' pages, by process and region.  told: of their frames.  merged: KSM has run.
+
+        A page that looks as it did, in a frame of which the kernel says what it did, has the view that it had.
+        """
         for proc, known in regions.items():
             for name, region in known.items():
                 rows = [self._row(one, told) for one in seen[proc][name]]
@@ -107,7 +119,7 @@ class Views:
         self._last[place] = Made(rows, views)
         return views
 
-    def _row(self, seen: p.Seen, told: Mapping[int, tuple[int | None, int | None]]) -> Row:
+    def _row(self, seen: p.Seen, told: Told) -> Row:
         frame = _frame(seen)
         if frame is None:
             return seen, None, None, None
