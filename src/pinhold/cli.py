@@ -17,6 +17,7 @@ from typing import Any, NoReturn, TextIO
 
 from pinhold import __version__
 from pinhold.commands import Ended, Stop, UsageError, grammar_conform, grammar_explore, grammar_lab, nearest
+from pinhold.commands.grammar_pages import add_html
 
 EXIT_HELD = 0
 EXIT_BROKEN = 5
@@ -70,23 +71,7 @@ def parser() -> argparse.ArgumentParser:
 
     _allow_change(check)
 
-    run = command("run", "run tests and report the verdicts")
-    run.add_argument("tests", nargs="+", metavar="TEST", help=_TEST)
-    run.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
-    grammar_lab.add_pin(run)
-    run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")
-    run.add_argument(
-        "-o",
-        dest="output",
-        metavar="FILE",
-        help="write there instead of to standard output, json and ktap test by test",
-    )
-    grammar_lab.add_jobs(run)
-    grammar_lab.add_luggage(run)
-    grammar_lab.add_deadline(run)
-    grammar_lab.add_without(run)
-    _allow_change(run)
-
+    _run(command)
     _show(command)
     _report(command)
 
@@ -128,6 +113,26 @@ def parser() -> argparse.ArgumentParser:
 def _charts(command: argparse.ArgumentParser, what: str) -> None:
     command.add_argument("--svg", metavar="FILE", help=f"draw {what} as a still image")
     command.add_argument("--html", metavar="FILE", help=f"draw {what} as a page")
+
+
+def _run(command: Callable[..., argparse.ArgumentParser]) -> None:
+    run = command("run", "run tests and report the verdicts")
+    run.add_argument("tests", nargs="+", metavar="TEST", help=_TEST)
+    run.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
+    grammar_lab.add_pin(run)
+    run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")
+    run.add_argument(
+        "-o",
+        dest="output",
+        metavar="FILE",
+        help="write there instead of to standard output, json and ktap test by test",
+    )
+    grammar_lab.add_jobs(run)
+    grammar_lab.add_luggage(run)
+    grammar_lab.add_deadline(run)
+    grammar_lab.add_without(run)
+    add_html(run)
+    _allow_change(run)
 
 
 def _show(command: Callable[..., argparse.ArgumentParser]) -> None:

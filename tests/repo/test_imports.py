@@ -78,6 +78,7 @@ def test_help_imports_only_the_grammar() -> None:
         "pinhold.commands.grammar_conform",
         "pinhold.commands.grammar_explore",
         "pinhold.commands.grammar_lab",
+        "pinhold.commands.grammar_pages",
     }
     assert {name for name in loaded if name.startswith("pinhold")} == grammar
     assert loaded.isdisjoint({"ctypes", "multiprocessing", "json", "xml", "numpy", "numba", "tempfile", "difflib"})

@@ -10,6 +10,7 @@ from pinhold.commands import NothingToRun
 from pinhold.commands.judged import EXIT_UNTESTABLE, compared
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import targets as targets_of
+from pinhold.commands.pages import page_at
 from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import configured_as, make_targets, ready
 from pinhold.commands.select import Selected, select
@@ -36,14 +37,16 @@ def main(options: Namespace) -> int:
     targets = make_targets(given, pins=pins, luggage=bags, deadline=limit)
     for target in targets:
         ready(target)
-    try:
-        runs = _both(targets, tests, options.jobs)
-    except NothingToRun as reason:
-        if not options.bisect:
-            raise
-        print(f"cannot be tested: {reason}")
-        return EXIT_UNTESTABLE
-    return _tell(runs[0], runs[1], options.bisect)
+    with page_at(options.html) as draw:
+        try:
+            runs = _both(targets, tests, options.jobs)
+        except NothingToRun as reason:
+            if not options.bisect:
+                raise
+            print(f"cannot be tested: {reason}")
+            return EXIT_UNTESTABLE
+        draw(runs, True)
+        return _tell(runs[0], runs[1], options.bisect)
 
 
 def unbuilt(name: str) -> str | None:

@@ -11,6 +11,7 @@ from pinhold.commands.judged import shown
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import called
 from pinhold.commands.names import targets as targets_of
+from pinhold.commands.pages import page_at
 from pinhold.commands.pins import deadline
 from pinhold.commands.select import Selected
 from pinhold.report.results import CaseResult, TargetRun
@@ -67,12 +68,14 @@ def main(options: Namespace) -> int:
     for target, name in zip(targets, called(given), strict=True):
         target.name = name
     runs = []
-    for outcome in run_matrix(targets, tests(), options.jobs):
-        if isinstance(outcome, NothingToRun):
-            raise outcome
-        runs.append(outcome)
-    for line in lines(runs):
-        print(line)
+    with page_at(options.html) as draw:
+        for outcome in run_matrix(targets, tests(), options.jobs):
+            if isinstance(outcome, NothingToRun):
+                raise outcome
+            runs.append(outcome)
+        for line in lines(runs):
+            print(line)
+        draw(runs, True)
     return shown(runs)
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from pinhold.commands.grammar_pages import add_html
+
 COMMANDS = ("kernels", "compare", "device")
 
 
@@ -71,10 +73,12 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     add_without(compare)
     compare.add_argument("--bisect", action="store_true", help="the exit statuses that git bisect run takes")
     add_jobs(compare)
+    add_html(compare)
     device = command("device", "what a device reads of memory that its owner has written, on real kernels")
     device.add_argument("--on", action="append", metavar="vm:REL", help="default: vm:6.1 vm:6.12; repeat it")
     add_jobs(device)
     add_deadline(device)
+    add_html(device)
 
 
 def _kernels(kernels: argparse.ArgumentParser) -> None:

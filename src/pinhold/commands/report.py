@@ -7,7 +7,8 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from pinhold.commands import NothingToRun, UsageError, WriteFailed
+from pinhold.commands import UsageError, WriteFailed
+from pinhold.commands.pages import need_jinja, write_tests
 from pinhold.commands.runfiles import read_run_file
 from pinhold.report.readback import joined, target_runs
 from pinhold.scenario.parse import ScenarioError
@@ -48,10 +49,9 @@ def _table(file: RunFile) -> Iterable[str]:
 
 
 def _html(file: RunFile) -> Iterable[str]:
-    try:
-        from pinhold.pictures.matrix import matrix
-    except ImportError:
-        raise NothingToRun(NO_JINJA) from None
+    need_jinja(INSTEAD)
+    from pinhold.pictures.matrix import matrix
+
     return [matrix(file)]
 
 
@@ -61,22 +61,17 @@ FORMATS: Mapping[str, Callable[[RunFile], Iterable[str]]] = {
     "junit": _junit,
     "html": _html,
 }
-NO_JINJA = "pages need jinja2: pip install 'pinhold[report]'; --format table, ktap and junit need nothing"
+INSTEAD = "; --format table, ktap and junit need nothing"
 
 
 def _write(file: RunFile, folder: Path) -> None:
     """index.html with a page for each test, and what other programs read."""
+    need_jinja(INSTEAD)
     try:
-        from pinhold.pictures.matrix import page_name
-        from pinhold.pictures.page import page
-    except ImportError:
-        raise NothingToRun(NO_JINJA) from None
-    try:
-        (folder / "tests").mkdir(parents=True, exist_ok=True)
+        folder.mkdir(parents=True, exist_ok=True)
         for name, form in (("index.html", _html), ("junit.xml", _junit), ("results.ktap", _ktap)):
             (folder / name).write_text("".join(f"{line}\n" for line in form(file)), "utf-8")
-        for name in dict.fromkeys(run.name for run in file.runs):
-            (folder / page_name(name)).write_text(page(file, name, back="../index.html"), "utf-8")
     except OSError as error:
         raise WriteFailed(f"cannot write to {folder}: {error.strerror or error}") from None
+    write_tests(file, folder / "tests", "../index.html")
     print(folder / "index.html")

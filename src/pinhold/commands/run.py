@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
@@ -14,10 +15,11 @@ from pinhold.commands.ending import ended_by_signals
 from pinhold.commands.matrix import Outcome, run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.output import output
+from pinhold.commands.pages import page_at
 from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import make_targets, ready
 from pinhold.commands.select import Selected, is_file, select
-from pinhold.report.listener import NOT_RUN, Listener, Report, Whole
+from pinhold.report.listener import NOT_RUN, Drawn, Listener, Report, Several, Whole
 from pinhold.report.results import CaseResult, TargetRun, pools, tally
 from pinhold.scenario.verdict import Verdict, exit_status
 from pinhold.targets.runner import Result
@@ -39,8 +41,9 @@ def _run(options: Namespace, tests: Sequence[Selected]) -> int:
     targets = make_targets(options.on, properties=own, pins=pins, luggage=bags, deadline=limit)
     for target in targets:
         ready(target)
-    with output(options.output) as stream:
-        report = _report(options.format, stream, len(targets), tests)
+    told = sys.stderr if options.output is None and options.format != "table" else sys.stdout
+    with output(options.output) as stream, page_at(options.html, told) as draw:
+        report = Several(_report(options.format, stream, len(targets), tests), Drawn(draw))
         try:
             runs = [_ran(outcome) for outcome in run_matrix(targets, tests, options.jobs, Listener(report))]
         except BaseException as end:

@@ -6,9 +6,10 @@ import io
 from argparse import Namespace
 from collections.abc import Callable
 
-from pinhold.commands import NothingToRun, UsageError
+from pinhold.commands import UsageError
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.output import output
+from pinhold.commands.pages import need_jinja
 from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import describe, make_targets
 from pinhold.commands.runfiles import is_run_file, read_run_file
@@ -87,12 +88,9 @@ def _svg(file: RunFile, name: str) -> str:
 
 def _html(options: Namespace) -> Draw:
     """Raises NothingToRun where jinja2 is missing, before anything is run."""
-    try:
-        from pinhold.pictures.page import page
-    except ImportError:
-        raise NothingToRun(
-            "a page needs jinja2: pip install 'pinhold[report]'; --text and --svg need nothing"
-        ) from None
+    need_jinja("; --text and --svg need nothing")
+    from pinhold.pictures.page import page
+
     return lambda file, name: page(file, name, options.steps)
 
 

@@ -7,17 +7,20 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from string import ascii_lowercase
+from urllib.parse import quote
 
 from pinhold.pictures.sheet import render
 from pinhold.scenario.runfile import RecordedRun, RunFile
 from pinhold.scenario.titles import case_and_memory
 
 CUT = "cut off"
+NOT_RUN = "not run"
 GLYPHS = {
     "held": "\N{CHECK MARK}", "violated": "\N{BALLOT X}", "livelock": "\N{INFINITY}", "skipped": "\N{EN DASH}",
-    "xfail": "x", "unknown": "?", "error": "!", "crashed": "!", CUT: "\N{HORIZONTAL ELLIPSIS}",
+    "xfail": "x", "unknown": "?", "error": "!", "crashed": "!",
+    CUT: "\N{HORIZONTAL ELLIPSIS}", NOT_RUN: "\N{MIDDLE DOT}",
 }  # fmt: skip
-UNJUDGED = ("skipped", CUT)
+UNJUDGED = ("skipped", CUT, NOT_RUN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,14 +74,14 @@ def anchor(name: str) -> str:
 
 
 def page_name(name: str) -> str:
-    """Where a test's page lies beside the matrix."""
-    return f"tests/{anchor(name)}.html"
+    """The file of a test's page."""
+    return f"{anchor(name)}.html"
 
 
-def matrix(file: RunFile) -> str:
-    """The page.  Raises ImportError where jinja2 is missing."""
+def matrix(file: RunFile, folder: str = "tests") -> str:
+    """The page.  folder: beside it, where each test has its own.  Raises ImportError where jinja2 is missing."""
     notes = _Notes()
-    lines = _lines(file, notes)
+    lines = _lines(file, folder, notes)
     kinds = [kind for kind in GLYPHS if any(cell.kind == kind for line in lines for cell in line.cells)]
     counts = Counter((cell.target, cell.kind) for line in lines for cell in line.cells)
     values = {
@@ -111,20 +114,20 @@ class _Notes:
         return [(self.letter(reason, next(iter(of))), reason, len(of)) for reason, of in self._tests.items()]
 
 
-def _lines(file: RunFile, notes: _Notes) -> list[Line]:
+def _lines(file: RunFile, folder: str, notes: _Notes) -> list[Line]:
     runs = {(run.name, run.target): run for run in file.runs}
     lines = []
     for name in dict.fromkeys(run.name for run in file.runs):
         cells = [_cell(runs.get((name, info.name)), info.name, name, notes) for info in file.targets]
         one = next(run for run in file.runs if run.name == name)
         title = one.text.partition("\n")[0].removeprefix("scenario ")
-        lines.append(Line(name, title, cells, page_name(name), one.hash[:12]))
+        lines.append(Line(name, title, cells, f"{quote(folder)}/{page_name(name)}", one.hash[:12]))
     return lines
 
 
 def _cell(run: RecordedRun | None, target: str, name: str, notes: _Notes) -> Cell:
     if run is None or run.verdict is None:
-        return Cell(target, CUT, "", "")
+        return Cell(target, NOT_RUN if run is None else CUT, "", "")
     verdict = run.verdict
     letter = notes.letter(verdict.reason if verdict.kind != "held" else None, name)
     return Cell(target, verdict.kind, letter, ", ".join(sorted(set(run.mechanisms.values()))))

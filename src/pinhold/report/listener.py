@@ -55,23 +55,39 @@ class Listener:
             self._report = None
 
 
+class Several:
+    """Reports that hear the same."""
+
+    def __init__(self, *reports: Report) -> None:
+        self._reports = reports
+
+    def begin(self, place: int, info: TargetInfo) -> None:
+        for report in self._reports:
+            report.begin(place, info)
+
+    def result(self, place: int, result: CaseResult) -> None:
+        for report in self._reports:
+            report.result(place, result)
+
+    def end(self, place: int, seconds: float) -> None:
+        for report in self._reports:
+            report.end(place, seconds)
+
+    def close(self, cut: str | None) -> None:
+        for report in self._reports:
+            report.close(cut)
+
+
 Render = Callable[[Sequence[TargetRun], str | None], Iterator[str]]
 """The lines of a report.  The second argument: what ended the run early, or None."""
 
 NOT_RUN = "the run was cut off before this test"
 
 
-class Whole:
-    """A report that can be written only when all is known.
+class Gathered:
+    """The results of each target, until all are known."""
 
-    Where the run was cut off, tests that it did not come to are shown as skipped, with that reason.
-    """
-
-    def __init__(self, stream: TextIO, render: Render, unrun: Sequence[CaseResult]) -> None:
-        """unrun: for each test what stands in for its result."""
-        self._stream = stream
-        self._render = render
-        self._unrun = unrun
+    def __init__(self) -> None:
         self._runs: dict[int, TargetRun] = {}
 
     def begin(self, place: int, info: TargetInfo) -> None:
@@ -84,8 +100,37 @@ class Whole:
     def end(self, place: int, seconds: float) -> None:
         self._runs[place] = replace(self._runs[place], seconds=seconds)
 
+    @property
+    def runs(self) -> list[TargetRun]:
+        """In the order of the command line."""
+        return [run for _, run in sorted(self._runs.items())]
+
+
+class Drawn(Gathered):
+    """A picture of all results, made at the end.  draw: is given them, and whether that is all."""
+
+    def __init__(self, draw: Callable[[Sequence[TargetRun], bool], None]) -> None:
+        super().__init__()
+        self._draw = draw
+
     def close(self, cut: str | None) -> None:
-        runs = [run for _, run in sorted(self._runs.items())]
-        whole = [replace(run, results=(*run.results, *self._unrun[len(run.results) :])) for run in runs]
+        self._draw(self.runs, cut is None)
+
+
+class Whole(Gathered):
+    """A report that can be written only when all is known.
+
+    Where the run was cut off, tests that it did not come to are shown as skipped, with that reason.
+    """
+
+    def __init__(self, stream: TextIO, render: Render, unrun: Sequence[CaseResult]) -> None:
+        """unrun: for each test what stands in for its result."""
+        super().__init__()
+        self._stream = stream
+        self._render = render
+        self._unrun = unrun
+
+    def close(self, cut: str | None) -> None:
+        whole = [replace(run, results=(*run.results, *self._unrun[len(run.results) :])) for run in self.runs]
         for line in self._render(whole, cut):
             self._stream.write(line + "\n")

@@ -1,0 +1,86 @@
+"""--html FILE: commands that run tests draw them, and print the path."""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from fakes import FakeTarget
+from pinhold.cli import main
+
+BOTH = ("--on", "model:6.1", "--on", "model:6.2")
+
+
+def test_one_test_is_its_timeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On both targets; the last line is the path."""
+    path = tmp_path / "one.html"
+    assert main(["run", "seed/151", *BOTH, "--html", str(path)]) == 1
+    assert capsys.readouterr().out.endswith(f"\n{path}\n")
+    assert 'id="step-8"' in path.read_text()
+    assert [p.name for p in tmp_path.iterdir()] == ["one.html"]
+
+
+def test_several_tests_are_the_matrix_with_a_page_each(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each link leads to a page, and from there back, whatever the file is called."""
+    path = tmp_path / "a #1.html"
+    assert main(["compare", "model:6.1", "model:6.2", "seed/151-153", "--html", str(path)]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == str(path)
+    links = set(re.findall(r'href="(a%20%231-tests/[^"]*)"', path.read_text()))
+    assert len(links) == 3
+    for link in links:
+        assert 'href="../a%20%231.html"' in (tmp_path / link.replace("%20", " ").replace("%23", "#")).read_text()
+
+
+def test_a_report_for_programs_stays_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Where it goes to standard output the path goes to standard error."""
+    path = tmp_path / "one.html"
+    assert main(["run", "seed/151", *BOTH, "--format", "json", "--html", str(path)]) == 1
+    out, err = capsys.readouterr()
+    assert [json.loads(line)["line"] for line in out.splitlines()][-1] == "end"
+    assert err == f"{path}\n"
+
+
+def test_a_test_that_a_target_did_not_run_is_no_verdict(tmp_path: Path) -> None:
+    """In the matrix of two runs of other tests the empty cell says so."""
+    runs = [tmp_path / "1.json", tmp_path / "2.json"]
+    for number, run in enumerate(runs):
+        main(["run", f"seed/{151 + number}", "--on", f"model:6.{1 + number}", "--format", "json", "-o", str(run)])
+    assert main(["report", *map(str, runs), "-o", str(tmp_path / "out")]) == 0
+    index = (tmp_path / "out" / "index.html").read_text()
+    assert 'aria-label="seed/151: model:6.1 violated, model:6.2 not run"' in index
+    assert "cut off" not in index
+
+
+def test_the_devices_reads_are_a_matrix(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A test a kind of memory."""
+    monkeypatch.setattr("pinhold.lab.target.VmTarget", lambda *_, **__: FakeTarget("vm:6.1"))
+    path = tmp_path / "device.html"
+    main(["device", "--on", "vm:6.1", "--html", str(path)])
+    assert capsys.readouterr().out.splitlines()[-1] == str(path)
+    assert "shared with a child" in path.read_text()
+
+
+def test_without_jinja2_nothing_is_run(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sentence names the extra; text and SVG need none."""
+    monkeypatch.setitem(sys.modules, "jinja2", None)
+    assert main(["run", "seed/151", *BOTH, "--html", str(tmp_path / "a.html")]) == 4
+    out, err = capsys.readouterr()
+    assert out == "" and "pip install 'pinhold[report]'" in err
+    assert main(["show", "seed/151", "--svg", str(tmp_path / "a.svg")]) == 0
+    assert main(["show", "seed/151", "--text"]) == 0
+
+
+def test_a_file_that_cannot_be_made_is_told_before_anything_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 3."""
+    assert main(["run", "seed/151", *BOTH, "--html", str(tmp_path / "no" / "a.html")]) == 3
+    assert "No such file" in capsys.readouterr().err
