@@ -2,6 +2,7 @@
 # make test    what guards the project within minutes: style, types, imports, and all tests but the slow ones
 # make test-slow   the rest: what compiles for minutes, boots kernels, or runs SPIN and Rumur
 # make test-browser   the pages in Debian's chromium (by apt, as root)
+# make docs    the book, into docs/_build/html, and the manual page
 # make nightly   what takes an hour: mistakes that random steps find late
 # make lint    style, types and imports alone
 # make bench   pinhold beside SPIN and Rumur (by apt, as root), GUP-fast beside this kernel's, steps a second on this
@@ -20,6 +21,7 @@ PY := $(VENV)/bin/python
 RUN_READY := $(VENV)/.run-ready
 DEV_READY := $(VENV)/.dev-ready
 BROWSER_READY := $(VENV)/.browser-ready
+DOCS_READY := $(VENV)/.docs-ready
 
 # One at a time: a second make waits until the shell that goes on from here has ended, and says for whom.
 ALONE = exec 9>>.lock; flock -n 9 || { echo "waiting for process $$(cat .lock), another make in this directory ..."; \
@@ -32,7 +34,7 @@ export define LAUNCHER
 pinhold=$$(command -p readlink -f -- "$$0") && exec "$${pinhold%/*}/python" -I -m pinhold "$$@"
 endef
 
-.PHONY: check test test-slow test-browser nightly lint bench conform lab clean
+.PHONY: check test test-slow test-browser docs nightly lint bench conform lab clean
 .DELETE_ON_ERROR:
 
 check: $(RUN_READY)
@@ -55,9 +57,16 @@ nightly: $(DEV_READY)
 test-browser: $(BROWSER_READY)
 	@$(PY) -m pytest -q -rs -m slow tests/browser $(PYTEST)
 
+# Nothing is fetched while it builds, and a warning is an error.
+docs: $(DOCS_READY)
+	@$(PY) -m sphinx -q -W --keep-going -E -b html -d docs/_build/trees docs docs/_build/html
+	@$(PY) -m sphinx -q -W --keep-going -b man -d docs/_build/trees docs docs/_build/man
+	@$(PY) -m pytest -q -rs -m "" tests/book $(PYTEST)
+	@echo "docs/_build/html/index.html"
+
 lint: $(DEV_READY)
-	$(PY) -m ruff check src tests benchmarks
-	$(PY) -m ruff format --check src tests benchmarks
+	$(PY) -m ruff check src tests benchmarks docs
+	$(PY) -m ruff format --check src tests benchmarks docs
 	$(PY) -m mypy
 	$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()' --no-logo
 
@@ -81,7 +90,7 @@ lab: $(RUN_READY)
 	$(VENV)/bin/pinhold kernels fetch $(KERNELS)
 
 clean:
-	rm -rf $(VENV) .lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .lock .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis docs/_build
 
 # A virtual environment without pip, which every python3 of Debian can make, and the command in it.
 $(RUN_READY): Makefile
@@ -105,6 +114,12 @@ $(BROWSER_READY): $(DEV_READY)
 	@$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
 	    print(*extras["browser"], sep="\n")' > $(VENV)/browser.txt
 	@$(PY) -m pip install -qq --disable-pip-version-check -c constraints.txt -r $(VENV)/browser.txt
+	@touch $@
+
+$(DOCS_READY): $(DEV_READY)
+	@$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
+	    print(*extras["docs"], sep="\n")' > $(VENV)/docs.txt
+	@$(PY) -m pip install -qq --disable-pip-version-check -c constraints.txt -r $(VENV)/docs.txt
 	@touch $@
 
 # The tools for development, at the versions of constraints.txt.  Debian keeps ensurepip in python3-venv; a pip outside

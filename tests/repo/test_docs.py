@@ -11,7 +11,11 @@ from pinhold.commands import Stop
 from pinhold.scenario.parse import ScenarioError, parse
 
 ROOT = Path(__file__).parents[2]
-DOCUMENTS = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+DOCUMENTS = [
+    ROOT / "README.md",
+    ROOT / "CONTRIBUTING.md",
+    *sorted(page for page in (ROOT / "docs").rglob("*.md") if "_build" not in page.parts),
+]
 
 
 def blocks(document: Path, language: str) -> list[str]:

@@ -1,0 +1,85 @@
+"""What the book takes from pinhold as it is built: pages made of its tables, and pictures that it draws.
+
+A line `{{ NAME }}` of a page becomes the text of that name in `made.TEXTS`.  The directive `picture` runs a scenario
+and shows who holds which page frame:
+
+    ```{picture} seed/151
+    :on: model:6.1 model:6.2
+
+    The words below it.
+    ```
+"""
+
+from __future__ import annotations
+
+import re
+from contextlib import redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any, ClassVar
+
+from docutils import nodes
+from docutils.parsers.rst import directives
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+import made
+from pin_lexer import PinLexer
+from pinhold.cli import main
+
+_MADE = re.compile(r"^\{\{ (\w+) \}\}$", re.MULTILINE)
+_FOLDER = "_build/pictures"
+
+
+class Picture(SphinxDirective):
+    """A still image of a scenario's run on some targets, as `pinhold show TEST --on TARGET --svg FILE` draws it."""
+
+    required_arguments = 1
+    has_content = True
+    option_spec: ClassVar[dict[str, Any]] = {"on": directives.unchanged_required}
+
+    def run(self) -> list[nodes.Node]:
+        """The figure, with the run's account in words as what a screen reader says."""
+        test, targets = self.arguments[0], self.options["on"].split()
+        where = Path(self.env.srcdir) / _FOLDER / f"{re.sub(r'[^a-z0-9.]+', '-', '-'.join([test, *targets]))}.svg"
+        if not where.exists():
+            draw(test, targets, where)
+        words = re.search(r"<desc[^>]*>(.*?)</desc>", where.read_text(encoding="utf-8"), re.DOTALL)
+        figure = nodes.figure()
+        figure += nodes.image(uri=f"/{_FOLDER}/{where.name}", alt=words[1] if words else test)
+        if self.content:
+            caption = nodes.caption()
+            self.set_source_info(caption)
+            caption += self.parse_inline("\n".join(self.content), lineno=self.content_offset)[0]
+            figure += caption
+        return [figure]
+
+
+def draw(test: str, targets: list[str], where: Path) -> None:
+    """Raises RuntimeError where pinhold does not draw it."""
+    where.parent.mkdir(parents=True, exist_ok=True)
+    on = [word for target in targets for word in ("--on", target)]
+    with redirect_stdout(StringIO()):  # it prints the file's name
+        status = main(["show", test, *on, "--svg", str(where)])
+    if status != 0:
+        raise RuntimeError(f"no picture of {test} on {' '.join(targets)}")
+
+
+def fill(app: Sphinx, page: str, source: list[str]) -> None:
+    """Put in what is made of pinhold's tables.  Raises KeyError for a name that `made` does not have."""
+    source[0] = _MADE.sub(lambda match: made.TEXTS[match[1]](), source[0])
+
+
+def fresh(app: Sphinx) -> None:
+    """Pictures are drawn anew by each build, which may be of other code."""
+    for old in (Path(app.srcdir) / _FOLDER).glob("*.svg"):
+        old.unlink()
+
+
+def setup(app: Sphinx) -> dict[str, Any]:
+    """Called by Sphinx."""
+    app.add_directive("picture", Picture)
+    app.add_lexer("pin", PinLexer)
+    app.connect("builder-inited", fresh)
+    app.connect("source-read", fill)
+    return {"parallel_read_safe": False}

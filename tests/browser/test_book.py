@@ -1,0 +1,31 @@
+"""The book in a browser, from its files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BOOK = Path(__file__).parents[2] / "docs" / "_build" / "html"
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("browser"),
+    pytest.mark.skipif(not BOOK.exists(), reason="the book is not built: make docs"),
+]
+
+
+def test_the_search_finds_a_page(opened: Any) -> None:
+    """Opened as a file, without a server: a word leads to the page that has it."""
+    page = opened(BOOK / "search.html", "?q=uffdio_continue")
+    hit = page.locator("#search-results li a").filter(has_text="language: reference").first
+    hit.click()
+    assert page.url.split("?")[0].split("#")[0].endswith("/language.html")
+
+
+def test_a_page_fits_a_phone(opened: Any) -> None:
+    """Tables and pictures scroll by themselves; the page is no wider than the screen."""
+    for name in ("index", "tutorial", "reference/commands", "howto/read-a-counterexample"):
+        page = opened(BOOK / f"{name}.html", viewport={"width": 390, "height": 844})
+        assert page.evaluate("document.documentElement.scrollWidth") <= 390
