@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TextIO
 
 from pinhold import __version__
 from pinhold.commands import Ended, Stop, UsageError, grammar_conform, grammar_explore, grammar_lab, nearest
-from pinhold.commands.grammar_pages import add_html
+from pinhold.commands.grammar_pages import add_chart, add_html
 
 EXIT_HELD = 0
 EXIT_BROKEN = 5
@@ -82,19 +82,9 @@ def parser() -> argparse.ArgumentParser:
     grammar_lab.add_luggage(step)
     grammar_lab.add_deadline(step)
 
-    ask = command("ask", "for authors of drivers: what a pin with these FOLL_* flags promises, on every kind of memory")
-    ask.add_argument(
-        "flags",
-        nargs="+",
-        metavar="FLAGS|INTERFACE",
-        help="for example FOLL_LONGTERM, 'FOLL_LONGTERM|FOLL_WRITE', 0; or ibv_reg_mr, vfio, O_DIRECT ...",
-    )
-    ask.add_argument("--on", action="append", metavar="model:REL", help="a release; repeat it; default: all")
-    ask.add_argument("--format", choices=("table", "json"), default="table", help="default: table")
-    ask.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
-
+    _ask(command)
     rules = command("rules", "what differs between kernels, switch by switch")
-    _charts(rules, "rules by releases")
+    add_chart(rules, "rules by releases")
     actions = rules.add_subparsers(dest="rules", metavar="ACTION")
     actions.add_parser("list", help="every switch with its commit and first release", allow_abbrev=False)
     one = actions.add_parser("show", help="show REL: the values of one release", allow_abbrev=False)
@@ -110,9 +100,18 @@ def parser() -> argparse.ArgumentParser:
     return top
 
 
-def _charts(command: argparse.ArgumentParser, what: str) -> None:
-    command.add_argument("--svg", metavar="FILE", help=f"draw {what} as a still image")
-    command.add_argument("--html", metavar="FILE", help=f"draw {what} as a page")
+def _ask(command: Callable[..., argparse.ArgumentParser]) -> None:
+    ask = command("ask", "for authors of drivers: what a pin with these FOLL_* flags promises, on every kind of memory")
+    ask.add_argument(
+        "flags",
+        nargs="+",
+        metavar="FLAGS|INTERFACE",
+        help="for example FOLL_LONGTERM, 'FOLL_LONGTERM|FOLL_WRITE', 0; or ibv_reg_mr, vfio, O_DIRECT ...",
+    )
+    ask.add_argument("--on", action="append", metavar="model:REL", help="a release; repeat it; default: all")
+    ask.add_argument("--format", choices=("table", "json"), default="table", help="default: table")
+    where = add_chart(ask, "kinds of memory by releases")
+    where.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
 
 
 def _run(command: Callable[..., argparse.ArgumentParser]) -> None:

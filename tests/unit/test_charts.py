@@ -16,6 +16,7 @@ from pinhold.pictures.chart import Cell, Chart, Column, Row
 from pinhold.pictures.chartpage import chart_page
 from pinhold.pictures.chartstill import chart_still
 from pinhold.pictures.depths import Levels, depths
+from pinhold.pictures.reach import Reached, reach
 from pinhold.pictures.staircase import Switched, staircase
 
 HOSTILE = '<script>alert("1")</script>&'
@@ -75,6 +76,43 @@ def test_the_depth_of_what_was_found_is_marked_and_named() -> None:
     assert "\N{BALLOT X} 2: it is bad" in words(chart_still(chart))
     limited = depths("a scope", [Levels("old", (1,), limit="10 s are over")])
     assert "10 s are over" in limited.columns[0].note
+
+
+def test_ask_draws_what_each_release_promises(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Stale on 6.1, reliable since 6.2, with a bar there; what is charged stands below."""
+    page, image = tmp_path / "ask.html", tmp_path / "ask.svg"
+    on = ("--on", "model:6.1", "--on", "model:6.2")
+    assert main(["ask", "FOLL_LONGTERM", *on, "--html", str(page)]) == 0
+    assert main(["ask", "FOLL_LONGTERM", *on, "--svg", str(image)]) == 0
+    assert capsys.readouterr().out == f"{page}\n{image}\n"
+    told = page.read_text()
+    line = told[told.index('<th scope="row">only read: shared zeropage</th>') :].partition("</tr>")[0]
+    assert re.sub("<[^>]*>", " ", line).split()[-4:] == ["\N{BALLOT X}", "stale", "\N{CHECK MARK}", "reliable"]
+    assert '<td class="good new">' in line
+    assert "locked memory, in pages of 4 KiB: one 4 KiB page of a THP" in told
+    assert words(image.read_text()).count("\N{BALLOT X} stale") == 7
+
+
+def test_an_interface_is_drawn_use_by_use(tmp_path: Path) -> None:
+    """VFIO maps to read, and to write, too."""
+    path = tmp_path / "vfio.svg"
+    assert main(["ask", "vfio", "--on", "model:6.1", "--svg", str(path)]) == 0
+    headings = [word for word in words(path.read_text()) if word.endswith(": private anonymous, THP")]
+    assert len(headings) == 2
+
+
+def test_what_was_never_reached_is_told_from_what_cannot_be() -> None:
+    """Both from what was; the first rows are shares of what can be."""
+    here = Reached("live", "", {"steps": {"map": 9}}, {"steps": ["map", "pin"]})
+    there = Reached("vm:6.1", "", {"steps": {"map": 99, "ksm": 1}}, {"steps": ["map", "pin", "ksm"]})
+    chart = reach("what was reached", [here, there])
+    table = {line.name: [cell.text for cell in line.cells] for line in chart.rows if line.group == "steps"}
+    assert table == {
+        "map": ["9", "99"],
+        "pin": ["\N{WHITE CIRCLE} never", "\N{WHITE CIRCLE} never"],
+        "ksm": ["-", "1"],
+    }
+    assert [(cell.text, cell.share) for cell in chart.rows[0].cells] == [("1 of 2", 0.5), ("2 of 3", 2 / 3)]
 
 
 def test_every_value_is_escaped() -> None:

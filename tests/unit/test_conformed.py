@@ -9,7 +9,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from pinhold.commands.conformed import Campaigned, case, cases, document, status, text
+from pinhold.commands.conformed import Campaigned, case, cases, chart, document, status, text
 from pinhold.conform.campaign import Ran
 from pinhold.conform.coverage import Coverage, reachable
 from pinhold.conform.tally import Difference, Tally
@@ -97,3 +97,12 @@ def test_a_case_says_where_it_comes_from() -> None:
         "# it differs",
         "# Found on vm:6.12 (Linux 6.12) beside model:6.12, as number anon 1:0.",
     ]
+
+
+def test_the_chart_has_what_was_reached_and_what_was_not() -> None:
+    """A column a target that ran, with its share."""
+    drawn = chart(told())
+    (column,) = drawn.columns
+    assert column.name == "vm:6.12" and column.note.startswith("2 scenarios, ")
+    steps = {line.name: line.cells[0].text for line in drawn.rows if line.group == "steps"}
+    assert steps["map"] == "3" and steps["unmap"].endswith("never")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from argparse import Namespace
 from collections.abc import Iterator, Mapping, Sequence
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 from pinhold.ask import interfaces
 from pinhold.ask.answer import Task, answer, in_turn
@@ -12,11 +12,16 @@ from pinhold.ask.cell import Cell
 from pinhold.ask.flags import UnknownFlag, parse_flags
 from pinhold.ask.memory import Memory
 from pinhold.commands import Stop, UsageError, nearest
+from pinhold.commands.charts import chart_file
 from pinhold.commands.output import output
 from pinhold.commands.registry import make_target, target_names
 from pinhold.commands.runs import Progress
 from pinhold.commands.workers import in_workers, worth_it
 from pinhold.scenario.verdict import EXIT_BROKEN, EXIT_HELD
+
+if TYPE_CHECKING:
+    from pinhold.pictures.chart import Chart
+    from pinhold.pictures.promises import Charged, Promised
 
 MODEL = "model:"
 
@@ -41,6 +46,11 @@ def main(options: Namespace) -> int:
             raise UsageError(f"no flag and no interface {text!r}: did you mean {close!r}?") from None
         raise UsageError(f"{error}; or name an interface: {', '.join(interfaces.names())}") from None
     releases = _releases(options.on)
+    if options.svg or options.html:
+        with chart_file(options) as draw:
+            found = answer(request, releases, _compute)
+            draw(lambda: _chart(request.call, {"": found.columns}, found.charges, request.longterm))
+        return _status([found.columns])
     with output(options.output) as stream:
         found = answer(request, releases, _compute)
         if options.format == "json":
@@ -62,11 +72,34 @@ def _interface(named: interfaces.Interface, options: Namespace) -> int:
     from pinhold.report.askinterface import interface_json, interface_table
 
     releases = _releases(options.on)
+    if options.svg or options.html:
+        with chart_file(options) as draw:
+            found = promise(named, releases, _compute)
+            uses = {use.use.words: use.columns for use in found.uses}
+            charges = {use.use.words: use.charges for use in found.uses}
+            longterm = any(call.request.longterm for use in found.uses for call in use.calls.values())
+            draw(lambda: _chart(named.name, uses, charges, longterm))
+        return _status([use.columns for use in found.uses])
     with output(options.output) as stream:
         found = promise(named, releases, _compute)
         for line in (interface_json if options.format == "json" else interface_table)(found):
             stream.write(line + "\n")
     return _status([use.columns for use in found.uses])
+
+
+def _chart(name: str, uses: Mapping[str, Promised], charges: Mapping[str, Charged], longterm: bool) -> Chart:
+    """Of what was asked: every use, then what is charged."""
+    from pinhold.pictures.promises import promises
+    from pinhold.report.asktable import MEANING, verdicts
+
+    told = [
+        " ".join(filter(None, (use and f"{use[0].upper()}{use[1:]}:", *verdicts(found, longterm))))
+        for use, found in uses.items()
+    ]
+    words = {cell.word for found in uses.values() for column in found.values() for cell in column.values()}
+    notes = [f"{word}: {meaning}." for word, meaning in MEANING.items() if word in words]
+    about = f"{' '.join(told)} A bar: this release promises otherwise than the one before it."
+    return promises(f"What {name} promises", about, uses, {k: v for k, v in charges.items() if v}, notes)
 
 
 def _status(answers: Sequence[Mapping[str, Mapping[Memory, Cell]]]) -> int:

@@ -3,36 +3,42 @@
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.output import output
+from pinhold.commands.pages import need_jinja
 
 if TYPE_CHECKING:
     from pinhold.pictures.chart import Chart
 
 
-def drawn(options: Namespace, make: Callable[[], Chart]) -> int:
-    """Write the chart to the file of --svg or --html, and print its name.
+@contextmanager
+def chart_file(options: Namespace) -> Iterator[Callable[[Callable[[], Chart]], None]]:
+    """Gives what makes and draws a chart into the file of --svg or --html, and says so; where neither is asked for, it
+    does nothing.
 
     Raises NothingToRun where jinja2 is missing, before anything is computed.
     """
-    if options.svg and options.html:
-        raise UsageError("--svg or --html: one at a time")
-    draw = _page() if options.html else _still()
     path = options.html or options.svg
+    if path is None:
+        yield lambda _: None
+        return
+    draw = _page() if options.html else _still()
     with output(path) as out:
-        out.write(draw(make()))
-    print(path)
-    return 0
+
+        def write(make: Callable[[], Chart]) -> None:
+            out.write(draw(make()))
+            print(path)
+
+        yield write
 
 
 def _page() -> Callable[[Chart], str]:
-    try:
-        from pinhold.pictures.chartpage import chart_page
-    except ImportError:
-        raise NothingToRun("a page needs jinja2: pip install 'pinhold[report]'; --svg needs nothing") from None
+    need_jinja("; --svg needs nothing")
+    from pinhold.pictures.chartpage import chart_page
+
     return chart_page
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pinhold.commands import Ended, NothingToRun, UsageError, conformed, nearest
 from pinhold.commands.allow import allowed
 from pinhold.commands.board import BOARD
+from pinhold.commands.charts import chart_file
 from pinhold.commands.ending import ended_by_signals
 from pinhold.commands.matrix import fitting
 from pinhold.commands.names import called, split
@@ -62,7 +63,11 @@ def main(options: Namespace) -> int:
     steps = None if endless else options.steps or STEPS
     limits = Limits(options.seed, steps, options.time, options.until_covered)
     limit = deadline(options, names)
-    with ended_by_signals(), allowed(options.allow_change, names, [Selected(1, "conform", parse(_NEEDED), "")]):
+    with (
+        ended_by_signals(),
+        allowed(options.allow_change, names, [Selected(1, "conform", parse(_NEEDED), "")]),
+        chart_file(options) as draw,
+    ):
         for name in names:
             ready(make_target(name, deadline=limit))
         jobs = options.jobs or fitting()
@@ -84,6 +89,7 @@ def main(options: Namespace) -> int:
             raise NothingToRun("; ".join(f"{r.name} cannot run here: {why}" for r in run.ran for why in r.ended))
         for line in _report(options.format, told):
             print(line)
+        draw(partial(conformed.chart, told))
         sys.stdout.flush()
         if cut is not None:
             raise cut

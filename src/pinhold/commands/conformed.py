@@ -22,6 +22,7 @@ from pinhold.targets.runner import Result
 if TYPE_CHECKING:
     from pinhold.conform.campaign import Ran
     from pinhold.conform.tally import Difference
+    from pinhold.pictures.chart import Chart
 
 EXIT_AGREES, EXIT_DIFFERS, EXIT_BY_CHANCE, EXIT_BROKEN = 0, 1, 2, 5
 
@@ -174,6 +175,23 @@ def _plain(ran: Ran, asked: Sequence[str]) -> dict[str, Any]:
         "never_reached": tally.coverage.missed(ran.reachable),
         "left_out": [{"step": v, "reason": why, "times": n} for (v, why), n in tally.left_out.most_common()],
     }
+
+
+def chart(told: Campaigned) -> Chart:
+    """What was reached, on each target that ran."""
+    from pinhold.pictures.reach import Reached, reach
+
+    ran = [each for each in told.ran if each.info is not None]
+    targets = [
+        Reached(
+            each.name,
+            f"{counted(each.tally.scenarios, 'scenario')}, {100 * share(each.tally.coverage, each.reachable):.0f} %",
+            {area: getattr(each.tally.coverage, area) for area in AREAS},
+            {area: getattr(each.reachable, area) for area in AREAS},
+        )
+        for each in ran
+    ]
+    return reach(f"What random scenarios reached (seed {told.seed})", targets)
 
 
 def _plain_difference(difference: Difference) -> dict[str, Any]:

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from pinhold.commands import grammar_lab
+from pinhold.commands.grammar_pages import add_chart
 
 COMMANDS = ("conform",)
 
@@ -29,6 +30,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
         "--profile", action="append", metavar="NAME", help="what scenarios are about; repeat it; default: all of them"
     )
     conform.add_argument("--format", choices=("text", "json", "ktap", "junit"), default="text", help="default: text")
+    add_chart(conform, "what was reached and what never was")
     conform.add_argument("-o", dest="corpus", metavar="DIRECTORY", help="write what differs there, one .pin file each")
     conform.add_argument(
         "--allow-change",

@@ -13,3 +13,11 @@ def add_html(command: argparse.ArgumentParser, words: str = "what was run") -> N
         help=f"write {words} there as a page: a test step by step, or several as a matrix with a page for each beside "
         "it; needs jinja2",
     )
+
+
+def add_chart(command: argparse.ArgumentParser, what: str) -> argparse._MutuallyExclusiveGroup:
+    """One of two; gives the group, for what else the output may go to."""
+    one = command.add_mutually_exclusive_group()
+    one.add_argument("--svg", metavar="FILE", help=f"draw {what} as a still image")
+    one.add_argument("--html", metavar="FILE", help=f"draw {what} as a page")
+    return one

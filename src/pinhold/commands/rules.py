@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pinhold.commands import UsageError
-from pinhold.commands.charts import drawn
+from pinhold.commands.charts import chart_file
 from pinhold.mm.releases import (
     UnknownRelease,
     backports,
@@ -34,7 +34,9 @@ def main(options: Namespace) -> int:
     if options.svg or options.html:
         if options.rules:
             raise UsageError(f"--svg and --html draw all releases: leave out {options.rules}")
-        return drawn(options, _staircase)
+        with chart_file(options) as draw:
+            draw(_staircase)
+        return 0
     match options.rules:
         case "show":
             lines = _show(options.release)

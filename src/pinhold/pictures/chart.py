@@ -9,6 +9,7 @@ SIGNS = {
     "good": "\N{CHECK MARK}",
     "bad": "\N{BALLOT X}",
     "part": "\N{CIRCLE WITH LEFT HALF BLACK}",
+    "missed": "\N{WHITE CIRCLE}",
     "faint": "",
     "": "",
 }
@@ -50,6 +51,11 @@ class Row:
     def counts(self) -> bool:
         """Whether its words are counts, with bars."""
         return any(cell.share is not None for cell in self.cells)
+
+    @property
+    def numbered(self) -> bool:
+        """Whether its name is a number, which stands at the right."""
+        return self.name.isdigit()
 
 
 @dataclass(frozen=True, slots=True)

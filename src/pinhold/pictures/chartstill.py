@@ -15,14 +15,14 @@ LETTER, SMALL = 7.5, 6.4
 """Pixels of a letter: of a cell's words, of what is said small."""
 MARGIN, GAP = 12, 14
 SOFT, EDGE = "#555555", "#d8d8d8"
-COLOURS = {"good": GREEN, "bad": RED, "part": STRONG[1], "faint": SOFT, "": INK}
+COLOURS = {"good": GREEN, "bad": RED, "part": STRONG[1], "missed": INK, "faint": SOFT, "": INK}
 GROUNDS = {"bad": "#fdecee"}
 
 
 def chart_still(chart: Chart) -> str:
     """The whole picture."""
     names = max(_name_width(row) for row in chart.rows)
-    names = max(names, LETTER * len(chart.corner), *(SMALL * len(row.group) + 8 for row in chart.rows)) + GAP
+    names = max(names, LETTER * len(chart.corner)) + GAP
     widths = [_width(chart, column) for column in range(len(chart.columns))]
     width = round(max(2 * MARGIN + names + sum(widths), 24 + 9.6 * len(chart.title), 480))
     letters = int((width - 2 * MARGIN) / SMALL)
@@ -79,7 +79,7 @@ def _heads(chart: Chart, lefts: list[float], top: float, width: int) -> Iterator
 
 def _row(chart: Chart, row: Row, y: float, lefts: list[float], widths: list[float], width: int) -> Iterator[str]:
     x = MARGIN + (12 if row.group else 0)
-    if row.name.isdigit():
+    if row.numbered:
         yield text(lefts[0] - GAP, y + 15, row.name, text_anchor="end", font_family=MONO, fill=SOFT)
     else:
         yield text(x, y + 15, row.name, font_family=SANS if row.group else MONO)
@@ -95,7 +95,7 @@ def _cell(cell: Cell, x: float, y: float, width: float) -> Iterator[str]:
     ground = TINTS[0] if cell.new and cell.tone != "bad" else GROUNDS.get(cell.tone)
     if cell.share is not None:
         colour = RED if cell.tone == "bad" else STRONG[0]
-        length = max(1.5, BAR * cell.share)
+        length = max(1.5, BAR * cell.share) if cell.share else 0.0
         yield tag("rect", x=x + 8.0, y=y + 4, width=float(length), height=LINE - 8, fill=colour)
         x += length + 6
     elif ground is not None:

@@ -23,7 +23,7 @@ LONG_HELD = (
     "FOLL_LONGTERM: a short pin is also had of memory that must not stay pinned (CMA, ZONE_MOVABLE, DAX)."
 )
 """What include/linux/mm_types.h says of FOLL_LONGTERM, and pin_user_pages.rst of its cases 1 and 2, in short."""
-_MEANING = {
+MEANING = {
     RELIABLE: "the device sees what the process writes later, also after fork() and mprotect()",
     STALE: "the next write goes to another page: the device keeps the old data, silently",
     SNAPSHOT: "the device keeps the bytes of the moment of the pin: all that a short pin promises",
@@ -118,7 +118,7 @@ def cells_table(columns: Columns) -> Iterator[str]:
 def meanings(columns: Columns) -> Iterator[str]:
     """What the words of a table mean, those that are in it."""
     words = {cell.word for column in columns.values() for cell in column.values()}
-    yield from _pairs([(_loud(word), text) for word, text in _MEANING.items() if word in words])
+    yield from _pairs([(_loud(word), text) for word, text in MEANING.items() if word in words])
 
 
 def _width(column: Mapping[Memory, Cell], release: str) -> int:
