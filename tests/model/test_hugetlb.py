@@ -225,11 +225,15 @@ def test_an_owner_has_its_reserve_back_too_early(release: str, error: int, reser
 
 
 def test_the_reserve_falls_below_nothing() -> None:
-    """The owner gives its mapping up before the child: -1 page reserved until the child ends."""
+    """The owner gives its mapping up before the child: -1 page reserved until the child ends.  More than is free cannot
+    be reserved meanwhile."""
     text = "map P x hugetlb 2M\nwrite P x 0x11\nfork P C\nmadvise P x dontneed\nunmap P x\n"
     assert play(text, "6.18").m.hugetlb_reserved[0] == -1
     assert play(f"{text}exit C\n", "6.18").m.hugetlb_reserved[0] == 0
     assert play(text, "7.3").m.hugetlb_reserved[0] == 0
+    more = f"map P y hugetlb 2M pages {units(POOL)}\n"
+    assert play(text + more, "6.18").errnos[-1] == k.ENOMEM
+    assert play(f"{text}exit C\n{more}", "6.18").errnos[-1] == 0
 
 
 def test_a_pin_keeps_the_reserve_waiting() -> None:

@@ -104,6 +104,30 @@ def test_another_page_pinned_stays_alone(release: str) -> None:
     assert new == [old[2], old[1], old[2], old[2]]
 
 
+IN_VAIN = "map P x anon pages 2\nwrite P x 1\npin P x[0] as p write longterm\nfork P C\nksm P x with P x\n"
+"""x[1] is made a KSM page, x[0] cannot be merged with it, and its process gets another page: the child still has it."""
+
+
+@pytest.mark.parametrize("release", ["5.10", "6.1", "6.12", "7.3"])
+def test_a_ksm_page_made_in_vain_is_merged_with_nothing(release: str) -> None:
+    """The child keeps it, also when all others of that content become one."""
+    played = Play(row(release), f"{IN_VAIN}unpin p\nksm P x with C x\n", stop=5)
+    kept = played.frame("x", 1, "C")
+    assert kept != played.frame("x", 1)
+    played.play()
+    assert (played.frame("x", 1, "C"), played.view("x", 1, "C").kind) == (kept, "ksm")
+    assert played.frame() == played.frame("x", 1) == played.frame("x", 0, "C") != kept
+
+
+def test_a_ksm_page_made_in_vain_is_not_reclaimed() -> None:
+    """rmap does not find it: it is in the swap cache and stays mapped, where one that was merged goes."""
+    played = Play(row("6.12"), f"{IN_VAIN}exit P\nmadvise C x pageout\n")
+    assert [played.view("x", page, "C").state for page in range(2)] == ["swapped", "present"]
+    text = "map P x anon\nmap P y anon\nwrite P x 1\nwrite P y 1\nksm P x with P y\nunmap P y\nmadvise P x pageout\n"
+    played = Play(row("6.12"), text)
+    assert played.view("x").state == "swapped"
+
+
 def test_what_fork_shares_is_one_page_already() -> None:
     """Nothing is substituted for it while nothing else is like it."""
     played = Play(row("6.12"), "map P x anon\nwrite P x 1\nfork P C\nksm P x with C x\n")

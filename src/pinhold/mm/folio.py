@@ -12,6 +12,7 @@ from pinhold.mm.flags import (
     FOLIO_ANON,
     FOLIO_HUGETLB,
     FOLIO_KSM,
+    FOLIO_KSM_NODE,
     FOLIO_LAZYFREE,
     FOLIO_LRU_BATCH,
     FOLIO_RESTORE_RESERVE,
@@ -73,6 +74,13 @@ def folio_test_swapcache(m: State, folio: int) -> bool:
 def folio_test_ksm(m: State, folio: int) -> bool:
     """Whether KSM has merged this folio: anonymous, never exclusive, and never written again."""
     return m.folio_flags[folio] & FOLIO_KSM != 0
+
+
+@kernel
+def folio_stable_node(m: State, folio: int) -> bool:
+    """Whether a KSM page is in the stable tree.  One that was made in vain never was: it is merged with nothing, and
+    rmap does not find who maps it."""
+    return m.folio_flags[folio] & FOLIO_KSM_NODE != 0
 
 
 @kernel

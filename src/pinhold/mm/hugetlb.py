@@ -81,10 +81,11 @@ def hugetlb_level(m: State, order: int) -> int:
 
 @kernel
 def hugetlb_reserve(m: State, vma: int) -> int:
-    """Reserve pages for a fresh mapping.  0, or -ENOMEM.  Linux: hugetlb_reserve_pages().
+    """Reserve pages for a fresh mapping.  0, or -ENOMEM.  Linux: hugetlb_reserve_pages(), hugetlb_acct_memory().
 
     Private: one per unit, the mapping's own (a bit per unit in vma_reserve).  Shared: one per page that the file
-    neither has nor has reserved before (a bit per page in file_reserve).
+    neither has nor has reserved before (a bit per page in file_reserve).  So many have to be free, too, which says more
+    where less than none is counted as reserved.
     """
     hstate = hstate_of(m, m.vma_order[vma])
     units = (m.vma_end[vma] - m.vma_start[vma]) >> m.vma_order[vma]
@@ -100,7 +101,8 @@ def hugetlb_reserve(m: State, vma: int) -> int:
         for index in range(units):
             if cache_lookup(m, file, index) != NO_PAGE:
                 reserve &= ~(1 << index)
-    if m.hugetlb_free[hstate] - m.hugetlb_reserved[hstate] < hweight(reserve):
+    free = m.hugetlb_free[hstate]
+    if min(free, free - m.hugetlb_reserved[hstate]) < hweight(reserve):
         return -ENOMEM
     m.hugetlb_reserved[hstate] += hweight(reserve)
     if m.vma_flags[vma] & VM_MAYSHARE:

@@ -14,6 +14,7 @@ from pinhold.mm.flags import (
     FAULT_FLAG_UNSHARE,
     FAULT_FLAG_WRITE,
     FOLIO_KSM,
+    FOLIO_KSM_NODE,
     FOLIO_LOCKED,
     NO_PAGE,
     NO_VMA,
@@ -28,6 +29,7 @@ from pinhold.mm.flags import (
 from pinhold.mm.folio import (
     folio_get,
     folio_put,
+    folio_stable_node,
     folio_test_anon,
     folio_test_ksm,
     folio_test_swapcache,
@@ -81,8 +83,9 @@ KSM_LOCKS_MMAP, KSM_LOCKS_FOLIO_UP_TO = KSM_UPGRADE_PROTECT, KSM_MERGE_REPLACE
 """From the first on mmap_lock of act_mm is held for reading, up to the second the lock of act_page."""
 
 KSM_MADE, KSM_INTO = 1, 2
-"""In act_flags.  KSM_MADE: act_new became a KSM page by this very attempt, and is one process's again if the attempt
-fails.  KSM_INTO: the other page is the KSM page act_end itself, wherever it is mapped, if anywhere."""
+"""In act_flags.  KSM_MADE: act_new became a KSM page by this very attempt.  If that fails the process of act_arg gets a
+page of its own again; whoever else maps the page keeps it, a KSM page without a stable node.  KSM_INTO: the other page
+is the KSM page act_end itself, wherever it is mapped, if anywhere."""
 
 UNMERGE_START, UNMERGE_PAGE = 0, 1
 
@@ -91,10 +94,10 @@ UNMERGE_START, UNMERGE_PAGE = 0, 1
 def ksm_merge(m: State, task: int) -> int:
     """One step of ksmd's attempt to merge the page at act_addr of act_mm with the one at act_end of process act_arg.
 
-    act_page, act_new: the two pages, with a reference each.  The first of them becomes a KSM page, unless one is
-    already; then process, address and page change places, so that it is always act_page, at act_addr of act_mm, that
-    is to be replaced by the KSM page act_new.  act_entry: what the replaced page's entry was when it was protected.
-    A page of a large folio is split off first.  Result: 0, or -EFAULT where the pages stay apart.
+    act_page, act_new: the two pages, with a reference each.  The first of them becomes a KSM page, unless one is in the
+    stable tree already; then process, address and page change places, so that it is always act_page, at act_addr of
+    act_mm, that is to be replaced by the KSM page act_new.  act_entry: what the replaced page's entry was when it was
+    protected.  A page of a large folio is split off first.  Result: 0, or -EFAULT where the pages stay apart.
 
     Linux: cmp_and_merge_page(), try_to_merge_two_pages(), try_to_merge_one_page().
     """
@@ -116,6 +119,7 @@ def ksm_merge(m: State, task: int) -> int:
         if not replace_page(m, act):
             return ksm_failed(m, task, act)
         ksm_unlock(m, act)
+        m.folio_flags[m.act_new[act]] |= FOLIO_KSM_NODE
         return ksm_end(m, task, act, 0)
     if pc in (KSM_BREAK, KSM_BREAKING):
         return ksm_break_cow(m, task, act)
@@ -136,7 +140,8 @@ def ksm_start(m: State, task: int, act: int) -> int:
 
 @kernel
 def ksm_other(m: State, task: int, act: int) -> int:
-    """The second page, and what there is to do: nothing, if they are one page, differ, or both are KSM pages."""
+    """The second page, and what there is to do: nothing, if they are one page, differ, or both are in the stable
+    tree.  A KSM page that is not cannot be protected, and so neither becomes another one nor is replaced by one."""
     mm = m.act_arg[act]
     page = m.act_page[act]
     if m.act_flags[act] & KSM_INTO:
@@ -149,11 +154,11 @@ def ksm_other(m: State, task: int, act: int) -> int:
     m.act_new[act] = other
     if other == NO_PAGE or page == other or m.page_content[page] != m.page_content[other]:
         return ksm_end(m, task, act, -EFAULT)
-    if folio_test_ksm(m, page):
-        if folio_test_ksm(m, other):
+    if folio_stable_node(m, page):
+        if folio_stable_node(m, other):
             return ksm_end(m, task, act, -EFAULT)
         ksm_exchange(m, act)
-    return goto(m, act, KSM_MERGE if folio_test_ksm(m, m.act_new[act]) else KSM_UPGRADE)
+    return goto(m, act, KSM_MERGE if folio_stable_node(m, m.act_new[act]) else KSM_UPGRADE)
 
 
 @kernel
@@ -280,11 +285,12 @@ def write_protect_page(m: State, act: int) -> bool:
     The references are counted with the entry cleared, so that GUP-fast either is counted or finds the entry changed.
     They are not counted where the entry is read-only and clean already: before PageAnonExclusive such a page could be
     pinned for reading, by a pin that KSM then left behind; since then an exclusive page always is looked at, and no
-    other can be pinned without being copied first.  Linux: write_protect_page(), 6c287605fd56 (5.19).
+    other can be pinned without being copied first.  A KSM page has no anon_vma, by which its address would be found.
+    Linux: write_protect_page(), 6c287605fd56 (5.19); page_address_in_vma() (mm/rmap.c).
     """
     mm = m.act_mm[act]
     page = m.act_page[act]
-    if mapped_small_anon(m, mm, m.act_addr[act]) != page:
+    if mapped_small_anon(m, mm, m.act_addr[act]) != page or folio_test_ksm(m, page):
         return False
     slot = pt_walk(m, mm, m.act_addr[act], 0)
     entry = m.pte[slot]

@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from pinhold.mm.flags import NO_PAGE, NO_VMA, VM_MERGEABLE
-from pinhold.mm.folio import folio_get, folio_put, folio_test_ksm, lru_add_drain, page_folio
+from pinhold.mm.folio import folio_get, folio_put, folio_stable_node, lru_add_drain, page_folio
 from pinhold.mm.huge_memory import split_huge_page
 from pinhold.mm.ksm import KSM_INTO, find_mergeable_vma, ksm_passes_over, mapped_anon
 from pinhold.mm.machine import Machine
@@ -150,7 +150,7 @@ class Ksmd:
         """
         m = self.m
         content = m.page_content[page]
-        if folio_test_ksm(m, page):
+        if folio_stable_node(m, page):
             self._shared_by_fork(page, item)
             return
         self._forget(item)
@@ -180,7 +180,7 @@ class Ksmd:
             folio_put(m, page_folio(m, page))
 
     def _shared_by_fork(self, page: int, item: RmapItem) -> None:
-        """A KSM page: this address is one more of those that share it, if it is not yet."""
+        """A page of the stable tree: this address is one more of those that share it, if it is not yet."""
         node = self._node_of(page)
         if item.node is not node:
             self._forget(item)
@@ -201,7 +201,7 @@ class Ksmd:
     # The trees
 
     def _node_of(self, page: int) -> StableNode:
-        """Of a KSM page.  Linux: folio_stable_node()."""
+        """Of a page of the stable tree.  Linux: folio_stable_node()."""
         content = self.m.page_content[page]
         node = next((node for node in self._nodes(content) if node.page == page), None)
         return node or self._stable_tree_insert(content, page)
@@ -210,7 +210,7 @@ class Ksmd:
         """The KSM pages of this content, without those that have been freed.  Linux: ksm_get_folio()."""
         m = self.m
         nodes = self.stable.setdefault(content, [])
-        nodes[:] = [each for each in nodes if folio_test_ksm(m, each.page) and m.page_content[each.page] == content]
+        nodes[:] = [each for each in nodes if folio_stable_node(m, each.page) and m.page_content[each.page] == content]
         return nodes
 
     def _stable_tree_search(self, content: int) -> StableNode | None:

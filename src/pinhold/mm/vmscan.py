@@ -31,7 +31,9 @@ from pinhold.mm.folio import (
     folio_get,
     folio_nr_pages,
     folio_put,
+    folio_stable_node,
     folio_test_anon,
+    folio_test_ksm,
     folio_test_lazyfree,
     folio_test_swapcache,
     is_huge_zero_page,
@@ -287,6 +289,8 @@ def try_to_unmap(m: State, act: int) -> None:
     if not folio_test_anon(m, folio):
         unmap_file_page(m, mm, m.act_addr[act] - 1, folio)
         return
+    if folio_test_ksm(m, folio) and not folio_stable_node(m, folio):
+        return  # rmap_walk_ksm() finds nobody
     if not folio_test_swapcache(m, folio):
         if folio_test_lazyfree(m, folio):
             unmap_lazyfree(m, mm, m.act_addr[act] - pages, folio)
