@@ -36,7 +36,12 @@ def _command(words: str, each: argparse.ArgumentParser) -> Iterator[str]:
     yield from (f"{'##' if words.count(' ') == 1 else '###'} {words}", "")
     if each.description:
         yield from (f"{each.description[0].upper()}{each.description[1:]}.", "")
-    yield from ("```text", each.format_usage().removeprefix("usage: ").rstrip(), "```", "")
+    yield from (
+        "```text",
+        "\n".join(line[len("usage: ") :] for line in each.format_usage().rstrip().splitlines()),
+        "```",
+        "",
+    )
     for action in each._actions:
         if action.help and not isinstance(action, argparse._HelpAction | argparse._SubParsersAction):
             yield from (f"`{_form(action)}`", f": {action.help}", "")
