@@ -114,8 +114,11 @@ class RunningKernel:
     absent: Mapping[str, str] = field(default_factory=dict)
 
     def _text(self, path: str) -> str | None:
+        """A small file.  Paths are text and files are bytes: what pathlib and text files are made of takes a guest
+        longer than the file."""
         try:
-            return (self.root / path).read_text(encoding="utf-8", errors="replace")
+            with open(f"{self.root}/{path}", "rb", buffering=0) as file:
+                return file.read().decode(errors="replace")
         except OSError:
             return None
 

@@ -11,6 +11,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 
 from pinhold.targets.base import CannotDo
@@ -124,8 +125,9 @@ def _advised(root: Path, pid: int) -> bool:
     return False
 
 
+@cache
 def _pid(root: Path) -> int | None:
-    """ksmd's; None where it is not shown."""
+    """ksmd's, which the kernel keeps for ever; None where it is not shown."""
     for comm in (root / "proc").glob("[0-9]*/comm"):
         with suppress(OSError):
             if comm.read_text() == "ksmd\n":
