@@ -13,7 +13,7 @@ from pinhold.conform.generate import generate
 from pinhold.conform.wanted import missing, wanted
 from pinhold.scenario.observation import MIXED, PageView
 from pinhold.scenario.parse import parse
-from pinhold.scenario.steps import Range, Write
+from pinhold.scenario.steps import Action, Drain, Range, Write
 from pinhold.targets.base import CannotDo
 from pinhold.targets.live import pagemap
 from pinhold.targets.live import protocol as p
@@ -104,33 +104,37 @@ def test_a_step_is_one_message(live: LiveTarget, monkeypatch: pytest.MonkeyPatch
             assert sorted(sent.values()) == [1, *([1] if stores or hidden else [])]
 
 
-class MovedOnce:
-    """The kernel's words of frames, where the first look comes when the pages have just left them."""
+class Meddling:
+    """The kernel's words of frames; while they are read, some times, pages come and go."""
 
-    def __init__(self, words: FrameWords, looks: int) -> None:
-        self._words, self.looks, self._moved = words, 0, looks
+    def __init__(self, session: LiveSession, times: int) -> None:
+        self._session, self._times, self._words = session, times, session._views._frame_words
+        self.looks = 0
 
     def of(self, frames: Iterable[int]) -> dict[int, tuple[int | None, int | None]]:
-        """Free frames, which nobody maps, as long as pages move; then what is so."""
-        self.looks += 1
+        """What is so, before something else becomes so."""
         told = self._words.of(frames)
-        return dict.fromkeys(told, (1 << 10, 0)) if self.looks <= self._moved else told
+        self.looks += 1
+        if self.looks <= self._times:
+            come = self.looks % 2
+            self._session._tree.ask("P", p.Write("x", 0, 1, 7) if come else p.Madvise("x", 0, 1, "dontneed"))
+        return told
 
     def close(self) -> None:
         """As the real ones."""
         self._words.close()
 
 
-@pytest.mark.parametrize("times", [0, 1, 3])
+@pytest.mark.parametrize("times", [0, 1, 2, 3])
+@pytest.mark.parametrize("step", [Drain(), Write("P", Range("y"), 2)], ids=["own", "stores"])
 @pytest.mark.usefixtures("frames_visible")
-def test_a_page_that_moves_between_two_looks_is_looked_at_again(play: Callable[[str], LiveSession], times: int) -> None:
-    """What pagemap says of a page and what kpageflags says of its frame are never of two frames: a frame that nobody
-    maps is not that of a present page."""
-    session = play("map P x anon pages 2\nwrite P x 0x01\nmap P z anon\nread P z")
-    moved = MovedOnce(session._views._frame_words, times)
-    session._views._frame_words = cast(FrameWords, moved)
-    session.do(Write("P", Range("x"), 2))
-    seen = session.observe()
-    assert moved.looks == times + 1
-    assert [(view.kind, view.byte) for view in seen.pages if view.region == "x"] == [("anon", 2)] * 2
-    assert [view.kind for view in seen.pages if view.region == "z"] == ["zero"]
+def test_what_changes_between_two_looks_is_looked_at_again(
+    play: Callable[[str], LiveSession], step: Action, times: int
+) -> None:
+    """What pagemap says of pages and what kpageflags says of frames is of one moment, whatever comes in between."""
+    session = play("map P x anon\nmap P y anon")
+    session._views._frame_words = cast(FrameWords, meddling := Meddling(session, times))
+    session.do(step)
+    x = next(view for view in session.observe().pages if view.region == "x")
+    assert meddling.looks == times + 1
+    assert (x.state, x.byte, x.kind) == (("present", 7, "anon") if times % 2 else ("none", None, None))

@@ -26,7 +26,6 @@ PM_PFN = (1 << 55) - 1
 
 KPF_UPTODATE = 3
 KPF_WRITEBACK = 8
-KPF_MMAP = 11
 KPF_ANON = 12
 KPF_COMPOUND_TAIL = 16
 KPF_HUGE = 17
@@ -177,11 +176,6 @@ def words_of(fd: int, address: int, pages: Sequence[int]) -> list[int]:
         read = words(fd, address + first * PAGE, stretch[-1] - first + 1)
         found += [read[page - first] for page in stretch]
     return found
-
-
-def unmapped(flags: int | None) -> bool:
-    """Whether a frame's kpageflags say that nobody maps it; not of the zero pages, whose mappings are not counted."""
-    return flags is not None and not bit(flags, KPF_MMAP) and not bit(flags, KPF_ZERO_PAGE)
 
 
 class FrameWords:

@@ -410,18 +410,24 @@ class LiveSession:
         return Observation(self._errno, tuple(pages), tuple(pins))
 
     def _look(self) -> tuple[All, Told]:
-        """What the processes see, and what the kernel says of the frames, which it may move in between: then again."""
+        """What the processes see, and what the kernel says of the frames in the same moment: what has changed when
+        both are known, as the kernel may move any page, is looked at again."""
+        if self._own:
+            self._tree.fresh()
+        self._own = False
         for _ in range(_LOOKS):
-            seen = self._tree.seen(self._looks_the_same if self._own else None)
-            self._own = False
-            told, fits = self._views.frames(seen)
-            if fits:
+            seen = self._tree.seen()
+            told = self._views.frames(seen)
+            changed = [proc for proc in seen if not self._looks_the_same(proc, seen[proc])]
+            if not changed:
                 break
+            self._tree.stale(changed)
+        self._tree.stale()
         return seen, told
 
-    def _looks_the_same(self, proc: str, pid: int, seen: Mapping[str, Sequence[p.Seen]]) -> bool:
-        """Whether a process's watched pages are where they were when it told of them last."""
-        return self._views.same(pid, self._regions[proc], seen)
+    def _looks_the_same(self, proc: str, seen: Mapping[str, Sequence[p.Seen]]) -> bool:
+        """Whether a process's watched pages are where they were when it told of them, as far as anybody can see."""
+        return not self._sight.frames or self._views.same(self._tree.pid(proc), self._regions[proc], seen)
 
     def contents(self, proc: str, range: Range) -> Sequence[Run]:
         """What the process reads where its pages are present, page by page."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal as signals
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn, TypeVar, cast
 
@@ -122,42 +122,43 @@ class Tree:
         except OSError as error:
             raise Broken(f"process {name} failed to {request.op}: {error.strerror}") from None
 
-    def stale(self) -> None:
-        """Something was done: what the processes have told of their pages may not be so any more."""
-        for member in self._members.values():
-            member.fresh = False
+    def stale(self, names: Iterable[str] | None = None) -> None:
+        """What these processes, or all, have told of their pages may not be so any more."""
+        for name in self._members if names is None else names:
+            self._members[name].fresh = False
 
-    def seen(
-        self, same: Callable[[str, int, Mapping[str, Sequence[Seen]]], bool] | None = None
-    ) -> dict[str, Mapping[str, Sequence[Seen]]]:
+    def fresh(self) -> None:
+        """What all processes have told of their pages last is taken to be so still."""
+        for member in self._members.values():
+            member.fresh = True
+
+    def seen(self) -> dict[str, Mapping[str, Sequence[Seen]]]:
         """What each process sees of its watched pages, by its name and region.  Raises Broken, Livelock.
 
-        It is asked, but where it has told so with the answer to the last request of a step, or where `same`, given its
-        name, its pid and what it told last, says that this is so still.
+        It is asked, but where it has told so with the answer to the last request of a step.
         """
-        asked = [
-            name
-            for name, member in self._members.items()
-            if not member.fresh and not (same is not None and same(name, member.pid, member.seen))
-        ]
+        asked = [name for name, member in self._members.items() if not member.fresh]
         try:
             for name in asked:
                 self._send(name, Look())
             for name in asked:
-                reply, _ = self._receive(name, Look.op)
+                reply, _ = self._receive(name, Look.op, stales=False)
                 _raise_for(reply, name, Look())
         except Died as death:
             raise Broken(f"{death} while it was looked at") from None
-        self.stale()
-        return {name: member.seen for name, member in self._members.items()}
+        return {name: dict(member.seen) for name, member in self._members.items()}
+
+    def pid(self, name: str) -> int:
+        """Of a live process."""
+        return self._members[name].pid
 
     def _member(self, name: str) -> Member:
         if name not in self._members:
             raise Broken(f"process {name} is gone: {self._ended.get(name, 'it was never started')}")
         return self._members[name]
 
-    def _receive(self, name: str, op: str, also: Sequence[int] = ()) -> tuple[Said, list[int]]:
-        """also: other processes that it waits for."""
+    def _receive(self, name: str, op: str, also: Sequence[int] = (), stales: bool = True) -> tuple[Said, list[int]]:
+        """also: other processes that it waits for.  stales: what it did may have changed what the others told."""
         member = self._members[name]
         try:
             message, fds = member.channel.receive(self._deadline.patience([member.pid, *also]))
@@ -168,7 +169,8 @@ class Tree:
                     os.close(fd)
                 raise Broken(f"process {name} failed to look: {os.strerror(answer.seen)}")
             if answer.seen is not None:
-                self.stale()
+                if stales:
+                    self.stale()
                 member.seen |= answer.seen
                 member.fresh = True
             return decode(answer.reply), fds

@@ -82,14 +82,11 @@ class Views:
         finally:
             os.close(fd)
 
-    def frames(self, seen: All) -> tuple[Told, bool]:
-        """What the kernel says of the frames of present pages, and whether that fits what the processes saw before: a
-        page whose frame nobody maps any more has moved meanwhile."""
-        present = {
-            frame for each in seen.values() for pages in each.values() for one in pages if (frame := _frame(one))
-        }
-        told = self._frame_words.of(present)
-        return told, not any(pagemap.unmapped(flags) for flags, _ in told.values())
+    def frames(self, seen: All) -> Told:
+        """What the kernel says of the frames of all present pages."""
+        return self._frame_words.of(
+            {frame for each in seen.values() for pages in each.values() for one in pages if (frame := _frame(one))}
+        )
 
     def of(
         self,
