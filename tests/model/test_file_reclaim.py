@@ -50,6 +50,15 @@ def test_a_dirty_page_is_passed_over_by_fault_around_until_it_is_asked_for() -> 
     assert [played.state(page=page) for page in range(4)] == ["none", "present", "none", "present"]
 
 
+@pytest.mark.parametrize(("held", "clears"), [("", "writeback P x"), ("pin P x as p write longterm\n", "unpin p")])
+def test_the_mark_goes_when_the_page_is_written_back_or_dirtied(held: str, clears: str) -> None:
+    """After either, fault-around maps the neighbours again."""
+    chosen = row("6.18", longterm_dirty_tracked="allowed")
+    text = f"{WRITTEN.format(kind='file')}{held}swapout P x\n"
+    assert Play(chosen, f"{text}read P x[1]\n").state(page=2) == "none"
+    assert Play(chosen, f"{text}{clears}\nread P x[1]\n").state(page=2) == "present"
+
+
 def test_what_a_device_wrote_behind_the_file_system_is_lost() -> None:
     """The page was written back, so it is clean; reclaim drops it, and what is read again is what was written back.
 

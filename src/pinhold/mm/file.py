@@ -248,10 +248,11 @@ def folio_dirty_tracked(m: State, folio: int) -> bool:
 @kernel
 def folio_mark_dirty(m: State, folio: int) -> None:
     """Somebody writes to the folio, or has written to it: the file system is told, if it tracks dirtying, and a
-    lazyfree folio is not discarded.  That another anonymous folio is dirty MADV_FREE alone can tell, and a search
-    leaves it out.  Linux: folio_mark_dirty(), page_mkwrite()."""
+    lazyfree folio is not discarded.  PG_reclaim goes, too.  That another anonymous folio is dirty MADV_FREE alone can
+    tell, and a search leaves it out.  Linux: folio_mark_dirty(), page_mkwrite()."""
     tracked = folio_dirty_tracked(m, folio)
     if tracked:
+        m.folio_flags[folio] &= ~FOLIO_READAHEAD
         m.cache_stored[m.folio_file[folio] * m.file_pages + m.folio_index[folio]] = 0
     if tracked or folio_test_lazyfree(m, folio) or (folio_test_anon(m, folio) and m.fault_around > 1):
         m.folio_dirty[folio] = FOLIO_DIRTY

@@ -8,6 +8,7 @@ from pinhold.mm.flags import (
     BLOCKED,
     ENOMEM,
     FILE_PAGECACHE,
+    FOLIO_READAHEAD,
     NO_FILE,
     NO_PAGE,
     NO_VMA,
@@ -61,8 +62,8 @@ def vma_needs_writing_back(m: State, vma: int) -> bool:
 def write_cache_page(m: State, file: int, index: int) -> None:
     """Write the page if it is dirty; it is clean from here on, and the next store will fault.
 
-    The kernel does this under the folio's lock, as it does page_mkwrite() faults.  Linux: write_cache_pages(),
-    folio_clear_dirty_for_io(), folio_mkclean().
+    The kernel does this under the folio's lock, as it does page_mkwrite() faults.  Its end clears PG_reclaim, which is
+    PG_readahead.  Linux: write_cache_pages(), folio_clear_dirty_for_io(), folio_mkclean(), folio_end_writeback().
     """
     page = cache_lookup(m, file, index)
     if page == NO_PAGE or m.folio_dirty[page] != FOLIO_DIRTY:
@@ -73,6 +74,7 @@ def write_cache_page(m: State, file: int, index: int) -> None:
         if m.vma_file[vma] == file and m.vma_flags[vma] & VM_SHARED and m.vma_start[vma] <= addr < m.vma_end[vma]:
             page_mkclean_one(m, vma, addr, page)
     m.folio_dirty[page] = FOLIO_CLEAN
+    m.folio_flags[page] &= ~FOLIO_READAHEAD
 
 
 @kernel
