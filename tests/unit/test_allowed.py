@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
-from pinhold.conform.allowed import ACTIVATED, CAME_BACK, DRAINED, HELD, MOVED
+from pinhold.conform.allowed import ACTIVATED, CAME_BACK, DRAINED, HELD, ISOLATED, MOVED
 from pinhold.conform.differ import Compared, Run, compared
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH
@@ -187,16 +187,16 @@ def test_a_page_that_gup_touched_may_be_copied_where_one_reference_more_makes_a_
     assert copied("map P x anon\nwrite P x 1\npin P x as p longterm\n", "write P x 2\n").difference is not None
 
 
-def held_in(text: str, errno: int = 16) -> Compared:
-    """The scenario on a kernel whose `swapout` finds nothing on the LRU."""
+def held_in(text: str, errno: int = 16, step_type: type[s.Action] = s.SwapOut) -> Compared:
+    """The scenario on a kernel whose `swapout`, or madvise, finds nothing on the LRU."""
 
     def run(scenario: s.Scenario) -> Result:
-        steps = tuple(s.Drain() if isinstance(step, s.SwapOut) else step for step in scenario.steps)
+        steps = tuple(s.Drain() if isinstance(step, step_type) else step for step in scenario.steps)
         result = run_scenario(NEW, replace(scenario, steps=steps))
         records = []
         for record, step in zip(result.steps, scenario.steps, strict=True):
             shown = record.observation
-            if isinstance(step, s.SwapOut):
+            if isinstance(step, step_type):
                 assert shown is not None
                 shown = replace(shown, errno=errno)
             records.append(replace(record, step=step, observation=shown))
@@ -214,6 +214,15 @@ def test_a_page_in_another_cpus_batch_stays_where_it_is() -> None:
     assert held_in(text, errno=22).difference is not None
     assert held_in("map P x anon\nwrite P x 1\nswapout P x\n").difference is not None
     assert held_in("map P x anon\npoke P x 1 via ptrace\nswapout P x\n").difference is None
+
+
+def test_what_is_off_the_lru_is_not_collapsed() -> None:
+    """MADV_COLLAPSE leaves the PMD alone and says EAGAIN; with another errno that is a difference."""
+    text = "map P x thp\nwrite P x 1\nksm P x with P x\nwrite P x[1] 2\nmadvise P x collapse\n"
+    found = held_in(text, errno=11, step_type=s.Madvise)
+    assert found.difference is None
+    assert found.settled[ISOLATED] > 0
+    assert held_in(text, errno=22, step_type=s.Madvise).difference is not None
 
 
 def test_no_outcome_of_a_batch_explains_another_errno() -> None:

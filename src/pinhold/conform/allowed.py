@@ -9,6 +9,8 @@ The model does one thing where a kernel may do one of several.  Where both diffe
   it where that does not drain the batch: which touch puts it there depends on how old the page is to reclaim, which is
   not in the specification, and PTRACE_POKEDATA is two touches a page (mark_page_accessed(), follow_page_pte()).  A
   write drains what is not on the LRU; what waits to be activated was off it from 6.11 to 6.16 alone (33dfe9204f29);
+- MADV_COLLAPSE finds a page that somebody else has off the LRU or locked at the moment, as compaction and reclaim do:
+  that PMD stays as it is, and the errno is EAGAIN;
 - a page that nobody holds and that the step is not about may have another frame: compaction has moved it;
 - a page that KSM tries to merge in vain is copied in each scan, and may come back to the frame that it had.
 
@@ -38,6 +40,7 @@ from pinhold.targets.runner import StepRecord
 
 DRAINED = "the LRU batch was drained by others"
 HELD = "a page was in another CPU's LRU batch"
+ISOLATED = "a page was off the LRU when MADV_COLLAPSE looked at it"
 ACTIVATED = "a page that GUP touched was in the batch of pages to activate"
 TOUCHES = (s.Poke, s.Fill, s.Copy, s.Hold)
 """Steps that look pages up by GUP."""
@@ -144,6 +147,9 @@ class _Way:
             stayed = [(v.proc, v.region, v.page) for v in self._seen[index].pages if self._by_others(v, index)]
             if stayed:
                 yield HELD, replace(self._chance, held={**self._chance.held, index: stayed})
+        if isinstance(step, s.Madvise) and step.advice == "collapse":
+            for page in self._not_collapsed(step, index):
+                yield ISOLATED, replace(self._chance, held={**self._chance.held, index: [page]})
         copied = list(self._touched_and_copied(index))
         if copied:
             yield ACTIVATED, replace(self._chance, activated={**self._chance.activated, index: copied})
@@ -152,6 +158,13 @@ class _Way:
         """Whether another process brought the page: that which made the file, or a debugger."""
         poked = (place for step in self._scenario.steps[:index] if isinstance(step, s.Poke) for place in step.places())
         return view.kind == "file" or (view.kind == "anon" and any(_covers(place.range, view) for place in poked))
+
+    def _not_collapsed(self, step: s.Madvise, index: int) -> Iterator[tuple[str, str, int]]:
+        """The pages that the step is about, where the kernel says EAGAIN and the model does not."""
+        if any((d.field, d.left) == ("errno", "EAGAIN") for d in self.differences):
+            for view in self._seen[index].pages:
+                if any(_names(place, view) for place in step.places()):
+                    yield view.proc, view.region, view.page
 
     def _touched_and_copied(self, index: int) -> Iterator[tuple[str, str, int]]:
         """The pages that a step wrote to and that have another frame on the real kernel alone, of those that GUP has
