@@ -145,6 +145,12 @@ def _show(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     show.add_argument("--svg", metavar="FILE", help="the same picture as a still image")
     show.add_argument("--html", metavar="FILE", help="as a page: each step with its state and what decided it")
+    show.add_argument(
+        "--poster",
+        metavar="FILE",
+        help="as a sheet of A3 that tells it in the comments of its file, .svg or .html; without TEST: the life of a "
+        "pinned page",
+    )
     show.add_argument("--steps", type=_steps, metavar="A:B", help="which steps a page shows of a long run")
     grammar_lab.add_pin(show)
     grammar_lab.add_luggage(show)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 from argparse import Namespace
 from collections.abc import Callable
+from importlib.resources import as_file
+from pathlib import Path
 
 from pinhold.commands import UsageError
 from pinhold.commands.names import targets as targets_of
@@ -25,10 +27,12 @@ from pinhold.targets.batch import run_on
 
 def main(options: Namespace) -> int:
     """Print it."""
+    if options.poster:
+        return _poster(options)
     if options.text or options.svg or options.html:
         return _pictures(options)
     if options.on:
-        raise UsageError("--on runs the test for its picture: add --text, --svg FILE or --html FILE")
+        raise UsageError("--on runs the test for its picture: add --text, --svg, --html or --poster FILE")
     what = options.what
     if what is None:
         for name in SUITES:
@@ -59,6 +63,34 @@ def _pictures(options: Namespace) -> int:
             out.write(("\n\n" if number else "") + _drawn(draw, file, test))
     if path:
         print(path)
+    return 0
+
+
+def _poster(options: Namespace) -> int:
+    """One test on a sheet, with the comments of its file; without a test, the life of a pinned page."""
+    page = options.poster.endswith(".html")
+    if page:
+        need_jinja("; a poster in a file .svg needs nothing")
+    from pinhold.pictures.poster import LIFE, poster, said
+    from pinhold.pictures.story import story
+    from pinhold.pictures.words import ran
+
+    with as_file(LIFE) as life, output(options.poster) as out:
+        options.what = what = options.what or str(life)
+        recorded = is_file(what) and is_run_file(what)
+        if not recorded and len(select([what])) != 1:
+            raise UsageError(f"a poster is of one test: {what} has several")
+        stories = [story(run) for run in _recorded(options).runs]
+        if len({one.run.name for one in stories}) != 1 or not any(map(ran, stories)):
+            raise UsageError(f"a poster is of one test that ran: {what} has no such, or several")
+        words = said(Path(what).read_text("utf-8")) if is_file(what) and not recorded else []
+        sheet = poster(stories, words)
+        if page:
+            from pinhold.pictures.posterpage import poster_page
+
+            sheet = poster_page(stories, words, sheet)
+        out.write(sheet)
+    print(options.poster)
     return 0
 
 

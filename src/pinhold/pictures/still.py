@@ -149,15 +149,16 @@ def _cut(words: str) -> str:
 class Pen:
     """Draws the elements of one row, whose left upper corner is at x, y."""
 
-    def __init__(self, x: float, y: float) -> None:
+    def __init__(self, x: float, y: float, height: float = ROW) -> None:
         self.x = x
         self.y = y
+        self.height = height
 
     def across(self, x: float) -> float:
         return round(self.x + x, 1)
 
     def down(self, part: float) -> float:
-        return round(self.y + ROW * part, 1)
+        return round(self.y + self.height * part, 1)
 
     def draw(self, element: Element) -> Iterator[str]:
         match element:
@@ -186,7 +187,7 @@ class Pen:
                 yield text(self.across(x), y, words, text_anchor="middle", font_family=MONO, font_weight=weight, **halo)
 
     def _box(self, left: float, right: float, top: float, bottom: float, fill: str) -> str:
-        size = {"width": float(right - left), "height": float(ROW * (bottom - top))}
+        size = {"width": float(right - left), "height": float(self.height * (bottom - top))}
         return tag("rect", x=self.across(left), y=self.down(top), fill=fill, **size)
 
     def _level(self, x1: float, x2: float, **attributes: object) -> str:
@@ -201,10 +202,11 @@ class Pen:
         yield self._box(hatch.left, hatch.right, hatch.top, 1, "#f4f4f4" if hatch.allowed else "#fdecee")
         top, bottom = self.down(hatch.top), self.down(1)
         left, right = self.across(hatch.left), self.across(hatch.right)
-        strokes = "".join(
-            f"M{_number(left)} {_number(min(y + 6.0, bottom))}L{_number(right)} {_number(float(y))}"
-            for y in range(int(top), int(bottom), 7)
+        ends = (
+            ((max(left, c - bottom), min(bottom, c - left)), (min(right, c - top), max(top, c - right)))
+            for c in range(int(left + top) + 8, int(right + bottom), 8)
         )
+        strokes = "".join(f"M{_number(x1)} {_number(y1)}L{_number(x2)} {_number(y2)}" for (x1, y1), (x2, y2) in ends)
         yield tag("path", d=strokes, stroke=colour, opacity=0.45)
 
     def _line(self, line: Line) -> Iterator[str]:
