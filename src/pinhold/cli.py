@@ -56,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
         "here; 5 the tool or a guest broke.",
         allow_abbrev=False,
     )
-    top.add_argument("--version", action="version", version=f"pinhold {__version__}")
+    top.add_argument("-v", "--version", action="version", version=f"pinhold {__version__}")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True)
 
     def command(name: str, words: str) -> argparse.ArgumentParser:
@@ -97,6 +97,13 @@ def parser() -> argparse.ArgumentParser:
     grammar_lab.add(command, _TARGET)
     grammar_explore.add(command)
     grammar_conform.add(command)
+    completion = command("completion", "a script by which a shell completes commands, options and targets")
+    completion.add_argument(
+        "shell", choices=("bash", "zsh", "fish"), help="for example: source <(pinhold completion bash)"
+    )
+    command("version", "the version of pinhold, as --version prints it")
+    helping = command("help", "what a command does and takes, as COMMAND --help prints it")
+    helping.add_argument("about", nargs="*", metavar="COMMAND")
     return top
 
 
@@ -181,6 +188,9 @@ def _allow_change(command: argparse.ArgumentParser) -> None:
     )
 
 
+_WORDS = {"version": "--version", "help": "--help"}
+"""Commands that are another word for an option."""
+
 COMMANDS = (
     "check",
     "run",
@@ -194,12 +204,16 @@ COMMANDS = (
     *grammar_lab.COMMANDS,
     *grammar_explore.COMMANDS,
     *grammar_conform.COMMANDS,
+    "completion",
+    *_WORDS,
 )
 
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
         raise UsageError(f"unknown command {arguments[0]!r}: {nearest(arguments[0], COMMANDS)}")
+    if arguments and arguments[0] in _WORDS:
+        arguments = [*arguments[1:], _WORDS[arguments[0]]]
     return parser().parse_args(arguments)
 
 

@@ -131,7 +131,16 @@ def test_every_command_of_the_grammar_has_its_module() -> None:
     actions = [a for a in parser()._actions if a.dest == "command"]
     assert tuple(actions[0].choices or ()) == COMMANDS
     folder = Path(registry.__file__).parent
-    assert [name for name in COMMANDS if not (folder / f"{name}.py").is_file()] == []
+    assert {name for name in COMMANDS if not (folder / f"{name}.py").is_file()} == {"version", "help"}
+
+
+def test_version_and_help_are_words_too(capsys: pytest.CaptureFixture[str]) -> None:
+    """For those who do not try an option first."""
+    for words, option in ((["version"], ["--version"]), (["help"], ["--help"]), (["help", "run"], ["run", "--help"])):
+        assert main(words) == 0
+        said = capsys.readouterr().out
+        assert main(option) == 0
+        assert said == capsys.readouterr().out != ""
 
 
 def test_a_closed_pipe_ends_the_command_quietly() -> None:

@@ -1,0 +1,46 @@
+"""`pinhold completion SHELL`: what a shell completes, made by shtab from the grammar of the command line."""
+
+from __future__ import annotations
+
+import argparse
+from argparse import Namespace
+from collections.abc import Iterator
+
+from pinhold.commands import NothingToRun
+from pinhold.commands.registry import target_names
+from pinhold.scenario.suites import SUITES
+
+
+def main(options: Namespace) -> int:
+    """Print the script."""
+    try:
+        import shtab
+    except ImportError:
+        raise NothingToRun("completions are made by shtab: pip install 'pinhold[terminal]'") from None
+    from pinhold.cli import parser
+
+    grammar = parser()
+    for action in _actions(grammar):
+        words = str(action.metavar)
+        if action.dest == "on" or words == "TARGET":
+            action.choices = [name for name in target_names() if ":" in name or name == "live"]
+        elif words.startswith("TEST"):
+            action.choices = list(SUITES)
+        elif words.startswith(("FILE", "PATH", "RUN")):
+            action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab's way to say it
+        elif words.startswith("DIR"):
+            action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
+    print(shtab.complete(grammar, shell=options.shell))
+    if options.shell == "bash":
+        print("COMP_WORDBREAKS=${COMP_WORDBREAKS//:}  # the name of a target has a colon")
+    return 0
+
+
+def _actions(of: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """Of a command and all below it."""
+    for action in of._actions:  # argparse tells them in no other way
+        if isinstance(action, argparse._SubParsersAction):
+            for each in action.choices.values():
+                yield from _actions(each)
+        else:
+            yield action
