@@ -17,6 +17,7 @@ from pinhold.commands.output import output
 from pinhold.commands.registry import make_target, target_names
 from pinhold.commands.runs import Progress
 from pinhold.commands.workers import in_workers, worth_it
+from pinhold.report import terminal
 from pinhold.scenario.verdict import EXIT_BROKEN, EXIT_HELD
 
 if TYPE_CHECKING:
@@ -56,13 +57,11 @@ def main(options: Namespace) -> int:
         if options.format == "json":
             from pinhold.report.askjson import askjson
 
-            lines: Iterator[str] = askjson(found)
+            terminal.plain(askjson(found), stream)
         else:
             from pinhold.report.asktable import asktable
 
-            lines = asktable(found)
-        for line in lines:
-            stream.write(line + "\n")
+            terminal.write(asktable(found), stream)
     return _status([found.columns])
 
 
@@ -82,8 +81,10 @@ def _interface(named: interfaces.Interface, options: Namespace) -> int:
         return _status([use.columns for use in found.uses])
     with output(options.output) as stream:
         found = promise(named, releases, _compute)
-        for line in (interface_json if options.format == "json" else interface_table)(found):
-            stream.write(line + "\n")
+        if options.format == "json":
+            terminal.plain(interface_json(found), stream)
+        else:
+            terminal.write(interface_table(found), stream)
     return _status([use.columns for use in found.uses])
 
 

@@ -23,6 +23,7 @@ from pinhold.commands.pins import deadline, luggage
 from pinhold.commands.registry import by_chance, describe, make_targets, model_of
 from pinhold.commands.runs import run_target
 from pinhold.commands.select import Selected, select
+from pinhold.report import terminal
 from pinhold.report.results import CaseResult, TargetRun
 from pinhold.report.table import WIDTH, table
 from pinhold.targets.base import Target
@@ -79,8 +80,7 @@ def _check(
 
 
 def _show(runs: Sequence[TargetRun], quoted: Collection[int] = ()) -> None:
-    for line in table(runs, quoted):
-        print(line)
+    terminal.write(table(runs, quoted))
     print()
 
 

@@ -12,6 +12,7 @@ from pinhold import __version__
 from pinhold.conform.coverage import AREAS, share
 from pinhold.conform.differ import RUNS
 from pinhold.conform.wanted import ABSENT, missing
+from pinhold.report import terminal
 from pinhold.report.results import CaseResult, TargetRun, counted, pools
 from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.steps import Scenario
@@ -96,7 +97,9 @@ def _of_target(ran: Ran, told: Campaigned) -> Iterator[str]:
         yield _filled(f"no kernel does: {verb}: {why}")
     yield from (_filled(f"not generated: {limit}") for limit in LIMITS)
     for (verb, reason), count in tally.left_out.most_common(5):
-        yield textwrap.shorten(f"left out {counted(count, 'time')}: {verb}: {reason}", 2 * _WIDTH, placeholder=" …")
+        yield textwrap.shorten(
+            f"left out {counted(count, 'time')}: {verb}: {reason}", 2 * terminal.width(_WIDTH), placeholder=" …"
+        )
 
 
 def _covered(ran: Ran) -> Iterator[str]:
@@ -122,7 +125,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 
 
 def _filled(text: str) -> str:
-    return textwrap.fill(text, _WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+    return textwrap.fill(text, terminal.width(_WIDTH), subsequent_indent="    ", break_on_hyphens=False)
 
 
 def _lacking(ran: Ran, asked: Sequence[str]) -> dict[str, str]:

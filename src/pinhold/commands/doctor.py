@@ -6,6 +6,7 @@ import textwrap
 from argparse import Namespace
 
 from pinhold.mm.releases import UnknownRelease, stand_in
+from pinhold.report import terminal
 from pinhold.report.table import WIDTH
 from pinhold.scenario.suites import SUITES, suite
 from pinhold.scenario.verdict import EXIT_HELD, EXIT_NOTHING_RUN
@@ -48,6 +49,6 @@ def _rules(release: str) -> tuple[str, str]:
 
 
 def _say(head: str, words: str) -> None:
-    lines = textwrap.wrap(words, WIDTH - _INDENT - 2, break_on_hyphens=False, break_long_words=False)
+    lines = textwrap.wrap(words, terminal.width(WIDTH) - _INDENT - 2, break_on_hyphens=False, break_long_words=False)
     for index, line in enumerate(lines):
         print(f"{head if index == 0 else '':<{_INDENT}}  {line}")

@@ -11,6 +11,7 @@ from typing import TextIO
 
 from pinhold import trust
 from pinhold.commands import UsageError, WriteFailed
+from pinhold.report.terminal import into_a_file
 
 
 @contextmanager
@@ -32,7 +33,8 @@ def output(path: str | None) -> Iterator[TextIO]:
         raise UsageError(f"cannot write {path!r}: {error.strerror or error}") from None
     stream = open(descriptor, "w", buffering=1, encoding="utf-8", errors="backslashreplace")  # noqa: SIM115 (closed below, where a failure is told)
     try:
-        yield stream
+        with into_a_file():
+            yield stream
         stream.flush()
         if stat.S_ISREG(os.fstat(descriptor).st_mode):
             os.fsync(descriptor)

@@ -21,6 +21,7 @@ from pinhold.mm.releases import (
     split,
 )
 from pinhold.mm.rules import RULES, Commit, NoCommit, Switch
+from pinhold.report import terminal
 
 if TYPE_CHECKING:
     from pinhold.pictures.chart import Chart
@@ -87,7 +88,9 @@ def _about(rule: Switch) -> Iterator[str]:
 
 def _wrap(text: str, indent: str, more: str = "") -> list[str]:
     """Lines; more: what the second and later ones are indented by."""
-    return textwrap.wrap(text, _WIDTH, initial_indent=indent, subsequent_indent=indent + more, break_on_hyphens=False)
+    return textwrap.wrap(
+        text, terminal.width(_WIDTH), initial_indent=indent, subsequent_indent=indent + more, break_on_hyphens=False
+    )
 
 
 def _by(by: Commit | NoCommit) -> str:

@@ -19,6 +19,7 @@ from pinhold.commands.pages import page_at
 from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import make_targets, ready
 from pinhold.commands.select import Selected, is_file, select
+from pinhold.report import terminal
 from pinhold.report.listener import NOT_RUN, Drawn, Listener, Report, Several, Whole
 from pinhold.report.results import CaseResult, TargetRun, pools, tally
 from pinhold.scenario.verdict import Verdict, exit_status
@@ -85,7 +86,7 @@ def _report(name: str, stream: TextIO, targets: int, tests: Sequence[Selected]) 
         from pinhold.report.junit import junit
 
         return Whole(stream, junit, unrun)
-    return Whole(stream, _table, unrun)
+    return Whole(stream, _table, unrun, terminal.write)
 
 
 def _table(runs: Sequence[TargetRun], cut: str | None) -> Iterator[str]:
@@ -100,4 +101,4 @@ def _table(runs: Sequence[TargetRun], cut: str | None) -> Iterator[str]:
     for run in runs:
         yield f"{run.info.name}: {tally(run.results)}" + (f" in {run.seconds:.1f} s" if cut is None else "")
         if has := pools(run.info):
-            yield from textwrap.wrap(f"  with {has}", WIDTH, subsequent_indent="  ")
+            yield from textwrap.wrap(f"  with {has}", terminal.width(WIDTH), subsequent_indent="  ")

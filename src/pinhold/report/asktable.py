@@ -13,6 +13,7 @@ from pinhold.ask.changes import Cause, Change
 from pinhold.ask.memlock import UNTOUCHED, Charge
 from pinhold.ask.memory import MEMORY, Memory
 from pinhold.mm.releases import entry
+from pinhold.report import terminal
 
 WIDTH = 100
 _NAME = 32
@@ -108,7 +109,9 @@ def cells_table(columns: Columns) -> Iterator[str]:
     rest = list(columns)
     while rest:
         count = len(rest)
-        while count > 1 and _NAME + 3 + sum(_width(columns[r], r) + 2 for r in rest[:count]) - 2 > WIDTH:
+        while count > 1 and _NAME + 3 + sum(_width(columns[r], r) + 2 for r in rest[:count]) - 2 > terminal.width(
+            WIDTH
+        ):
             count -= 1
         yield ""
         yield from _table(columns, rest[:count])
@@ -302,7 +305,7 @@ def _pairs(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
     width = max((len(word) for word, _ in pairs), default=0)
     for word, text in pairs:
         yield from textwrap.wrap(
-            text, WIDTH, initial_indent=f"  {word:{width}}  ", subsequent_indent=" " * (width + 4),
+            text, terminal.width(WIDTH), initial_indent=f"  {word:{width}}  ", subsequent_indent=" " * (width + 4),
             break_on_hyphens=False, break_long_words=False,
         )  # fmt: skip
 
@@ -310,6 +313,6 @@ def _pairs(pairs: Sequence[tuple[str, str]]) -> Iterator[str]:
 def wrap(text: str, indent: str = "  ") -> Iterator[str]:
     """A paragraph within the width."""
     yield from textwrap.wrap(
-        text, WIDTH, initial_indent=indent, subsequent_indent=indent + "  ",
+        text, terminal.width(WIDTH), initial_indent=indent, subsequent_indent=indent + "  ",
         break_on_hyphens=False, break_long_words=False,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from threading import Lock
 from typing import Protocol, TextIO
 
 from pinhold.report.results import CaseResult, TargetRun
+from pinhold.report.terminal import Write, plain
 from pinhold.scenario.ran import TargetInfo
 
 
@@ -123,14 +124,14 @@ class Whole(Gathered):
     Where the run was cut off, tests that it did not come to are shown as skipped, with that reason.
     """
 
-    def __init__(self, stream: TextIO, render: Render, unrun: Sequence[CaseResult]) -> None:
+    def __init__(self, stream: TextIO, render: Render, unrun: Sequence[CaseResult], write: Write = plain) -> None:
         """unrun: for each test what stands in for its result."""
         super().__init__()
         self._stream = stream
         self._render = render
         self._unrun = unrun
+        self._write = write
 
     def close(self, cut: str | None) -> None:
         whole = [replace(run, results=(*run.results, *self._unrun[len(run.results) :])) for run in self.runs]
-        for line in self._render(whole, cut):
-            self._stream.write(line + "\n")
+        self._write(self._render(whole, cut), self._stream)

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import groupby, zip_longest
 from string import ascii_lowercase
 
+from pinhold.report import terminal
 from pinhold.report.results import CaseResult, TargetRun, number_ranges, one_line
 
 WIDTH = 114
@@ -41,13 +42,13 @@ class Notes:
             letters, index = ascii_lowercase[digit] + letters, index - 1
         return letters
 
-    def lines(self) -> Iterator[str]:
+    def lines(self, width: int = WIDTH) -> Iterator[str]:
         """One paragraph a note."""
         for reason, numbers in self.numbers.items():
             letter = self.letter(reason, min(numbers))
             tests = f"test {min(numbers)}" if len(numbers) == 1 else f"{len(numbers)} tests"
             paragraph = f"{letter:>2}  {reason} ({tests})"
-            yield from textwrap.wrap(paragraph, WIDTH, subsequent_indent="    ", break_on_hyphens=False)
+            yield from textwrap.wrap(paragraph, width, subsequent_indent="    ", break_on_hyphens=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +145,8 @@ def table(runs: Sequence[TargetRun], quoted: Collection[int] = ()) -> Iterator[s
     widths = [
         max(len(run.info.name), len(run.kernel), *(len(row.cells[i]) for row in rows)) for i, run in enumerate(runs)
     ]
-    name_width = max(24, WIDTH - _NUMBERS - 2 - sum(widths) - 2 * len(widths))
+    wide = terminal.width(WIDTH)
+    name_width = max(24, wide - _NUMBERS - 2 - sum(widths) - 2 * len(widths))
     yield from _heads(runs, _NUMBERS + 2 + name_width + 2, widths)
     for block in blocks:
         yield from _layout(block, name_width, widths)
@@ -154,4 +156,4 @@ def table(runs: Sequence[TargetRun], quoted: Collection[int] = ()) -> Iterator[s
         yield from _layout(quote, name_width, widths)
     if notes.numbers:
         yield ""
-        yield from notes.lines()
+        yield from notes.lines(wide)

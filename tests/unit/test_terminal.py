@@ -1,0 +1,96 @@
+"""What a terminal gets: its width, and colours only where they are seen and wanted."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
+from fcntl import ioctl
+
+import pytest
+
+from pinhold.cli import main
+from pinhold.report import terminal
+
+RUN = ("run", "seed/151-162", "--on", "model:6.1", "--on", "model:6.2")
+ESCAPE = "\x1b"
+
+
+def on_a_terminal(*words: str, columns: int = 120, **environment: str) -> str:
+    """What the command writes to a terminal so wide."""
+    ours, theirs = pty.openpty()
+    ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+    given = {name: value for name, value in os.environ.items() if name not in ("COLUMNS", "LINES", "NO_COLOR")}
+    with subprocess.Popen(
+        [sys.executable, "-m", "pinhold", *words],
+        stdin=subprocess.DEVNULL,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
+        env=given | {"TERM": "xterm", **environment},
+    ):
+        os.close(theirs)
+        said = b""
+        with suppress(OSError):  # EIO: the other end is closed
+            while part := os.read(ours, 4096):
+                said += part
+    os.close(ours)
+    return said.decode().replace("\r\n", "\n")
+
+
+@pytest.mark.parametrize(("columns", "wide"), [(60, 80), (80, 80), (130, 130), (300, 200)])
+def test_a_table_is_as_wide_as_the_terminal(columns: int, wide: int) -> None:
+    """Between 80 and 200 columns, and it uses them."""
+    lines = on_a_terminal(*RUN, columns=columns, NO_COLOR="1").splitlines()
+    longest = max(map(len, lines))
+    assert wide - 8 <= longest <= wide
+
+
+def test_verdicts_have_colours_on_a_terminal() -> None:
+    """Those that matter, and what is left without the colours is the plain table."""
+    pytest.importorskip("rich", reason="needs rich: pip install 'pinhold[terminal]'")
+    painted = on_a_terminal(*RUN)
+    assert re.search(rf"{ESCAPE}\[1;31mVIOLATED{ESCAPE}\[0m", painted)
+    assert re.search(rf"{ESCAPE}\[32mheld{ESCAPE}\[0m", painted)
+    bare = re.sub(rf"{ESCAPE}\[[\d;]*m", "", painted)
+    assert timeless(bare) == timeless(on_a_terminal(*RUN, NO_COLOR="1"))
+
+
+def timeless(text: str) -> str:
+    return re.sub(r"in \d+\.\d s", "", text)
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}])
+def test_who_wants_no_colours_gets_none(environment: dict[str, str]) -> None:
+    """By NO_COLOR, or on a terminal that has none."""
+    assert ESCAPE not in on_a_terminal(*RUN, **environment)
+
+
+def test_a_pipe_gets_the_same_as_ever(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Neither colours nor a terminal's width, whatever COLUMNS says."""
+    monkeypatch.setenv("COLUMNS", "200")
+    assert main(list(RUN)) == 1
+    said = capsys.readouterr().out
+    assert ESCAPE not in said
+    assert 100 < max(map(len, said.splitlines())) <= 114
+
+
+def test_a_file_has_its_own_width_on_every_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What -o writes does not depend on where the command was typed."""
+    monkeypatch.setattr(sys, "stdout", terminal_of(io.StringIO()))
+    monkeypatch.setenv("COLUMNS", "200")
+    assert terminal.width(100) == 200
+    with terminal.into_a_file():
+        assert terminal.width(100) == 100
+    assert terminal.width(100) == 200
+
+
+def terminal_of(stream: io.StringIO) -> io.StringIO:
+    """One that says it is a terminal."""
+    stream.isatty = lambda: True  # type: ignore[method-assign]
+    return stream
