@@ -101,6 +101,7 @@ def parser() -> argparse.ArgumentParser:
     completion.add_argument(
         "shell", choices=("bash", "zsh", "fish"), help="for example: source <(pinhold completion bash)"
     )
+    completion.set_defaults(grammar=parser)
     command("version", "the version of pinhold, as --version prints it")
     helping = command("help", "what a command does and takes, as COMMAND --help prints it")
     helping.add_argument("about", nargs="*", metavar="COMMAND")

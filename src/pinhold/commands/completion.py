@@ -17,9 +17,7 @@ def main(options: Namespace) -> int:
         import shtab
     except ImportError:
         raise NothingToRun("completions are made by shtab: pip install 'pinhold[terminal]'") from None
-    from pinhold.cli import parser
-
-    grammar = parser()
+    grammar = options.grammar()
     for action in _actions(grammar):
         words = str(action.metavar)
         if action.dest == "on" or words == "TARGET":
