@@ -21,6 +21,7 @@ TREE = {
     "sys/kernel/mm/hugepages/hugepages-2048kB/nr_overcommit_hugepages": "0\n",
     "sys/kernel/mm/transparent_hugepage/enabled": "always madvise [never]\n",
     "sys/kernel/mm/transparent_hugepage/use_zero_page": "0\n",
+    "sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs": "10000\n",
     "sys/kernel/mm/ksm/run": "0\n",
     "sys/kernel/mm/ksm/sleep_millisecs": "200\n",
 }
@@ -31,6 +32,7 @@ CHANGED = {
     f"{POOL}/free_hugepages": "4\n",
     "sys/kernel/mm/transparent_hugepage/enabled": "always [madvise] never\n",
     "sys/kernel/mm/transparent_hugepage/use_zero_page": "1\n",
+    "sys/kernel/mm/transparent_hugepage/khugepaged/scan_sleep_millisecs": "4294967295\n",
     "sys/kernel/mm/ksm/run": "1\n",
     "sys/kernel/mm/ksm/sleep_millisecs": "0\n",
 }

@@ -47,14 +47,14 @@ def test_a_run_changes_what_is_needed_and_puts_it_back(folder: Path) -> None:
     guardian = Guardian(FakeHost(folder), os.getpid())
     reply = guardian.apply(NEEDS, ALLOWABLE)
     assert reply["told"] == []
-    assert len(reply["made"]) == 6
+    assert len(reply["made"]) == 7
     during = content(folder / "root")
     swaps = during.pop("proc/swaps")
     assert "pinhold-swap-" in swaps
     assert during == {k: CHANGED.get(k, v) for k, v in TREE.items() if k != "proc/swaps"}
     assert "journal" in left_over(folder / "state")
     report = guardian.restore()
-    assert (len(report.restored), report.conflicts, report.failed) == (6, [], [])
+    assert (len(report.restored), report.conflicts, report.failed) == (7, [], [])
     assert content(folder / "root") == TREE
     assert left_over(folder / "state") == []
 
@@ -64,7 +64,7 @@ def test_only_what_is_allowed_is_changed(folder: Path) -> None:
     guardian = Guardian(FakeHost(folder), os.getpid())
     guardian.apply(NEEDS, ["thp"])
     changed = {name for name, text in content(folder / "root").items() if text != TREE[name]}
-    assert {os.path.basename(name) for name in changed} == {"enabled", "use_zero_page"}
+    assert {os.path.basename(name) for name in changed} == {"enabled", "use_zero_page", "scan_sleep_millisecs"}
     guardian.restore()
     assert content(folder / "root") == TREE
 
@@ -87,7 +87,7 @@ def test_each_change_is_on_disk_before_it_is_made(folder: Path) -> None:
     guardian.apply(NEEDS, ALLOWABLE)
     done.append(True)
     assert checked == ["write nr_hugepages", "write sleep_millisecs", "write run", "write enabled",
-                       "write use_zero_page"]  # fmt: skip
+                       "write use_zero_page", "write scan_sleep_millisecs"]  # fmt: skip
     header = json.loads((folder / "state" / "journal").read_text().splitlines()[0])
     assert header == {"journal": 1, "boot": "11111111-2222", "main": os.getpid(), "guardian": os.getpid()}
     guardian.restore()
@@ -187,7 +187,7 @@ def test_somebody_elses_change_is_left_alone(folder: Path) -> None:
     host.write(f"{POOL}/nr_hugepages", "9")
     host.write("sys/kernel/mm/ksm/run", "2")
     report = guardian.restore()
-    assert report.failed == [] and len(report.restored) == 4
+    assert report.failed == [] and len(report.restored) == 5
     assert report.conflicts == [
         "/sys/kernel/mm/ksm/run is 2: pinhold had set it to 1, somebody has changed it since, and it was left alone "
         "(it was 0 before)",
@@ -271,7 +271,7 @@ def test_nothing_starts_over_an_unrestored_journal(folder: Path) -> None:
         Guardian(FakeHost(folder), os.getpid()).apply(NEEDS, ALLOWABLE)
     assert refusal.value.in_the_way
     report = restore_journal(FakeHost(folder))
-    assert report is not None and len(report.restored) == 6
+    assert report is not None and len(report.restored) == 7
     assert content(folder / "root") == TREE
     Guardian(FakeHost(folder), os.getpid()).apply(NEEDS, ALLOWABLE)
 
@@ -293,8 +293,8 @@ def test_a_cut_off_record_was_never_acted_upon(folder: Path) -> None:
     unrestored(folder)
     journal = folder / "state" / "journal"
     whole = journal.read_bytes()
-    journal.write_bytes(whole + b'{"change": 6, "kind": "setting", "path": "sys/ker')
-    assert len(Journal.load(FakeHost(folder)).entries) == 6
+    journal.write_bytes(whole + b'{"change": 7, "kind": "setting", "path": "sys/ker')
+    assert len(Journal.load(FakeHost(folder)).entries) == 7
     journal.write_bytes(whole.replace(b'"setting"', b'"nonsense"'))
     with pytest.raises(JournalFailed, match="cannot be understood"):
         restore_journal(FakeHost(folder))

@@ -9,8 +9,8 @@ The model does one thing where a kernel may do one of several.  Where both diffe
   it where that does not drain the batch: which touch puts it there depends on how old the page is to reclaim, which is
   not in the specification, and PTRACE_POKEDATA is two touches a page (mark_page_accessed(), follow_page_pte()).  A
   write drains what is not on the LRU; what waits to be activated was off it from 6.11 to 6.16 alone (33dfe9204f29);
-- MADV_COLLAPSE finds a page that somebody else has off the LRU or locked at the moment, as compaction and reclaim do:
-  that PMD stays as it is, and the errno is EAGAIN;
+- MADV_COLLAPSE finds a page that somebody else has off the LRU or locked at the moment, as khugepaged, compaction and
+  reclaim do: that PMD stays as it is, and the errno is EAGAIN;
 - a page that nobody holds and that the step is not about may have another frame: compaction has moved it;
 - a page that KSM tries to merge in vain is copied in each scan, and may come back to the frame that it had.
 

@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 
 from pinhold.lab.layout import FILES, FILES_AT, SWAP
 from pinhold.targets.live import kconfig
+from pinhold.targets.live.kernel import KHUGEPAGED, KHUGEPAGED_AT_REST
 from pinhold.targets.live.pins import edu
 
 T = TypeVar("T")
@@ -42,10 +43,8 @@ MOUNTED = (
     ("debugfs", "/sys/kernel/debug", "debugfs"),
 )
 
-KHUGEPAGED = "/sys/kernel/mm/transparent_hugepage/khugepaged"
-
 QUIET = (
-    (f"{KHUGEPAGED}/scan_sleep_millisecs", "4294967295"),
+    *((f"/{KHUGEPAGED}/{name}", value) for name, value in KHUGEPAGED_AT_REST.items()),
     ("/proc/sys/vm/compaction_proactiveness", "0"),
     ("/proc/sys/kernel/numa_balancing", "0"),
     ("/proc/sys/kernel/hung_task_timeout_secs", "0"),
@@ -85,7 +84,7 @@ def quieten() -> None:
 
 
 @contextmanager
-def khugepaged_at_rest(folder: str = KHUGEPAGED) -> Iterator[None]:
+def khugepaged_at_rest(folder: str = f"/{KHUGEPAGED}") -> Iterator[None]:
     """khugepaged has done the one scan that it does before it sleeps, and does none while this lasts.
 
     However long it is to sleep between scans: where no process wants huge pages it waits for the first one, and scans
@@ -102,7 +101,7 @@ def khugepaged_at_rest(folder: str = KHUGEPAGED) -> Iterator[None]:
         yield
 
 
-def scans(folder: str = KHUGEPAGED) -> int:
+def scans(folder: str = f"/{KHUGEPAGED}") -> int:
     """How often khugepaged has looked at all there is.  Raises OSError."""
     return int(Path(folder, "full_scans").read_text())
 

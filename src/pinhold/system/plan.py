@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 from pinhold.system.changes import Change, Pool, Setting, Swap, persistent
 from pinhold.system.host import Host
 from pinhold.system.needs import Needs
-from pinhold.targets.live.kernel import KSM, KSM_BY_STEPS, RunningKernel
+from pinhold.targets.live.kernel import KHUGEPAGED, KHUGEPAGED_AT_REST, KSM, KSM_BY_STEPS, RunningKernel
 
 THP = "sys/kernel/mm/transparent_hugepage"
 HUGEPAGES = "sys/kernel/mm/hugepages"
@@ -110,6 +110,8 @@ def _fresh(folder: str) -> str:
 
 
 def _thp(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
+    """THPs as far as they are off, and no khugepaged beside the steps: what it collapses, or has isolated, a step would
+    find otherwise."""
     if not (needs.thp or needs.huge_zero):
         return
     if not host.has(f"{THP}/enabled"):
@@ -121,6 +123,7 @@ def _thp(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
     for path, bad, good in wanted:
         if host.has(path) and host.value(path) == bad:
             make(Setting(path, bad, good))
+    _settings(host, KHUGEPAGED, KHUGEPAGED_AT_REST, make)
 
 
 def _ksm(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
@@ -131,12 +134,17 @@ def _ksm(host: Host, needs: Needs, make: Make, tell: Tell) -> None:
     if not host.has(f"{KSM}/run"):
         tell("ksm: this kernel has no KSM")
         return
-    for name, wanted in KSM_BY_STEPS.items():
-        path = f"{KSM}/{name}"
-        if host.has(path) and host.value(path) != wanted:
-            make(Setting(path, host.value(path), wanted))
+    _settings(host, KSM, KSM_BY_STEPS, make)
     run = host.value(f"{KSM}/run")
     make(Setting(f"{KSM}/run", run, "0" if run == "1" else "1"))
+
+
+def _settings(host: Host, folder: str, wanted: Mapping[str, str], make: Make) -> None:
+    """Those of a folder that this kernel has and that are not so yet."""
+    for name, value in wanted.items():
+        path = f"{folder}/{name}"
+        if host.has(path) and host.value(path) != value:
+            make(Setting(path, host.value(path), value))
 
 
 _AREAS: dict[str, Callable[[Host, Needs, Make, Tell], None]] = {

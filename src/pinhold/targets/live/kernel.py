@@ -36,6 +36,10 @@ KSM_WHOLE = 1 << 24
 KSM_BY_STEPS = {"sleep_millisecs": "0", "smart_scan": "0", "pages_to_scan": str(KSM_WHOLE)}
 """Settings of such a ksmd: the next scan follows at once, and none passes over what it could not merge before."""
 
+KHUGEPAGED = "sys/kernel/mm/transparent_hugepage/khugepaged"
+KHUGEPAGED_AT_REST = {"scan_sleep_millisecs": str((1 << 32) - 1)}
+"""Settings of a khugepaged that leaves the pages of scenarios alone: the longest pause between two scans."""
+
 
 def check_supported() -> None:
     """Raises Unavailable off Linux on x86-64, and where pages cannot be looked at."""
