@@ -1,4 +1,4 @@
-# make check   the table: kernels before and after the patch, and the kernel that runs here
+# make check   the answer for the kernel that runs here, beside kernels before and after the patch
 # make test    what guards the project within minutes: style, types, imports, and all tests but the slow ones
 # make test-slow   the rest: what compiles for minutes, boots kernels, or runs SPIN and Rumur
 # make test-browser   the pages in Debian's chromium (by apt, as root)

@@ -62,13 +62,14 @@ def parser() -> argparse.ArgumentParser:
     def command(name: str, words: str) -> argparse.ArgumentParser:
         return commands.add_parser(name, help=words, description=words, allow_abbrev=False)
 
-    check = command("check", "the table: kernels before and after the patch, and the kernel that runs here")
+    check = command("check", "the answer for the kernel that runs here, beside kernels before and after the patch")
     check.add_argument("--on", action="append", metavar="TARGET", help=f"{_TARGET}; default: {_CHECKED}")
     grammar_lab.add_jobs(check)
     grammar_lab.add_luggage(check)
     grammar_lab.add_deadline(check)
     grammar_lab.add_without(check)
-
+    check.add_argument("--full", action="store_true", help="print every test; without it the answer, on one screen")
+    add_html(check)
     _allow_change(check)
 
     _run(command)

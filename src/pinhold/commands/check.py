@@ -1,27 +1,29 @@
-"""`pinhold check`: the suite of the seed on kernels before and after it and on the running one, in one table.
+"""`pinhold check`: the suite of the seed on kernels before and after it and on the running one, on one screen.
 
-Stock kernels in QEMU have columns too, where QEMU and they are at hand.  Below the table the suite `stock`, for what a
-kernel without gup_test can show, on the running kernel beside its own model.
+Stock kernels in QEMU have columns too, where QEMU and they are at hand.  The suite `stock` asks what a kernel without
+gup_test can show, on the running kernel beside its own model.  --full prints the tables.
 """
 
 from __future__ import annotations
 
 import textwrap
 from argparse import Namespace
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.agreement import agrees, run_again
 from pinhold.commands.allow import allowed
 from pinhold.commands.expected import is_twelve
-from pinhold.commands.judged import MODEL, Column, closing
+from pinhold.commands.judged import MODEL, Column, Judged, closing
 from pinhold.commands.lab import columns, leave_out_gigantic
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import targets as targets_of
+from pinhold.commands.pages import page_at
 from pinhold.commands.pins import deadline, luggage
 from pinhold.commands.registry import by_chance, describe, make_targets, model_of
 from pinhold.commands.runs import run_target
+from pinhold.commands.screen import screen
 from pinhold.commands.select import Selected, select
 from pinhold.report import terminal
 from pinhold.report.results import CaseResult, TargetRun
@@ -33,7 +35,7 @@ TARGETS = ("model:6.1", "model:6.2", "live")
 
 
 def main(options: Namespace) -> int:
-    """Print the table and the summary; 0: every column is as its rules predict, or agrees with its model."""
+    """Print the answer and the summary; 0: every column is as its rules predict, or agrees with its model."""
     seed, stock = select(["seed"], options.without), select(["stock"], options.without)
     guests, without = columns() if options.on is None else ((), None)
     given = tuple(dict.fromkeys(options.on or (*TARGETS, *guests)))
@@ -41,52 +43,69 @@ def main(options: Namespace) -> int:
     targets = make_targets(given, luggage=luggage(options, names), deadline=deadline(options, names))
     if not options.on:
         leave_out_gigantic(targets)
-    with allowed(options.allow_change, names, [*seed, *stock]):
-        return _check(targets, seed, stock, without, options.jobs)
+    with allowed(options.allow_change, names, [*seed, *stock]), page_at(options.html) as draw:
+        found = _run(targets, seed, stock, [without] if without else [], options.jobs)
+        judged = [column.judged() for column in found.columns]
+        shown = _full(found, judged) if options.full else screen(found.seed, found.stock, judged, found.absent)
+        terminal.write(shown)
+        draw([run for column in found.columns for run in (column.run, column.model) if run is not None], True)
+        end = closing(judged)
+        print(f"\n{end.verdict}")
+        return end.status
 
 
-def _check(
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Columns with the suite of the seed, and with what takes no gup_test; absent: what has none, in words."""
+
+    seed: Sequence[Column]
+    stock: Sequence[Column]
+    absent: Sequence[str]
+
+    @property
+    def columns(self) -> list[Column]:
+        return [*self.seed, *self.stock]
+
+
+def _run(
     targets: Sequence[Target],
     tests: Sequence[Selected],
     stock: Sequence[Selected],
-    without: str | None,
+    absent: list[str],
     jobs: int | None,
-) -> int:
-    seed, real, absent = [], [], [without] if without else []
+) -> Found:
+    """Raises NothingToRun where no target can run."""
+    seed, real = [], []
     for target, outcome in zip(targets, run_matrix(targets, tests, jobs), strict=True):
         if isinstance(outcome, NothingToRun):
             absent.append(str(outcome))
             continue
         seed.append(_column(target, outcome, tests))
         if target.what == "live":
-            real.append(target)
+            real.append(replace(_column(target, run_target(target, describe(target), stock), stock), quoted=False))
     if not seed:
         raise NothingToRun("; ".join(absent))
-    print('The tests of "mm/gup: reliable R/O long-term pinning in COW mappings", the patch that Linux 6.2 has.\n')
-    _show([column.run for column in seed], {t.number for t in tests if is_twelve(t)})
-    judged = [column.judged() for column in seed]
-    for each in judged:
-        _paragraphs(each.told())
-    _paragraphs(f"{sentence}." for sentence in absent)
-    for target in real:
-        column = replace(_column(target, run_target(target, describe(target), stock), stock), quoted=False)
-        print("\nWhat takes no gup_test: the suite stock.\n")
-        _show([column.run] if column.model is None else [column.run, column.model])
-        judged.append(column.judged())
-        _paragraphs(judged[-1].told())
-    end = closing(judged)
-    print(f"\n{end.verdict}")
-    return end.status
+    return Found(seed, real, absent)
 
 
-def _show(runs: Sequence[TargetRun], quoted: Collection[int] = ()) -> None:
-    terminal.write(table(runs, quoted))
-    print()
+def _full(found: Found, judged: Sequence[Judged]) -> Iterator[str]:
+    """The tables."""
+    yield 'The tests of "mm/gup: reliable R/O long-term pinning in COW mappings", the patch that Linux 6.2 has.'
+    yield ""
+    twelve = {test.number for column in found.seed for test in column.tests if is_twelve(test)}
+    yield from [*table([column.run for column in found.seed], twelve), ""]
+    for each in judged[: len(found.seed)]:
+        yield from _paragraphs(each.told())
+    yield from _paragraphs(f"{sentence}." for sentence in found.absent)
+    for column, each in zip(found.stock, judged[len(found.seed) :], strict=True):
+        yield from ["", "What takes no gup_test: the suite stock.", ""]
+        yield from [*table([column.run] if column.model is None else [column.run, column.model]), ""]
+        yield from _paragraphs(each.told())
 
 
-def _paragraphs(sentences: Iterable[str]) -> None:
+def _paragraphs(sentences: Iterable[str]) -> Iterator[str]:
     for sentence in sentences:
-        print("\n".join(textwrap.wrap(sentence, WIDTH, subsequent_indent="  ", break_on_hyphens=False)))
+        yield from textwrap.wrap(sentence, WIDTH, subsequent_indent="  ", break_on_hyphens=False)
 
 
 def _column(target: Target, run: TargetRun, tests: Sequence[Selected]) -> Column:

@@ -42,12 +42,12 @@ class Judged:
     verdict: str
     details: tuple[str, ...] = ()
 
-    def told(self) -> Iterator[str]:
-        """The sentence, and the first of the details."""
+    def told(self, most: int = _SHOWN) -> Iterator[str]:
+        """The sentence, and so many of the details."""
         yield self.verdict
-        yield from (f"  {line}" for line in self.details[:_SHOWN])
-        if len(self.details) > _SHOWN:
-            yield f"  … and {len(self.details) - _SHOWN} more"
+        yield from (f"  {line}" for line in self.details[:most])
+        if len(self.details) > most:
+            yield f"  … and {len(self.details) - most} more"
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,11 @@ class Column:
     tests: Sequence[Selected]
     model: TargetRun | None = None
     quoted: bool = True
+
+    @property
+    def suite(self) -> str:
+        """What the tests are of."""
+        return self.tests[0].name.partition("/")[0]
 
     def judged(self) -> Judged:
         """As its rules predict, or as its model does; and what broke decides before that."""

@@ -20,7 +20,7 @@ _NUMBERS = 9
 _LONGEST = 20
 """Longer lists of test numbers are counted instead."""
 _WORDS = {"violated": "VIOLATED", "livelock": "LIVELOCK", "error": "ERROR", "crashed": "CRASHED"}
-_SELFTEST_WORDS = {"held": "ok", "violated": "not ok", "skipped": "skip"}
+SELFTEST_WORDS = {"held": "ok", "violated": "not ok", "skipped": "skip"}
 
 _Tests = Sequence[tuple[CaseResult, ...]]
 """For each test its results on all targets."""
@@ -42,12 +42,12 @@ class Notes:
             letters, index = ascii_lowercase[digit] + letters, index - 1
         return letters
 
-    def lines(self, width: int = WIDTH) -> Iterator[str]:
-        """One paragraph a note."""
+    def lines(self, width: int = WIDTH, counted: bool = True) -> Iterator[str]:
+        """One paragraph a note.  counted: with the number of its tests."""
         for reason, numbers in self.numbers.items():
             letter = self.letter(reason, min(numbers))
             tests = f"test {min(numbers)}" if len(numbers) == 1 else f"{len(numbers)} tests"
-            paragraph = f"{letter:>2}  {reason} ({tests})"
+            paragraph = f"{letter:>2}  {reason} ({tests})" if counted else f"{letter:>2}  {reason}"
             yield from textwrap.wrap(paragraph, width, subsequent_indent="    ", break_on_hyphens=False)
 
 
@@ -140,7 +140,7 @@ def table(runs: Sequence[TargetRun], quoted: Collection[int] = ()) -> Iterator[s
     blocks = _blocks(tests, notes)
     quotes = [results for results in tests if results[0].number in quoted]
     texts = " / ".join(dict.fromkeys(one_line(results[0].text) for results in quotes))
-    quote = _Block([], _single_rows(quotes, notes, _SELFTEST_WORDS))
+    quote = _Block([], _single_rows(quotes, notes, SELFTEST_WORDS))
     rows = [row for block in [*blocks, quote] for row in block.rows]
     widths = [
         max(len(run.info.name), len(run.kernel), *(len(row.cells[i]) for row in rows)) for i, run in enumerate(runs)
