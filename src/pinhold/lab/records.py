@@ -8,6 +8,7 @@ from operator import attrgetter
 from typing import Any
 
 from pinhold.scenario.observation import Observation, PageView, PinView
+from pinhold.scenario.ran import Expected
 from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import KINDS, Verdict
 from pinhold.targets.base import Outcome
@@ -23,6 +24,7 @@ def plain_step(record: StepRecord, before: Observation | None = None) -> Record:
         "index": record.index,
         "outcome": None if outcome is None else [outcome.errno, outcome.note],
         "check": record.check,
+        "expected": None if record.expected is None else asdict(record.expected),
         "seen": None
         if seen is None
         else [seen.errno, _told(seen.pages, before.pages if before else ()), [_pin_values(pin) for pin in seen.pins]],
@@ -78,7 +80,14 @@ def step_record(plain: Record, scenario: Scenario, before: Observation | None = 
         None if outcome is None else Outcome(*outcome),
         observation,
         plain["check"],
+        _expected(plain["expected"]),
     )
+
+
+def _expected(plain: Record | None) -> Expected | None:
+    if plain is None:
+        return None
+    return Expected(**{**plain, "sides": tuple(plain["sides"]), "found": tuple(plain["found"])})
 
 
 def plain_result(result: Result) -> Record:

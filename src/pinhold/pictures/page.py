@@ -5,7 +5,6 @@ No network, complete without script; every text is escaped by the templates.
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -170,7 +169,7 @@ def _why(here: Sequence[Side], row: int) -> list[tuple[str, list[tuple[Decision,
     said = []
     for side in here:
         recorded = side.story.rows[row].recorded
-        said.append((side.target, list(Counter(recorded.decisions).items()), recorded.note or ""))
+        said.append((side.target, [(decision, decision.count) for decision in recorded.decisions], recorded.note or ""))
     if len(said) > 1 and all(one[1:] == said[0][1:] for one in said):
         said = [("", *said[0][1:])]
     return [one for one in said if one[1] or one[2]]

@@ -23,7 +23,8 @@ class PageView:
     exclusive: PageAnonExclusive, also as a swap entry keeps it.  anon: whether it is anonymous memory (PageAnon), which
     of hugetlb the kind does not tell.  Of the entry that maps it: level; writable; dirty (pte_dirty(), which is not the
     folio's dirty flag); soft_dirty, of a swap entry too, and true wherever the VMA has VM_SOFTDIRTY, as pagemap tells
-    it; uffd_wp, of a swap entry too.
+    it; uffd_wp, of a swap entry too.  folio: a name for the folio that it belongs to, as of frames; offset: which page
+    of the folio it is.
     """
 
     proc: str
@@ -41,6 +42,8 @@ class PageView:
     dirty: bool | None = None
     soft_dirty: bool | None = None
     uffd_wp: bool | None = None
+    folio: int | None = None
+    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +51,8 @@ class PinView:
     """One page of a pin: `page` counts the pinned pages; `byte` only after expectations and device steps.
 
     owner: the process whose memory it is; range: what of it was taken, as a scenario writes it; flags: those of
-    FOLL_FLAGS that it was taken with, joined by "|".  A copy holds nothing: it has an owner alone.
+    FOLL_FLAGS that it was taken with, joined by "|"; folio, offset: as of a page.  A copy holds nothing: it has an
+    owner alone.
     """
 
     pin: str
@@ -58,6 +62,8 @@ class PinView:
     owner: str | None = None
     range: str | None = None
     flags: str | None = None
+    folio: int | None = None
+    offset: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +91,8 @@ MIXED = -1
 class FrameNames:
     """Names raw frames f0, f1, … in order of appearance.
 
-    A name lives on only while an observation shows its frame: a freed frame number may come back as another page.
+    A name lives on only while an observation shows its frame: a freed frame number may come back as another page.  So a
+    frame keeps its name from one observation to the next, and a name that is gone never comes back.
     """
 
     def __init__(self) -> None:

@@ -34,7 +34,8 @@ class Decision:
     """One use of a rule or outcome of a decision function while a step ran.
 
     site: e.g. "gup_must_unshare.yes"; function: the kernel function; rule: the switch or ""; commit: or "";
-    sentence: what was decided, in words; value: the name of the value that the rule has, if any.
+    sentence: what was decided, in words; value: the name of the value that the rule has, if any; count: how often the
+    step came by it.
     """
 
     site: str
@@ -43,3 +44,61 @@ class Decision:
     commit: str
     sentence: str
     value: str | None = None
+    count: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What a task of a schedule came to with a step.
+
+    operation: what it is, or was, in the middle of, as a scenario writes it; function: the kernel function in which it
+    now is, "" for one that has ended; ended: its operation came to its end; waited: it could not go on, for a lock.
+    """
+
+    task: str
+    operation: str
+    function: str = ""
+    ended: bool = False
+    waited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """An expectation as data.
+
+    kind: "byte", "pin byte", "pin sees", "frame", "errno" or "sound"; sides: what it looks at, "P x[0,3]" or "pin p" as
+    a picture calls them; wanted: the byte, the relation or the errno, in words; page: of the first side the first page
+    that is otherwise, counted as the scenario does; found: the bytes there, one a side.
+    """
+
+    kind: str
+    sides: tuple[str, ...] = ()
+    wanted: str | None = None
+    page: int | None = None
+    found: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Search:
+    """What an exhaustive search of a scope came to.
+
+    rules: the release; switched: rule -> value, against it; levels: new states at each depth, the first state at depth
+    0; found: what is bad, in words, "" nothing; limit: what ended it early, "" nothing; path: the moves to what was
+    found, each task and what it does; passed: decision sites that were come by; missed: those that the scope's
+    functions have, and it did not come by; idle: operations that never began; run: the run in the file that shows what
+    was found, by its name, or "".
+    """
+
+    scope: str
+    rules: str
+    switched: Mapping[str, str]
+    states: int
+    transitions: int
+    levels: tuple[int, ...]
+    found: str = ""
+    limit: str = ""
+    path: tuple[tuple[str, str], ...] = ()
+    passed: tuple[str, ...] = ()
+    missed: tuple[str, ...] = ()
+    idle: tuple[str, ...] = ()
+    run: str = ""

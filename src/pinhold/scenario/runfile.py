@@ -13,7 +13,7 @@ from typing import Any, TextIO, TypeVar
 
 from pinhold.scenario.observation import Observation, PageView, PinView
 from pinhold.scenario.printer import format_scenario
-from pinhold.scenario.ran import Decision, TargetInfo
+from pinhold.scenario.ran import Decision, Expected, Search, TargetInfo, Turn
 from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import KINDS, Verdict
 
@@ -29,7 +29,11 @@ class RunFileError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class RecordedStep:
-    """step: its text; check: "held", "violated", "unknown" for an expectation; observation.errno is the step's."""
+    """step: its text; check: "held", "violated", "unknown" for an expectation; observation.errno is the step's.
+
+    mechanism: what made the step's pin; expected: an expectation as data; turns: what tasks came to with it; violated:
+    the safety properties that do not hold after it, as sentences.
+    """
 
     index: int
     step: str
@@ -37,6 +41,10 @@ class RecordedStep:
     note: str | None = None
     check: str | None = None
     decisions: tuple[Decision, ...] = ()
+    mechanism: str | None = None
+    expected: Expected | None = None
+    turns: tuple[Turn, ...] = ()
+    violated: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,7 @@ class RecordedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """pinhold: the version that wrote it; complete: False where the file was cut off."""
+    """pinhold: the version that wrote it; complete: False where the file was cut off; searches: of the explorer."""
 
     schema: int
     pinhold: str
@@ -63,6 +71,7 @@ class RunFile:
     targets: tuple[TargetInfo, ...]
     runs: tuple[RecordedRun, ...]
     complete: bool
+    searches: tuple[Search, ...] = ()
 
 
 def scenario_hash(text: str) -> str:
@@ -108,6 +117,10 @@ class RunWriter:
         """Add the verdict of that run; mechanisms: pin name to the mechanism used."""
         content = {"verdict": _plain(verdict), "seconds": round(seconds, 6), "mechanisms": dict(mechanisms)}
         self._line("verdict", {"run": run, **content})
+
+    def search(self, search: Search) -> None:
+        """Add what a search came to."""
+        self._line("search", _plain(search))
 
     def close(self) -> None:
         """Mark the file complete.  Does not close the stream."""
@@ -158,6 +171,7 @@ class _Reader:
         self._targets: list[TargetInfo] = []
         self._runs: dict[int, RecordedRun] = {}
         self._steps: dict[int, list[RecordedStep]] = {}
+        self._searches: list[Search] = []
         self._complete = False
 
     def take(self, record: dict[str, Any], number: int) -> None:
@@ -173,6 +187,7 @@ class _Reader:
             "scenario": self._take_scenario,
             "step": self._take_step,
             "verdict": self._take_verdict,
+            "search": self._take_search,
             "end": self._take_end,
         }
         taker = takers.get(kind) if isinstance(kind, str) else None
@@ -190,7 +205,15 @@ class _Reader:
             raise RunFileError("no run file: it has no header line")
         runs = [replace(run, steps=tuple(self._steps[number])) for number, run in self._runs.items()]
         h = self._header
-        return RunFile(h["schema"], h["pinhold"], h["seed"], tuple(self._targets), tuple(runs), self._complete)
+        return RunFile(
+            h["schema"],
+            h["pinhold"],
+            h["seed"],
+            tuple(self._targets),
+            tuple(runs),
+            self._complete,
+            tuple(self._searches),
+        )
 
     def _take_header(self, record: dict[str, Any]) -> None:
         schema, pinhold = _int(record["schema"]), _str(record.get("pinhold", "unknown"))
@@ -227,7 +250,7 @@ class _Reader:
 
     def _take_step(self, record: dict[str, Any]) -> None:
         observation = _optional(_observation, record.get("observation"))
-        decisions = tuple(_made(Decision, d, _str) for d in record.get("decisions", ()))
+        decisions = tuple(_made(Decision, d) for d in record.get("decisions", ()))
         self._steps[_int(record["run"])].append(
             RecordedStep(
                 _int(record["index"]),
@@ -236,6 +259,10 @@ class _Reader:
                 _optional(_str, record.get("note")),
                 _optional(_str, record.get("check")),
                 decisions,
+                _optional(_str, record.get("mechanism")),
+                _optional(_expected, record.get("expected")),
+                tuple(_made(Turn, t) for t in record.get("turns", ())),
+                _texts(record.get("violated", ())),
             )
         )
 
@@ -252,30 +279,67 @@ class _Reader:
             mechanisms=_strings(record.get("mechanisms", {})),
         )
 
+    def _take_search(self, record: dict[str, Any]) -> None:
+        self._searches.append(
+            Search(
+                _str(record["scope"]),
+                _str(record["rules"]),
+                _strings(record.get("switched", {})),
+                _int(record["states"]),
+                _int(record["transitions"]),
+                tuple(map(_int, record["levels"])),
+                _str(record.get("found", "")),
+                _str(record.get("limit", "")),
+                tuple((_str(task), _str(does)) for task, does in record.get("path", ())),
+                _texts(record.get("passed", ())),
+                _texts(record.get("missed", ())),
+                _texts(record.get("idle", ())),
+                _str(record.get("run", "")),
+            )
+        )
+
     def _take_end(self, record: dict[str, Any]) -> None:
         self._complete = True
 
 
 def _plain(value: Any) -> Any:
-    """A dataclass as JSON has it: fields that are None, and empty decisions, are left out."""
-    plain = asdict(value, dict_factory=lambda items: {k: v for k, v in items if v is not None})
-    if plain.get("decisions") == ():
-        del plain["decisions"]
-    return plain
+    """A dataclass as JSON has it: fields that are None, and those that are as usual, are left out."""
+    return asdict(value, dict_factory=lambda items: {k: v for k, v in items if v is not None and not _usual(k, v)})
+
+
+def _usual(name: str, value: Any) -> bool:
+    """Whether a reader takes the field to be so where it is absent; pages and pins are always told."""
+    if value == ():
+        return name not in ("pages", "pins")
+    return name in _USUAL and _USUAL[name] == value
+
+
+_USUAL = {"count": 1, "ended": False, "waited": False, "function": ""}
 
 
 _Made = TypeVar("_Made")
 
 
-def _made(cls: Callable[..., _Made], record: Mapping[str, Any], convert: Callable[[Any], Any]) -> _Made:
-    names = [f.name for f in fields(cls) if f.name in record or f.default is MISSING]  # type: ignore[arg-type]
-    return cls(**{name: convert(record[name]) for name in names})
+def _made(cls: Callable[..., _Made], record: Mapping[str, Any]) -> _Made:
+    """Of a record whose fields are texts, numbers and truth values."""
+    values = {}
+    for f in fields(cls):  # type: ignore[arg-type]
+        if f.name in record or f.default is MISSING:
+            value = record[f.name]
+            kind = _PLAIN_TYPES.get(f.name, str)
+            if type(value) is not kind:
+                raise TypeError(f"{f.name} is {type(value).__name__}")
+            values[f.name] = value
+    return cls(**values)
+
+
+_PLAIN_TYPES: dict[str, type] = {"count": int, "ended": bool, "waited": bool}
 
 
 _VIEW_TYPES: dict[str, type] = {
     "proc": str, "region": str, "pin": str, "page": int, "state": str, "frame": int, "kind": str, "exclusive": bool,
     "mapcount": int, "byte": int, "anon": bool, "level": str, "writable": bool, "dirty": bool, "soft_dirty": bool,
-    "uffd_wp": bool, "owner": str, "range": str, "flags": str,
+    "uffd_wp": bool, "owner": str, "range": str, "flags": str, "folio": int, "offset": int,
 }  # fmt: skip
 
 
@@ -295,6 +359,16 @@ def _observation(record: Mapping[str, Any]) -> Observation:
     return Observation(_optional(_int, record.get("errno")), pages, pins)
 
 
+def _expected(record: Mapping[str, Any]) -> Expected:
+    return Expected(
+        _str(record["kind"]),
+        _texts(record.get("sides", ())),
+        _optional(_str, record.get("wanted")),
+        _optional(_int, record.get("page")),
+        tuple(map(_int, record.get("found", ()))),
+    )
+
+
 def _optional(convert: Callable[[Any], _Made], value: Any) -> _Made | None:
     return None if value is None else convert(value)
 
@@ -309,6 +383,12 @@ def _str(value: Any) -> str:
     if not isinstance(value, str):
         raise TypeError(f"{value!r:.40} is no text")
     return value
+
+
+def _texts(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"{value!r:.40} is no list")
+    return tuple(map(_str, value))
 
 
 def _strings(value: Any) -> dict[str, str]:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:  # what starts processes imports this, and is forked for each of them: it has to be small
     from pinhold.scenario.observation import Observation, Run
-    from pinhold.scenario.ran import Decision, TargetInfo
+    from pinhold.scenario.ran import Decision, TargetInfo, Turn
     from pinhold.scenario.steps import Action, Range, Scenario
 
 SCHEDULED = "a schedule of atomic steps: only a model (--on model:REL) can keep it"
@@ -55,14 +55,15 @@ class Crashed(Exception):
 class Outcome:
     """What one action came to.
 
-    errno: 0 or positive; note: e.g. the pin mechanism used.  Of the model only: decisions, and `violated`, the safety
-    properties (as sentences) that do not hold after it.
+    errno: 0 or positive; note: e.g. the pin mechanism used.  Of the model only: decisions; `violated`, the safety
+    properties (as sentences) that do not hold after it; turns, what the tasks of a schedule came to.
     """
 
     errno: int = 0
     note: str | None = None
     decisions: tuple[Decision, ...] = ()
     violated: tuple[str, ...] = ()
+    turns: tuple[Turn, ...] = ()
 
 
 class Session(Protocol):

@@ -7,9 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from pinhold.scenario.observation import MIXED, Observation, PageView, Run
+from pinhold.scenario.ran import Expected
+from pinhold.scenario.ranges import encode_range
 from pinhold.scenario.steps import (
     Expectation,
     ExpectByte,
+    ExpectErrno,
     ExpectFrame,
     ExpectPinByte,
     ExpectPinSees,
@@ -24,10 +27,12 @@ from pinhold.targets.dispatch import on
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """kind: "held", "violated" or "unknown"; reason: why, in words, for all but held."""
+    """kind: "held", "violated" or "unknown"; reason: why, in words, for all but held; page, found: as of Expected."""
 
     kind: str
     reason: str | None = None
+    page: int | None = None
+    found: tuple[int, ...] = ()
 
 
 def requirement(session: Session, step: Require) -> str | None:
@@ -54,6 +59,28 @@ def check(session: Session, step: Expectation) -> Check:
         return CHECKS[type(step)](session, step)
     except CannotDo as refusal:
         return Check("unknown", str(refusal))
+
+
+def expected(step: Expectation, found: Check) -> Expected:
+    """The expectation as data, and what was found where it is otherwise."""
+    match step:
+        case ExpectByte(proc, range, byte):
+            said: tuple[str, tuple[str, ...], str | None] = "byte", (_side(proc, range),), _hex(byte)
+        case ExpectPinByte(pin, byte):
+            said = "pin byte", (f"pin {pin}",), _hex(byte)
+        case ExpectPinSees(pin, proc, range):
+            said = "pin sees", (f"pin {pin}", _side(proc, range)), None
+        case ExpectFrame(proc, range, relation, other_proc, other_range):
+            said = "frame", (_side(proc, range), _side(other_proc, other_range)), relation
+        case ExpectErrno(errno):
+            said = "errno", (), errno
+        case _:
+            said = "sound", (), None
+    return Expected(*said, found.page, found.found)
+
+
+def _side(proc: str, range: Range) -> str:
+    return f"{proc} {encode_range(range)}"
 
 
 def _byte(session: Session, step: ExpectByte) -> Check:
@@ -109,11 +136,14 @@ def _with_advice(session: Session, proc: str, range: Range, found: Check) -> Che
 
 def _all_are(byte: int, runs: Sequence[Run], whose: str) -> Check:
     unread: int | None = None
+    page = 0
     for run in runs:
         if run.byte is None:
             unread = run.first if unread is None else unread
         elif run.byte != byte:
-            return Check("violated", f"{whose}[{run.first}] is {_hex(run.byte)}, expected {_hex(byte)}")
+            reason = f"{whose}[{run.first}] is {_hex(run.byte)}, expected {_hex(byte)}"
+            return Check("violated", reason, page, (run.byte,))
+        page += run.count
     if not runs:
         return Check("unknown", f"{whose}: no page could be read")
     return Check("held") if unread is None else Check("unknown", f"{whose}[{unread}] could not be read")
@@ -131,7 +161,8 @@ def _sees(step: ExpectPinSees, pin: Sequence[Run], memory: Sequence[Run]) -> Che
             unread = unread or f"{name} could not be read"
         elif held != seen:
             where = f"{step.proc} {step.range.region}[{at}]"
-            return Check("violated", f"the pin {step.pin} holds {_hex(held)} where {where} is {_hex(seen)}")
+            reason = f"the pin {step.pin} holds {_hex(held)} where {where} is {_hex(seen)}"
+            return Check("violated", reason, page, (held, seen))
     if pages == 0:
         return Check("unknown", f"pin {step.pin}: no page could be read")
     return Check("held") if unread is None else Check("unknown", unread)

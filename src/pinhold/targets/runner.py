@@ -16,11 +16,12 @@ from pinhold.scenario.errnos import ERRNO, OK, errno_name
 from pinhold.scenario.forms import Role, Thing
 from pinhold.scenario.observation import Observation
 from pinhold.scenario.printer import format_small, format_step
+from pinhold.scenario.ran import Expected
 from pinhold.scenario.runfile import RecordedStep
 from pinhold.scenario.steps import Action, Expectation, ExpectErrno, Require, Scenario, Step, done_by
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import Broken, CannotDo, Crashed, LeftBehind, Livelock, Outcome, Session, Target, Unavailable
-from pinhold.targets.expect import Check, check, requirement
+from pinhold.targets.expect import Check, check, expected, requirement
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +30,7 @@ class StepRecord:
 
     outcome: of an action, None for requirements and expectations; observation: None for requirements, and for an action
     that never ended or was left out (the outcome's note says why);
-    check: "held", "violated" or "unknown" for an expectation.
+    check: "held", "violated" or "unknown" for an expectation, which `expected` is as data.
     """
 
     index: int
@@ -37,6 +38,7 @@ class StepRecord:
     outcome: Outcome | None = None
     observation: Observation | None = None
     check: str | None = None
+    expected: Expected | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,9 +185,8 @@ class _Run:
             self._record(StepRecord(self._index, step, Outcome(note=str(reason))))
             return
         self._errno = outcome.errno
-        pin = step.named(Role.MAKES, Thing.PIN)
-        if pin is not None and outcome.errno == 0 and outcome.note:
-            self.mechanisms[pin] = outcome.note
+        if mechanism := _mechanism(step, outcome):
+            self.mechanisms[str(step.named(Role.MAKES, Thing.PIN))] = mechanism
         observation = replace(session.observe(), errno=outcome.errno)
         self._record(StepRecord(self._index, step, outcome, observation))
         if self.scenario.observe:
@@ -229,7 +230,7 @@ class _Run:
         found = self._errno_check(step) if isinstance(step, ExpectErrno) else check(session, step)
         self._checks.append((self._index, found, step.text))
         observation = replace(session.observe(), errno=None)
-        self._record(StepRecord(self._index, step, None, observation, found.kind))
+        self._record(StepRecord(self._index, step, None, observation, found.kind, expected(step, found)))
         if found.kind == "violated":
             kind = "violated" if self.scenario.xfail is None else "xfail"
             reason = self.scenario.xfail or found.reason or format_step(step)
@@ -245,6 +246,12 @@ class _Run:
         self.records.append(record)
         if self._on_step is not None:
             self._on_step(record)
+
+
+def _mechanism(step: Step, outcome: Outcome) -> str | None:
+    """What made the pin of a step that makes one."""
+    made = isinstance(step, Action) and step.named(Role.MAKES, Thing.PIN) is not None and outcome.errno == 0
+    return outcome.note if made else None
 
 
 def _made_by(step: Action) -> str | None:
@@ -264,5 +271,14 @@ def recorded_step(record: StepRecord) -> RecordedStep:
     """A record as the run file keeps it."""
     outcome = record.outcome or Outcome()
     return RecordedStep(
-        record.index, format_step(record.step), record.observation, outcome.note, record.check, outcome.decisions
+        record.index,
+        format_step(record.step),
+        record.observation,
+        outcome.note,
+        record.check,
+        outcome.decisions,
+        _mechanism(record.step, outcome),
+        record.expected,
+        outcome.turns,
+        outcome.violated,
     )

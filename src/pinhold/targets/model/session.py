@@ -5,6 +5,7 @@ Each process is an mm slot of one interpreted machine of x86-64 geometry; each s
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -40,7 +41,7 @@ from pinhold.targets.dispatch import on
 from pinhold.targets.model.calls import CALLS, PROT, Span, call_of, wanted
 from pinhold.targets.model.decisions import decision
 from pinhold.targets.model.names import Names
-from pinhold.targets.model.sight import compress, foll_words, page_states, page_view, pin_walk, walk
+from pinhold.targets.model.sight import compress, folio_place, foll_words, page_states, page_view, pin_walk, walk
 from pinhold.targets.model.tasks import Tasks
 from pinhold.targets.model.users import free_pin, take, too_small, transfer
 
@@ -64,6 +65,7 @@ class ModelSession:
         self.watched = watched(scenario, self.pmd_pages, self.pud_pages)
         self.copies: dict[str, tuple[int, Sequence[Run]]] = {}
         self.frames = FrameNames()
+        self.folios = FrameNames()
         self.errno: int | None = None
         self.pin_bytes: dict[str, Sequence[Run]] = {}
         self.names = Names(machine)
@@ -77,6 +79,7 @@ class ModelSession:
     def do(self, action: s.Action) -> Outcome:
         """Run one action to completion."""
         self.m.trace.sites.clear()
+        self.tasks.turns.clear()
         self.pin_bytes.clear()
         try:
             result = DO[type(action)](self, action)
@@ -94,7 +97,8 @@ class ModelSession:
         self.errno = -result if result < 0 else 0
         broken = violated_properties(self.m) if self.properties else []
         note = self.missing(action) if self.errno == k.ENOMEM else None
-        return Outcome(self.errno, note, self.decisions(self.m.trace.sites), tuple(PROPERTIES[p] for p in broken))
+        violated = tuple(PROPERTIES[p] for p in broken)
+        return Outcome(self.errno, note, self.decisions(self.m.trace.sites), violated, tuple(self.tasks.turns))
 
     def missing(self, action: s.Action) -> str | None:
         """How many huge pages the scenario's mappings need together, where they are too few for one of them."""
@@ -114,9 +118,9 @@ class ModelSession:
         return Livelock(f"{' and '.join(stuck.functions)} go round: {'; '.join(told)}", decisions)
 
     def decisions(self, numbers: Iterable[int]) -> tuple[Decision, ...]:
-        """What was decided, each decision once, in order of first appearance."""
-        sites = (SITES[number] for number in dict.fromkeys(numbers))
-        return tuple(decision(x, self.release, BY_NAME[x.rule].of(self.m) if x.rule else 0) for x in sites)
+        """What was decided, each decision once, in order of first appearance, with how often."""
+        sites = ((SITES[number], count) for number, count in Counter(numbers).items())
+        return tuple(decision(x, self.release, BY_NAME[x.rule].of(self.m) if x.rule else 0, n) for x, n in sites)
 
     def operate(self, function: int, span: Span, flags: int = 0, arg: int = 0) -> int:
         call(self.m, TASK, function, *span, flags, arg)
@@ -330,6 +334,7 @@ class ModelSession:
 
     def observe(self) -> Observation:
         self.frames.begin()
+        self.folios.begin()
         pages = tuple(
             self.page_view(proc, region, start, page)
             for proc, regions in self.names.regions.items()
@@ -339,12 +344,15 @@ class ModelSession:
         )
         pins = tuple(view for name in (*self.names.pins, *self.copies) for view in self.pin_views(name))
         self.frames.end()
+        self.folios.end()
         errno, self.errno = self.errno, None
         return Observation(errno, pages, pins)
 
     def page_view(self, proc: str, region: str, start: int, page: int) -> PageView:
         """One watched page, from its entry."""
-        return page_view(self.m, self.names.mms[proc], start + page, PageView(proc, region, page), self.frames)
+        return page_view(
+            self.m, self.names.mms[proc], start + page, PageView(proc, region, page), self.frames, self.folios
+        )
 
     def pin_views(self, name: str) -> Iterator[PinView]:
         """The first and the last page of a pin, or of a copy, which holds no frame."""
@@ -360,8 +368,12 @@ class ModelSession:
             told = PinView(name, 0, None, None, self.names.process(mm), held, foll_words(self.m.pin_flags[pin]))
         for page in sorted({0, count - 1}):
             byte = next((run_.byte for run_ in read if run_.first <= page < run_.first + run_.count), None)
-            frame = None if name in self.copies else self.frames.name(pin_page_at(self.m, pin, page))
-            yield replace(told, page=page, frame=frame, byte=byte)
+            view = replace(told, page=page, byte=byte)
+            if name not in self.copies:
+                pfn = pin_page_at(self.m, pin, page)
+                folio, offset = folio_place(self.m, pfn, self.folios)
+                view = replace(view, frame=self.frames.name(pfn), folio=folio, offset=offset)
+            yield view
 
     def contents(self, proc: str, range: s.Range) -> Sequence[Run]:
         """What the process would read, without a fault: present pages only."""

@@ -8,7 +8,14 @@ from itertools import groupby
 from operator import itemgetter
 
 from pinhold.mm import flags as k
-from pinhold.mm.folio import folio_nr_pages, folio_test_swapcache, is_huge_zero_page, page_folio, page_index
+from pinhold.mm.folio import (
+    folio_nr_pages,
+    folio_page,
+    folio_test_swapcache,
+    is_huge_zero_page,
+    page_folio,
+    page_index,
+)
 from pinhold.mm.machine import Machine
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_special, pte_swapped
 from pinhold.mm.rmap import folio_mapcount, page_mapped_count
@@ -19,7 +26,7 @@ Stretch = tuple[int, int | None]
 """So many pages in a row, and the byte that they all hold; None where nothing is mapped."""
 
 
-def page_view(m: Machine, mm: int, addr: int, bare: PageView, frames: FrameNames) -> PageView:
+def page_view(m: Machine, mm: int, addr: int, bare: PageView, frames: FrameNames, folios: FrameNames) -> PageView:
     """The page at an address, from its entry; bare: a view that names it and tells nothing.
 
     Nothing of the language write-protects by userfaultfd.
@@ -42,6 +49,7 @@ def page_view(m: Machine, mm: int, addr: int, bare: PageView, frames: FrameNames
     exclusive = None
     if flags & k.FOLIO_ANON and m.rule_anon_exclusive:
         exclusive = bool(m.page_exclusive[folio if level else page_index(m, pfn)])
+    folio_name, offset = folio_place(m, pfn, folios)
     return replace(
         bare,
         state="present",
@@ -56,7 +64,15 @@ def page_view(m: Machine, mm: int, addr: int, bare: PageView, frames: FrameNames
         dirty=True if entry & k.PTE_DIRTY else None if shmem_shared(m, mm, addr) else False,
         soft_dirty=soft_dirty,
         uffd_wp=False,
+        folio=folio_name,
+        offset=offset,
     )
+
+
+def folio_place(m: Machine, pfn: int, folios: FrameNames) -> tuple[int, int]:
+    """Name of the folio that a frame belongs to, and which of its pages it is."""
+    folio = page_folio(m, pfn)
+    return folios.name(folio), pfn - folio_page(m, folio)
 
 
 def shmem_shared(m: Machine, mm: int, addr: int) -> bool:

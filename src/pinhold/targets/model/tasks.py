@@ -17,6 +17,7 @@ from pinhold.mm.step import FUEL, OutOfFuel, Recurrence, checked_step, function_
 from pinhold.mm.task import FN_FORK, FN_KSM_MERGE, FN_UNPIN, call
 from pinhold.scenario import steps as s
 from pinhold.scenario.printer import format_step
+from pinhold.scenario.ran import Turn
 from pinhold.targets.base import CannotDo
 from pinhold.targets.model.calls import CALLS, call_of, wanted
 from pinhold.targets.model.names import Names
@@ -28,6 +29,7 @@ class Task:
     """slot: its number on the machine.  doing: what it is in the middle of; place: the process's or the pin's number
     that this makes."""
 
+    name: str
     slot: int
     doing: s.Action | None = None
     place: int = -1
@@ -36,19 +38,27 @@ class Task:
 @dataclass(slots=True)
 class Tasks:
     """Those of one scenario, by name; slot 0 is the thread that does whole steps.  names: where what an operation
-    makes gets its name when the operation ends."""
+    makes gets its name when the operation ends.  turns: what the tasks came to in the step at hand."""
 
     m: Machine
     names: Names
     by_name: dict[str, Task] = field(default_factory=dict)
+    turns: list[Turn] = field(default_factory=list)
 
     def start(self, name: str, operation: s.Action) -> int:
         """Begin it; what the task is in comes to its end first.  0, or how that ended, if badly.  Raises CannotDo."""
-        task = self.by_name.setdefault(name, Task(1 + len(self.by_name)))
+        task = self.by_name.setdefault(name, Task(name, 1 + len(self.by_name)))
         result = self.finish(task)
         task.place = BEGIN[type(operation)](self, task.slot, operation)
         task.doing = operation
+        self.turns.append(self.turn(task))
         return min(result, 0)
+
+    def turn(self, task: Task, waited: bool = False) -> Turn:
+        """How a task stands that is in the middle of something."""
+        operation = "" if task.doing is None else format_step(task.doing)
+        function = function_name(self.m, task.slot) if self.m.task_depth[task.slot] else ""
+        return Turn(task.name, operation, function, waited=waited)
 
     # Pushing the call of an operation, in BEGIN: each gives the number of the process or the pin that it makes, or -1.
 
@@ -89,9 +99,11 @@ class Tasks:
             taken = checked_step(m, task.slot)
             m.choice[0] = 0
             if taken == k.BLOCKED:
+                self.turns.append(self.turn(task, waited=True))
                 return 0
             if not m.task_depth[task.slot]:
                 return min(self.ended(task), 0)
+        self.turns.append(self.turn(task))
         return 0
 
     def settle(self) -> int:
@@ -129,6 +141,7 @@ class Tasks:
             return 0
         result = self.m.task_result[task.slot]
         self.m.task_result[task.slot] = 0
+        self.turns.append(Turn(task.name, format_step(operation), ended=True))
         task.doing = None
         match operation:
             case s.Fork() if result >= 0:
