@@ -43,12 +43,12 @@ def main(options: Namespace) -> int:
     targets = make_targets(given, luggage=luggage(options, names), deadline=deadline(options, names))
     if not options.on:
         leave_out_gigantic(targets)
-    with allowed(options.allow_change, names, [*seed, *stock]), page_at(options.html) as draw:
+    with allowed(options.allow_change, names, [*seed, *stock]), page_at(options.html) as page:
         found = _run(targets, seed, stock, [without] if without else [], options.jobs)
         judged = [column.judged() for column in found.columns]
         shown = _full(found, judged) if options.full else screen(found.seed, found.stock, judged, found.absent)
         terminal.write(shown)
-        draw([run for column in found.columns for run in (column.run, column.model) if run is not None], True)
+        page.draw([run for column in found.columns for run in (column.run, column.model) if run is not None], True)
         end = closing(judged)
         print(f"\n{end.verdict}")
         return end.status

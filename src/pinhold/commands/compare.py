@@ -37,7 +37,7 @@ def main(options: Namespace) -> int:
     targets = make_targets(given, pins=pins, luggage=bags, deadline=limit)
     for target in targets:
         ready(target)
-    with page_at(options.html) as draw:
+    with page_at(options.html) as page:
         try:
             runs = _both(targets, tests, options.jobs)
         except NothingToRun as reason:
@@ -45,7 +45,7 @@ def main(options: Namespace) -> int:
                 raise
             print(f"cannot be tested: {reason}")
             return EXIT_UNTESTABLE
-        draw(runs, True)
+        page.draw(runs, True)
         return _tell(runs[0], runs[1], options.bisect)
 
 

@@ -68,14 +68,14 @@ def main(options: Namespace) -> int:
     for target, name in zip(targets, called(given), strict=True):
         target.name = name
     runs = []
-    with page_at(options.html) as draw:
+    with page_at(options.html) as page:
         for outcome in run_matrix(targets, tests(), options.jobs):
             if isinstance(outcome, NothingToRun):
                 raise outcome
             runs.append(outcome)
         for line in lines(runs):
             print(line)
-        draw(runs, True)
+        page.draw(runs, True)
     return shown(runs)
 
 

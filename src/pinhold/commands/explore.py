@@ -11,7 +11,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from pinhold.commands import NothingToRun, UsageError, nearest
+from pinhold.commands.explored import run_file, write
 from pinhold.commands.output import output
+from pinhold.commands.pages import page_at
 from pinhold.commands.registry import switches
 from pinhold.explore.budget import Budget, Progress
 from pinhold.explore.facts import decisions_of
@@ -73,7 +75,19 @@ def search_scope(options: argparse.Namespace) -> int:
         raise UsageError(str(error)) from None
     finally:
         line.show("")
-    print(summary(ready, result, engine, how))
+    with page_at(options.html, sys.stderr if options.format == "json" and not options.output else None) as page:
+        if options.html:
+            page.draw_file(run_file(ready, result))
+        if options.format == "json":
+            with output(options.output) as stream:
+                write(stream, ready, result)
+            return EXIT_VIOLATED if result.violation else EXIT_HELD if result.exhausted else EXIT_UNKNOWN
+        return tell(options, ready, result, summary(ready, result, engine, how))
+
+
+def tell(options: argparse.Namespace, ready: World, result: SearchResult, head: str) -> int:
+    """What came of it, in words; with -o what was found is written as a scenario."""
+    print(head)
     if result.violation is None:
         if not result.exhausted:
             return EXIT_UNKNOWN

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from pinhold.commands.grammar_pages import add_html
+
 COMMANDS = ("explore",)
 
 
@@ -32,7 +34,19 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     explore.add_argument(
         "--checkpoint", metavar="FILE", help="put a search that a limit ends aside there; go on with it"
     )
-    explore.add_argument("-o", dest="output", metavar="FILE.pin", help="write what was found there, as a scenario")
+    explore.add_argument(
+        "-o",
+        dest="output",
+        metavar="FILE",
+        help="write what was found there, as a scenario; or the run file of --format",
+    )
+    explore.add_argument(
+        "--format",
+        choices=("text", "json"),
+        default="text",
+        help="json: the search as a run file, with a run of what was found; default: text",
+    )
+    add_html(explore, "the search, and what was found step by step,")
 
 
 def _positive(text: str) -> int:

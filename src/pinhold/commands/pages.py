@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
@@ -15,8 +15,27 @@ from pinhold.commands.runs import Progress
 from pinhold.report.results import TargetRun
 from pinhold.scenario.runfile import RunFile
 
-Draw = Callable[[Sequence[TargetRun], bool], None]
-"""Draws results; whether they are all that there was to be."""
+
+class Page:
+    """The page that was asked for; None: none was, and nothing is drawn.  drawn: whether it has something."""
+
+    def __init__(self, path: str | None, stream: TextIO | None = None) -> None:
+        self._path = path
+        self._stream = stream
+        self.drawn = False
+
+    def draw(self, runs: Sequence[TargetRun], complete: bool) -> None:
+        """Results; complete: that is all."""
+        if self._path is not None and any(run.results for run in runs):
+            from pinhold.report.jsonreport import as_run_file
+
+            self.draw_file(as_run_file(runs, complete))
+
+    def draw_file(self, file: RunFile) -> None:
+        """What a run file has."""
+        if self._path is not None and self._stream is not None:
+            self._stream.write(page_of(file, Path(self._path)))
+            self.drawn = True
 
 
 def need_jinja(instead: str = "") -> None:
@@ -28,40 +47,34 @@ def need_jinja(instead: str = "") -> None:
 
 
 @contextmanager
-def page_at(path: str | None, told: TextIO | None = None) -> Iterator[Draw]:
-    """What draws the page; nothing where no path is given.  At the end the path is printed, if there is a page.
+def page_at(path: str | None, told: TextIO | None = None) -> Iterator[Page]:
+    """The page to draw.  At the end its path is printed, if there is something on it.
 
     The file is made before anything is run.  Raises NothingToRun where jinja2 is missing, UsageError where the file
     cannot be made, WriteFailed.
     """
     if path is None:
-        yield lambda runs, complete: None
+        yield Page(None)
         return
     need_jinja()
-    drawn = False
-
-    def draw(runs: Sequence[TargetRun], complete: bool) -> None:
-        nonlocal drawn
-        from pinhold.report.jsonreport import as_run_file
-
-        if any(run.results for run in runs):
-            stream.write(page_of(as_run_file(runs, complete), Path(path)))
-            drawn = True
-
     with output(path) as stream:
+        page = Page(path, stream)
         try:
-            yield draw
+            yield page
         finally:
-            if drawn:
+            if page.drawn:
                 print(path, file=told or sys.stdout)
 
 
 def page_of(file: RunFile, path: Path) -> str:
-    """The timeline of the one test, or the matrix of several, whose own pages are written beside it."""
+    """The timeline of the one test, or the matrix of several, whose own pages are written beside it; or searches."""
     from pinhold.pictures.matrix import matrix
     from pinhold.pictures.page import page
+    from pinhold.pictures.searchpage import search_page
 
     names = list(dict.fromkeys(run.name for run in file.runs))
+    if not names:
+        return search_page(file)
     if len(names) == 1:
         return page(file, names[0])
     folder = path.with_name(f"{path.stem}-tests")

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from pinhold.commands import UsageError, WriteFailed
+from pinhold.commands import NothingToRun, UsageError, WriteFailed
 from pinhold.commands.pages import need_jinja, write_tests
 from pinhold.commands.runfiles import read_run_file
 from pinhold.report.readback import joined, target_runs
@@ -20,6 +20,8 @@ def main(options: Namespace) -> int:
     if (options.output is None) == (options.format is None):
         raise UsageError("give -o DIR for all, or --format FORMAT for one on standard output")
     file = joined([read_run_file(path) for path in options.runs], [Path(path).name for path in options.runs])
+    if not file.runs:
+        raise NothingToRun("there is no test to report, only a search: pinhold show draws it")
     try:
         if options.format:
             sys.stdout.writelines(f"{line}\n" for line in FORMATS[options.format](file))

@@ -43,8 +43,8 @@ def _run(options: Namespace, tests: Sequence[Selected]) -> int:
     for target in targets:
         ready(target)
     told = sys.stderr if options.output is None and options.format != "table" else sys.stdout
-    with output(options.output) as stream, page_at(options.html, told) as draw:
-        report = Several(_report(options.format, stream, len(targets), tests), Drawn(draw))
+    with output(options.output) as stream, page_at(options.html, told) as page:
+        report = Several(_report(options.format, stream, len(targets), tests), Drawn(page.draw))
         try:
             runs = [_ran(outcome) for outcome in run_matrix(targets, tests, options.jobs, Listener(report))]
         except BaseException as end:

@@ -22,7 +22,7 @@ def is_run_file(path: str) -> bool:
 
 
 def read_run_file(path: str) -> RunFile:
-    """Raises UsageError for what is no run file, and NothingToRun for one without a test."""
+    """Raises UsageError for what is no run file, and NothingToRun for one without a test or a search."""
     try:
         with open(path, encoding="utf-8", errors="replace") as lines:
             file = read_run(lines)
@@ -30,6 +30,6 @@ def read_run_file(path: str) -> RunFile:
         raise UsageError(f"{path}: {error}") from None
     except OSError as error:
         raise UsageError(f"cannot read {path!r}: {error.strerror or error}") from None
-    if not file.runs:
+    if not file.runs and not file.searches:
         raise NothingToRun(f"{path} has no test: the run was cut off before its first step")
     return file

@@ -39,6 +39,9 @@ def main(options: Namespace) -> int:
             print(f"{name}  {len(suite(name).tests)} tests")
         print("\nshow SUITE lists a suite's tests, show SUITE/N prints one; what is printed can be run.")
         return 0
+    if is_file(what) and is_run_file(what):
+        _results(read_run_file(what))
+        return 0
     tests = select([what])
     if not is_file(what) and "/" not in what:
         for test in tests:
@@ -46,6 +49,24 @@ def main(options: Namespace) -> int:
     else:
         print("\n".join(format_scenario(test.scenario) for test in tests), end="")
     return 0
+
+
+def _results(file: RunFile) -> None:
+    """What a run file has, in words."""
+    from pinhold.pictures.searched import search_text
+    from pinhold.report.readback import target_runs
+    from pinhold.report.results import tally
+    from pinhold.report.table import table
+
+    for search in file.searches:
+        print(search_text(search))
+    runs = target_runs(file)
+    if any(run.results for run in runs):
+        print("\n".join([*table(runs), ""]))
+    for run in runs:
+        print(f"{run.info.name}: {tally(run.results)}")
+    if not file.complete:
+        print("The run file was cut off: this is a part.")
 
 
 def _pictures(options: Namespace) -> int:
@@ -56,6 +77,9 @@ def _pictures(options: Namespace) -> int:
     draw = _html(options) if options.html else _svg if options.svg else _text
     file = _recorded(options)
     tests = list(dict.fromkeys(run.name for run in file.runs))
+    if not tests:
+        _searches(options, path, file)
+        return 0
     if path and len(tests) != 1:
         raise UsageError(f"a file has one test's picture, {options.what} has {len(tests)} tests: name one: {tests[0]}")
     with output(path) as out:
@@ -94,6 +118,27 @@ def _poster(options: Namespace) -> int:
     return 0
 
 
+def _searches(options: Namespace, path: str | None, file: RunFile) -> None:
+    """Of a run file without a test."""
+    from pinhold.pictures.searched import levels, search_text, title
+
+    with output(path) as out:
+        if options.html:
+            from pinhold.pictures.searchpage import search_page
+
+            out.write(search_page(file))
+        elif options.svg:
+            from pinhold.pictures.chartstill import chart_still
+            from pinhold.pictures.depths import depths
+
+            first = file.searches[0]
+            out.write(chart_still(depths(title(first), [levels(search) for search in file.searches])))
+        else:
+            out.write("\n".join(map(search_text, file.searches)))
+    if path:
+        print(path)
+
+
 Draw = Callable[[RunFile, str], str]
 
 
@@ -105,10 +150,12 @@ def _drawn(draw: Draw, file: RunFile, name: str) -> str:
 
 
 def _text(file: RunFile, name: str) -> str:
+    from pinhold.pictures.searched import search_text
     from pinhold.pictures.story import story
     from pinhold.pictures.text import pictures
 
-    return pictures([story(run) for run in file.runs if run.name == name], name)
+    drawn = pictures([story(run) for run in file.runs if run.name == name], name)
+    return "\n".join([drawn, *(search_text(search) for search in file.searches if search.run == name)])
 
 
 def _svg(file: RunFile, name: str) -> str:

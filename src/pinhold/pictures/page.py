@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from pinhold.pictures.layout import Layout, legend
 from pinhold.pictures.memory import memory
+from pinhold.pictures.searchpage import search_part, search_style
 from pinhold.pictures.sheet import render
 from pinhold.pictures.slices import Slicer
 from pinhold.pictures.story import Story, story
@@ -65,6 +66,7 @@ def page(file: RunFile, name: str, steps: tuple[int, int] | None = None, back: s
     first, last = _window(rows, [side.wrong for side in sides], steps)
     apart = divergence([one for one in stories if ran(one)])
     accounts = [_account(one) for one in drawn]
+    searches = [search_part(search) for search in file.searches if search.run == name]
     run = stories[0].run
     values = {
         "version": file.pinhold,
@@ -80,9 +82,11 @@ def page(file: RunFile, name: str, steps: tuple[int, int] | None = None, back: s
         "legend": legend(side.layout for side in sides),
         "sides": [{"target": side.target, "heads": _markup(side.slicer.heads())} for side in sides],
         "rows": [_row(sides, number - 1, apart) for number in range(first, last + 1)] if rows else [],
+        "searches": searches,
         "targets": [_target(info, [r for r in file.runs if r.name == name]) for info in file.targets],
     }
-    return render("timeline", _columns(sides), values)
+    style = _columns(sides)
+    return render("timeline", f"{style}\n{search_style()}" if searches else style, values)
 
 
 def _side(one: Story) -> Side:

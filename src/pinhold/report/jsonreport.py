@@ -8,7 +8,7 @@ from typing import TextIO
 
 from pinhold import __version__
 from pinhold.report.results import CaseResult, TargetRun
-from pinhold.scenario.ran import TargetInfo
+from pinhold.scenario.ran import Search, TargetInfo
 from pinhold.scenario.runfile import RunFile, RunWriter, read_run
 from pinhold.targets.runner import recorded_step
 
@@ -30,6 +30,10 @@ class RunFileReport:
         for record in result.result.steps:
             self._writer.step(run, recorded_step(record))
         self._writer.end(run, result.verdict, result.result.seconds, result.result.mechanisms)
+
+    def search(self, search: Search) -> None:
+        """What the explorer came to."""
+        self._writer.search(search)
 
     def end(self, place: int, seconds: float) -> None:
         """The file has the seconds of each scenario."""

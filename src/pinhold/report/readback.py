@@ -33,7 +33,14 @@ def joined(files: Sequence[RunFile], names: Sequence[str]) -> RunFile:
             called = f"{info.name} ({name})" if again or targets.get(info.name, info) != info else info.name
             targets[called] = replace(info, name=called, what=info.target) if called != info.name else info
             runs += [replace(run, target=called) for run in own]
-    return replace(files[0], targets=tuple(targets.values()), runs=tuple(runs), complete=all(f.complete for f in files))
+    searches = tuple(search for file in files for search in file.searches)
+    return replace(
+        files[0],
+        targets=tuple(targets.values()),
+        runs=tuple(runs),
+        complete=all(f.complete for f in files),
+        searches=searches,
+    )
 
 
 def target_runs(file: RunFile) -> list[TargetRun]:

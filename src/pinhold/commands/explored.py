@@ -1,0 +1,76 @@
+"""What a search came to, as a run file: written, read back and drawn like the others."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import TextIO
+
+from pinhold.explore.facts import decisions_of
+from pinhold.explore.replay import Replay
+from pinhold.explore.result import SearchResult
+from pinhold.explore.story import scenario, verdict
+from pinhold.explore.world import World
+from pinhold.mm import releases, rules
+from pinhold.mm.sites import SITES
+from pinhold.report.jsonreport import RunFileReport
+from pinhold.report.results import CaseResult
+from pinhold.scenario.parse import parse
+from pinhold.scenario.ran import Search
+from pinhold.scenario.runfile import RunFile, read_run
+from pinhold.targets.model.target import ModelTarget
+from pinhold.targets.runner import run_scenario
+
+
+def write(stream: TextIO, ready: World, result: SearchResult) -> None:
+    """The search, and a run of the scenario that shows what was found."""
+    report = RunFileReport(stream)
+    name = ""
+    if result.violation is not None:
+        name = f"{ready.scope.name}.pin"
+        shown = parse(scenario(ready, result.path, result.violation))
+        for place, target in enumerate(_targets(ready)):
+            report.begin(place, target.info())
+            report.result(place, CaseResult(1, name, shown.title, run_scenario(target, shown)))
+    report.search(searched(ready, result, name))
+    report.close(None)
+
+
+def run_file(ready: World, result: SearchResult) -> RunFile:
+    """The same, read back."""
+    stream = io.StringIO()
+    write(stream, ready, result)
+    return read_run(stream.getvalue().splitlines(keepends=True))
+
+
+def _targets(ready: World) -> Iterator[ModelTarget]:
+    """The rules that were searched; and the release's own, where they are others."""
+    switched = _switched(ready)
+    yield ModelTarget(ready.scope.rules, switches=switched, properties=True)
+    if switched:
+        yield ModelTarget(ready.scope.rules, properties=True)
+
+
+def _switched(ready: World) -> dict[str, str]:
+    row = releases.row(ready.scope.rules)
+    return {x.name: x.names[ready.row[x.name]] for x in rules.RULES if ready.row[x.name] != row[x.name]}
+
+
+def searched(ready: World, result: SearchResult, run: str) -> Search:
+    """As a run file keeps it.  run: which run of the file shows what was found."""
+    moments = Replay(ready, result.path).moments() if result.path else ()
+    return Search(
+        ready.scope.name,
+        ready.scope.rules,
+        _switched(ready),
+        result.states,
+        result.transitions,
+        tuple(result.levels),
+        "" if result.violation is None else verdict(result.violation),
+        result.limit,
+        tuple((moment.task, moment.does) for moment in moments),
+        tuple(SITES[site].name for site in sorted(result.sites)),
+        tuple(SITES[site].name for site in sorted(decisions_of(ready) - result.sites)),
+        tuple(str(action) for action, count in zip(ready.actions, result.uses, strict=False) if not count),
+        run,
+    )

@@ -1,0 +1,71 @@
+"""What a search came to, in a run file: written, read back, and drawn with what it found."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pinhold.cli import main
+from pinhold.scenario.ran import Search
+from pinhold.scenario.runfile import RunFile, read_run
+
+RACE = ("fork-races-gup-fast", "--without", "write_protect_seq")
+
+
+def read(path: Path) -> RunFile:
+    return read_run(path.read_text().splitlines(keepends=True))
+
+
+def test_a_race_is_a_search_and_a_run_of_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On the rules that were searched, and on the release's own; show reads it back."""
+    path = tmp_path / "race.json"
+    assert main(["explore", *RACE, "--format", "json", "-o", str(path)]) == 1
+    assert capsys.readouterr().out == ""
+    file = read(path)
+    (search,) = file.searches
+    assert (search.scope, search.switched) == ("fork-races-gup-fast", {"write_protect_seq": "no"})
+    assert search.found and len(search.path) == len(search.levels) - 1
+    assert sum(search.levels) == search.states
+    assert search.path[0] == ("parent", "fork P C")
+    kinds = {run.target: run.verdict and run.verdict.kind for run in file.runs}
+    assert kinds == {"model:6.2,write_protect_seq=no": "violated", "model:6.2": "held"}
+    assert {run.name for run in file.runs} == {search.run}
+    assert main(["show", str(path)]) == 0
+    out = capsys.readouterr().out
+    assert "478 states, 937 transitions" in out and "< here" in out and "VIOLATED" in out
+    assert main(["show", str(path), "--text"]) == 0
+    out = capsys.readouterr().out
+    assert "they part here" in out and "new states" in out
+    assert out.isascii() and max(map(len, out.splitlines())) <= 78
+
+
+def test_its_page_has_the_search_beside_the_timeline(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """And the path is the last line."""
+    path = tmp_path / "race.html"
+    assert main(["explore", *RACE, "--html", str(path)]) == 1
+    assert capsys.readouterr().out.splitlines()[-1] == str(path)
+    html = path.read_text()
+    assert "here pin and page part" in html
+    assert html.index('id="step-10"') < html.index('class="search"') < html.index("New states by depth")
+
+
+@pytest.mark.parametrize("form", ["--html", "--svg", "--text"])
+def test_a_search_that_found_nothing_is_drawn_by_itself(
+    form: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """States by depth, and what was never come by."""
+    path, drawn = tmp_path / "good.json", tmp_path / "drawn"
+    assert main(["explore", "seed-shmem", "--format", "json", "-o", str(path)]) == 0
+    assert read(path).runs == ()
+    assert main(["show", str(path), form, *([] if form == "--text" else [str(drawn)])]) == 0
+    said = capsys.readouterr().out
+    assert "exhausted" in (said if form == "--text" else drawn.read_text()).lower()
+    assert main(["report", str(path), "--format", "table"]) == 4
+
+
+def test_json_to_standard_output_is_nothing_but_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    """As with run."""
+    assert main(["explore", "seed-shmem", "--format", "json"]) == 0
+    (search,) = read_run(capsys.readouterr().out.splitlines(keepends=True)).searches
+    assert isinstance(search, Search) and not search.found and search.states == 478
