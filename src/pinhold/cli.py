@@ -79,6 +79,9 @@ def parser() -> argparse.ArgumentParser:
     step = command("step", "tell a test step by step, on two targets up to their first difference")
     step.add_argument("test", metavar="TEST", help="SUITE/N or FILE.pin")
     step.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
+    step.add_argument(
+        "--full", action="store_true", help="in words all that was seen and decided, which a pipe has anyhow"
+    )
     grammar_lab.add_pin(step)
     grammar_lab.add_luggage(step)
     grammar_lab.add_deadline(step)

@@ -1,7 +1,11 @@
-"""`pinhold step`: a test step by step, on one target or on two side by side up to their first difference."""
+"""`pinhold step`: a test step by step, on one target or on two side by side up to their first difference.
+
+On a terminal it is drawn; --full, or a pipe, has all that was seen and decided in words.
+"""
 
 from __future__ import annotations
 
+import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
 
@@ -10,8 +14,10 @@ from pinhold.commands.agreement import compare_results
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import describe, make_targets
-from pinhold.commands.select import select
+from pinhold.commands.select import Selected, select
+from pinhold.report.jsonreport import as_run_file
 from pinhold.report.narrate import outcome_lines, view_lines
+from pinhold.report.results import CaseResult, TargetRun
 from pinhold.scenario.compare import Difference
 from pinhold.scenario.printer import format_step
 from pinhold.scenario.verdict import exit_status
@@ -32,15 +38,31 @@ def main(options: Namespace) -> int:
     pins = external(options.pin, names)
     bags = luggage(options, names)
     limit = deadline(options, names)
+    drawn = sys.stdout.isatty() and not options.full
     targets = make_targets(options.on, properties=True, pins=pins, luggage=bags, deadline=limit)
-    for target in targets:
-        describe(target)
+    infos = [describe(target) for target in targets]
     results = [run_on(target, tests[0].scenario) for target in targets]
     difference = compare_results(results[0], results[-1]).difference
-    print(f"scenario {tests[0].scenario.title}")
-    for line in tell(results, difference):
-        print(line)
+    if drawn:
+        print(tracks(tests[0], [TargetRun(i, (_case(tests[0], r),)) for i, r in zip(infos, results, strict=True)]))
+        print("With --full: all that was seen and decided at each step.")
+    else:
+        print(f"scenario {tests[0].scenario.title}")
+        for line in tell(results, difference):
+            print(line)
     return EXIT_MISMATCH if difference else exit_status(r.verdict for r in results)
+
+
+def tracks(test: Selected, runs: Sequence[TargetRun]) -> str:
+    """The picture in text."""
+    from pinhold.pictures.story import story
+    from pinhold.pictures.text import pictures
+
+    return pictures([story(run) for run in as_run_file(runs).runs], test.name)
+
+
+def _case(test: Selected, result: Result) -> CaseResult:
+    return CaseResult(test.number, test.name, test.text, result)
 
 
 def tell(results: Sequence[Result], difference: Difference | None) -> Iterator[str]:

@@ -29,6 +29,8 @@ from pinhold.pictures.words import (
     sentence,
     step_words,
     title_of,
+    turn_words,
+    turns,
     wrong_at,
 )
 from pinhold.scenario.ran import Decision, TargetInfo
@@ -140,6 +142,12 @@ def _row(sides: Sequence[Side], row: int, apart: Divergence | None) -> dict[str,
     return {
         "number": row + 1,
         "words": step_words(said),
+        "turns": turns([side.story for side in here], row),
+        "stand": [
+            (side.target, turn_words(turn), turn.operation)
+            for side in here
+            for turn in side.story.rows[row].recorded.turns
+        ],
         "task": said.task,
         "task_number": tasks.index(said.task) % 4 if said.task else 0,
         "flags": list(_flags(here, row)),

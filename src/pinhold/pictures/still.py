@@ -23,7 +23,7 @@ from pinhold.pictures.tracks import (
     Marker,
     Tracks,
 )
-from pinhold.pictures.words import account, merged, outcome, ran, step_words, title_of, wrong_at
+from pinhold.pictures.words import account, merged, outcome, ran, step_words, title_of, turns, wrong_at
 
 TINTS = ("#dbe9f9", "#fbe8c8", "#d8f0e0", "#efdff5", "#e6e6e6", "#fde0dd")
 """Of the bands."""
@@ -112,6 +112,9 @@ class _Sheet:
         wrong = any(wrong_at(side.story) == row for side in self.sides)
         yield text(24, y, str(row + 1), fill="#555555", text_anchor="end", font_family=MONO)
         yield text(32, y, words, font_size=13, font_family=MONO, font_weight="bold" if wrong else None)
+        happened = "; ".join(turns([side.story for side in self.sides], row))
+        if happened:
+            yield text(32, y + 12, _cut(happened), font_size=11, fill="#333333", font_style="italic")
         if row:
             yield tag("path", d=f"M12 {TOP + ROW * row}H{round(self.width) - 12}", stroke="#e3e3e3")
 

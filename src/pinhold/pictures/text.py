@@ -20,6 +20,7 @@ from pinhold.pictures.words import (
     ran,
     step_words,
     title_of,
+    turns,
 )
 from pinhold.scenario.ran import Decision
 
@@ -196,7 +197,8 @@ class Picture:
         for number, words in enumerate(textwrap.wrap(step, width, subsequent_indent="  ") or [""]):
             first = f"{row + 1:>3} {words}" if not number else " " * NUMBER + words
             yield self._line(width, first, cells if not number else [""] * len(cells))
-        for remark in dict.fromkeys(filter(None, (side.remark(row) for side in self.sides))):
+        happened = [f"({words})" for words in turns([side.story for side in self.sides], row)]
+        for remark in dict.fromkeys([*happened, *filter(None, (side.remark(row) for side in self.sides))]):
             for line in textwrap.wrap(remark, width - 2):
                 yield self._line(width, " " * (NUMBER + 2) + line, ["" for _ in self.sides])
 

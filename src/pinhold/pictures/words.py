@@ -10,7 +10,7 @@ from pinhold.scenario import steps as s
 from pinhold.scenario.compare import Comparison, compare
 from pinhold.scenario.observation import MIXED, Observation
 from pinhold.scenario.printer import format_step
-from pinhold.scenario.ran import Decision
+from pinhold.scenario.ran import Decision, Turn
 from pinhold.scenario.tokens import quote
 
 
@@ -31,6 +31,26 @@ def step_words(row: Row) -> str:
             return format_step(step).removesuffix(quote(step.text)).rstrip()
         case _:
             return row.recorded.step
+
+
+def turns(stories: Sequence[Story], row: int) -> list[str]:
+    """Who waits after the row, and whose operation has ended; with the target where they do not agree."""
+    said = [(one.run.target, _turns(one.rows[row])) for one in stories if row < len(one.rows)]
+    if len({words for _, words in said}) == 1:
+        return list(said[0][1])
+    return [f"{target}: {line}" for target, words in said for line in words]
+
+
+def _turns(row: Row) -> tuple[str, ...]:
+    return tuple(turn_words(turn) for turn in row.recorded.turns if turn.ended or turn.waited)
+
+
+def turn_words(turn: Turn) -> str:
+    """How a task stands after the step."""
+    if turn.ended:
+        return f"{turn.task} is done"
+    place = f" in {turn.function}" if turn.function else ""
+    return f"{turn.task} waits for a lock{place}" if turn.waited else f"{turn.task} stands{place}"
 
 
 @dataclass(frozen=True, slots=True)
