@@ -8,10 +8,13 @@ and shows who holds which page frame:
 
     The words below it.
     ```
+
+`drawn` does the same with any command that ends with the option for a still image: "```{drawn} rules --svg".
 """
 
 from __future__ import annotations
 
+import html
 import re
 from contextlib import redirect_stdout
 from io import StringIO
@@ -31,22 +34,27 @@ _MADE = re.compile(r"^\{\{ (\w+) \}\}$", re.MULTILINE)
 _FOLDER = "_build/pictures"
 
 
-class Picture(SphinxDirective):
-    """A still image of a scenario's run on some targets, as `pinhold show TEST --on TARGET --svg FILE` draws it."""
+class Drawn(SphinxDirective):
+    """A still image, as the command draws it that is given without the name of a file."""
 
     required_arguments = 1
+    final_argument_whitespace = True
     has_content = True
-    option_spec: ClassVar[dict[str, Any]] = {"on": directives.unchanged_required}
+
+    @property
+    def words(self) -> list[str]:
+        """The command's arguments, up to the option whose value is the file."""
+        return str(self.arguments[0]).split()
 
     def run(self) -> list[nodes.Node]:
-        """The figure, with the run's account in words as what a screen reader says."""
-        test, targets = self.arguments[0], self.options["on"].split()
-        where = Path(self.env.srcdir) / _FOLDER / f"{re.sub(r'[^a-z0-9.]+', '-', '-'.join([test, *targets]))}.svg"
+        """The figure, with its account in words as what a screen reader says."""
+        name = re.sub(r"[^a-z0-9.]+", "-", " ".join(self.words)).strip("-")
+        where = Path(self.env.srcdir) / _FOLDER / f"{name}.svg"
         if not where.exists():
-            draw(test, targets, where)
-        words = re.search(r"<desc[^>]*>(.*?)</desc>", where.read_text(encoding="utf-8"), re.DOTALL)
+            draw(self.words, where)
+        told = re.search(r"<desc[^>]*>(.*?)</desc>", where.read_text(encoding="utf-8"), re.DOTALL)
         figure = nodes.figure()
-        figure += nodes.image(uri=f"/{_FOLDER}/{where.name}", alt=words[1] if words else test)
+        figure += nodes.image(uri=f"/{_FOLDER}/{where.name}", alt=html.unescape(told[1]) if told else name)
         if self.content:
             caption = nodes.caption()
             self.set_source_info(caption)
@@ -55,14 +63,25 @@ class Picture(SphinxDirective):
         return [figure]
 
 
-def draw(test: str, targets: list[str], where: Path) -> None:
+class Picture(Drawn):
+    """A scenario's run on some targets."""
+
+    option_spec: ClassVar[dict[str, Any]] = {"on": directives.unchanged_required}
+
+    @property
+    def words(self) -> list[str]:
+        """`show TEST --on TARGET … --svg`."""
+        on = [word for target in self.options["on"].split() for word in ("--on", target)]
+        return ["show", self.arguments[0], *on, "--svg"]
+
+
+def draw(words: list[str], where: Path) -> None:
     """Raises RuntimeError where pinhold does not draw it."""
     where.parent.mkdir(parents=True, exist_ok=True)
-    on = [word for target in targets for word in ("--on", target)]
     with redirect_stdout(StringIO()):  # it prints the file's name
-        status = main(["show", test, *on, "--svg", str(where)])
+        status = main([*words, str(where)])
     if status != 0:
-        raise RuntimeError(f"no picture of {test} on {' '.join(targets)}")
+        raise RuntimeError(f"no picture: pinhold {' '.join(words)}")
 
 
 def fill(app: Sphinx, page: str, source: list[str]) -> None:
@@ -78,6 +97,7 @@ def fresh(app: Sphinx) -> None:
 
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
+    app.add_directive("drawn", Drawn)
     app.add_directive("picture", Picture)
     app.add_lexer("pin", PinLexer)
     app.connect("builder-inited", fresh)

@@ -172,6 +172,18 @@ INTERFACES: tuple[Interface, ...] = (
         (Use("into a pipe", (_get(0),)),),
         "nothing but the pipe's buffers (fs.pipe-user-pages-soft); the pages are held until the pipe is read",
     ),
+    Interface(
+        "gup_test",
+        ("pin_longterm_test_start",),
+        "pins memory for the kernel's own selftests, since 6.2 (c77369b437f9); PIN_LONGTERM_TEST_FLAG_USE_FAST: by the "
+        "_fast form",
+        "pin_longterm_test_start() (mm/gup_test.c)",
+        (
+            Use("PIN_LONGTERM_TEST_START alone", (_pin(_LT),)),
+            Use("with PIN_LONGTERM_TEST_FLAG_USE_WRITE", (_pin(_RW),)),
+        ),
+        "nothing",
+    ),
 )
 
 
