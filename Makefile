@@ -3,7 +3,8 @@
 # make test-slow   the rest: what compiles for minutes, boots kernels, or runs SPIN and Rumur
 # make test-browser   the pages in Debian's chromium (by apt, as root)
 # make docs    the book, into docs/_build/html, and the manual page
-# make nightly   what takes an hour: mistakes that random steps find late
+# make fast    the tests of `make test` alone
+# make nightly   what takes an hour: more of what is slow, and mistakes that random steps find late
 # make lint    style, types and imports alone
 # make bench   pinhold beside SPIN and Rumur (by apt, as root), GUP-fast beside this kernel's, steps a second on this
 #              kernel: some 20 minutes (BENCH="--brief --runs 1": less)
@@ -34,22 +35,25 @@ export define LAUNCHER
 pinhold=$$(command -p readlink -f -- "$$0") && exec "$${pinhold%/*}/python" -I -m pinhold "$$@"
 endef
 
-.PHONY: check test test-slow test-browser docs nightly lint bench conform lab clean
+.PHONY: check test fast test-slow test-browser docs nightly lint bench conform lab clean
 .DELETE_ON_ERROR:
 
 check: $(RUN_READY)
 	@$(VENV)/bin/pinhold check
 
-test: lint
+test: lint fast
+
+fast: $(DEV_READY)
 	@echo "tests of the specification and the tool:"
 	@$(PY) -m pytest -q -n 2 --dist loadgroup -m "not slow and not nightly" --ignore tests/live $(PYTEST)
 	@echo "tests of the kernel that runs here:"
 	@$(PY) -m pytest -q -rs -m "not slow" tests/live
 
-# What compiles comes first (tests/conftest.py).  No time limit: on a busy machine it takes as long as it takes.
+# What compiles comes first (tests/conftest.py).  No time limit: on a busy machine it takes as long as it takes.  The book has
+# its own, with `make docs`.
 test-slow: $(DEV_READY)
 	@echo "slow tests, some ten minutes on an idle machine:"
-	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m slow --timeout 0 --ignore tests/browser $(PYTEST)
+	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m "slow and not nightly" --timeout 0 --ignore tests/browser --ignore tests/book $(PYTEST)
 
 nightly: $(DEV_READY)
 	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m nightly --timeout 0 $(PYTEST)

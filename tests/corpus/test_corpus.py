@@ -3,9 +3,10 @@
 import pytest
 from corpus_cases import names, scenario
 
-from pinhold.commands.registry import describe, make_target, model_of
+from pinhold.commands.registry import describe, model_of
 from pinhold.conform.campaign import run_on
 from pinhold.conform.differ import again, compared
+from pinhold.lab.target import VmTarget
 from pinhold.scenario.steps import Scenario
 from pinhold.targets.base import Target
 from pinhold.targets.batch import BatchTarget
@@ -36,22 +37,14 @@ def test_the_running_kernel_does_what_its_model_does(live: LiveTarget, case: str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("release", ["5.10", "6.1", "6.12"])
-def test_stock_kernels_do_what_their_models_do(release: str) -> None:
+@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12"], indirect=True)
+def test_stock_kernels_do_what_their_models_do(guest: VmTarget) -> None:
     """All cases, on one boot of each."""
-    from pinhold.commands import NothingToRun
-    from pinhold.commands.registry import close, ready
-
+    model = model_of(describe(guest))
     try:
-        target = make_target(f"vm:{release}")
-        ready(target)
-        model = model_of(describe(target))
-    except NothingToRun as reason:
-        pytest.skip(str(reason))
-    try:
-        assert {case: words for case in names() if (words := differs(target, model, case)) is not None} == {}
+        assert {case: words for case in names() if (words := differs(guest, model, case)) is not None} == {}
     finally:
-        close(target)
+        guest.close()  # what some leave behind others would lack
 
 
 @pytest.mark.parametrize("case", names())

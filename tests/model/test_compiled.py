@@ -161,6 +161,7 @@ def test_random_steps_both_ways() -> None:
     assert ended_early < number / 10
 
 
+@pytest.mark.nightly
 def test_random_steps_pass_every_decision() -> None:
     """Random runs reach every decision site but those that guard against callers that do not exist, and what a tiny
     machine lacks; no invariant breaks on the way."""

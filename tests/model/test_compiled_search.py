@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pytest
+from _pytest.mark import ParameterSet
 
 from pinhold.explore.budget import Budget, Progress
 from pinhold.explore.checkpoint import Unusable
@@ -21,30 +23,53 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("compiled")]
 SCOPES = ("fork-pin", "huge-dirty-cow", "swap-races-pin", "seed-hugetlb", "two-buffers")
 """Together they have every kind of memory, and leave out each other's; and one has a pool of pins."""
 
+SOME = {
+    ("fork-pin", "good", True),
+    ("fork-pin", "good", False),
+    ("huge-dirty-cow", "bad", False),
+    ("swap-races-pin", "good", False),
+    ("seed-hugetlb", "bad", True),
+    ("two-buffers", "good", True),
+}
+"""What the slow suite compiles: each scope, each kind of rules, and both kinds of search.  An image takes a minute, and
+all others are the nightly's."""
+LARGER = ("hugetlb-pin", "thp-pin")
+"""Scopes of millions of steps that the slow suite exhausts; the nightly exhausts all."""
+
+
+def nightly(*what: object, unless: bool) -> ParameterSet:
+    return pytest.param(*what, marks=() if unless else pytest.mark.nightly)
+
 
 def numbers(result: SearchResult) -> tuple[object, ...]:
     return (result.levels, result.transitions, result.violation, result.path, result.uses, result.sites)
 
 
-def worlds(name: str) -> list[World]:
+def ready(name: str, rules: str) -> World:
+    """rules: "good" or "bad"."""
     scope = library()[name]
     row = releases.row(scope.rules)
-    switched = scope.without or {"write_protect_seq": "no"}
-    return [world(scope, row), world(scope, releases.switched(row, switched))]
+    return world(
+        scope, row if rules == "good" else releases.switched(row, scope.without or {"write_protect_seq": "no"})
+    )
 
 
-@pytest.mark.parametrize("name", SCOPES)
-def test_compiled_and_interpreted_agree(name: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "rules", "symmetric"),
+    [nightly(*each, unless=each in SOME) for each in product(SCOPES, ("good", "bad"), (True, False))],
+)
+def test_compiled_and_interpreted_agree(name: str, rules: str, symmetric: bool) -> None:
     """Level by level as many states, as many transitions, the same violation by the same way, the same decisions, with
     symmetry and without, with good rules and with bad ones."""
-    for ready in worlds(name):
-        for symmetric in (True, False):
-            compiled = CompiledSearch(ready, symmetric=symmetric).run()
-            interpreted = search(Stepper(ready, symmetric=symmetric))
-            assert numbers(compiled) == numbers(interpreted)
+    made = ready(name, rules)
+    compiled = CompiledSearch(made, symmetric=symmetric).run()
+    assert numbers(compiled) == numbers(search(Stepper(made, symmetric=symmetric)))
 
 
-@pytest.mark.parametrize("name", [name for name, scope in library().items() if scope.size == "medium"])
+@pytest.mark.parametrize(
+    "name",
+    [nightly(name, unless=name in LARGER) for name, scope in library().items() if scope.size == "medium"],
+)
 def test_larger_scopes_are_exhausted(name: str) -> None:
     """With their known numbers, and nothing bad; 5.10 has defects there, of which the same image finds one."""
     scope = library()[name]

@@ -35,7 +35,7 @@ def reachable(stepper: Stepper, count: int) -> set[bytes]:
     return seen
 
 
-@pytest.mark.parametrize("symmetric", [True, False])
+@pytest.mark.parametrize("symmetric", [True, pytest.param(False, marks=pytest.mark.nightly)])
 @pytest.mark.parametrize("name", SCOPES)
 def test_settled_fields_keep_their_value(name: str, symmetric: bool) -> None:
     """In every state of a search, under the release's rules and under the switched ones; more fields are settled than
@@ -56,7 +56,9 @@ def test_settled_fields_keep_their_value(name: str, symmetric: bool) -> None:
                 assert set(getattr(stepper.m, field)) == {value}, field
 
 
-@pytest.mark.parametrize("name", library())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.nightly if n % 3 else ()) for n, name in enumerate(library())]
+)
 def test_the_specialised_functions_do_what_the_plain_ones_do(name: str) -> None:
     """Before they are compiled, on the first states of every scope, with what it settles written in: the same
     successors, verdicts and decisions, and no trap is entered."""

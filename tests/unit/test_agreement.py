@@ -1,15 +1,18 @@
 """A real kernel against the model of its release."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from fakes import FakeTarget, case_result
-from pinhold.commands.agreement import agreement, run_again
+from pinhold.commands.agreement import agreement, run_again, settled
 from pinhold.report.results import CaseResult
 from pinhold.scenario.observation import Observation, PageView
 from pinhold.scenario.parse import parse
-from pinhold.scenario.steps import Drain, ExpectByte, Range, Require, Step
+from pinhold.scenario.ran import TargetInfo
+from pinhold.scenario.steps import Drain, ExpectByte, Range, Require, Scenario, Step
 from pinhold.scenario.verdict import Verdict
-from pinhold.targets.runner import StepRecord, run_scenario
+from pinhold.targets.batch import BatchTarget
+from pinhold.targets.runner import Result, StepRecord, run_scenario
 
 HELD = Verdict("held")
 X = Range("x")
@@ -78,3 +81,48 @@ def test_a_difference_has_to_come_again() -> None:
     assert agreement(run_again(kernel, [moved], [theirs]), [theirs]).differences == ()
     assert run_again(other, [moved], [theirs]) == (moved,)
     assert run_again(FakeTarget("live", absent="never run"), [theirs], [theirs]) == (theirs,)
+
+
+class OneGuest:
+    """Scenarios are run as a whole, as guests run them."""
+
+    name = what = "vm:x"
+
+    def __init__(self, byte: int) -> None:
+        self._target = FakeTarget("vm:x", byte=byte)
+
+    def run_all(self, scenarios: Sequence[Scenario]) -> Iterator[Result]:
+        """In order."""
+        return (run_scenario(self._target, scenario) for scenario in scenarios)
+
+    def info(self) -> TargetInfo:
+        """As the other."""
+        return self._target.info()
+
+    def unavailable(self) -> None:
+        """It is there."""
+
+    share = close = stop = lambda self, *_: None
+
+
+def test_a_difference_in_a_guest_has_to_come_again() -> None:
+    """As here, in whole scenarios; and where a test is wrong by its verdict, whatever a model does."""
+    scenario = parse("scenario t\nmap P x anon\nexpect P x 0x00\n")
+    kernel, other = OneGuest(0), OneGuest(1)
+    assert isinstance(kernel, BatchTarget)
+    theirs = replace(seen(HELD), result=run_scenario(FakeTarget("model:6.2"), scenario))
+    moved = replace(theirs, result=run_scenario(FakeTarget("live", byte=1), scenario))
+    assert agreement(run_again(kernel, [moved], [theirs]), [theirs]).differences == ()
+    assert run_again(other, [moved], [theirs]) == (moved,)
+    assert settled(kernel, moved.result, lambda result: result.verdict.kind != "held").verdict.kind == "held"
+    assert settled(other, moved.result, lambda result: result.verdict.kind != "held") == moved.result
+
+
+def test_a_second_run_that_shows_less_settles_nothing() -> None:
+    """What cannot be run again differs still; and what broke is not run again."""
+    scenario = parse("scenario t\nmap P x anon\nexpect P x 0x00\n")
+    theirs = replace(seen(HELD), result=run_scenario(FakeTarget("model:6.2"), scenario))
+    moved = replace(theirs, result=run_scenario(FakeTarget("live", byte=1), scenario))
+    assert run_again(FakeTarget("live", refusal="no memory"), [moved], [theirs]) == (moved,)
+    broken = replace(moved, result=replace(moved.result, verdict=Verdict("error")))
+    assert run_again(FakeTarget("live"), [broken], [theirs]) == (broken,)

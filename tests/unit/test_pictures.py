@@ -64,10 +64,10 @@ MANY = pytest.mark.parametrize(
         ("seed", 15),
         ("stock", 25),
         ("pins", 5),
-        *(pytest.param(x, 1, marks=pytest.mark.slow) for x in ("seed", "stock", "pins")),
+        *(pytest.param(x, 1, marks=pytest.mark.nightly) for x in ("seed", "stock", "pins")),
     ],
 )
-"""Some tests of each suite; all of them in the slow suite."""
+"""Some tests of each suite; all of them in the nightly."""
 
 
 @pytest.mark.parametrize("name", TWELVE)

@@ -160,7 +160,7 @@ def does_the_same(function: Kernel) -> None:
         assert sorted(once_more(text, known).split("\n\n\n")) == sorted(text.split("\n\n\n"))
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(2000, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [100, pytest.param(2000, marks=pytest.mark.nightly)])
 def test_programs_do_the_same_specialised_and_lowered(count: int) -> None:
     """All that the subset accepts; and it accepts four of five, so that they are as varied as they are made."""
     seen, refused = many(count, does_the_same)
@@ -168,12 +168,14 @@ def test_programs_do_the_same_specialised_and_lowered(count: int) -> None:
     assert 0 < refused < (seen + refused) / 5
 
 
-@pytest.mark.slow
-def test_programs_do_the_same_compiled() -> None:
-    """Two hundred of them, by numba."""
+@pytest.mark.parametrize(
+    "count", [pytest.param(50, marks=pytest.mark.slow), pytest.param(200, marks=pytest.mark.nightly)]
+)
+def test_programs_do_the_same_compiled(count: int) -> None:
+    """So many of them, by numba."""
 
     def look(function: Kernel) -> None:
         text = specialise([function], settled([function], function, SAID))
         assert compiled(text) == interpreted(function)
 
-    many(200, look)
+    many(count, look)

@@ -13,6 +13,7 @@ from fakes import FakeTarget
 from pinhold.commands import runs, workers
 from pinhold.commands.select import Selected, select
 from pinhold.scenario.steps import Scenario
+from pinhold.targets import batch
 from pinhold.targets.base import Target
 from pinhold.targets.runner import Result
 
@@ -90,13 +91,13 @@ def test_workers_end_with_their_program() -> None:
 def test_live_runs_in_this_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tests of a real kernel are never run beside each other."""
     seen = []
-    real = runs.run_scenario
+    real = batch.run_scenario
 
     def run(target: Target, scenario: Scenario) -> Result:
         seen.append(os.getpid())
         return real(target, scenario)
 
-    monkeypatch.setattr(runs, "run_scenario", run)
+    monkeypatch.setattr(batch, "run_scenario", run)
     list(runs.run_tests(FakeTarget("live"), first(20)))
     assert seen == [os.getpid()] * 20
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from beside import all_wrong, results_of, unlike
 from pinhold.commands.agreement import compare_results
 from pinhold.commands.expected import is_twelve, predicted
 from pinhold.commands.registry import model_of
@@ -34,7 +35,7 @@ SWAPPED = [test for test in select(["seed"]) if "swapped" in test.scenario.title
 
 
 @contextmanager
-def booted(kernel: Kernel, luggage: Luggage | None = None) -> Iterator[VmTarget]:
+def own(kernel: Kernel, luggage: Luggage | None = None) -> Iterator[VmTarget]:
     """A target that is closed afterwards."""
     target = VmTarget(kernel.name, kernel, luggage or Luggage())
     try:
@@ -44,27 +45,25 @@ def booted(kernel: Kernel, luggage: Luggage | None = None) -> Iterator[VmTarget]
 
 
 @both
-def test_the_twelve_are_as_the_rules_predict_and_as_the_model_says(kernel: Kernel) -> None:
+def test_the_twelve_are_as_the_rules_predict_and_as_the_model_says(kernel: Kernel, guest: VmTarget) -> None:
     """Violated before the patch, held after it; and every page and frame is as on the model of the exact release."""
-    with booted(kernel) as target:
-        model = model_of(target.info())
-        results = list(target.run_all([test.scenario for test in TWELVE]))
+    model = model_of(guest.info())
+    wrong = unlike(model)
+    results = results_of(guest, [test.scenario for test in TWELVE], wrong)
+    assert all_wrong(results, wrong) == {}
     series = ".".join(kernel.release.split(".")[:2])
     for test, result in zip(TWELVE, results, strict=True):
         if result.verdict.kind != "skipped":
             assert result.verdict.kind == predicted(test, series), test.name
-        comparison = compare_results(result, run_scenario(model, test.scenario))
-        assert comparison.difference is None, test.name
-        assert comparison.compared > 20
+        assert compare_results(result, run_scenario(model, test.scenario)).compared > 20
     slow = [result for test, result in zip(TWELVE, results, strict=True) if "GUP-fast" not in test.scenario.title]
     assert all(result.verdict.kind != "skipped" for result in slow)
 
 
 @both
-def test_the_guest_has_every_precondition_of_the_suite(kernel: Kernel) -> None:
+def test_the_guest_has_every_precondition_of_the_suite(kernel: Kernel, guest: VmTarget) -> None:
     """Swap, huge pages, the huge zero page and soft-dirty: none of the seed's tests is skipped for want of them."""
-    with booted(kernel) as target:
-        info = target.info()
+    info = guest.info()
     assert info.rules == kernel.release
     assert info.config["MEM_SOFT_DIRTY"] == "y"
     assert info.config["huge_zero_page"] == "y"
@@ -76,12 +75,11 @@ def test_the_guest_has_every_precondition_of_the_suite(kernel: Kernel) -> None:
 
 
 @both
-def test_the_device_reads_what_its_pin_holds(kernel: Kernel) -> None:
+def test_the_device_reads_what_its_pin_holds(kernel: Kernel, guest: VmTarget) -> None:
     """By its own DMA engine, through VFIO: the process's write of a private file is seen after the patch alone."""
     text = "scenario device\nmap P x memfd private\nread P x\npin P x as p longterm via vfio\ndevice read p\n"
     scenario = parse(text + "write P x 0xff\nexpect p sees P x\nunpin p\n")
-    with booted(kernel) as target:
-        (result,) = target.run_all([scenario])
+    (result,) = guest.run_all([scenario])
     assert result.mechanisms == {"p": "vfio"}
     assert next(v.byte for o in result.observations for v in o.pins if v.byte is not None) == 0
     assert result.verdict.kind == ("violated" if kernel.release.startswith("6.1.") else "held")
@@ -99,8 +97,8 @@ def test_a_panic_at_boot_is_told_with_the_console(kernel: Kernel) -> None:
 @one
 def test_ones_own_image_needs_no_modules(kernel: Kernel) -> None:
     """The path of a bzImage alone: it boots, and scenarios run; what needs a module says so."""
-    own = Kernel("own", Path(kernel.image), kernel.release, own=True)
-    with booted(own) as target:
+    image = Kernel("own", Path(kernel.image), kernel.release, own=True)
+    with own(image) as target:
         (result,) = target.run_all([TWELVE[0].scenario])
         info = target.info()
     assert info.mechanisms["pinprobe"] == "no /dev/pinprobe here"
@@ -114,19 +112,20 @@ def test_a_module_of_another_kernel_is_said(kernel: Kernel) -> None:
     others = [other.pinprobe for other in Store().kernels() if other.pinprobe and other.release != kernel.release]
     if not others:
         pytest.skip("needs a second stock kernel with pinprobe: pinhold kernels fetch 6.12")
-    with booted(kernel, Luggage(modules=(others[0],))) as target, pytest.raises(Unavailable, match="Exec format error"):
+    with own(kernel, Luggage(modules=(others[0],))) as target, pytest.raises(Unavailable, match="Exec format error"):
         target.info()
 
 
 @both
 def test_swap_in_memory_is_as_the_model_says(kernel: Kernel) -> None:
     """The seed's swapped-out tests on zram, beside the model of a synchronous device: every page and frame."""
-    with booted(kernel, Luggage(swap="zram")) as target:
+    with own(kernel, Luggage(swap="zram")) as target:
         model = model_of(target.info())
-        results = list(target.run_all([test.scenario for test in SWAPPED]))
+        wrong = unlike(model)
+        results = results_of(target, [test.scenario for test in SWAPPED], wrong)
     assert isinstance(model, ModelTarget)
     assert model.config["swap_sync"] == 1
+    assert all_wrong(results, wrong) == {}
     for test, result in zip(SWAPPED, results, strict=True):
         if result.verdict.kind != "skipped":
             assert result.verdict.kind == run_scenario(model, test.scenario).verdict.kind, test.name
-        assert compare_results(result, run_scenario(model, test.scenario)).difference is None, test.name

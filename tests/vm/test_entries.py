@@ -4,12 +4,11 @@ import pytest
 from corpus_cases import names
 from corpus_cases import scenario as case
 
-from pinhold.commands.agreement import compare_results
+from beside import all_wrong, results_of, unlike
 from pinhold.commands.registry import model_of
 from pinhold.lab.store import Kernel
 from pinhold.lab.target import VmTarget
 from pinhold.scenario.parse import parse
-from pinhold.targets.runner import run_scenario
 
 pytestmark = pytest.mark.slow
 
@@ -20,19 +19,14 @@ SWAPPED = parse(
 
 
 @pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "7.3"], indirect=True)
-def test_entries_are_as_the_model_says(kernel: Kernel) -> None:
+def test_entries_are_as_the_model_says(kernel: Kernel, guest: VmTarget) -> None:
     """Level, writable, dirty, soft-dirty of every watched page, and exclusive of swap entries, are seen and alike."""
     if kernel.pinprobe is None:
         pytest.skip("needs pinprobe, which could not be built for this kernel")
     scenarios = [SWAPPED, *(case(name) for name in names() if "soft" in name or "split" in name or "fork" in name)]
-    target = VmTarget(kernel.name, kernel)
-    try:
-        model = model_of(target.info())
-        results = list(target.run_all(scenarios))
-    finally:
-        target.close()
-    for scenario, result in zip(scenarios, results, strict=True):
-        assert compare_results(result, run_scenario(model, scenario)).difference is None, scenario.title
+    wrong = unlike(model_of(guest.info()))
+    results = results_of(guest, scenarios, wrong)
+    assert all_wrong(results, wrong) == {}
     pages = [page for result in results for seen in result.observations for page in seen.pages]
     present = [page for page in pages if page.state == "present"]
     assert {page.level for page in present} == {"pte", "pmd"}

@@ -2,12 +2,13 @@
 
 import pytest
 
+from beside import all_wrong, results_of, unlike
 from pinhold.commands.agreement import compare_results
 from pinhold.commands.registry import model_of
 from pinhold.lab.store import Kernel
 from pinhold.lab.target import VmTarget
 from pinhold.scenario.parse import parse
-from pinhold.targets.runner import run_scenario
+from pinhold.targets.runner import Result, run_scenario
 
 pytestmark = pytest.mark.slow
 
@@ -42,25 +43,22 @@ expect  p sees P x[0] "the pin sees what its owner sees"
 
 
 @pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12"], indirect=True)
-def test_ksm_merges_as_the_model_says(kernel: Kernel) -> None:
+def test_ksm_merges_as_the_model_says(kernel: Kernel, guest: VmTarget) -> None:
     """Verdicts, of which 5.10 alone leaves a read-only pin behind; and every page and frame where pages were merged.
 
     What ksmd cannot merge it tries again in every scan, and each attempt may copy the other page.
     """
-    scenarios = (MERGES, KEEPS, LEAVES_BEHIND)
-    target = VmTarget(kernel.name, kernel)
-    try:
-        model = model_of(target.info())
-        results = list(target.run_all(scenarios))
-    finally:
-        target.close()
+    model = model_of(guest.info())
     left_behind = kernel.release.startswith("5.10.")
-    kinds = [result.verdict.kind for result in results]
-    assert kinds == ["held", "held", "violated" if left_behind else "held"]
-    for scenario, result, merged in zip(scenarios, results, (True, False, left_behind), strict=True):
-        told = run_scenario(model, scenario)
-        assert told.verdict.kind == result.verdict.kind, scenario.title
-        if merged:
-            comparison = compare_results(result, told)
-            assert comparison.difference is None, scenario.title
-            assert comparison.compared > 30
+    merged = {MERGES} | ({LEAVES_BEHIND} if left_behind else set())
+    values = unlike(model)
+
+    def wrong(result: Result) -> str | None:
+        kind = "violated" if left_behind and result.scenario == LEAVES_BEHIND else "held"
+        if result.verdict.kind != kind or run_scenario(model, result.scenario).verdict.kind != kind:
+            return result.verdict.kind
+        return values(result) if result.scenario in merged else None
+
+    results = results_of(guest, (MERGES, KEEPS, LEAVES_BEHIND), wrong)
+    assert all_wrong(results, wrong) == {}
+    assert compare_results(results[0], run_scenario(model, MERGES)).compared > 30

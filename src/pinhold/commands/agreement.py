@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pinhold.report.results import CONCLUSIVE, CaseResult
@@ -11,7 +11,8 @@ from pinhold.scenario.observation import Observation
 from pinhold.scenario.printer import format_step
 from pinhold.scenario.verdict import BROKEN
 from pinhold.targets.base import Target
-from pinhold.targets.runner import Result, run_scenario
+from pinhold.targets.batch import BatchTarget, run_each
+from pinhold.targets.runner import Result
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,21 +52,28 @@ def agrees(ours: CaseResult, theirs: CaseResult) -> bool:
     return not agreement([ours], [theirs]).differences
 
 
-def run_again(target: Target, real: Sequence[CaseResult], model: Sequence[CaseResult]) -> tuple[CaseResult, ...]:
-    """The results on a real kernel, those that differ from the model's replaced by a second run where that agrees.
+def settled(target: Target | BatchTarget, ours: Result, wrong: Callable[[Result], object]) -> Result:
+    """A result on a real kernel; where something is wrong with it, that of a second run with which nothing is.
 
     The kernel may move any page at any time, for the sake of other programs; a difference that has to do with the test
-    comes again.  A test in which the tool broke stays that.
+    comes again.  A test in which the tool broke stays that, and a second run that came to less shows nothing.
     """
-    return tuple(
-        ours if ours.verdict.kind in BROKEN or agrees(ours, theirs) else _second_run(target, ours, theirs)
-        for ours, theirs in zip(real, model, strict=True)
-    )
+    if ours.verdict.kind in BROKEN or not wrong(ours):
+        return ours
+    (again,) = run_each(target, [ours.scenario])
+    return again if again.verdict.kind in {*CONCLUSIVE, ours.verdict.kind} and not wrong(again) else ours
 
 
-def _second_run(target: Target, ours: CaseResult, theirs: CaseResult) -> CaseResult:
-    again = replace(ours, result=run_scenario(target, ours.result.scenario))
-    return again if agrees(again, theirs) else ours
+def run_again(
+    target: Target | BatchTarget, real: Sequence[CaseResult], model: Sequence[CaseResult]
+) -> tuple[CaseResult, ...]:
+    """The results on a real kernel, those that differ from the model's settled by a second run."""
+
+    def settle(ours: CaseResult, theirs: CaseResult) -> CaseResult:
+        differs = lambda result: not agrees(replace(ours, result=result), theirs)  # noqa: E731
+        return replace(ours, result=settled(target, ours.result, differs))
+
+    return tuple(settle(ours, theirs) for ours, theirs in zip(real, model, strict=True))
 
 
 def compare_results(ours: Result, theirs: Result) -> Comparison:

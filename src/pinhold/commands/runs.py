@@ -13,7 +13,7 @@ from pinhold.report.results import CaseResult, TargetRun
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import Target
-from pinhold.targets.batch import BatchTarget
+from pinhold.targets.batch import run_each
 from pinhold.targets.runner import Result, run_scenario
 
 _WORTH_IT = 16
@@ -47,12 +47,7 @@ def run_tests(target: Target, tests: Sequence[Selected]) -> Iterator[CaseResult]
     # The kernel that runs here is one machine, where tests beside each other would disturb each other.
     wanted = [test for test in tests if test.left_out is None]
     parallel = target.what.startswith("model:") and len(wanted) >= _WORTH_IT and worth_it()
-    if isinstance(target, BatchTarget):
-        results = target.run_all([t.scenario for t in wanted])
-    elif parallel:
-        results = _in_workers(target, wanted)
-    else:
-        results = (run_scenario(target, t.scenario) for t in wanted)
+    results = _in_workers(target, wanted) if parallel else run_each(target, [test.scenario for test in wanted])
     try:
         for done, test in enumerate(tests, start=1):
             result = _left_out(target, test) if test.left_out else next(results)

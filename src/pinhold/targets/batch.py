@@ -37,11 +37,17 @@ class BatchTarget(Protocol):
         """End it for good, from another thread: what runs gives its results at once."""
 
 
+def run_each(target: Target | BatchTarget, scenarios: Sequence[Scenario]) -> Iterator[Result]:
+    """The results in order, on any target; one that has to be closed stays as it is."""
+    if isinstance(target, BatchTarget):
+        return target.run_all(scenarios)
+    return (run_scenario(target, scenario) for scenario in scenarios)
+
+
 def run_on(target: Target | BatchTarget, scenario: Scenario) -> Result:
     """One scenario on any target, which is closed afterwards."""
-    if not isinstance(target, BatchTarget):
-        return run_scenario(target, scenario)
     try:
-        return next(iter(target.run_all([scenario])))
+        return next(iter(run_each(target, [scenario])))
     finally:
-        target.close()
+        if isinstance(target, BatchTarget):
+            target.close()
