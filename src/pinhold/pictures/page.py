@@ -142,6 +142,7 @@ def _row(sides: Sequence[Side], row: int, apart: Divergence | None) -> dict[str,
     return {
         "number": row + 1,
         "words": step_words(said),
+        "does": step_words(said).removeprefix(f"{said.task} "),  # the label says whose step it is
         "turns": turns([side.story for side in here], row),
         "stand": [
             (side.target, turn_words(turn), turn.operation)
