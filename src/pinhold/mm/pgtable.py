@@ -172,8 +172,8 @@ def free_pgtables(m: State, mm: int, start: int, end: int) -> None:
                 ceiling = min(ceiling, m.vma_start[vma])
     for level in range(1, m.levels):
         span = level_pages(m, level)
-        addr = -(-floor // span) * span
-        while addr + span <= ceiling:
+        addr = max(-(-floor // span) * span, start // span * span)
+        while addr < end and addr + span <= ceiling:
             decides = pt_leaf_level(m, mm, addr)
             if decides >= level:
                 addr = (addr // level_pages(m, decides) + 1) * level_pages(m, decides)

@@ -32,9 +32,10 @@ from pinhold.mm.state import State
 @kernel
 def find_vma(m: State, mm: int, addr: int) -> int:
     """The VMA that contains the address, or NO_VMA.  Linux: vma_lookup()."""
+    ends = m.vma_end
     first = mm * m.vmas_per_mm
     for vma in range(first, first + m.vmas_per_mm):
-        if m.vma_start[vma] <= addr < m.vma_end[vma]:
+        if addr < ends[vma] and m.vma_start[vma] <= addr:
             return vma
     return NO_VMA
 

@@ -8,8 +8,9 @@ frame's name: the number of a frame that was freed may come back at another page
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 
 from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.observation import MIXED, Observation, PageView, PinView
@@ -17,14 +18,20 @@ from pinhold.scenario.observation import MIXED, Observation, PageView, PinView
 KEPT, FRESH = "the frame of the step before", "a new frame"
 """Both values of a difference in whether a page kept its frame."""
 
-_FIELDS: Mapping[type, tuple[str, ...]] = {
-    PageView: (
-        *("state", "level", "kind", "anon", "exclusive", "mapcount"),
-        *("writable", "dirty", "soft_dirty", "uffd_wp", "byte"),
-    ),
-    PinView: ("owner", "range", "flags", "byte"),
+_FIELDS: Mapping[type, tuple[Sequence[str], Callable[[object], Sequence[object]]]] = {
+    view: (names, attrgetter(*names))
+    for view, names in (
+        (
+            PageView,
+            (
+                *("state", "level", "kind", "anon", "exclusive", "mapcount"),
+                *("writable", "dirty", "soft_dirty", "uffd_wp", "byte"),
+            ),
+        ),
+        (PinView, ("owner", "range", "flags", "byte")),
+    )
 }
-"""What is compared of a view, beside its frame: what explains another field before it."""
+"""What is compared of a view, beside its frame, what explains another field before it; and what reads it all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,16 +121,20 @@ class Pair:
     def _values(self) -> Iterator[Difference]:
         """Anything but frames."""
         left, right = self._errnos
-        if self._differ(left, right):
-            yield Difference(self._index, "", "errno", *(errno_name(e or 0) for e in self._errnos))
+        if left is not None and right is not None:
+            self.compared += 1
+            if left != right:
+                yield Difference(self._index, "", "errno", errno_name(left), errno_name(right))
         for place, view in self._left.items():
             other = self._right.get(place)
             if other is None:
                 continue
-            for field in _FIELDS[type(view)]:
-                mine, theirs = getattr(view, field), getattr(other, field)
-                if self._differ(mine, theirs):
-                    yield self._difference(place, field, _value(field, mine), _value(field, theirs))
+            fields, values = _FIELDS[type(view)]
+            for field, mine, theirs in zip(fields, values(view), values(other), strict=True):
+                if mine is not None and theirs is not None:
+                    self.compared += 1
+                    if mine != theirs:
+                        yield self._difference(place, field, _value(field, mine), _value(field, theirs))
 
     def _frames(self) -> Iterator[Difference]:
         """Views whose frame is shared with an earlier view on one side only."""
@@ -156,12 +167,6 @@ class Pair:
         views = self._left[place], self._right[place]
         kind = next((view.kind for view in views if isinstance(view, PageView) and view.kind is not None), None)
         return Difference(self._index, place, field, left, right, kind)
-
-    def _differ(self, left: object, right: object) -> bool:
-        if left is None or right is None:
-            return False
-        self.compared += 1
-        return left != right
 
 
 def _sharing(place: str, left: str, right: str) -> tuple[str, str]:

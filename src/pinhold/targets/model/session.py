@@ -350,9 +350,8 @@ class ModelSession:
 
     def page_view(self, proc: str, region: str, start: int, page: int) -> PageView:
         """One watched page, from its entry."""
-        return page_view(
-            self.m, self.names.mms[proc], start + page, PageView(proc, region, page), self.frames, self.folios
-        )
+        place = proc, region, page
+        return page_view(self.m, self.names.mms[proc], start + page, place, self.frames, self.folios)
 
     def pin_views(self, name: str) -> Iterator[PinView]:
         """The first and the last page of a pin, or of a copy, which holds no frame."""

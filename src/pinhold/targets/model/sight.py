@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import replace
 from itertools import groupby
 from operator import itemgetter
 
@@ -26,21 +25,25 @@ Stretch = tuple[int, int | None]
 """So many pages in a row, and the byte that they all hold; None where nothing is mapped."""
 
 
-def page_view(m: Machine, mm: int, addr: int, bare: PageView, frames: FrameNames, folios: FrameNames) -> PageView:
-    """The page at an address, from its entry; bare: a view that names it and tells nothing.
+def page_view(
+    m: Machine, mm: int, addr: int, place: tuple[str, str, int], frames: FrameNames, folios: FrameNames
+) -> PageView:
+    """The page at an address, from its entry; place: process, region and page by which the view calls it.
 
     Nothing of the language write-protects by userfaultfd.
     """
     slot, level = pt_leaf(m, mm, addr)
     entry = m.pte[slot]
-    soft_dirty = vma_soft_dirty(m, mm, addr) if m.config_soft_dirty else None
-    if not pte_present(entry):
+    present = pte_present(entry)
+    vma = find_vma(m, mm, addr) if present or m.config_soft_dirty else k.NO_VMA
+    soft_dirty = vma_soft_dirty(m, vma) if m.config_soft_dirty else None
+    if not present:
         swapped = pte_swapped(entry)
         if soft_dirty is not None and swapped and entry & k.SWP_SOFT_DIRTY:
             soft_dirty = True
         exclusive = entry & k.SWP_EXCLUSIVE != 0 if swapped and m.rule_anon_exclusive else None
         state = "swapped" if swapped else "none"
-        return replace(bare, state=state, exclusive=exclusive, soft_dirty=soft_dirty, uffd_wp=False)
+        return PageView(*place, state, exclusive=exclusive, soft_dirty=soft_dirty, uffd_wp=False)
     pfn = (entry >> k.PFN_SHIFT) + (addr & (level_pages(m, level) - 1))
     folio = page_folio(m, pfn)
     flags = m.folio_flags[folio]
@@ -50,8 +53,8 @@ def page_view(m: Machine, mm: int, addr: int, bare: PageView, frames: FrameNames
     if flags & k.FOLIO_ANON and m.rule_anon_exclusive:
         exclusive = bool(m.page_exclusive[folio if level else page_index(m, pfn)])
     folio_name, offset = folio_place(m, pfn, folios)
-    return replace(
-        bare,
+    return PageView(
+        *place,
         state="present",
         frame=frames.name(pfn),
         kind=page_kind(m, pfn),
@@ -61,7 +64,7 @@ def page_view(m: Machine, mm: int, addr: int, bare: PageView, frames: FrameNames
         byte=m.page_content[page_index(m, pfn)],
         level=LEVELS[level],
         writable=bool(entry & k.PTE_RW),
-        dirty=True if entry & k.PTE_DIRTY else None if shmem_shared(m, mm, addr) else False,
+        dirty=True if entry & k.PTE_DIRTY else None if shmem_shared(m, vma) else False,
         soft_dirty=soft_dirty,
         uffd_wp=False,
         folio=folio_name,
@@ -75,18 +78,16 @@ def folio_place(m: Machine, pfn: int, folios: FrameNames) -> tuple[int, int]:
     return folios.name(folio), pfn - folio_page(m, folio)
 
 
-def shmem_shared(m: Machine, mm: int, addr: int) -> bool:
-    """Whether a shared mapping of shmem is there.  Since 4e92030c05dc (6.16) a read fault maps a dirty folio dirty if
-    the entry is writable; whether a folio of shmem is dirty, the specification does not keep."""
-    vma = find_vma(m, mm, addr)
+def shmem_shared(m: Machine, vma: int) -> bool:
+    """Whether it is a shared mapping of shmem.  Since 4e92030c05dc (6.16) a read fault maps a dirty folio dirty if the
+    entry is writable; whether a folio of shmem is dirty, the specification does not keep."""
     if vma == k.NO_VMA or not m.vma_flags[vma] & k.VM_SHARED:
         return False
     return m.vma_file[vma] != k.NO_FILE and m.file_kind[m.vma_file[vma]] == k.FILE_SHMEM
 
 
-def vma_soft_dirty(m: Machine, mm: int, addr: int) -> bool:
+def vma_soft_dirty(m: Machine, vma: int) -> bool:
     """Whether pagemap tells all of the VMA as soft-dirty: of hugetlb it looks at nothing else."""
-    vma = find_vma(m, mm, addr)
     return vma != k.NO_VMA and m.vma_flags[vma] & k.VM_SOFTDIRTY != 0
 
 
