@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections import Counter
 from dataclasses import replace
 
@@ -9,9 +10,9 @@ import pytest
 
 from pinhold.conform.campaign import campaign
 from pinhold.conform.differ import Run, compared
-from pinhold.conform.generate import LONGEST, generate
+from pinhold.conform.generate import LONGEST, SHORTEST, generate
 from pinhold.conform.profiles import PROFILES
-from pinhold.conform.propose import drawable
+from pinhold.conform.propose import MOST_PINS, drawable
 from pinhold.conform.shrink import MOST, shrink, valid
 from pinhold.conform.wanted import ABSENT, Wanted, wanted
 from pinhold.scenario import steps as s
@@ -61,6 +62,42 @@ def test_everything_that_the_language_has_is_generated() -> None:
     assert set(verbs) == {form.verb for step in drawable() for form in step.forms}
     assert set(kinds) == set(KINDS)
     assert set(advice) == set(ADVICE)
+
+
+def test_most_steps_do_something() -> None:
+    """Most writes and reads, and most pins, are of memory that lets them, whether the range was taken before or not."""
+    done: Counter[bool] = Counter()
+    for number in range(12):
+        scenario = generate(MODEL, Wanted("pins"), SEED, number)
+        for record in run_scenario(MODEL, scenario).steps:
+            if isinstance(record.step, s.Write | s.Read | s.Hold) and record.outcome is not None:
+                done[record.outcome.errno == 0] += 1
+    assert done[True] > 3 * done[False] > 0
+
+
+def test_many_pins_are_held_at_a_time() -> None:
+    """No scenario ends before its time because the model has no room for another pin."""
+    most = 0
+    for number in range(12):
+        scenario = generate(MODEL, Wanted("pins"), SEED, number)
+        assert len(scenario.steps) >= SHORTEST
+        held = 0
+        for record in run_scenario(MODEL, scenario).steps:
+            if record.outcome is not None and record.outcome.errno == 0:
+                held += isinstance(record.step, s.Hold) - isinstance(record.step, s.Unpin)
+                most = max(most, held)
+    assert 4 <= most <= MOST_PINS
+
+
+def test_hugetlb_is_asked_for_until_the_pool_is_empty() -> None:
+    """Mappings of as much as there is left and more, so that a reservation too many or too few shows."""
+    short = 0
+    for number in range(12):
+        scenario = generate(MODEL, Wanted("hugetlb"), SEED, number)
+        for record in run_scenario(MODEL, scenario).steps:
+            if isinstance(record.step, s.Map) and record.outcome is not None:
+                short += record.outcome.errno == errno.ENOMEM
+    assert short > 0
 
 
 def test_what_outlives_a_scenario_is_for_guests_alone() -> None:

@@ -6,7 +6,7 @@ import random
 from dataclasses import replace
 
 from pinhold.conform.profiles import PROFILES
-from pinhold.conform.propose import Proposer
+from pinhold.conform.propose import MOST_PAGES, MOST_PINS, Proposer
 from pinhold.conform.wanted import Wanted, by_any
 from pinhold.mm.state import X86_64
 from pinhold.scenario import steps as s
@@ -15,7 +15,9 @@ from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
 from pinhold.targets.base import Broken, CannotDo, Livelock
 from pinhold.targets.model.target import ModelTarget
 
-ROOM = replace(X86_64, pages=1 << 15, tables=400, vmas_per_mm=96, pins=40, swap=1 << 14)
+ROOM = replace(
+    X86_64, pages=1 << 15, tables=400, vmas_per_mm=96, pins=MOST_PINS + 1, runs_per_pin=2 * MOST_PAGES, swap=1 << 14
+)
 """As large as a random scenario can need: nobody knows it before the steps are there."""
 
 SHORTEST, LONGEST = 10, 50

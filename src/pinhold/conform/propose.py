@@ -40,6 +40,8 @@ RECENT = 4
 FEW_REGIONS = 4
 """From so many on, another one is rarer: what is there is to be used."""
 MOST_REGIONS = 12
+MOST_PINS = 12
+"""That are held at a time."""
 MOST_NAMES = 60
 """So many things a scenario makes at most; none of their kind is proposed after that."""
 
@@ -49,6 +51,7 @@ PAGES = (1, 2, 4, 8, 17, 40)
 MANY_PAGES = (64, 120, 300, PMD_PAGES + 1, 1100)
 MANY = 0.1
 """How often a region of base pages is so large that tables, batches and readahead have an end within it."""
+MOST_PAGES = max(MANY_PAGES)
 NUMBERS = (0, 1, *PAGES, 16, 64, PMD_PAGES, 2048)
 """Of pages, for limits: around what a step takes, and what a machine has by itself."""
 ACROSS = 0.25
@@ -60,6 +63,11 @@ VIA = 0.5
 """How often a pin names its mechanism."""
 THP_PAGES = (PMD_PAGES, PMD_PAGES, PMD_PAGES + 1, 700, 2 * PMD_PAGES)
 HUGETLB_UNITS = (1, 1, 2, 3)
+POOL = 0.2
+"""How often a mapping of hugetlb asks for about as much as the pool has left, half of it, or a page too much."""
+
+PROTS: Weights[str] = [("rw", 6), ("read", 3), ("none", 1)]
+"""Rights: what may not be touched at all is worth few steps."""
 
 WRITES = (s.Write, s.Fill, s.IoUring)
 THROUGH = (s.DeviceRead, s.DeviceWrite)
@@ -150,7 +158,9 @@ class Proposer:
         for part in form.parts:
             self._part(step, part, values)
         for option in form.options:
-            if isinstance(option, Chosen):
+            if isinstance(option, Chosen) and option.name == "prot":
+                values[option.name] = self._pick(PROTS)
+            elif isinstance(option, Chosen):
                 choices = [option.default, *option.values.values()]
                 values[option.name] = self._random.choice(choices)
             elif isinstance(option, Keyed) and self._random.random() < 0.3:
@@ -169,6 +179,8 @@ class Proposer:
         holder = rng.choice(pins)
         for name in ("longterm", "write", "fast", "force"):
             values[name] = rng.choice(sorted(getattr(holder.gives, name)))
+        if False in holder.gives.write and not self._lets(s.Write, values["proc"], values["range"]):
+            values["write"] = rng.random() < self._profile.anywhere
         values["user"] = rng.choice(sorted(holder.gives.users))
         values["via"] = holder.name if rng.random() < VIA else None
 
@@ -195,6 +207,8 @@ class Proposer:
                 values[part.name] = rng.choice([n for n in NUMBERS if part.least <= n <= part.most])
             case Word() if part.name == "advice":
                 values[part.name] = self._pick(self._advice)
+            case Word() if part.name == "prot":
+                values[part.name] = self._pick(PROTS)
             case Word():
                 values[part.name] = rng.choice(list(part.words.values()))
             case _:
@@ -231,7 +245,11 @@ class Proposer:
     def _fresh(self, thing: Thing) -> str:
         living = len(self._names.regions)
         many = len(self._regions()) >= MOST_REGIONS
-        full = {Thing.PROCESS: living >= self._profile.processes, Thing.REGION: many}
+        full = {
+            Thing.PROCESS: living >= self._profile.processes,
+            Thing.REGION: many,
+            Thing.PIN: len(self._names.pins) >= MOST_PINS,
+        }
         if self._made >= MOST_NAMES or full.get(thing):
             raise Nothing
         self._made += 1
@@ -245,20 +263,29 @@ class Proposer:
         """How large a fresh region is."""
         kind, rng = KINDS[values["kind"]], self._random
         values["shared"] = values["shared"] and not kind.anonymous
-        values["readonly"] = values["readonly"] and kind.descriptor and rng.random() < 0.3
+        values["readonly"] = values["readonly"] and kind.descriptor
         if kind.hugetlb:
             gigantic = self._gigantic and rng.random() < 0.5
             values["size"] = HUGETLB_SIZES[gigantic]
-            values["pages"] = PUD_PAGES if gigantic else rng.choice(HUGETLB_UNITS) * PMD_PAGES
+            values["pages"] = PUD_PAGES if gigantic else self._units() * PMD_PAGES
         else:
             values["pages"] = rng.choice(THP_PAGES if kind.thp else MANY_PAGES if rng.random() < MANY else PAGES)
+
+    def _units(self) -> int:
+        """Of 2 MiB, for a region of hugetlb."""
+        m, rng = self._session.m, self._random
+        left = m.hugetlb_free[0] - m.hugetlb_reserved[0]
+        if left > 0 and rng.random() < POOL:
+            return rng.choice((max(left // 2, 1), left, left + 1))
+        return rng.choice(HUGETLB_UNITS)
 
     # Ranges
 
     def _range(self, step: type[s.Action], values: dict[str, Any], part: Pages) -> s.Range:
+        anywhere = self._random.random() < self._profile.anywhere
         if self._recent and self._random.random() < REUSE:
             proc, r = self._recent[-1] if self._random.random() < 0.5 else self._random.choice(self._recent)
-            owners = [name for name, regions in self._names.regions.items() if r.region in regions]
+            owners = [name for name in self._owners(r.region) if anywhere or self._lets(step, name, r)]
             if owners:
                 values[part.proc] = (
                     proc if proc in owners and self._random.random() < SAME else self._random.choice(owners)
@@ -270,7 +297,7 @@ class Proposer:
         name = self._random.choice(list(regions))
         start, size = regions[name]
         unit = self._unit(name)
-        if self._random.random() < self._profile.anywhere:
+        if anywhere:
             return self._part_of(name, 0, size, size, unit)
         mm = self._names.mms[values[part.proc]]
         spans = sorted((a, b) for a, b, flags in self._mapped(mm, start, size) if _allowed(step, flags))
@@ -279,6 +306,15 @@ class Proposer:
         if self._random.random() < ACROSS:
             return self._part_of(name, spans[0][0], spans[-1][1], size, unit)
         return self._part_of(name, *self._random.choice(spans), size, unit)
+
+    def _owners(self, region: str) -> Iterator[str]:
+        return (name for name, regions in self._names.regions.items() if region in regions)
+
+    def _lets(self, step: type[s.Action], proc: str, r: s.Range) -> bool:
+        """Whether the step can do something at the beginning of a range."""
+        start, size = self._names.regions[proc][r.region]
+        first = min(r.first, size - 1)
+        return any(_allowed(step, flags) for *_, flags in self._mapped(self._names.mms[proc], start + first, 1))
 
     def _about(self, r: s.Range, size: int) -> s.Range:
         """The range that was taken before, the page on one of its sides, its page table, or all of its region."""

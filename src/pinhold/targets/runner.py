@@ -198,7 +198,7 @@ class _Run:
 
     def _refuse_what_failed(self, step: Step) -> None:
         """Raise _Decided for a step on something that an action should have made, but failed as expected."""
-        for name in _named_by(step):
+        for name in _named_by(step) if self._failed else ():
             if name in self._failed:
                 raise _Decided(self.decided("unknown", f"there is no {name}: it failed with {self._failed[name]}"))
 
