@@ -12,7 +12,7 @@ from pinhold.conform.campaign import campaign
 from pinhold.conform.differ import Run, compared
 from pinhold.conform.generate import LONGEST, SHORTEST, generate
 from pinhold.conform.profiles import PROFILES
-from pinhold.conform.propose import MOST_PINS, drawable
+from pinhold.conform.propose import MOST_PINS, POKED, drawable
 from pinhold.conform.shrink import MOST, shrink, valid
 from pinhold.conform.wanted import ABSENT, Wanted, wanted
 from pinhold.scenario import steps as s
@@ -20,6 +20,7 @@ from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.kinds import KINDS
 from pinhold.scenario.parse import ScenarioError, parse
 from pinhold.scenario.printer import format_scenario
+from pinhold.scenario.watch import region_sizes
 from pinhold.targets.base import Livelock, Target
 from pinhold.targets.model.session import ModelSession
 from pinhold.targets.model.target import ModelTarget
@@ -87,6 +88,21 @@ def test_many_pins_are_held_at_a_time() -> None:
                 held += isinstance(record.step, s.Hold) - isinstance(record.step, s.Unpin)
                 most = max(most, held)
     assert 4 <= most <= MOST_PINS
+
+
+def test_a_debugger_writes_to_a_few_pages() -> None:
+    """Of memory that is not of huge pages, which are taken whole."""
+    pokes = 0
+    for number in range(12):
+        scenario = generate(MODEL, Wanted("pins"), SEED, number)
+        sizes = region_sizes(scenario)
+        small = {m.region for m in scenario.steps if isinstance(m, s.Map) and m.kind and not m.memory.hugetlb}
+        for step in scenario.steps:
+            if isinstance(step, s.Poke) and step.range.region in small:
+                pokes += 1
+                end = sizes[step.range.region] if step.range.end is None else step.range.end
+                assert 0 < end - step.range.first <= POKED
+    assert pokes
 
 
 def test_hugetlb_is_asked_for_until_the_pool_is_empty() -> None:

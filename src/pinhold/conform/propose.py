@@ -49,9 +49,11 @@ BYTES = (0, 0, 1, 2)
 """Bytes that are taken more often than others: pages that are alike are what KSM and splits of THPs look for."""
 PAGES = (1, 2, 4, 8, 17, 40)
 MANY_PAGES = (64, 120, 300, PMD_PAGES + 1, 1100)
-MANY = 0.1
+MANY = 0.03
 """How often a region of base pages is so large that tables, batches and readahead have an end within it."""
 MOST_PAGES = max(MANY_PAGES)
+POKED = 8
+"""Pages that a debugger writes to at most, as it does so word by word: 512 take as long as a hundred other steps."""
 NUMBERS = (0, 1, *PAGES, 16, 64, PMD_PAGES, 2048)
 """Of pages, for limits: around what a step takes, and what a machine has by itself."""
 ACROSS = 0.25
@@ -201,6 +203,8 @@ class Proposer:
                 values[part.name] = self._name(step, part, values)
             case Pages():
                 values[part.name] = self._range(step, values, part)
+                if step is s.Poke:
+                    values[part.name] = self._few(values[part.proc], values[part.name])
             case Byte():
                 values[part.name] = rng.choice((*BYTES, rng.randrange(256)))
             case Number():
@@ -315,6 +319,12 @@ class Proposer:
         start, size = self._names.regions[proc][r.region]
         first = min(r.first, size - 1)
         return any(_allowed(step, flags) for *_, flags in self._mapped(self._names.mms[proc], start + first, 1))
+
+    def _few(self, proc: str, r: s.Range) -> s.Range:
+        """No more of a range than a debugger can be asked for."""
+        size = self._names.regions[proc][r.region][1]
+        end = min(size if r.end is None else r.end, r.first + max(POKED, self._unit(r.region)))
+        return r if end == r.end or (r.end is None and end == size) else s.Range(r.region, r.first, end)
 
     def _about(self, r: s.Range, size: int) -> s.Range:
         """The range that was taken before, the page on one of its sides, its page table, or all of its region."""
