@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pinhold.scenario.compare import compare, first_difference
@@ -181,6 +181,7 @@ def test_a_shorter_run_differs_where_it_ends() -> None:
 _PAGES = st.lists(st.integers(0, 3), min_size=1, max_size=4)
 
 
+@settings(deadline=None)
 @given(st.lists(_PAGES, max_size=4), st.permutations(range(10, 14)))
 def test_renaming_frames_is_no_difference(run: list[list[int]], names: list[int]) -> None:
     """Any bijection of frame names over a whole run is passed over."""
@@ -188,6 +189,7 @@ def test_renaming_frames_is_no_difference(run: list[list[int]], names: list[int]
     assert first_difference([_see(*frames) for frames in run], renamed) is None
 
 
+@settings(deadline=None)
 @given(_PAGES, _PAGES)
 def test_within_an_observation_the_relation_is_exact(left: list[int], right: list[int]) -> None:
     """Two observations agree if and only if the same pairs of views share a frame on both sides."""
