@@ -37,7 +37,7 @@ def test_the_running_kernel_does_what_its_model_does(live: LiveTarget, case: str
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12"], indirect=True)
+@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18", "newest"], indirect=True)
 def test_stock_kernels_do_what_their_models_do(guest: VmTarget) -> None:
     """All cases, on one boot of each."""
     model = model_of(describe(guest))

@@ -19,12 +19,13 @@ TABLE = read_table()
 
 def test_every_change_of_a_rule_is_listed_with_each_stable_series_before_it() -> None:
     """No later value of mainline without its change, and no series of an older release that is not spoken of."""
-    listed = {(rule, value): c for c in TABLE.values() if "since" in c for rule, value in c["rules"].items()}
+    changes = [change for change in TABLE.values() if "since" in change]
+    listed = {(rule, value, c["since"]): c for c in changes for rule, value in c["rules"].items()}
     later = [(rule, since) for rule in RULES for since in rule.mainline[1:] if parts(since.release) > parts("5.10")]
-    assert set(listed) == {(rule.name, since.value) for rule, since in later}
+    assert set(listed) == {(rule.name, since.value, since.release) for rule, since in later}
     for rule, since in later:
-        change = listed[rule.name, since.value]
-        assert (change["since"], change.get("commit", "")) == (since.release, since.commit), rule.name
+        change = listed[rule.name, since.value, since.release]
+        assert change.get("commit", "") == since.commit, rule.name
         assert set(change["stable"]) == {s for s in releases() if stable(s) and parts(s) < parts(since.release)}, (
             rule.name
         )

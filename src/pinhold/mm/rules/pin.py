@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinhold.mm.rules.switch import OLDEST, Commit, Switch, Value
+from pinhold.mm.rules.switch import OLDEST, Commit, NoCommit, Switch, Value
 
 
 class PinRules:
@@ -55,7 +55,12 @@ class PinRules:
             " (8078486e1d53)",
             again=Commit("81a4058e0cd0", "6.14"),
         ),
-        Value("free", Commit("26bfa89e25f4", "5.12"), "the rings are the memory cgroup's, and not in locked memory"),
+        Value(
+            "free",
+            Commit("26bfa89e25f4", "5.12"),
+            "the rings are the memory cgroup's, and not in locked memory",
+            again=NoCommit("charged in a running 6.18, and free in 7.2; its hash was not at hand", "7.2"),
+        ),
     )
     rule_io_uring_pinned_vm = Switch(
         "Of which processes io_uring counts fixed buffers in mm->pinned_vm.",

@@ -76,7 +76,7 @@ class Value:
     by: Commit | NoCommit
     sentence: str
     function: str = ""
-    again: Commit | None = None
+    again: Commit | NoCommit | None = None
 
     def __post_init__(self) -> None:
         if not isinstance(self.by, Commit | NoCommit):
