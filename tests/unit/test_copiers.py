@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from functools import partial
 
 import pytest
 
@@ -10,6 +12,7 @@ from pinhold.scenario.observation import Run
 from pinhold.targets.base import CannotDo
 from pinhold.targets.live import content, syscalls
 from pinhold.targets.live.directories import DIRECT
+from pinhold.targets.live.pins import direct_io
 from pinhold.targets.live.pins.base import FOLL_GET, FOLL_PIN
 from pinhold.targets.live.pins.direct_io import DirectIo
 from pinhold.targets.live.pins.forced import ProcMem
@@ -75,6 +78,20 @@ def test_a_file_system_that_copies_is_no_direct_io() -> None:
     assert mechanism.unavailable() == f"{sentence}: set TMPDIR"
     with content.scratch(1) as address, pytest.raises(CannotDo, match=sentence):
         mechanism.copy(address, 1)
+
+
+def test_a_disk_that_is_full_is_no_answer_of_the_transfer(memory, tmp_path, monkeypatch) -> None:
+    """Where its file does not fit, direct I/O cannot be done: no errno of the kernel's for the memory."""
+
+    def full(fd: int, offset: int, length: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(direct_io, "_does_direct_io", lambda directory: True)
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    sentence = f"needs a file of 12 KiB in {tmp_path}: No space left on device"
+    for transfer in (DirectIo([str(tmp_path)]).copy, partial(DirectIo([str(tmp_path)]).fill, byte=1)):
+        with pytest.raises(CannotDo, match=sentence):
+            transfer(memory, 3)
 
 
 @pytest.mark.parametrize(("release", "takes"), [("6.4.16", FOLL_GET), ("6.5.0", FOLL_PIN), ("7.3.4", FOLL_PIN)])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
 from pinhold.cli import main
+from pinhold.lab import initramfs
 from pinhold.lab import target as vm
 from pinhold.lab.errors import LabError
 from pinhold.lab.luggage import Luggage
@@ -25,6 +27,17 @@ def test_a_program_is_packed_with_its_libraries() -> None:
     assert files[program].startswith(b"\x7fELF")
     assert any("ld-linux" in path for path in files)
     assert luggage.commands() == [f"{program} 'one word' two"]
+
+
+def test_packing_that_does_not_end_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No traceback on a machine that is too busy, and the program that kept it waiting by its name."""
+
+    def never(command: list[str], timeout: float, **_: object) -> None:
+        raise subprocess.TimeoutExpired(command, timeout)
+
+    monkeypatch.setattr(initramfs.subprocess, "run", never)
+    with pytest.raises(LabError, match="packing a guest: ldd did not end within 10 minutes"):
+        initramfs.libraries(["/bin/sh"])
 
 
 @pytest.mark.parametrize(("name", "content"), [("absent.ko", None), ("script.ko", b"#!/bin/sh\n")])

@@ -44,7 +44,7 @@ def runtime() -> tuple[str, Mapping[str, bytes]]:
     if not sys.executable:
         raise LabError("the guest needs Python, and this program does not say where its own is")
     command = [sys.executable, "-I", "-S", "-c", _LIST, root, AGENT, *_LATE]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    done = _run(command)
     if done.returncode:
         raise LabError(f"the agent cannot be imported: {(done.stderr.strip().splitlines() or ['no reason'])[-1]}")
     executable, files = json.loads(done.stdout)
@@ -59,6 +59,19 @@ def runtime() -> tuple[str, Mapping[str, bytes]]:
     for binary in dict.fromkeys([*binaries, *libraries(binaries)]):
         content[binary] = Path(binary).read_bytes()
     return python, content
+
+
+_PATIENCE_SECONDS = 600
+"""Of wall time: what takes a second may take minutes on a busy machine, and must not take for ever."""
+
+
+def _run(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """Raises LabError where it does not end."""
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=False, timeout=_PATIENCE_SECONDS)
+    except subprocess.TimeoutExpired:
+        what = os.path.basename(command[0])
+        raise LabError(f"packing a guest: {what} did not end within {_PATIENCE_SECONDS // 60} minutes") from None
 
 
 def _place(file: str, root: str) -> str:
@@ -84,7 +97,7 @@ def libraries(binaries: Iterable[str]) -> list[str]:
         raise LabError(f"packing a guest needs {reason}") from None
     found: list[str] = []
     for binary in binaries:
-        listing = subprocess.run([ldd, binary], capture_output=True, text=True, check=False, timeout=30).stdout
+        listing = _run([ldd, binary]).stdout
         found += re.findall(r"=> (/\S+)", listing) + re.findall(r"^\s+(/\S+/ld-linux\S+)", listing, re.MULTILINE)
     return list(dict.fromkeys(found))
 

@@ -63,16 +63,21 @@ class DirectIo:
         return self._found[0]
 
     @contextmanager
-    def _file(self) -> Iterator[int]:
+    def _file(self, pages: int) -> Iterator[int]:
+        """A file that has room for so many: what its making meets is no answer of the transfer's.  Raises CannotDo."""
         directory = self._directory()
         if directory is None:
             raise CannotDo(self.unavailable() or self.name)
         with tempfile.TemporaryFile(prefix="pinhold-", dir=directory, buffering=0) as file:
+            try:
+                os.posix_fallocate(file.fileno(), 0, pages * PAGE)
+            except OSError as error:
+                size = f"{pages * PAGE // 1024} KiB"
+                raise CannotDo(f"needs a file of {size} in {directory}: {error.strerror}") from None
             yield file.fileno()
 
     def copy(self, address: int, pages: int) -> list[Run]:
-        with self._file() as fd, content.scratch(pages) as buffer:
-            os.posix_fallocate(fd, 0, pages * PAGE)
+        with self._file(pages) as fd, content.scratch(pages) as buffer:
             with _direct(fd):
                 _whole(syscalls.write_from(fd, address, pages * PAGE), pages)
             os.lseek(fd, 0, os.SEEK_SET)
@@ -80,7 +85,7 @@ class DirectIo:
             return content.runs(buffer, [(0, pages, True)])
 
     def fill(self, address: int, pages: int, byte: int) -> None:
-        with self._file() as fd:
+        with self._file(pages) as fd:
             for first in range(0, pages, _FILLED):
                 os.write(fd, bytes([byte]) * (min(_FILLED, pages - first) * PAGE))
             os.lseek(fd, 0, os.SEEK_SET)
