@@ -37,7 +37,7 @@ def run(name: str, *kinds: str) -> TargetRun:
 
 
 def column(name: str, *kinds: str, model: Sequence[str] = ()) -> Column:
-    return Column(run(name, *kinds), TESTS, run("model:6.2", *model) if model else None)
+    return Column(run(name, *kinds), TESTS, run("model:6.2,lazyfree_thp=split", *model) if model else None)
 
 
 def lines(*columns: Column) -> list[str]:
@@ -70,6 +70,7 @@ def test_before_after_and_here_stand_side_by_side() -> None:
     shown = lines(BEFORE, AFTER, column("live", "skipped", model=["held"]))
     head = next(line for line in shown if "before" in line)
     assert head.split() == ["before", "after", "by", "its", "rules", "here"]
+    assert any(line.split()[-3:] == ["model:6.2", "model:6.2", "live"] for line in shown)
     row = next(line for line in shown if line.startswith(" 151"))
     assert row.split()[3:] == ["not", "ok", "ok", "ok", "skip", "a"]
     assert any(REASONS[0] in line for line in shown)
@@ -82,6 +83,8 @@ def test_before_after_and_here_stand_side_by_side() -> None:
         (["violated"], ["held"], "NO, 12 of the twelve lines below fail here."),
         (["skipped"], ["held"], "yes, by its release's rules; none"),
         (["held", "skipped"], ["held"], "yes, by its release's rules; 6 of the twelve"),
+        (["skipped"], ["held", "skipped"], "yes, by its release's rules; none"),
+        (["skipped"], ["skipped"], "not known; none"),
         (["skipped"], ["violated"], "NO, by the rules of its release; none"),
         (["skipped"], [], "not known; none"),
         (["held", "skipped"], [], "not known; 6 of the twelve"),

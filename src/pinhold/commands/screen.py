@@ -41,7 +41,7 @@ class Shown:
 
     @property
     def heads(self) -> tuple[str, str]:
-        return self.why, self.run.info.name
+        return self.why, _short(self.run)
 
 
 def screen(
@@ -68,9 +68,14 @@ def answer(here: Column) -> str:
     how = f"{len(seen) or 'none'} of the twelve lines below could be seen here"
     if "violated" in rules:
         return f"NO, by the rules of its release; {how}."
-    if rules and set(rules) == {"held"}:
+    if "held" in rules and set(rules) <= {"held", "skipped"}:
         return "yes, all twelve lines below hold here." if len(seen) == 12 else f"yes, by its release's rules; {how}."
     return f"not known; {how}."
+
+
+def _short(run: TargetRun) -> str:
+    """A target's name; of a model without the rules that are switched, which --full tells."""
+    return run.info.name.partition(",")[0]
 
 
 def _twelve(column: Column, run: TargetRun) -> TargetRun:
@@ -148,7 +153,7 @@ def _told(columns: Sequence[Column], judged: Sequence[Judged]) -> Iterator[str]:
     for column, each in pairs:
         name = column.run.info.name
         if each.status == EXIT_HELD and column.model is not None:
-            alike = f"as {column.model.info.name} in all that both show"
+            alike = f"as {_short(column.model)} in all that both show"
             yield from _wrapped(f"{column.suite} on {name}: {tally(column.run.results)}; {alike}.")
         elif name not in models:
             for number, sentence in enumerate(each.told(DETAILS)):
