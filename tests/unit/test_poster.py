@@ -28,7 +28,10 @@ def words(sheet: ET.Element) -> list[str]:
 
 def test_a_comment_is_said_of_the_step_below_it() -> None:
     """A heading up to the first full stop; a step without a comment has none."""
-    told = said("scenario a\n# Fault. It maps\n# a page.\nread P x\n\nwrite P x 1\n# Unpin.\nunpin p\n")
+    told = said(
+        "# Found somewhere.\nscenario a\n# Small.\nsmall pages 16\n"
+        "# Fault. It maps\n# a page.\nread P x\n\nwrite P x 1\n# Unpin.\nunpin p\n"
+    )
     assert told == [Said("Fault", "It maps a page."), Said("", ""), Said("Unpin", "")]
 
 

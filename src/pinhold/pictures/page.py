@@ -38,6 +38,10 @@ from pinhold.scenario.runfile import RecordedRun, RunFile
 
 MOST = 400
 """Rows of a page: more open slowly and are read by nobody.  Where no steps are named, those around what went wrong."""
+SQUEEZED, STRETCHED = 0.72, 1.15
+"""How narrow and how wide tracks may get, so that marks do not touch, and lines are still seen to belong together."""
+WIDE = 750
+"""Pixels of tracks beside which there is less room for words."""
 SIGNS = {"VIOLATED": ("bad", "\N{BALLOT X}"), "held": ("good", "\N{CHECK MARK}")}
 BROKEN = ("broken", "!")
 
@@ -195,13 +199,20 @@ def _state(one: Story, row: int) -> str:
 
 
 def _columns(sides: Sequence[Side]) -> str:
-    """Of the grid: the step's text, then as much for each target as its tracks need."""
-    widths = [side.slicer.tracks.width for side in sides]
-    each = " ".join(f"minmax({max(150, round(w * 0.72))}px, {max(150, round(w * 1.15))}px)" for w in widths)
+    """Of the grid: the step's text, then as much for each target as its tracks need; on a phone the tracks alone, which
+    scroll by themselves where they are wider."""
+    least = [max(150, round(side.slicer.tracks.width * SQUEEZED)) for side in sides]
+    each = " ".join(
+        f"minmax({w}px, {max(150, round(side.slicer.tracks.width * STRETCHED))}px)"
+        for w, side in zip(least, sides, strict=True)
+    )
     narrow = 560 + 170 * max(len(sides) - 2, 0)
-    equal = f"repeat({max(len(sides), 1)}, minmax(0, 1fr))"
-    phone = f"@media (max-width: {narrow}px) {{ .row {{ grid-template-columns: {equal}; }} }}"
-    return f".row {{ grid-template-columns: minmax(17rem, 30rem) {each}; }}\n{phone}"
+    words = 17 if sum(least) < WIDE else 14
+    return (
+        f".row {{ grid-template-columns: minmax({words}rem, 30rem) {each}; }}\n"
+        f"@media (max-width: {narrow}px) {{ .row {{ grid-template-columns: {each}; }} "
+        f".tracks {{ overflow-x: auto; }} .tracks > * {{ min-width: {sum(least) + 14 * len(least)}px; }} }}"
+    )
 
 
 def _target(info: TargetInfo, runs: Sequence[RecordedRun]) -> Mapping[str, str]:

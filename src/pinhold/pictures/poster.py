@@ -18,6 +18,7 @@ from pinhold.pictures.story import Story, Strand
 from pinhold.pictures.tracks import Apart, BandPart, Element, End, Hatch, Joined, Line, Marker, Tracks
 from pinhold.pictures.words import account, merged, outcome, ran, sentence, step_words, wrong_at
 from pinhold.scenario.ran import Decision
+from pinhold.scenario.steps.table import HEADERS
 
 SHEET = 420, 297
 """Millimetres: A3, landscape; A2 is the same shape."""
@@ -43,17 +44,17 @@ class Said:
 
 
 def said(source: str) -> list[Said]:
-    """Of each step of a scenario's text what the comment above it says."""
+    """Of each step of a scenario's text what the comment above it says; what is above a header is about the whole."""
     found: list[Said] = []
     comment: list[str] = []
-    for line in source.splitlines()[1:]:
-        words = line.strip()
-        if words.startswith("#"):
-            comment.append(words.lstrip("# "))
-        elif words:
+    for line in filter(None, map(str.strip, source.splitlines())):
+        if line.startswith("#"):
+            comment.append(line.lstrip("# "))
+            continue
+        if line.split()[0] not in HEADERS:
             heading, _, rest = " ".join(comment).partition(".")
             found.append(Said(heading, rest.strip()))
-            comment = []
+        comment = []
     return found
 
 

@@ -11,6 +11,7 @@ from xml.sax.saxutils import escape
 
 from pinhold.pictures.still import tag
 from pinhold.pictures.tracks import (
+    MARK,
     MARKER,
     MOVE,
     Apart,
@@ -129,7 +130,7 @@ class Slicer:
         yield self._at(leaks.byte, box + tag("text", leaks.change, y=4, text_anchor="middle"), "change")
 
     def _marker(self, marker: Marker) -> str:
-        words = marker.text[:4]
+        words = marker.text[:MARK]
         width = max(18, 8 + 8 * len(words))
         box = tag("rect", x=-width / 2, y=-9, width=width, height=18, rx=2 if marker.strand.is_pin else 9)
         label = tag("text", escape(words), y=4, text_anchor="middle")

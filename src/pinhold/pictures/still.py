@@ -9,6 +9,7 @@ from xml.sax.saxutils import escape, quoteattr
 from pinhold.pictures.layout import Layout, legend
 from pinhold.pictures.story import Story
 from pinhold.pictures.tracks import (
+    MARK,
     MARKER,
     Apart,
     BandPart,
@@ -253,7 +254,7 @@ class Pen:
         yield self._at(leaks.byte, box + words)
 
     def _marker(self, marker: Marker) -> str:
-        words = marker.text[:4]
+        words = marker.text[:MARK]
         width = max(18, 8 + 8 * len(words))
         radius = 2 if marker.strand.is_pin else 9
         if marker.strand.hero:

@@ -16,6 +16,8 @@ SLOT, PAD, BYTE, GAP = 26, 8, 24, 36
 LEAK_BYTE = 48
 """The field of a byte in a band in which it is told from what to what it changed."""
 EDGE = 6
+MARK = 6
+"""Letters of a marker."""
 MARKER = 0.5
 """Of a row: where the markers stand."""
 MOVE = 0.15
@@ -132,7 +134,7 @@ class Tracks:
             self.left[column] = x
             x += PAD
             for k in layout.lines(column):
-                wide = max(SLOT, 14 + 8 * len(layout.marks[k][:4]))
+                wide = max(SLOT, 14 + 8 * len(layout.marks[k][:MARK]))
                 self._x[k, column] = x + wide / 2
                 x += wide
             x += PAD + (self._byte_field(column) if isinstance(column, int) else 0)

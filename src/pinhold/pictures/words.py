@@ -240,19 +240,35 @@ class Divergence:
 def divergence(stories: Sequence[Story]) -> Divergence | None:
     """Between the first target and the first that differs from it; None where no side says what decided."""
     for other in stories[1:]:
-        found = compared(stories[0], other).difference
-        if found is None:
+        one = stories[0]
+        row = _row_apart(one, other)
+        if row is None:
             continue
-        observed = [row.index for row in stories[0].rows if row.recorded.observation is not None]
-        if found.index >= len(observed):
-            return None
-        row = observed[found.index]
-        sides = _deciding(stories[0], row), _deciding(other, row)
-        left, right = _first_apart(*sides)
+        left, right = _first_apart(_deciding(one, row), _deciding(other, row))
         if left is None and right is None:
             return None
-        return Divergence(row, ((stories[0].run.target, left), (other.run.target, right)))
+        left, right = left or _same_function(one, row, right), right or _same_function(other, row, left)
+        return Divergence(row, ((one.run.target, left), (other.run.target, right)))
     return None
+
+
+def _row_apart(one: Story, other: Story) -> int | None:
+    """The first row after which two targets look different; where none does, and only the verdicts differ, the first at
+    which their rules decided differently."""
+    found = compared(one, other).difference
+    if found is not None:
+        observed = [row.index for row in one.rows if row.recorded.observation is not None]
+        return observed[found.index] if found.index < len(observed) else None
+    if one.run.verdict is None or other.run.verdict is None or one.run.verdict.kind == other.run.verdict.kind:
+        return None
+    rows = range(min(len(one.rows), len(other.rows)))
+    return next((row for row in rows if any(_first_apart(_deciding(one, row), _deciding(other, row)))), None)
+
+
+def _same_function(story: Story, row: int, other: Decision | None) -> Decision | None:
+    """What the function that decides on the other target decided here, where no rule was needed."""
+    decisions = story.rows[row].recorded.decisions if row < len(story.rows) else ()
+    return next((d for d in decisions if other is not None and d.function == other.function), None)
 
 
 def _deciding(story: Story, row: int) -> list[Decision]:
