@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -69,3 +70,19 @@ def test_json_to_standard_output_is_nothing_but_the_file(capsys: pytest.CaptureF
     assert main(["explore", "seed-shmem", "--format", "json"]) == 0
     (search,) = read_run(capsys.readouterr().out.splitlines(keepends=True)).searches
     assert isinstance(search, Search) and not search.found and search.states == 478
+
+
+def test_a_still_image_has_the_search_above_what_it_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One image: both are in it, each with its own title; the file is named beside what is told."""
+    path = tmp_path / "race.svg"
+    assert main(["explore", *RACE, "--svg", str(path)]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == str(path)
+    image = ET.fromstring(path.read_text())
+    above, below = image.findall("{http://www.w3.org/2000/svg}svg")
+    assert float(below.get("y", "")) == float(above.get("height", ""))
+    ids = [element.get("id") for element in image.iter() if element.get("id")]
+    assert len(ids) == len(set(ids)) == 4
+    assert "\N{BALLOT X} 48: a long-term pin no longer holds the page that its owner sees" in "".join(above.itertext())
+    assert "they part" in "".join(below.itertext())
+    assert main(["explore", RACE[0], "--svg", str(path)]) == 0
+    assert len(ET.fromstring(path.read_text()).findall("{http://www.w3.org/2000/svg}svg")) == 1

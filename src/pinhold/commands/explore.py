@@ -26,6 +26,7 @@ from pinhold.explore.world import World, world
 from pinhold.mm import releases
 from pinhold.mm.sites import SITES
 from pinhold.scenario.parse import parse
+from pinhold.scenario.runfile import RunFile
 from pinhold.scenario.verdict import Verdict
 from pinhold.trust import Untrusted
 
@@ -78,11 +79,22 @@ def search_scope(options: argparse.Namespace) -> int:
     with page_at(options.html, sys.stderr if options.format == "json" and not options.output else None) as page:
         if options.html:
             page.draw_file(run_file(ready, result))
+        if options.svg:
+            draw_still(options.svg, run_file(ready, result))
         if options.format == "json":
             with output(options.output) as stream:
                 write(stream, ready, result)
             return EXIT_VIOLATED if result.violation else EXIT_HELD if result.exhausted else EXIT_UNKNOWN
         return tell(options, ready, result, summary(ready, result, engine, how))
+
+
+def draw_still(path: str, file: RunFile) -> None:
+    """States by depth and what was found, as a still image; its name goes to standard error, beside what is told."""
+    from pinhold.pictures.searchstill import search_still
+
+    with output(path) as stream:
+        stream.write(search_still(file))
+    print(path, file=sys.stderr)
 
 
 def tell(options: argparse.Namespace, ready: World, result: SearchResult, head: str) -> int:

@@ -46,6 +46,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
         default="text",
         help="json: the search as a run file, with a run of what was found; default: text",
     )
+    explore.add_argument("--svg", metavar="FILE", help="draw the states of each depth, and what was found, there")
     add_html(explore, "the search, and what was found step by step,")
 
 

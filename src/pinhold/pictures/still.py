@@ -81,7 +81,9 @@ class _Sheet:
         self.rows = max((len(side.story.rows) for side in sides), default=0)
         rows = max((side.story.rows for side in sides), key=len, default=[])
         self.steps = [_cut(step_words(row)) for row in rows]
-        self.step_width = 42 + 7.9 * max(map(len, self.steps), default=0)
+        self.happened = [_cut("; ".join(turns([side.story for side in sides], row))) for row in range(self.rows)]
+        letters = (max(map(len, said), default=0) for said in (self.steps, self.happened))
+        self.step_width = 42 + max(size * count for size, count in zip((7.9, 6.4), letters, strict=True))
         tracks = self.step_width + sum(self.room(side) + BETWEEN for side in sides)
         self.width = max(tracks, 24 + 9.6 * len(title))
         self.legend = textwrap.wrap(legend(side.layout for side in sides), int((self.width - 24) / 6.8))
@@ -109,13 +111,13 @@ class _Sheet:
             y += 16
 
     def _step(self, row: int, words: str) -> Iterator[str]:
-        y = TOP + ROW * (row + MARKER) + 5
+        happened = self.happened[row]
+        y = TOP + ROW * (row + MARKER) + (-1 if happened else 5)
         wrong = any(wrong_at(side.story) == row for side in self.sides)
         yield text(24, y, str(row + 1), fill="#555555", text_anchor="end", font_family=MONO)
         yield text(32, y, words, font_size=13, font_family=MONO, font_weight="bold" if wrong else None)
-        happened = "; ".join(turns([side.story for side in self.sides], row))
         if happened:
-            yield text(32, y + 12, _cut(happened), font_size=11, fill="#333333", font_style="italic")
+            yield text(32, y + 12, happened, font_size=11, fill="#333333", font_style="italic")
         if row:
             yield tag("path", d=f"M12 {TOP + ROW * row}H{round(self.width) - 12}", stroke="#e3e3e3")
 
