@@ -19,11 +19,10 @@ SEED = 1
 MOST, SOON = 40_000, 8_000
 """Steps after which a mistake counts as not found; in the slow suite, which has those that are found soon."""
 LATE = {
-    "unshares-what-is-not-shared", "shared-hugetlb-reserves-again", "io-uring-pays-by-the-page",
-    "dontfork-leaves-a-hole-mapped",
-    "swap-cache-page-is-copied", "mprotect-of-the-same-rights", "mprotect-makes-any-anon-writable",
-    "lazyfree-is-kept-if-read", "continue-tells-the-first-error", "limits-are-not-inherited", "vmsplice-all-or-nothing",
-    "io-uring-ring-is-free", "dontneed-keeps-page-tables", "fork-copies-the-head",
+    "shared-hugetlb-reserves-again", "io-uring-pays-by-the-page", "swap-cache-page-is-copied",
+    "mprotect-of-the-same-rights", "mprotect-makes-any-anon-writable", "lazyfree-is-kept-if-read",
+    "continue-tells-the-first-error", "limits-are-not-inherited", "io-uring-ring-is-free",
+    "dontneed-keeps-page-tables", "fork-copies-the-head",
 }  # fmt: skip
 """Found after more than 1,500 steps of this seed, or not yet: make nightly looks for them."""
 
