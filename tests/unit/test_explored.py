@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -63,6 +64,15 @@ def test_a_search_that_found_nothing_is_drawn_by_itself(
     said = capsys.readouterr().out
     assert "exhausted" in (said if form == "--text" else drawn.read_text()).lower()
     assert main(["report", str(path), "--format", "table"]) == 4
+
+
+def test_a_run_file_that_others_have_written_anew_is_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """JSON with other white space."""
+    path = tmp_path / "run.json"
+    main(["run", "seed/151", "--on", "model:6.2", "--format", "json", "-o", str(path)])
+    path.write_text("".join(f"{json.dumps(json.loads(line))}\n" for line in path.read_text().splitlines()))
+    assert main(["show", str(path)]) == 0
+    assert "model:6.2: 1 held" in capsys.readouterr().out
 
 
 def test_json_to_standard_output_is_nothing_but_the_file(capsys: pytest.CaptureFixture[str]) -> None:

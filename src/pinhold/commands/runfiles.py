@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+import re
 
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.scenario.runfile import RunFile, RunFileError, read_run
 
-_HEADER = b'{"line":"header"'
+_HEADER = re.compile(rb'\s*\{\s*"line"\s*:\s*"header"')
+_ENOUGH = 200
+"""Bytes in which the header begins, whoever has written the JSON anew."""
 
 
 def is_run_file(path: str) -> bool:
@@ -16,7 +19,7 @@ def is_run_file(path: str) -> bool:
         return False
     try:
         with open(path, "rb") as file:
-            return file.read(len(_HEADER)) == _HEADER
+            return _HEADER.match(file.read(_ENOUGH)) is not None
     except OSError:
         return False
 
