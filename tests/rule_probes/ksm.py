@@ -33,3 +33,14 @@ def ksm_protnone(chosen: Row) -> Any:
     text = "map P x anon pages 2\nwrite P x 0x11\nmprotect P x none\nksm P x[0] with P x[1]\n"
     played = Play(chosen, text)
     return played.frame() == played.frame(page=1)
+
+
+@probe({"kept": [False, False, True], "forgotten": [False, True, False]})
+def ksm_checksum(chosen: Row) -> Any:
+    """Which of three pages keeps its frame when the last two, which were merged before, are alike and are written to
+    with what they had: the second that ksmd knows when it comes by."""
+    text = "map P x anon pages 3\nwrite P x[1:] 0x11\nksm P x with P x\nwrite P x 0x11\nksm P x with P x\n"
+    played = Play(chosen, text, stop=4)
+    before = [played.frame(page=page) for page in range(3)]
+    played.play()
+    return [played.frame(page=page) == before[page] for page in range(3)]

@@ -47,8 +47,15 @@ from pinhold.mm.rmap import (
     page_anon_exclusive,
     page_try_share_anon_rmap,
 )
-from pinhold.mm.rules.ksm import BREAK_KSM_BY_UNSHARE, BREAK_KSM_BY_WRITE, PROTNONE_PASSED_OVER
-from pinhold.mm.sites.ksm import KSM_HELD_KEPT, KSM_MERGES, KSM_PASSES_OVER, KSM_PROTECTS, KSM_PROTECTS_UNSEEN
+from pinhold.mm.rules.ksm import BREAK_KSM_BY_UNSHARE, BREAK_KSM_BY_WRITE, CHECKSUM_FORGOTTEN, PROTNONE_PASSED_OVER
+from pinhold.mm.sites.ksm import (
+    KSM_FORGETS_CHECKSUM,
+    KSM_HELD_KEPT,
+    KSM_MERGES,
+    KSM_PASSES_OVER,
+    KSM_PROTECTS,
+    KSM_PROTECTS_UNSEEN,
+)
 from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.swap import folio_free_swap, folio_unmapped
@@ -366,6 +373,18 @@ def break_ksm(m: State, task: int, mm: int, addr: int) -> int:
     mapping, writable; since 6cce3314b928 (6.2) by unsharing.  Linux: break_ksm()."""
     flags = FAULT_FLAG_UNSHARE if m.rule_break_ksm == BREAK_KSM_BY_UNSHARE else FAULT_FLAG_WRITE
     return call(m, task, FN_FAULT, mm, addr, 0, flags, 0)
+
+
+@kernel
+def ksm_forgets_checksum(m: State) -> bool:
+    """Whether ksmd, of a page that was merged and is copied again, has had something else in the checksum's place.
+
+    Linux: remove_rmap_item_from_tree(), break_cow() of mm/ksm.c.
+    """
+    if m.rule_ksm_checksum != CHECKSUM_FORGOTTEN:
+        return False
+    decided(m, KSM_FORGETS_CHECKSUM)
+    return True
 
 
 @kernel

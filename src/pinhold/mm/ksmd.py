@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pinhold.mm.flags import NO_PAGE, NO_VMA, VM_MERGEABLE
 from pinhold.mm.folio import folio_get, folio_put, folio_stable_node, lru_add_drain, page_folio
 from pinhold.mm.huge_memory import split_huge_page
-from pinhold.mm.ksm import KSM_INTO, find_mergeable_vma, ksm_passes_over, mapped_anon
+from pinhold.mm.ksm import KSM_INTO, find_mergeable_vma, ksm_forgets_checksum, ksm_passes_over, mapped_anon
 from pinhold.mm.machine import Machine
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present
 from pinhold.mm.step import run
@@ -174,7 +174,10 @@ class Ksmd:
             self._append(self.slots[other[0]][other[1]], node)
             self._append(item, node)
             del self._unstable[content]
-        elif page_folio(m, page) == page_folio(m, tree_page):
+            return
+        if mapped_anon(m, mm, addr) != page:
+            self._lose_checksum(item)  # break_cow()
+        if page_folio(m, page) == page_folio(m, tree_page):
             folio_get(m, page_folio(m, page))
             split_huge_page(m, page)
             folio_put(m, page_folio(m, page))
@@ -239,3 +242,8 @@ class Ksmd:
         if item.node is not None:
             item.node.sharing -= 1
             item.node = None
+            self._lose_checksum(item)
+
+    def _lose_checksum(self, item: RmapItem) -> None:
+        if ksm_forgets_checksum(self.m):
+            item.checksum = None

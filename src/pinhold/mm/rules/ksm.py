@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pinhold.mm.rules.switch import OLDEST, Commit, Switch, Value
+from pinhold.mm.rules.switch import OLDEST, Commit, NoCommit, Switch, Value
 
 
 class KsmRules:
@@ -26,7 +26,18 @@ class KsmRules:
         Value("found", OLDEST, "it finds the page", again=Commit("d74943a2f3cd", "6.5")),
         Value("passed_over", Commit("474098edac26", "6.1"), "it finds none there, so nothing is merged with it"),
     )
+    rule_ksm_checksum = Switch(
+        "Whether ksmd still knows the checksum of a page that was merged, or merged in vain, and was copied.",
+        "remove_rmap_item_from_tree",
+        Value("kept", OLDEST, "it knows it: a page with the same content again is merged in the next scan"),
+        Value(
+            "forgotten",
+            NoCommit("'ksm: add linear_page_index into ksm_rmap_item': its hash was not at hand", "7.3"),
+            "the place of the checksum was taken meanwhile: the next scan only looks at the page",
+        ),
+    )
 
 
 BREAK_KSM_BY_WRITE, BREAK_KSM_BY_UNSHARE = KsmRules.rule_break_ksm.numbers
 PROTNONE_FOUND, PROTNONE_PASSED_OVER = KsmRules.rule_ksm_protnone.numbers
+CHECKSUM_KEPT, CHECKSUM_FORGOTTEN = KsmRules.rule_ksm_checksum.numbers
