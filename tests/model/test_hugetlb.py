@@ -50,6 +50,12 @@ def test_a_shared_mapping_reserves_for_its_file() -> None:
     assert play(f"map P x hugetlb 2M shared pages {units(4)}\nunmap P x\n").m.hugetlb_reserved[0] == 0
 
 
+def test_a_file_whose_mapping_fails_is_gone() -> None:
+    """Ten pages are there for the file, and none for the reserve of its private mapping: all are free again."""
+    played = play(f"map P x memfd_hugetlb 2M pages {units(10)}\nmap P y hugetlb 2M pages {units(POOL)}\n")
+    assert played.errnos == [k.ENOMEM, 0]
+
+
 def test_a_reserve_is_for_its_own_place() -> None:
     """A page discarded before 6.9 has lost its reserve, even where other places of the mapping still have theirs."""
     hole = f"map P x hugetlb 2M pages {units(2)}\nwrite P x[:512] 0x11\nmadvise P x[:512] dontneed\n"

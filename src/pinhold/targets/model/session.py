@@ -164,8 +164,8 @@ class ModelSession:
                     file_put(self.m, file)
                     return err
         err = do_mmap(self.m, mm, start, start + pages, flags, file, order, int(a.readonly))
-        if file != k.NO_FILE and not kind.descriptor:
-            file_put(self.m, file)
+        if file != k.NO_FILE and (not kind.descriptor or (err and not a.of)):
+            file_put(self.m, file)  # nobody has it open
         if err == 0:
             self.names.regions[a.proc][a.region] = (start, pages)
             if file != k.NO_FILE:
