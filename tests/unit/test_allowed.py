@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pinhold.conform.allowed import ACTIVATED, CAME_BACK, DRAINED, HELD, ISOLATED, MOVED
-from pinhold.conform.differ import Compared, Run, compared
+from pinhold.conform.differ import Compared, Run, compared, judged, not_momentary
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH
 from pinhold.scenario.observation import Observation, PageView
@@ -77,14 +77,19 @@ def _did(record: StepRecord, step: s.Step) -> StepRecord:
 
 
 def moves(page: int, index: int, byte: int | None = None) -> Compared:
-    """TWO on a kernel that gives the page another frame in one step, and another byte, if one is given."""
+    """TWO on a kernel that moves a page."""
+    return compared(moving(page, index, byte), NEW, parse(TWO))
+
+
+def moving(page: int, index: int, byte: int | None = None) -> Run:
+    """A kernel that gives the page another frame in one step, and another byte, if one is given."""
 
     def change(at: int, view: PageView) -> PageView:
         if view.page != page or at < index:
             return view
         return replace(view, frame=90, byte=view.byte if byte is None or at > index else byte)
 
-    return compared(showing(change), NEW, parse(TWO))
+    return showing(change)
 
 
 def test_the_model_alone_drains_nothing() -> None:
@@ -245,6 +250,18 @@ def test_a_page_that_the_step_is_not_about_may_have_moved() -> None:
     found = moves(0, 2)
     assert found.difference is None
     assert dict(found.settled) == {MOVED: 1}
+
+
+def test_what_moves_in_every_run_was_not_moved_by_others() -> None:
+    """Nobody moves the same page in the same step again and again: then it is a difference; once, it is none."""
+    scenario = parse(TWO)
+    moved, still = moving(0, 2)(scenario), run_scenario(NEW, scenario)
+    once = judged(moved, NEW, scenario)
+    assert dict(once.settled) == {MOVED: 1}
+    assert not_momentary(lambda _: still, NEW, moved, once) is once
+    always = not_momentary(moving(0, 2), NEW, moved, once)
+    assert always.difference is not None
+    assert (always.difference.where, always.difference.left, dict(always.settled)) == ("P x[0]", FRESH, {})
 
 
 def test_a_page_that_is_held_stays() -> None:

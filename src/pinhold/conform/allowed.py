@@ -15,7 +15,7 @@ The model does one thing where a kernel may do one of several.  Where both diffe
 - a page that KSM tries to merge in vain is copied in each scan, and may come back to the frame that it had.
 
 The model runs again with the other outcome, and goes on from there if everything that was seen agrees.  What fits no
-outcome is a difference.
+outcome is a difference.  So is what others do for a moment (MOMENTARY) where it comes in most fresh runs: see lane.py.
 """
 
 from __future__ import annotations
@@ -46,6 +46,8 @@ TOUCHES = (s.Poke, s.Fill, s.Copy, s.Hold)
 """Steps that look pages up by GUP."""
 MOVED = "a page was moved by others"
 CAME_BACK = "a page that KSM had copied came back to its frame"
+MOMENTARY = {ISOLATED, MOVED}
+"""What others do to any page now and then, and not to the same page in the same step again."""
 
 LOOK_BACK = 4
 """Before so many of the last steps, that at hand included, a drained batch is tried."""
@@ -71,10 +73,13 @@ class Followed:
     trouble: str = ""
 
 
-def follow(model: ModelTarget, scenario: s.Scenario, seen: Sequence[Observation]) -> Followed:
-    """The scenario on the model, beside what a real kernel showed after each step, to the first difference."""
+def follow(model: ModelTarget, scenario: s.Scenario, seen: Sequence[Observation], momentary: bool = True) -> Followed:
+    """The scenario on the model, beside what a real kernel showed after each step, to the first difference.
+
+    momentary: whether MOMENTARY explains anything.
+    """
     with ExitStack() as sessions:
-        ways = [_Way(model, scenario, seen, sessions)]
+        ways = [_Way(model, scenario, seen, sessions, _Chance(momentary))]
         for index in range(len(seen)):
             first = ways[0]
             try:
@@ -108,9 +113,11 @@ def _others(ways: Sequence[_Way], index: int) -> Iterator[_Way]:
 
 @dataclass(frozen=True, slots=True)
 class _Chance:
-    """How the undetermined turns out.  drained: the steps before which the LRU batch is empty, whoever did it.
-    held: step -> process, region and page that reclaim cannot take then.  activated: that are in the CPU's batch."""
+    """How the undetermined turns out.  momentary: whether anything of it may be MOMENTARY.  drained: the steps before
+    which the LRU batch is empty, whoever did it.  held: step -> process, region and page that reclaim cannot take then.
+    activated: that are in the CPU's batch."""
 
+    momentary: bool
     drained: frozenset[int] = frozenset()
     held: Mapping[int, Sequence[tuple[str, str, int]]] = field(default_factory=dict)
     activated: Mapping[int, Sequence[tuple[str, str, int]]] = field(default_factory=dict)
@@ -125,7 +132,7 @@ class _Way:
         scenario: s.Scenario,
         seen: Sequence[Observation],
         sessions: ExitStack,
-        chance: _Chance = _Chance(),
+        chance: _Chance,
     ) -> None:
         self.found = Followed()
         self.differences: list[Difference] = []
@@ -147,7 +154,7 @@ class _Way:
             stayed = [(v.proc, v.region, v.page) for v in self._seen[index].pages if self._by_others(v, index)]
             if stayed:
                 yield HELD, replace(self._chance, held={**self._chance.held, index: stayed})
-        if isinstance(step, s.Madvise) and step.advice == "collapse":
+        if self._chance.momentary and isinstance(step, s.Madvise) and step.advice == "collapse":
             for page in self._not_collapsed(step, index):
                 yield ISOLATED, replace(self._chance, held={**self._chance.held, index: [page]})
         copied = list(self._touched_and_copied(index))
@@ -259,7 +266,7 @@ class _Way:
             return None
         if isinstance(step, s.Ksm) and (difference.left, difference.right) == (KEPT, FRESH):
             return CAME_BACK
-        moved = (difference.left, difference.right) == (FRESH, KEPT)
+        moved = self._chance.momentary and (difference.left, difference.right) == (FRESH, KEPT)
         return MOVED if moved and difference.where in self._movable(step, self._seen[len(self._records) - 1]) else None
 
     def _movable(self, step: s.Action, real: Observation) -> Iterator[str]:

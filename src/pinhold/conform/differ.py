@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from pinhold.conform.allowed import follow
+from pinhold.conform.allowed import MOMENTARY, follow
 from pinhold.conform.wanted import by_any
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import Difference
@@ -63,13 +63,17 @@ class Compared:
         return self.difference.words(*self.names, format_step(self.scenario.steps[-1]))
 
 
-def compared(real: Run, model: ModelTarget, scenario: s.Scenario) -> Compared:
-    """Both runs, compared step by step to the first difference."""
-    return judged(real(scenario), model, scenario)
+def compared(real: Run, model: ModelTarget, scenario: s.Scenario, momentary: bool = True) -> Compared:
+    """Both runs, compared step by step to the first difference; momentary: see judged()."""
+    return judged(real(scenario), model, scenario, momentary)
 
 
-def judged(ours: Result, model: ModelTarget, scenario: s.Scenario) -> Compared:
-    """What the real kernel did, beside what the model allows that has as much of everything as that had."""
+def judged(ours: Result, model: ModelTarget, scenario: s.Scenario, momentary: bool = True) -> Compared:
+    """What the real kernel did, beside what the model allows that has as much of everything as that had.
+
+    momentary: whether what others do for a moment explains a difference.  It does not in a run that is to show whether
+    the difference comes again.
+    """
     model = model.configured(configuration(ours.pools))
     done = [record for record in ours.steps if record.observation is not None]
     left = tuple(
@@ -83,7 +87,7 @@ def judged(ours: Result, model: ModelTarget, scenario: s.Scenario) -> Compared:
         left = ((scenario.steps[0], ours.verdict.reason or ""),)
     if ours.verdict.kind == "livelock" and _never_ends(model, both, ours):
         trouble, left = "", left[:-1]
-    found = follow(model, both, ours.observations)
+    found = follow(model, both, ours.observations, momentary)
     until = None if found.difference is None else found.difference.index + 1
     both = replace(scenario, steps=tuple(record.step for record in done[:until]))
     return Compared(
@@ -112,4 +116,14 @@ def _never_ends(model: ModelTarget, done: s.Scenario, ours: Result) -> bool:
 
 def again(real: Run, model: ModelTarget, first: Compared) -> int:
     """In how many of RUNS runs, the first among them, the same difference shows."""
-    return 1 + sum(compared(real, model, first.scenario).key == first.key for _ in range(RUNS - 1))
+    return 1 + sum(compared(real, model, first.scenario, momentary=False).key == first.key for _ in range(RUNS - 1))
+
+
+def not_momentary(real: Run, model: ModelTarget, ours: Result, found: Compared) -> Compared:
+    """The same comparison, in which what others are said to have done for a moment is a difference if it comes in most
+    fresh runs: then nobody else did it."""
+    assert found.whole is not None
+    if MOMENTARY.isdisjoint(found.settled):
+        return found
+    strict = judged(ours, model, found.whole, momentary=False)
+    return strict if 2 * again(real, model, strict) > RUNS else found

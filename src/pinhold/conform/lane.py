@@ -14,7 +14,7 @@ from itertools import count
 from typing import Protocol
 
 from pinhold.conform.coverage import verb
-from pinhold.conform.differ import RUNS, Compared, Run, again, compared, judged
+from pinhold.conform.differ import RUNS, Compared, Key, Run, again, compared, judged, not_momentary
 from pinhold.conform.generate import generate
 from pinhold.conform.shrink import shrink
 from pinhold.conform.tally import Difference, Tally, told
@@ -132,7 +132,7 @@ class Lane:
         """Compare the first of those that wait.  Whether more is wanted."""
         sent = self._sent.popleft()
         ours = self._came.popleft() if self._came else self._kernel.receive()
-        found = judged(ours, self._model, sent.scenario)
+        found = not_momentary(self._run, self._model, ours, judged(ours, self._model, sent.scenario))
         tally = told(sent.profile, found)
         if found.difference is not None:
             tally.differences.append(self._looked_into(found))
@@ -149,10 +149,13 @@ class Lane:
         scenario = found.scenario
         if 2 * came > RUNS and found.key not in self._known:
             self._known.add(found.key)
-            scenario = shrink(scenario, lambda smaller: compared(self._run, self._model, smaller).key == found.key)
+            scenario = shrink(scenario, lambda smaller: self._key(smaller) == found.key)
         assert found.difference is not None
         what = verb(found.scenario.steps[-1]), found.difference.field
         return Difference(found.scenario.title, found.words(), came, scenario, *what)
+
+    def _key(self, scenario: s.Scenario) -> Key | None:
+        return compared(self._run, self._model, scenario, momentary=False).key
 
     def _run(self, scenario: s.Scenario) -> Result:
         """One scenario out of turn, behind those that wait."""
