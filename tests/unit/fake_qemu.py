@@ -73,7 +73,7 @@ def spin() -> None:
 
 def answer(port: socket.socket, text: str) -> bool:
     """Whether it goes on."""
-    step = encode({"step": {"index": 0, "outcome": [0, None], "check": None, "seen": [0, [], []]}})
+    step = encode({"step": {"index": 0, "outcome": [0, None], "check": None, "expected": None, "seen": [0, [], []]}})
     port.sendall(step)
     if "panic" in text:
         print("BUG: unable to handle page fault\nKernel panic - not syncing: Fatal exception", flush=True)

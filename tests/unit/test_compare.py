@@ -36,7 +36,7 @@ def test_nothing_seen_is_nothing_compared() -> None:
 
 
 def test_each_field_is_compared() -> None:
-    """A different value in any field is found and said in words."""
+    """A different value in any field is found and said in words; of frames and folios two targets share no names."""
     words = {
         "state": ({"state": "present"}, {"state": "swapped"}, "present", "swapped"),
         "kind": ({"kind": "anon"}, {"kind": "file"}, "anon", "file"),
@@ -49,7 +49,7 @@ def test_each_field_is_compared() -> None:
             for mark in ("anon", "writable", "dirty", "soft_dirty", "uffd_wp")
         },
     }
-    named = {f.name for f in fields(PageView)} - {"proc", "region", "page", "frame"}
+    named = {f.name for f in fields(PageView)} - {"proc", "region", "page", "frame", "folio", "offset"}
     assert set(words) == named
     for field, (left, right, left_words, right_words) in words.items():
         difference = first_difference(_one(**left), _one(**right))

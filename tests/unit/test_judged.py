@@ -132,8 +132,8 @@ def test_device(kinds: tuple[str, ...]) -> None:
 
 
 def test_what_is_judged_is_what_is_shown(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """A test that breaks at first and would pass the second time: an error in the table is one below it and at the
-    end; a page that moved once is in neither."""
+    """A test that breaks at first and would pass the second time: an error in the account below the table is one at
+    the end; a page that moved once is in neither."""
 
     class Once(FakeTarget):
         """Breaks, or reads another byte, in its first test alone."""
@@ -154,7 +154,7 @@ def test_what_is_judged_is_what_is_shown(monkeypatch: pytest.MonkeyPatch, capsys
         monkeypatch.setattr("pinhold.commands.check.make_targets", lambda names, live=live, **_: [live])
         status = main(["check", "--on", "live"])
         out = capsys.readouterr().out
-        assert ("ERROR" in out) == breaks
+        assert ("seed/1: live error: RuntimeError" in out) == breaks
         assert status == (5 if breaks else 0)
         assert out.endswith("The tool broke: see above.\n" if breaks else "All as predicted.\n")
 

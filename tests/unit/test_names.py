@@ -75,6 +75,5 @@ def test_a_model_by_another_name_is_a_model(capsys: pytest.CaptureFixture[str]) 
     """`check` judges it by its rules, and a table gives it no release of a kernel."""
     assert main(["check", "--on", "before=model:6.1"]) == 0
     out = capsys.readouterr().out
-    assert "before: 142 held, 20 violated" in " ".join(out.split())
-    assert "As its rules predict" in " ".join(out.split())
-    assert "Linux 6.1\n" not in out
+    assert "\nbefore: as its rules predict.\n" in out
+    assert "Linux 6.1" not in out
