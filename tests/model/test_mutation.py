@@ -29,17 +29,24 @@ def outcome(probe: Probe, mutated: Row) -> Any:
 
 
 @cache
-def unchanged() -> dict[str, Any]:
-    """What every probe sees on 6.2."""
-    return {name: probe(row()) for name, probe in PROBES.items()}
+def unchanged(rule: str) -> Any:
+    """What the rule's probe sees on 6.2."""
+    return PROBES[rule](row())
 
 
 @pytest.mark.parametrize(("rule", "value"), MUTATIONS, ids=[f"{rule}-{value}" for rule, value in MUTATIONS])
-def test_switching_one_rule_of_6_2_is_noticed_and_nothing_hangs(rule: str, value: str) -> None:
-    """With this one rule switched every probe comes to an end, and at least the rule's own sees the difference."""
+def test_switching_one_rule_of_6_2_is_noticed(rule: str, value: str) -> None:
+    """With this one rule switched, the rule's own probe sees the difference."""
+    assert outcome(PROBES[rule], row(**{rule: value})) != unchanged(rule)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(("rule", "value"), MUTATIONS, ids=[f"{rule}-{value}" for rule, value in MUTATIONS])
+def test_nothing_hangs_with_one_rule_of_6_2_switched(rule: str, value: str) -> None:
+    """Every probe, whatever rule it is of, comes to an end, as a livelock that is told at the most."""
     mutated = row(**{rule: value})
-    changed = {name for name, probe in PROBES.items() if outcome(probe, mutated) != unchanged()[name]}
-    assert rule in changed
+    for probe in PROBES.values():
+        outcome(probe, mutated)
 
 
 def test_there_is_a_mutation_of_every_rule() -> None:

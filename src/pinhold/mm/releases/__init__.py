@@ -53,6 +53,11 @@ def split(release: str) -> tuple[str, str | None]:
 def row(release: str) -> dict[str, int]:
     """rule name -> value for "X.Y" or "X.Y.Z" (what follows, as in "6.18.44-fc", is ignored).  Raises
     UnknownRelease."""
+    return dict(_row(release))
+
+
+@cache
+def _row(release: str) -> Mapping[str, int]:
     series, patch = split(release)
     if not has_row(series, patch):
         raise UnknownRelease(f"no rules for {release}: {unknown(series, patch)}")
