@@ -36,3 +36,15 @@ def test_a_ksmd_that_runs_for_steps_comes_back_as_it_was(tmp_path: Path, run: st
     assert (report.conflicts, report.failed) == ([], [])
     assert {name: host.value(f"{KSM}/{name}") for name in (*BEFORE, "run")} == BEFORE | {"run": run}
     assert not machine.ksm_by_steps()
+
+
+def test_a_ksmd_that_runs_for_anothers_steps_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An ordinary user's run beside one of root's: it may not start and stop ksmd, so it takes it as it runs."""
+    build(tmp_path / "root")
+    for name, value in (BEFORE | {"pages_to_scan": str(KSM_WHOLE), "run": "1"}).items():
+        (tmp_path / "root" / KSM / name).write_text(f"{value}\n")
+    machine = RunningKernel(tmp_path / "root")
+    assert machine.ksm_by_steps()
+    monkeypatch.setattr(os, "access", lambda path, mode: not str(path).endswith("ksm/run"))
+    assert not machine.ksm_by_steps()
+    assert machine.missing_ksm() is None

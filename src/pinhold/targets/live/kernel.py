@@ -228,9 +228,10 @@ class RunningKernel:
 
     def ksm_by_steps(self) -> bool:
         """Whether ksmd may be started for a step and stopped behind it: in a virtual machine of pinhold's own, or where
-        KSM is set up for it (--allow-change ksm)."""
+        KSM is set up for it (--allow-change ksm), and not for another user's run."""
         whole = self._text(f"{KSM}/pages_to_scan")
-        return whole is not None and (self.disposable or whole.strip() == str(KSM_WHOLE))
+        ours = self.disposable or (whole or "").strip() == str(KSM_WHOLE)
+        return whole is not None and ours and os.access(Path(self.root, KSM, "run"), os.W_OK)
 
     def ksm_runs(self) -> bool:
         return (self._text(f"{KSM}/run") or "").strip() == "1"
