@@ -35,6 +35,18 @@ def test_several_tests_are_the_matrix_with_a_page_each(tmp_path: Path, capsys: p
         assert 'href="../a%20%231.html"' in (tmp_path / link.replace("%20", " ").replace("%23", "#")).read_text()
 
 
+def test_a_planted_link_is_not_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """In a directory that everybody may write to, a link in the place of the pages' folder leads nowhere."""
+    shared, elsewhere = tmp_path / "shared", tmp_path / "elsewhere"
+    shared.mkdir()
+    shared.chmod(0o1777)
+    elsewhere.mkdir()
+    (shared / "a-tests").symlink_to(elsewhere)
+    assert main(["compare", "model:6.1", "model:6.2", "seed/151-152", "--html", str(shared / "a.html")]) == 5
+    assert "a-tests: it is a symbolic link" in capsys.readouterr().err
+    assert list(elsewhere.iterdir()) == []
+
+
 def test_a_report_for_programs_stays_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Where it goes to standard output the path goes to standard error."""
     path = tmp_path / "one.html"

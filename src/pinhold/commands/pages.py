@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TextIO
 from urllib.parse import quote
 
+from pinhold import trust
 from pinhold.commands import NothingToRun, WriteFailed
 from pinhold.commands.output import output
 from pinhold.commands.runs import Progress
@@ -89,12 +90,27 @@ def write_tests(file: RunFile, folder: Path, back: str) -> None:
 
     names = list(dict.fromkeys(run.name for run in file.runs))
     progress = Progress("pages", len(names), "pages")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
+
+    def pages() -> Iterator[tuple[str, str]]:
         for done, name in enumerate(names, 1):
-            (folder / page_name(name)).write_text(page(file, name, back=back), "utf-8")
+            yield page_name(name), page(file, name, back=back)
             progress.at(done)
-    except OSError as error:
-        raise WriteFailed(f"cannot write to {folder}: {error.strerror or error}") from None
+
+    try:
+        write_files(folder, pages())
     finally:
         progress.clear()
+
+
+def write_files(folder: Path, files: Iterable[tuple[str, str]]) -> None:
+    """Names and texts, into a directory that is made if it is not there; as trust.create() does, no link of others is
+    followed.  Raises WriteFailed."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        for name, text in files:
+            with open(trust.create(str(folder / name)), "w", encoding="utf-8") as stream:
+                stream.write(text)
+    except trust.Untrusted as reason:
+        raise WriteFailed(f"cannot write to {folder}: {reason.filename}: {reason.strerror}") from None
+    except OSError as error:
+        raise WriteFailed(f"cannot write to {folder}: {error.strerror or error}") from None

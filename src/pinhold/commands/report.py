@@ -7,8 +7,8 @@ from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from pinhold.commands import NothingToRun, UsageError, WriteFailed
-from pinhold.commands.pages import need_jinja, write_tests
+from pinhold.commands import NothingToRun, UsageError
+from pinhold.commands.pages import need_jinja, write_files, write_tests
 from pinhold.commands.runfiles import read_run_file
 from pinhold.report.readback import joined, target_runs
 from pinhold.scenario.parse import ScenarioError
@@ -69,11 +69,7 @@ INSTEAD = "; --format table, ktap and junit need nothing"
 def _write(file: RunFile, folder: Path) -> None:
     """index.html with a page for each test, and what other programs read."""
     need_jinja(INSTEAD)
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, form in (("index.html", _html), ("junit.xml", _junit), ("results.ktap", _ktap)):
-            (folder / name).write_text("".join(f"{line}\n" for line in form(file)), "utf-8")
-    except OSError as error:
-        raise WriteFailed(f"cannot write to {folder}: {error.strerror or error}") from None
+    forms = (("index.html", _html), ("junit.xml", _junit), ("results.ktap", _ktap))
+    write_files(folder, ((name, "".join(f"{line}\n" for line in form(file))) for name, form in forms))
     write_tests(file, folder / "tests", "../index.html")
     print(folder / "index.html")
