@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from pinhold.mm import flags as k
 from pinhold.mm import ksmd
 from pinhold.mm.invariants import INVARIANT_OK, check_invariants
 from pinhold.mm.releases import releases
+from pinhold.targets.model.sight import anon_page
 from play import Play, row
 
 SAME = "map P x anon pages 4\nwrite P x 1\n"
@@ -126,6 +128,59 @@ def test_a_ksm_page_made_in_vain_is_not_reclaimed() -> None:
     text = "map P x anon\nmap P y anon\nwrite P x 1\nwrite P y 1\nksm P x with P y\nunmap P y\nmadvise P x pageout\n"
     played = Play(row("6.12"), text)
     assert played.view("x").state == "swapped"
+
+
+LONE = "map P x anon pages 2\nmap P y anon pages 2\nwrite P x 1\nwrite P y 2\nfork P C\n"
+"""C is a child from before x's pages become one, which is its x[1] then."""
+
+SCAN = "fork P D\nunmap D x\n{}\nksm D y[0] with D y[1]\n"
+"""Something is done, and one more scan comes, for the sake of a process that has nothing to do with x."""
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "found"),
+    [
+        ("ksm P x with P x\nexit P\nunmap C x[0]\n", "C x[1]", True),
+        ("ksm P x with P x\nfork C D\nexit P\nexit C\nunmap D x[0]\n", "D x[1]", True),
+        ("ksm P x with P x\nfork P D\nexit C\nexit P\nunmap D x[1]\n", "D x[0]", True),
+        (f"ksm P x with P x\n{SCAN.format('exit P')}unmap C x[0]\n", "C x[1]", False),
+        (f"ksm P x with P x\n{SCAN.format('unmap P x')}unmap C x[0]\n", "C x[1]", False),
+        ("ksm P x with P x\nunmap P x\nmremap C x[1] to z\nunmap C x[0]\n", "C z", False),
+        ("ksm P x with P x\nunmap P x\nmremap C x[1] to z\nunmap C z\n", "C x[0]", True),
+        ("ksm P x with P x\nexit C\nmremap P x[1] to z\nksm P x[0] with P z\nunmap P x[0]\n", "P z", True),
+        ("ksm C x with C x\nexit C\nunmap P x[0]\n", "P x[1]", False),
+        ("ksm C x with C x\nunmap C x\nunmap P x[0]\n", "P x[1]", False),
+        ("fork P D\nksm C x with C x\nexit C\nunmap P x\nunmap D x[0]\n", "D x[1]", False),
+    ],
+)
+def test_rmap_finds_a_ksm_page_by_ksmds_addresses_alone(text: str, where: str, found: bool) -> None:
+    """In the process of an address, which may be gone, and in its descendants, at the same address, until the address
+    is forgotten; not in its parent or a sibling, nor where the page was moved to: there it is not reclaimed."""
+    played = Play(row("6.12"), f"{LONE}{text}swapout {where}\n")
+    assert played.errnos[-2:] == [0, 0 if found else k.EBUSY]
+    assert check_invariants(played.m) == INVARIANT_OK
+
+
+def test_madv_pageout_asks_rmap_as_swapout_does() -> None:
+    """The page that is not found stays mapped."""
+    played = Play(row("6.12"), f"{LONE}ksm C x with C x\nexit C\nunmap P x[0]\nmadvise P x pageout\n")
+    assert played.view("x", 1).state == "present"
+
+
+def test_a_task_forks_and_exits_as_the_scenario_does() -> None:
+    """A child that a task has made is its parent's child to ksmd, too."""
+    text = "small levels 2 swap 2\nmap P x anon pages 2\nwrite P x 1\nksm P x with P x\nstart T fork P C\nsettle\n"
+    played = Play(row("6.12"), f"{text}unmap P x\nunmap C x[0]\nswapout C x[1]\n")
+    assert played.errnos[-1] == 0
+
+
+@pytest.mark.parametrize("release", ["5.10", "6.12", "7.3"])
+def test_what_a_run_copied_last_is_known(release: str) -> None:
+    """Of each page that was made a KSM page in vain, also where only every other scan does; of no other."""
+    played = Play(row(release), f"{SAME}pin P x[0] as p write longterm\n{ALL}{ALL}")
+    copies = {(0, page): anon_page(played.m, 0, page) for page in range(1, 4)}
+    assert played.session.ksmd.copies == copies
+    assert Play(row(release), f"{SAME}{ALL}").session.ksmd.copies == {}
 
 
 def test_what_fork_shares_is_one_page_already() -> None:

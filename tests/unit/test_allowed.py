@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 
+import pytest
+
 from pinhold.conform.allowed import ACTIVATED, CAME_BACK, DRAINED, HELD, ISOLATED, MOVED
 from pinhold.conform.differ import Compared, Run, compared, judged, not_momentary
 from pinhold.scenario import steps as s
@@ -219,6 +221,28 @@ def test_a_page_in_another_cpus_batch_stays_where_it_is() -> None:
     assert held_in(text, errno=22).difference is not None
     assert held_in("map P x anon\nwrite P x 1\nswapout P x\n").difference is not None
     assert held_in("map P x anon\npoke P x 1 via ptrace\nswapout P x\n").difference is None
+
+
+IN_VAIN = "map P x anon\nmap P y anon\nwrite P x 1\nwrite P y 1\nvmsplice P x as p\nksm P x with P y\n"
+"""y's page is made a KSM page in vain, and copied."""
+
+
+@pytest.mark.parametrize("last", ["swapout P y", "mremap P y to z\nswapout P z", "fork P C\nunmap P y\nswapout C y"])
+def test_what_ksmd_has_copied_may_be_in_its_batch(last: str) -> None:
+    """Wherever it is mapped; not what was never copied."""
+    found = held_in(f"{IN_VAIN}{last}\n")
+    assert found.difference is None
+    assert found.settled[HELD] == 2  # the errno, and the page
+    apart = "map P x anon\nmap P y anon\nwrite P x 1\nwrite P y 2\nksm P x with P y\n"
+    assert held_in(f"{apart}{last}\n").difference is not None
+
+
+def test_what_ksmd_has_copied_may_be_copied_by_a_write_for_its_batchs_sake() -> None:
+    """As it is after a fork; while it is exclusive the write takes it, whoever has a reference."""
+    found = copied(f"{IN_VAIN}unmap P x\nfork P C\nexit C\n", "write P y 2\n")
+    assert found.difference is None
+    assert dict(found.settled) == {HELD: 1}
+    assert copied(f"{IN_VAIN}unmap P x\n", "write P y 2\n").difference is not None
 
 
 def test_what_is_off_the_lru_is_not_collapsed() -> None:

@@ -3,8 +3,9 @@
 The model does one thing where a kernel may do one of several.  Where both differ it is asked for the others:
 
 - the LRU batch may have been drained before any step: by whatever else runs on that CPU;
-- a page may be in the LRU batch of another CPU, that of the process which made the file, or of the debugger that wrote
-  to it: MADV_PAGEOUT drains its own CPU's alone, and passes over what is not on the LRU;
+- a page may be in the LRU batch of another CPU, that of the process which made the file, of the debugger that wrote to
+  it, or of ksmd, which has copied it as it made a KSM page in vain.  MADV_PAGEOUT and a write drain their own CPU's
+  alone: the one passes over what is not on the LRU, the other copies a page for the sake of the batch's reference;
 - a page that GUP has touched may be in the CPU's batch of pages to activate, whose reference makes the next write copy
   it where that does not drain the batch: which touch puts it there depends on how old the page is to reclaim, which is
   not in the specification, and PTRACE_POKEDATA is two touches a page (mark_page_accessed(), follow_page_pte()).  A
@@ -20,8 +21,9 @@ outcome is a difference.  So is what others do for a moment (MOMENTARY) where it
 
 from __future__ import annotations
 
+import itertools
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
@@ -48,6 +50,9 @@ MOVED = "a page was moved by others"
 CAME_BACK = "a page that KSM had copied came back to its frame"
 MOMENTARY = {ISOLATED, MOVED}
 """What others do to any page now and then, and not to the same page in the same step again."""
+
+At = tuple[str, str, int]
+"""Process, region and page of a view."""
 
 LOOK_BACK = 4
 """Before so many of the last steps, that at hand included, a drained batch is tried."""
@@ -115,12 +120,12 @@ def _others(ways: Sequence[_Way], index: int) -> Iterator[_Way]:
 class _Chance:
     """How the undetermined turns out.  momentary: whether anything of it may be MOMENTARY.  drained: the steps before
     which the LRU batch is empty, whoever did it.  held: step -> process, region and page that reclaim cannot take then.
-    activated: that are in the CPU's batch."""
+    kept: that a batch has a reference to, which nobody drains."""
 
     momentary: bool
     drained: frozenset[int] = frozenset()
-    held: Mapping[int, Sequence[tuple[str, str, int]]] = field(default_factory=dict)
-    activated: Mapping[int, Sequence[tuple[str, str, int]]] = field(default_factory=dict)
+    held: Mapping[int, Sequence[At]] = field(default_factory=dict)
+    kept: Mapping[int, Sequence[At]] = field(default_factory=dict)
 
 
 class _Way:
@@ -143,6 +148,10 @@ class _Way:
         self._records: list[StepRecord] = []
         self._masking = Masking(model.release)
         self._in_batch: list[bool] = []
+        self._elsewhere: set[int] = set()
+        """The model's anonymous pages that are in the batch of another CPU, maybe."""
+        self._by_others: list[Collection[At]] = []
+        """Before each step: where those are mapped."""
 
     def chances(self, index: int) -> Iterator[tuple[str, _Chance]]:
         """Other ways to a step at which this one differs, by what happened."""
@@ -151,41 +160,41 @@ class _Way:
                 yield DRAINED, replace(self._chance, drained=self._chance.drained | {before})
         step = self._scenario.steps[index]
         if isinstance(step, s.SwapOut) or (isinstance(step, s.Madvise) and step.advice == "pageout"):
-            stayed = [(v.proc, v.region, v.page) for v in self._seen[index].pages if self._by_others(v, index)]
+            present = [v for v in self._seen[index].pages if v.kind in ("file", "anon")]
+            stayed = [at for v in present if (at := _at(v)) in self._by_others[index] or v.kind == "file"]
             if stayed:
                 yield HELD, replace(self._chance, held={**self._chance.held, index: stayed})
         if self._chance.momentary and isinstance(step, s.Madvise) and step.advice == "collapse":
             for page in self._not_collapsed(step, index):
                 yield ISOLATED, replace(self._chance, held={**self._chance.held, index: [page]})
-        copied = list(self._touched_and_copied(index))
-        if copied:
-            yield ACTIVATED, replace(self._chance, activated={**self._chance.activated, index: copied})
+        copied = list(self._copied(index))
+        touched = [_at(v) for v in copied if self._touched(v, index)]
+        elsewhere = [_at(v) for v in copied if _at(v) in self._by_others[index]]
+        for name, kept in ((ACTIVATED, touched), (HELD, elsewhere)):
+            if kept:
+                yield name, replace(self._chance, kept={**self._chance.kept, index: kept})
 
-    def _by_others(self, view: PageView, index: int) -> bool:
-        """Whether another process brought the page: that which made the file, or a debugger."""
-        poked = (place for step in self._scenario.steps[:index] if isinstance(step, s.Poke) for place in step.places())
-        return view.kind == "file" or (view.kind == "anon" and any(_covers(place.range, view) for place in poked))
-
-    def _not_collapsed(self, step: s.Madvise, index: int) -> Iterator[tuple[str, str, int]]:
+    def _not_collapsed(self, step: s.Madvise, index: int) -> Iterator[At]:
         """The pages that the step is about, where the kernel says EAGAIN and the model does not."""
         if any((d.field, d.left) == ("errno", "EAGAIN") for d in self.differences):
             for view in self._seen[index].pages:
                 if any(_names(place, view) for place in step.places()):
-                    yield view.proc, view.region, view.page
+                    yield _at(view)
 
-    def _touched_and_copied(self, index: int) -> Iterator[tuple[str, str, int]]:
-        """The pages that a step wrote to and that have another frame on the real kernel alone, of those that GUP has
-        touched up to it, in whichever process."""
-        steps = self._scenario.steps[: index + 1]
-        last = steps[-1]
+    def _copied(self, index: int) -> Iterator[PageView]:
+        """The pages that a step wrote to and that have another frame on the real kernel alone."""
+        last = self._scenario.steps[index]
         assert isinstance(last, s.Action)
         here = list(last.places())
-        touched = [place.range for step in steps if isinstance(step, TOUCHES) for place in step.places()]
         fresh = {d.where for d in self.differences if (d.field, d.left, d.right) == ("frame", FRESH, KEPT)}
         for view in self._seen[index].pages:
-            named = any(_names(place, view) for place in here) and any(_covers(range, view) for range in touched)
-            if named and place_of(view) in fresh:
-                yield view.proc, view.region, view.page
+            if place_of(view) in fresh and any(_names(place, view) for place in here):
+                yield view
+
+    def _touched(self, view: PageView, index: int) -> bool:
+        """Whether GUP has touched the page up to a step, in whichever process."""
+        touching = (step for step in self._scenario.steps[: index + 1] if isinstance(step, TOUCHES))
+        return any(_covers(place.range, view) for step in touching for place in step.places())
 
     def again(self, chance: _Chance) -> _Way:
         """The same scenario with another chance, from its beginning."""
@@ -210,21 +219,37 @@ class _Way:
         if index in self._chance.drained:
             lru_add_drain(self._session.m)
         self._in_batch.append(self._session.m.lru_batch[0] > 0)
-        with self._held(index), self._activated(index):
+        self._by_others.append(set(self._mapped_elsewhere()))
+        with self._held(index), self._kept(index):
             outcome: Outcome = self._session.do(step)
+        if isinstance(step, s.Poke):
+            self._elsewhere |= set(self._anon_pages((p.proc, p.range) for p in step.places()))
+        elif isinstance(step, s.Ksm):
+            self._elsewhere = set(self._session.ksmd.copies.values())
         shown = self._session.observe()
         self._records.append(StepRecord(index, step, outcome, shown))
         self.found.records = self._records
         self._compare(index, step, shown)
 
+    def _anon_pages(self, ranges: Iterable[tuple[str, s.Range]]) -> Iterator[int]:
+        """The model's, mapped in such ranges of processes."""
+        for mm, start, end in itertools.starmap(self._session.names.span, ranges):
+            yield from (p for addr in range(start, end) if (p := anon_page(self._session.m, mm, addr)) is not None)
+
+    def _mapped_elsewhere(self) -> Iterator[At]:
+        """Where the watched pages are that another CPU's batch may have."""
+        if self._elsewhere and self._records:
+            shown = self._records[-1].observation
+            assert shown is not None
+            for at in map(_at, shown.pages):
+                if not self._elsewhere.isdisjoint(self._anon_pages([_range(at)])):
+                    yield at
+
     @contextmanager
-    def _activated(self, index: int) -> Iterator[None]:
-        """Pages to which the batch has a reference meanwhile, and nobody drains it."""
-        m, names = self._session.m, self._session.names
-        spans = [
-            names.span(p, s.Range(region, page, page + 1)) for p, region, page in self._chance.activated.get(index, ())
-        ]
-        folios = {folio for mm, addr, _ in spans if (folio := anon_page(m, mm, addr)) is not None}
+    def _kept(self, index: int) -> Iterator[None]:
+        """Pages to which a batch has a reference meanwhile, and nobody drains it."""
+        m = self._session.m
+        folios = set(self._anon_pages(map(_range, self._chance.kept.get(index, ()))))
         for folio in folios:
             folio_get(m, folio)
         yield
@@ -276,6 +301,16 @@ class _Way:
                 mm, addr, _ = self._session.names.span(view.proc, s.Range(view.region, view.page, view.page + 1))
                 if may_move(self._session.m, mm, addr):
                     yield place_of(view)
+
+
+def _at(view: PageView) -> At:
+    return view.proc, view.region, view.page
+
+
+def _range(at: At) -> tuple[str, s.Range]:
+    """Of one page."""
+    proc, region, page = at
+    return proc, s.Range(region, page, page + 1)
 
 
 def _covers(range: s.Range, view: PageView) -> bool:

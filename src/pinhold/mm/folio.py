@@ -12,6 +12,7 @@ from pinhold.mm.flags import (
     FOLIO_ANON,
     FOLIO_HUGETLB,
     FOLIO_KSM,
+    FOLIO_KSM_LOST,
     FOLIO_KSM_NODE,
     FOLIO_LAZYFREE,
     FOLIO_LRU_BATCH,
@@ -78,9 +79,17 @@ def folio_test_ksm(m: State, folio: int) -> bool:
 
 @kernel
 def folio_stable_node(m: State, folio: int) -> bool:
-    """Whether a KSM page is in the stable tree.  One that was made in vain never was: it is merged with nothing, and
-    rmap does not find who maps it."""
+    """Whether a KSM page is in the stable tree.  One that was made in vain never was: it is merged with nothing."""
     return m.folio_flags[folio] & FOLIO_KSM_NODE != 0
+
+
+@kernel
+def rmap_finds_ksm(m: State, folio: int) -> bool:
+    """Whether rmap finds who maps a KSM page, where it is mapped once: by the addresses that the stable tree has of it.
+
+    FOLIO_KSM_LOST: ksmd knows of none that leads there (Ksmd.rmap_walk()).  Linux: rmap_walk_ksm() (mm/ksm.c).
+    """
+    return m.folio_flags[folio] & (FOLIO_KSM_NODE | FOLIO_KSM_LOST) == FOLIO_KSM_NODE
 
 
 @kernel

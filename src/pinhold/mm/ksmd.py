@@ -6,6 +6,11 @@ page of that content, if there is one (the stable tree); or it becomes that KSM 
 content that this scan has met (the unstable tree); or it is that first page, and waits.  So of pages that become one
 the second in scan order is the one whose frame stays.
 
+By the addresses that it remembers of a KSM page, and by nothing else, rmap finds who maps it: at such an address, in
+that process or in one that was forked from it.  Others that map it are not found: a parent or a sibling, a child that
+has moved it, and a child where the address was forgotten, as it is in the scan after its process has exited.  Where
+ksmd is not stopped behind each step, that scan comes at any time.
+
 Each attempt is `ksm_merge`, and runs to its end: this is for whole steps, interpreted; a search begins single attempts.
 Not specified: what ksmd does on several NUMA nodes, smart_scan (which only passes over what it could not merge before),
 and max_page_sharing other than 256.
@@ -16,10 +21,17 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from pinhold.mm.flags import NO_PAGE, NO_VMA, VM_MERGEABLE
+from pinhold.mm.flags import FOLIO_KSM_LOST, NO_PAGE, NO_VMA, VM_MERGEABLE
 from pinhold.mm.folio import folio_get, folio_put, folio_stable_node, lru_add_drain, page_folio
 from pinhold.mm.huge_memory import split_huge_page
-from pinhold.mm.ksm import KSM_INTO, find_mergeable_vma, ksm_forgets_checksum, ksm_passes_over, mapped_anon
+from pinhold.mm.ksm import (
+    KSM_INTO,
+    find_mergeable_vma,
+    ksm_forgets_checksum,
+    ksm_passes_over,
+    mapped_anon,
+    mapped_small_anon,
+)
 from pinhold.mm.machine import Machine
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present
 from pinhold.mm.step import run
@@ -55,19 +67,31 @@ class RmapItem:
     node: StableNode | None = None
 
 
+@dataclass(slots=True, eq=False)
+class Process:
+    """items: the rmap items of its addresses.  parent: which it was forked from, also where that is gone."""
+
+    parent: Process | None = None
+    items: dict[int, RmapItem] = field(default_factory=dict)
+
+
 Place = tuple[int, int]
 """mm and address."""
 
 
 @dataclass(slots=True)
 class Ksmd:
-    """slots: the rmap items of each process that has entered KSM, in the order in which they did.  stable: the KSM
-    pages of each content, those first that are tried first."""
+    """slots: the processes that have entered KSM, in the order in which they did.  stable: the KSM pages of each
+    content, those first that are tried first.  copies: what the last run has mapped at each address where it made a
+    KSM page in vain: in the LRU batch of the CPU that ksmd ran on, unless it scanned once more."""
 
     m: Machine
     task: int
-    slots: dict[int, dict[int, RmapItem]] = field(default_factory=dict)
+    slots: dict[int, Process] = field(default_factory=dict)
     stable: dict[int, list[StableNode]] = field(default_factory=dict)
+    copies: dict[Place, int] = field(default_factory=dict)
+    _processes: dict[int, Process] = field(default_factory=dict)
+    _gone: list[Process] = field(default_factory=list)
     _unstable: dict[int, Place] = field(default_factory=dict)
     _busy: bool = False
 
@@ -76,17 +100,21 @@ class Ksmd:
     def advised(self, mm: int) -> None:
         """MADV_MERGEABLE was given in the process.  Linux: ksm_madvise(), __ksm_enter()."""
         if any(True for _ in self._mergeable(mm)):
-            self.slots.setdefault(mm, {})
+            self.slots.setdefault(mm, self._process(mm))
 
     def forked(self, mm: int, child: int) -> None:
         """Linux: ksm_fork()."""
+        self._processes[child] = Process(self._process(mm))
         if mm in self.slots:
-            self.slots[child] = {}
+            self.slots[child] = self._process(child)
 
     def exited(self, mm: int) -> None:
-        """Linux: ksm_exit()."""
-        for item in self.slots.pop(mm, {}).values():
-            self._forget(item)
+        """What is known of its addresses is forgotten in the next scan.  Linux: ksm_exit()."""
+        self.slots.pop(mm, None)
+        self._gone.append(self._processes.pop(mm, Process()))
+
+    def _process(self, mm: int) -> Process:
+        return self._processes.setdefault(mm, Process())
 
     def _mergeable(self, mm: int) -> Iterator[tuple[int, int, int]]:
         """(start, end, VMA) of the mergeable VMAs of a process, upwards."""
@@ -99,6 +127,7 @@ class Ksmd:
 
     def run(self) -> None:
         """Scan until nothing changes, or what changes will change for ever."""
+        self.copies.clear()
         for _ in range(SCANS):
             self._busy = False
             self.scan()
@@ -109,13 +138,16 @@ class Ksmd:
         """One full scan.  Linux: ksm_do_scan(), scan_get_next_rmap_item()."""
         lru_add_drain(self.m)
         self._unstable = {}
+        for process in self._gone:
+            self._pass(process.items, sorted(process.items, reverse=True), None)
+        self._gone.clear()
         for mm in list(self.slots):
             self._scan_mm(mm)
             if next(self._mergeable(mm), None) is None:
                 del self.slots[mm]
 
     def _scan_mm(self, mm: int) -> None:
-        items = self.slots[mm]
+        items = self.slots[mm].items
         behind = sorted(items, reverse=True)
         for addr, page in self._pages(mm):
             self._pass(items, behind, addr)
@@ -171,12 +203,14 @@ class Ksmd:
             return
         if self._merge(mm, addr, other[1], other[0], 0):
             node = self._stable_tree_insert(content, page)
-            self._append(self.slots[other[0]][other[1]], node)
+            self._append(self.slots[other[0]].items[other[1]], node)
             self._append(item, node)
             del self._unstable[content]
             return
-        if mapped_anon(m, mm, addr) != page:
+        copy = mapped_anon(m, mm, addr)
+        if copy != page:
             self._lose_checksum(item)  # break_cow()
+            self.copies[mm, addr] = copy
         if page_folio(m, page) == page_folio(m, tree_page):
             folio_get(m, page_folio(m, page))
             split_huge_page(m, page)
@@ -201,13 +235,39 @@ class Ksmd:
         call(self.m, self.task, FN_KSM_MERGE, mm, addr, other, flags, other_mm)
         return run(self.m, self.task) == 0
 
+    # Who maps a KSM page
+
+    def rmap_walk(self, mm: int, start: int, end: int) -> None:
+        """Mark the KSM pages mapped in [start, end) that rmap does not find there, before reclaim looks for them.
+
+        Linux: rmap_walk_ksm().  Not specified: an anon_vma that a grandchild has taken over (anon_vma_clone()).
+        """
+        m = self.m
+        for addr in range(start, end) if self.stable else ():
+            page = mapped_small_anon(m, mm, addr)
+            if page != NO_PAGE and folio_stable_node(m, page):
+                m.folio_flags[page] &= ~FOLIO_KSM_LOST
+                node = self._known(page)
+                if node is not None and not self._leads_to(node, mm, addr):
+                    m.folio_flags[page] |= FOLIO_KSM_LOST
+
+    def _leads_to(self, node: StableNode, mm: int, addr: int) -> bool:
+        process: Process | None = self._process(mm)
+        while process is not None:
+            if addr in process.items and process.items[addr].node is node:
+                return True
+            process = process.parent
+        return False
+
     # The trees
+
+    def _known(self, page: int) -> StableNode | None:
+        """What the stable tree has of a page; None of one that no scan has made: single attempts have no trees."""
+        return next((node for node in self._nodes(self.m.page_content[page]) if node.page == page), None)
 
     def _node_of(self, page: int) -> StableNode:
         """Of a page of the stable tree.  Linux: folio_stable_node()."""
-        content = self.m.page_content[page]
-        node = next((node for node in self._nodes(content) if node.page == page), None)
-        return node or self._stable_tree_insert(content, page)
+        return self._known(page) or self._stable_tree_insert(self.m.page_content[page], page)
 
     def _nodes(self, content: int) -> list[StableNode]:
         """The KSM pages of this content, without those that have been freed.  Linux: ksm_get_folio()."""

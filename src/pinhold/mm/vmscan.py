@@ -31,7 +31,6 @@ from pinhold.mm.folio import (
     folio_get,
     folio_nr_pages,
     folio_put,
-    folio_stable_node,
     folio_test_anon,
     folio_test_ksm,
     folio_test_lazyfree,
@@ -39,6 +38,7 @@ from pinhold.mm.folio import (
     is_huge_zero_page,
     lru_add_drain,
     page_folio,
+    rmap_finds_ksm,
 )
 from pinhold.mm.huge_memory import page_zero_filled, split_folio, split_huge_pmd
 from pinhold.mm.kernel import Part, kernel
@@ -289,8 +289,8 @@ def try_to_unmap(m: State, act: int) -> None:
     if not folio_test_anon(m, folio):
         unmap_file_page(m, mm, m.act_addr[act] - 1, folio)
         return
-    if folio_test_ksm(m, folio) and not folio_stable_node(m, folio):
-        return  # rmap_walk_ksm() finds nobody
+    if folio_test_ksm(m, folio) and not rmap_finds_ksm(m, folio):
+        return
     if not folio_test_swapcache(m, folio):
         if folio_test_lazyfree(m, folio):
             unmap_lazyfree(m, mm, m.act_addr[act] - pages, folio)

@@ -69,8 +69,8 @@ class ModelSession:
         self.errno: int | None = None
         self.pin_bytes: dict[str, Sequence[Run]] = {}
         self.names = Names(machine)
-        self.tasks = Tasks(machine, self.names)
         self.ksmd = Ksmd(machine, TASK)
+        self.tasks = Tasks(machine, self.names, self.ksmd)
         self.names.started("P", 0)
         mm_init(self.m, 0)
 
@@ -208,12 +208,15 @@ class ModelSession:
         return result
 
     def swap_out(self, a: s.SwapOut) -> int:
+        self.ksmd.rmap_walk(*self.names.span(a.proc, a.range))
         result = self.call(a)
         if result == 0 and any(state in ("present", "huge") for _, _, state in self.page_state(a.proc, a.range)):
             return -k.EBUSY
         return result
 
     def madvise(self, a: s.Madvise) -> int:
+        if a.advice == "pageout":
+            self.ksmd.rmap_walk(*self.names.span(a.proc, a.range))
         result = self.call(a)
         if a.advice == "mergeable":
             self.ksmd.advised(self.names.mm(a.proc))

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pinhold.mm import flags as k
+from pinhold.mm.ksmd import Ksmd
 from pinhold.mm.machine import Machine
 from pinhold.mm.pinning import pin_start
 from pinhold.mm.step import FUEL, OutOfFuel, Recurrence, checked_step, function_name, round_of
@@ -38,10 +39,12 @@ class Task:
 @dataclass(slots=True)
 class Tasks:
     """Those of one scenario, by name; slot 0 is the thread that does whole steps.  names: where what an operation
-    makes gets its name when the operation ends.  turns: what the tasks came to in the step at hand."""
+    makes gets its name when the operation ends.  ksmd: which knows who was forked from whom.  turns: what the tasks
+    came to in the step at hand."""
 
     m: Machine
     names: Names
+    ksmd: Ksmd
     by_name: dict[str, Task] = field(default_factory=dict)
     turns: list[Turn] = field(default_factory=list)
 
@@ -145,8 +148,10 @@ class Tasks:
         task.doing = None
         match operation:
             case s.Fork() if result >= 0:
+                self.ksmd.forked(names.mm(operation.proc), task.place)
                 names.forked(operation, task.place)
             case s.Exit(proc):
+                self.ksmd.exited(names.mm(proc))
                 names.exited(proc)
             case s.Hold():
                 if result > 0:
