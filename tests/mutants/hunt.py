@@ -32,9 +32,13 @@ class Hunted:
     told: str
 
 
+class Unlike(Exception):
+    """What was found is no mistake's: the lab differs from the specification that has none."""
+
+
 def hunt(mutants: list[Mutant], seed: int, most: int) -> Iterator[tuple[Mutant, Hunted]]:
     """What is found of mistakes in one release, by steps of all profiles in turn, until all is found or so many are
-    done.  A mistake in a function that is not called shows nowhere: it is looked for where it is."""
+    done.  A mistake in a function that is not called shows nowhere: it is looked for where it is.  Raises Unlike."""
     (release,) = {mutant.release for mutant in mutants}
     config = lab_config(release)
     real, right = LabTarget(release, config), ModelTarget(release, config)
@@ -51,6 +55,8 @@ def hunt(mutants: list[Mutant], seed: int, most: int) -> Iterator[tuple[Mutant, 
             if compared.difference is not None:
                 told = compared.words()
             if told:
+                if judged(shown, right, scenario).difference is not None:
+                    raise Unlike(f"{scenario.title}: the lab does not do what is specified without a mistake: {told}")
                 del models[mutant]
                 yield mutant, Hunted(steps + len(compared.scenario.steps), scenario.title, told)
         steps += len(shown.observations)

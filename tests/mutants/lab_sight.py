@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
 from pinhold.commands.registry import model_of
-from pinhold.conform.wanted import there
+from pinhold.conform.wanted import by_any, there
 from pinhold.mm import flags as k
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present
 from pinhold.mm.vma import find_vma
@@ -85,7 +85,7 @@ class LabSession(ModelSession):
         written = any(isinstance(later, s.DeviceWrite) and later.pin == action.pin for later in self.scenario.steps)
         via = action.via if isinstance(action, s.Pin) else None
         choose(NEEDS[type(action)](action), via, self._mechanisms(action), Access(read=True, write=written))
-        outcome = super().do(replace(action, via=None) if isinstance(action, s.Pin) else action)
+        outcome = super().do(by_any(action))
         if outcome.errno == 0:
             mm, start, _ = self.names.span(action.proc, action.range)
             last = self.m.pin_count[self.names.pins[action.pin]] - 1

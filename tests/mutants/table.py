@@ -15,6 +15,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if page == NO_PAGE or m.folio_flags[page_folio(m, page)] & FOLIO_READAHEAD:",
         "a page that is in the page cache can be mapped: whether it is uptodate is forgotten",
         "6.12.117",
+        107,
     ),
     Mutant(
         "swap-cache-page-is-copied",
@@ -23,6 +24,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if m.folio_refcount[folio] > 1 or m.folio_flags[folio] & FOLIO_LOCKED:",
         "another commit's rule: a page that is still in the swap cache has a second reference, so a write copies it",
         "6.12.117",
+        20_045,
     ),
     Mutant(
         "huge-zero-page-splits",
@@ -31,6 +33,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if m.rule_huge_zero_wp != HUGE_ZERO_BECOMES_THP:",
         "another commit's rule: a write to the huge zero page splits its mapping",
         "6.18.15",
+        381,
     ),
     Mutant(
         "ksm-page-of-one",
@@ -39,6 +42,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if folio_test_ksm(m, folio) and m.page_mapcount[page] > 1:",
         "a KSM page that only one process maps any more is its own again",
         "6.12.117",
+        2_641,
     ),
     # fork()
     Mutant(
@@ -48,6 +52,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if m.vma_end[vma]:",
         "MADV_DONTFORK gives the child an empty mapping (which is MADV_WIPEONFORK)",
         "6.12.117",
+        635,
     ),
     Mutant(
         "limits-are-not-inherited",
@@ -56,6 +61,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "m.mm_memlock[child] = -1",
         "a child has no RLIMIT_MEMLOCK of its parent's",
         "6.18.15",
+        4_554,
     ),
     Mutant(
         "fork-keeps-swap-exclusive",
@@ -64,6 +70,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "m.pte[slot] = entry",
         "the child's swap entry loses the exclusive mark, the parent's keeps it",
         "6.12.117",
+        22,
     ),
     Mutant(
         "fork-copies-the-head",
@@ -72,6 +79,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "copy_present_page(m, dst_vma, dst, page_folio(m, pte_pfn(entry)), m.act_new[act])",
         "head instead of tail: what is copied of a pinned large folio is its first page",
         "6.1.192",
+        3_253,
     ),
     # GUP, slow and fast, and unsharing
     Mutant(
@@ -81,6 +89,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if not m.vma_flags[vma] & VM_SHARED:",
         "a mapping without VM_SHARED is private: MAP_SHARED of a file that was opened for reading is forgotten",
         "6.12.117",
+        999,
     ),
     Mutant(
         "forced-write-to-shared",
@@ -89,6 +98,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "follows = follows and folio_test_anon(m, page_folio(m, page))",
         "FOLL_FORCE may write to any anonymous page of a private mapping (CVE-2022-2590's room)",
         "6.12.117",
+        1_481,
     ),
     Mutant(
         "slow-gup-takes-the-head",
@@ -97,6 +107,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "page = pte_pfn(m.pte[slot])",
         "head instead of tail: GUP of the middle of a huge page takes its first page",
         "6.12.117",
+        547,
     ),
     Mutant(
         "fast-gup-trusts-huge-entries",
@@ -105,6 +116,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "return True",
         "a THP that a PMD maps is one process's alone: GUP-fast need not ask whether to unshare it",
         "6.12.117",
+        2_206,
     ),
     Mutant(
         "direct-io-takes-references",
@@ -113,6 +125,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "pins = False",
         "another commit's rule: direct I/O takes its pages by FOLL_GET, which does not unshare",
         "6.12.117",
+        2_029,
     ),
     Mutant(
         "vmsplice-all-or-nothing",
@@ -121,6 +134,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if m.pin_count[pin] == 0 or err < 0:",
         "a request that fails part of the way keeps nothing, whoever makes it",
         "6.18.15",
+        661,
     ),
     Mutant(
         "every-file-tracks-dirtying",
@@ -129,6 +143,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "return True",
         "every file system wants to hear of the first write to a page",
         "6.18.15",
+        219,
     ),
     # Who pays
     Mutant(
@@ -138,6 +153,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "total += m.run_count[run]",
         "io_uring charges the pages that it pinned, not all of a huge page that it touches",
         "6.18.15",
+        8_474,
     ),
     Mutant(
         "io-uring-ring-is-free",
@@ -146,6 +162,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if over_limit(m, mm, m.user_locked_vm[0] + charge):",
         "another commit's rule: the ring itself is not counted in locked memory",
         "6.18.15",
+        33_979,
     ),
     # mprotect(), mremap(), and what VMAs are merged to
     Mutant(
@@ -155,6 +172,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "return folio_test_anon(m, page_folio(m, pte_pfn(entry)))",
         "mprotect() may make any anonymous page of a private mapping writable at once",
         "6.12.117",
+        2_015,
     ),
     Mutant(
         "mprotect-of-the-same-rights",
@@ -163,6 +181,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if flags == 0:",
         "mprotect() goes through its range, and splits THPs at its ends, though the rights are the same",
         "6.12.117",
+        2_216,
     ),
     # madvise(), what is taken away, and reclaim
     Mutant(
@@ -172,6 +191,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if flags & CLEARED:",
         "a page that was given up by MADV_FREE is kept if it was touched since: accessed instead of dirty",
         "6.12.117",
+        8_033,
     ),
     Mutant(
         "dontneed-keeps-page-tables",
@@ -180,6 +200,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if m.rule_dontneed_frees_tables or not m.config_pt_reclaim or m.levels == 1:",
         "another commit's rule: page tables go with the mapping, and not with what MADV_DONTNEED takes away",
         "6.18.15",
+        15_625,
     ),
     Mutant(
         "populate-without-rights",
@@ -188,6 +209,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "return check_vma_flags(m, vma, flags)",
         "MADV_POPULATE_* fails as GUP does where there are no rights",
         "6.12.117",
+        652,
     ),
     Mutant(
         "pageout-of-shared-pages",
@@ -196,6 +218,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if folio_mapcount(m, page) < 1:",
         "MADV_PAGEOUT takes pages that others map, too",
         "6.18.15",
+        497,
     ),
     Mutant(
         "swap-forgets-exclusive",
@@ -204,6 +227,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "flags = 0",
         "a swap entry does not keep that its page was exclusive (before 5.19)",
         "6.18.15",
+        125,
     ),
     Mutant(
         "pageout-takes-pinned-pages",
@@ -212,6 +236,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if m.rule_swapout_skips_pinned or not folio_maybe_dma_pinned(m, folio):",
         "another commit's rule: a pin does not keep a page mapped, it only keeps the frame",
         "5.10.262",
+        671,
     ),
     # THPs and their counts
     Mutant(
@@ -221,6 +246,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "m.page_exclusive[page] = exclusive if page == folio else 0",
         "head instead of tail: a THP's exclusive mark stays at its first page when its PMD is split",
         "6.12.117",
+        543,
     ),
     Mutant(
         "shared-by-two-is-known",
@@ -229,6 +255,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if m.folio_large_mapcount[folio] < count:",
         "a large folio is marked as shared when a third process maps it: two have a slot each",
         "6.18.15",
+        2_166,
     ),
     # hugetlb's reservations
     Mutant(
@@ -238,6 +265,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if False:",
         "each mapping of a hugetlb file reserves all its pages, also those that the file has",
         "6.12.117",
+        1_816,
     ),
     # userfaultfd
     Mutant(
@@ -247,6 +275,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "if err == 0 and prepares and m.vma_flags[vma] & VM_SHARED:",
         "UFFDIO_CONTINUE maps pages of a file, and so a private mapping has nothing for fork() to copy",
         "6.12.117",
+        602,
     ),
     Mutant(
         "continue-tells-the-first-error",
@@ -255,6 +284,7 @@ MUTANTS: tuple[Mutant, ...] = (
         "err",
         "UFFDIO_CONTINUE says why it stopped, though it has done a part",
         "6.18.15",
+        5_160,
     ),
 )
 """Seven of the thirty that were chosen first are MISSED, and others stand in for them; one more was no mistake: what it

@@ -4,27 +4,25 @@ from __future__ import annotations
 
 from dataclasses import replace
 from difflib import unified_diff
+from errno import ENOMEM
 from functools import cache
 from pathlib import Path
 
 import pytest
 
-from hunt import Hunted, hunt
-from lab_sight import LAB
+from hunt import Hunted, Unlike, hunt
+from lab_sight import LAB, LabSession, LabTarget, lab_config
 from pinhold import mm
+from pinhold.scenario.parse import parse
+from pinhold.targets.runner import run_scenario
 from planted import Mutant
 from table import MISSED, MUTANTS, TEN
 
 SEED = 1
-MOST, SOON = 40_000, 8_000
-"""Steps after which a mistake counts as not found; in the slow suite, which has those that are found soon."""
-LATE = {
-    "shared-hugetlb-reserves-again", "io-uring-pays-by-the-page", "swap-cache-page-is-copied",
-    "mprotect-of-the-same-rights", "mprotect-makes-any-anon-writable", "lazyfree-is-kept-if-read",
-    "continue-tells-the-first-error", "limits-are-not-inherited", "io-uring-ring-is-free",
-    "dontneed-keeps-page-tables", "fork-copies-the-head",
-}  # fmt: skip
-"""Found after more than 1,500 steps of this seed, or not yet: make nightly looks for them."""
+MOST, SOON = 60_000, 10_000
+"""Steps after which a mistake counts as not found; up to which it is found soon."""
+LATE = {mutant.name for mutant in MUTANTS if mutant.steps > SOON}
+"""Those that `make nightly` looks for; the others are the slow suite's."""
 
 BY_NAME = {mutant.name: mutant for mutant in MUTANTS}
 MM = Path(mm.__file__).parent
@@ -42,7 +40,8 @@ def test_there_are_thirty_all_over_the_specification() -> None:
     assert {mutant.release for mutant in MUTANTS} <= set(LAB)
     assert len({mutant.module for mutant in MUTANTS}) >= 18
     assert len(set(TEN)) == 10
-    assert set(BY_NAME) >= LATE
+    assert all(0 < mutant.steps <= MOST for mutant in MUTANTS)
+    assert not any(mutant.steps for mutant in MISSED)
 
 
 @pytest.mark.parametrize("mutant", [*MUTANTS, *MISSED], ids=lambda mutant: mutant.name)
@@ -81,11 +80,27 @@ def test_what_only_reads_otherwise_is_not_found() -> None:
     assert list(hunt([HARMLESS], SEED, 600)) == []
 
 
+def test_what_the_lab_shows_otherwise_is_no_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A lab that differs from the specification without a mistake is told as such, and finds nothing."""
+    view = LabSession.page_view
+    monkeypatch.setattr(LabSession, "page_view", lambda *args: replace(view(*args), mapcount=7))
+    with pytest.raises(Unlike, match="without a mistake"):
+        next(hunt(list(MUTANTS[:1]), SEED, 4_000))
+
+
+def test_in_the_lab_a_pin_is_charged_by_the_mechanism_that_takes_it() -> None:
+    """As on a real kernel: also where the step says no user."""
+    scenario = parse("scenario charged\nmap P a anon pages 4\nmemlock P 1\npin P a as p write longterm via vfio")
+    result = run_scenario(LabTarget(LAB[3], lab_config(LAB[3]) | {"ipc_lock": 0}), scenario)
+    assert result.steps[-1].outcome is not None
+    assert result.steps[-1].outcome.errno == ENOMEM
+
+
 @cache
 def hunted(release: str, late: bool) -> dict[str, Hunted]:
     """What random steps find on one release."""
     mutants = [mutant for mutant in MUTANTS if mutant.release == release and (mutant.name in LATE) == late]
-    return {mutant.name: found for mutant, found in hunt(mutants, SEED, MOST if late else SOON)}
+    return {mutant.name: found for mutant, found in hunt(mutants, SEED, MOST)}
 
 
 @pytest.mark.parametrize(
@@ -106,4 +121,4 @@ def test_random_steps_find_the_mistake(mutant: Mutant) -> None:
     """By the usual profiles in turn and nothing else, through what a guest of the lab shows."""
     found = hunted(mutant.release, mutant.name in LATE).get(mutant.name)
     assert found is not None
-    print(f"{mutant.name}: found after {found.steps} steps, {found.scenario}: {found.told}")
+    print(f"{mutant.name}: found after {found.steps} steps (once {mutant.steps}), {found.scenario}: {found.told}")
