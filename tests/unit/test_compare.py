@@ -130,12 +130,26 @@ def test_a_frame_that_one_side_cannot_see_is_passed_over() -> None:
     assert first_difference([_see(1, 1)], [_see(7)]) is None
 
 
-def test_pins_take_part_where_both_see_them() -> None:
-    """A pin's frame belongs to the relation, and is passed over where one side has none."""
+def test_pins_take_part() -> None:
+    """A pin's frame belongs to the relation, and is passed over where one side cannot see it."""
     difference = first_difference([_see(1, pin=1)], [_see(1, pin=2)])
     assert difference is not None
     assert (difference.where, difference.left) == ("pin p[0]", "the frame of P x[0]")
-    assert first_difference([_see(1, pin=1)], [_see(1)]) is None
+    unseen = Observation(0, _see(1).pages, (PinView("p", 0),))
+    assert first_difference([_see(1, pin=1)], [unseen]) is None
+
+
+def test_a_pin_that_one_side_alone_holds_is_a_difference() -> None:
+    """Whichever side it is, and however little is seen of the pin; a pin that both hold counts as compared."""
+    for one, other, held in (([_see(1, pin=1)], [_see(1)], "yes"), ([_see(1)], [_see(1, pin=1)], "no")):
+        difference = first_difference(one, other)
+        assert difference is not None
+        assert (difference.where, difference.field, difference.left) == ("pin p", "held", held)
+    blind = [Observation(None, (), (PinView("p", 0),))]
+    assert compare(blind, blind).compared == 1
+    difference = first_difference(blind, [Observation(None)])
+    assert difference is not None
+    assert difference.words("one", "other") == "in observation 1, pin p: held: yes on one, no on other"
 
 
 def test_a_page_keeps_its_frame_on_both_sides_or_on_neither() -> None:

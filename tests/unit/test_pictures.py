@@ -20,7 +20,7 @@ from pinhold.pictures.slices import Slicer
 from pinhold.pictures.still import still
 from pinhold.pictures.story import Elsewhere, Story, story
 from pinhold.pictures.text import WIDTH, pictures
-from pinhold.pictures.tracks import Tracks
+from pinhold.pictures.tracks import Line, Marker, Tracks
 from pinhold.pictures.words import compared, divergence, leak, merged, sentence, turns
 from pinhold.report.jsonreport import RunFileReport
 from pinhold.report.results import CaseResult
@@ -284,6 +284,35 @@ def test_a_schedule_says_who_waits_and_who_is_done() -> None:
     other = replace(one, rows=[replace(row, recorded=replace(row.recorded, turns=())) for row in one.rows])
     assert turns([one, one], 5) == [waits]
     assert turns([one, other], 5) == [f"model:6.2: {waits}"]
+
+
+def branches(text: str) -> list[tuple[int, str]]:
+    """The row of each dashed line of the drawn scenario, and who comes from where it begins."""
+    one = of_text(text)
+    tracks = Tracks(Layout(one))
+    drawn = [(row.index, element) for row in one.rows for element in tracks.elements(row.index)]
+    return [(row, e.strand.label) for row, e in drawn if isinstance(e, Line) and e.branch]
+
+
+def test_a_child_comes_from_its_parent_in_a_schedule_and_of_a_huge_page_too() -> None:
+    """A fork of a schedule copies the page at some later step of its task; a child has as one line what are many of its
+    parent's."""
+    race = (
+        "scenario a race\nsmall pages 16 swap 4\nmap P x anon\nwrite P x 1\nstart parent fork P C\n"
+        "advance parent steps 2\nstart other write P x 2\n{end}\n"
+    )
+    assert branches(race.format(end="advance parent steps 9")) == [(5, "C x")]
+    assert branches(race.format(end="settle")) == [(5, "C x")]
+    huge = "scenario huge\nmap P x thp\nwrite P x 1\npin P x[0] as p longterm\nfork P C\nwrite P x[3] 7\n"
+    assert branches(huge) == [(3, "C x[0,1,2,3,4,511]")] * 3
+
+
+def test_where_pin_and_page_meet_both_have_their_marks() -> None:
+    """The bar between them has an end at each side, though the page was there before."""
+    one = of("seed/151", "6.1")
+    (row,) = [row.index for row in one.rows if row.recorded.step == "pin P x as p longterm"]
+    marked = [e.strand.label for e in Tracks(Layout(one)).elements(row) if isinstance(e, Marker)]
+    assert marked == ["pin p", "P x"]
 
 
 def test_a_run_that_was_cut_off_is_drawn_as_far_as_it_went() -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import Enum
 from functools import cached_property
@@ -96,14 +96,14 @@ class Row:
 
 @dataclass
 class Story:
-    """A run, ready to be drawn.  forks: row -> parent and child."""
+    """A run, ready to be drawn.  forks: per row the children that a fork is making, with their parents."""
 
     run: RecordedRun
     strands: list[Strand]
     bands: list[Band]
     rows: list[Row]
     pairs: list[Pair]
-    forks: Mapping[int, tuple[str, str]]
+    forks: Sequence[Mapping[str, str]]
 
     @cached_property
     def parted_at(self) -> list[list[Pair]]:
@@ -148,8 +148,7 @@ def story(run: RecordedRun) -> Story:
     pairs = list(_pairs(strands, steps))
     strands, pairs = _asked_about(strands, pairs)
     bands = _bands(strands, classes.frames, len(seen))
-    forks = {row: (fork.proc, fork.child) for row, fork in enumerate(map(_done, steps)) if isinstance(fork, s.Fork)}
-    return Story(run, strands, bands, list(_rows(run, steps, strands)), pairs, forks)
+    return Story(run, strands, bands, list(_rows(run, steps, strands)), pairs, list(_forks(steps)))
 
 
 def _steps(run: RecordedRun) -> list[s.Step | None]:
@@ -161,6 +160,22 @@ def _steps(run: RecordedRun) -> list[s.Step | None]:
 def _done(step: s.Step | None) -> s.Step | None:
     """A schedule begins an operation: that is what is done."""
     return step.step if isinstance(step, s.Start) else step
+
+
+def _forks(steps: Sequence[s.Step | None]) -> Iterator[Mapping[str, str]]:
+    """Of a schedule all steps of the task that forks: it may copy a page in any of them."""
+    begun: dict[str, s.Step] = {}
+    for step in steps:
+        if isinstance(step, s.Start):
+            begun[step.task] = step.step
+        match step:
+            case s.Start() | s.Advance():
+                doing = [begun[step.task]] if step.task in begun else []
+            case s.Settle():
+                doing = list(begun.values())
+            case _:
+                doing = [step] if step is not None else []
+        yield {fork.child: fork.proc for fork in doing if isinstance(fork, s.Fork)}
 
 
 def _ever_there(holder: Holder, seen: Sequence[Sight]) -> bool:

@@ -203,12 +203,12 @@ class Tracks:
             yield End(x)
 
     def _branch(self, k: int, row: int, now: Column) -> Iterator[Element]:
-        """A child's line comes from its parent's."""
-        strand, fork = self.story.strands[k], self.story.forks.get(row)
-        if fork is None or strand.is_pin or strand.owner != fork[1]:
-            return
+        """A child's line comes from its parent's: from all of them whose pages it has."""
+        strand = self.story.strands[k]
+        parent = None if strand.is_pin or not row else self.story.forks[row].get(strand.owner)
         for j, other in enumerate(self.story.strands):
-            if (other.owner, other.region, other.pages) == (fork[0], strand.region, strand.pages):
+            of_parent = (other.owner, other.region) == (parent, strand.region)
+            if of_parent and set(other.pages) & set(strand.pages):
                 before = other.at[row - 1]
                 if before is not None and (j, before) in self._x:
                     yield Line(self._x[j, before], 0, self._x[k, now], MARKER, strand, now, branch=True)
@@ -221,13 +221,18 @@ class Tracks:
                 high = max(columns, key=lambda c: self.left[c])
                 x1, x2 = (self._x[k, c] for k, c in zip(pair, columns, strict=True))
                 yield Apart(x1, x2, self.left[high] - GAP / 2, self.story.may_part)
-        for pair in self.story.together(row):
-            columns = self._columns(pair, row)
-            came = any(
-                self.story.strands[k].at[row] != (self.story.strands[k].at[row - 1] if row else None) for k in pair
-            )
-            if columns is not None and (came or expects):
+        for pair in self._joined(row):
+            if (columns := self._columns(pair, row)) is not None:
                 yield Joined(self._x[pair[0], columns[0]], self._x[pair[1], columns[1]])
+
+    def _joined(self, row: int) -> list[tuple[int, int]]:
+        """The pairs that are told to be on one frame: at expectations, and where one of both has come to it."""
+        expects = self.story.rows[row].recorded.check is not None
+        return [pair for pair in self.story.together(row) if expects or any(self._came(k, row) for k in pair)]
+
+    def _came(self, k: int, row: int) -> bool:
+        at = self.story.strands[k].at
+        return at[row] != (at[row - 1] if row else None)
 
     def _fresh(self, row: int) -> list[tuple[int, int]]:
         """The pairs that part here."""
@@ -235,14 +240,14 @@ class Tracks:
         return [pair for pair in self.story.parted_at[row] if pair not in before]
 
     def _marker(self, k: int, row: int) -> Iterator[Element]:
-        """Where a line begins, moves or ends, at expectations and at the parting; a dot where it changed in place."""
+        """Where a line begins or moves, where pin and page meet or part, at expectations; a dot where it changed."""
         strand = self.story.strands[k]
-        now, before = strand.at[row], strand.at[row - 1] if row else None
+        now = strand.at[row]
         if now is None or now not in self.left:
             return
         paired = any(k in pair for pair in self.story.pairs)
         told = paired and self.story.rows[row].recorded.check is not None
-        if now != before or told or any(k in pair for pair in self._fresh(row)):
+        if self._came(k, row) or told or any(k in pair for pair in self._fresh(row) + self._joined(row)):
             yield Marker(self._x[k, now], strand, self.layout.marks[k], now)
         elif k in self.story.rows[row].changed and self._looks_new(strand, row):
             yield Dot(self._x[k, now], strand, now)

@@ -1,9 +1,10 @@
 """Comparing two targets is comparing two lists of observations.
 
-A field that one side could not see is passed over.  Frames have no names that two targets share, so they are compared
-as a relation: within one observation the views of one frame on one side are views of one frame on the other, and from
-one observation to the next a page keeps its frame on both sides or on neither.  The second rule follows a page, not a
-frame's name: the number of a frame that was freed may come back at another page within the same step.
+A field that one side could not see is passed over.  A pin that one side alone holds is a difference.  Frames have no
+names that two targets share, so they are compared as a relation: within one observation the views of one frame on one
+side are views of one frame on the other, and from one observation to the next a page keeps its frame on both sides
+or on neither.  The second rule follows a page, not a frame's name: the number of a frame that was freed may come back
+at another page within the same step.
 """
 
 from __future__ import annotations
@@ -39,8 +40,8 @@ class Difference:
     """The first place where two runs differ.
 
     index: of the observation; where: "P x[0]", "pin p[0]" or "" for the step itself; field: of the view ("state",
-    "frame", "level", ...), "errno" or "length"; left, right: both values in words; kind: of the page, where a side
-    knows it.
+    "frame", "level", ...), "held" of a pin, "errno" or "length"; left, right: both values in words; kind: of the page,
+    where a side knows it.
     """
 
     index: int
@@ -107,6 +108,7 @@ class Pair:
         self.compared = 0
         self._index = index
         self._errnos = left.errno, right.errno
+        self._pins = _pins(left), _pins(right)
         self._left = _views(left)
         self._right = _views(right)
         self._before = before
@@ -125,6 +127,12 @@ class Pair:
             self.compared += 1
             if left != right:
                 yield Difference(self._index, "", "errno", errno_name(left), errno_name(right))
+        left_pins, right_pins = self._pins
+        for pin in left_pins | right_pins:
+            self.compared += 1
+            if pin not in left_pins or pin not in right_pins:
+                held = (_value("held", pin in pins) for pins in self._pins)
+                yield Difference(self._index, f"pin {pin}", "held", *held)
         for place, view in self._left.items():
             other = self._right.get(place)
             if other is None:
@@ -185,6 +193,10 @@ def _views(observation: Observation) -> dict[str, PageView | PinView]:
     views: dict[str, PageView | PinView] = {place_of(v): v for v in observation.pages}
     views.update({f"pin {v.pin}[{v.page}]": v for v in observation.pins})
     return views
+
+
+def _pins(observation: Observation) -> dict[str, None]:
+    return dict.fromkeys(view.pin for view in observation.pins)
 
 
 def _frames(observation: Observation) -> _Frames:
