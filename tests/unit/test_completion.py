@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shlex
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,7 +21,7 @@ def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().out
 
 
-@pytest.mark.parametrize(
+TYPED = pytest.mark.parametrize(
     ("typed", "completed"),
     [
         ("che", {"check"}),
@@ -26,9 +29,14 @@ def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
         ("run --on model:6.1", {"model:6.1", "model:6.12", "model:6.18"}),
         ("run --form", {"--format"}),
         ("run seed --format k", {"ktap"}),
+        ("run seed sto", {"stock"}),
+        ("compare model:6.2 li", {"live"}),
         ("kernels fe", {"fetch"}),
     ],
 )
+
+
+@TYPED
 def test_bash_completes(typed: str, completed: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Commands, options, their values and targets, as bash itself does it."""
     file = tmp_path / "completion.bash"
@@ -41,6 +49,65 @@ def test_bash_completes(typed: str, completed: set[str], tmp_path: Path, capsys:
     )
     done = subprocess.run(["bash", "-c", asked], capture_output=True, text=True, check=True)
     assert {word.strip() for word in done.stdout.splitlines()} == completed, done.stderr
+
+
+@TYPED
+@pytest.mark.skipif(shutil.which("fish") is None, reason="needs fish: apt-get install fish")
+def test_fish_completes(typed: str, completed: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same, as fish itself does it: a word and what it means in each line."""
+    file = tmp_path / "pinhold.fish"
+    file.write_text(script("fish", capsys))
+    asked = f"source {shlex.quote(str(file))}; complete -C {shlex.quote(f'pinhold {typed}')}"
+    environment = {**os.environ, "HOME": str(tmp_path)}
+    fish = ["fish", "--no-config", "-c", asked]
+    done = subprocess.run(fish, capture_output=True, text=True, check=True, env=environment)
+    assert {line.partition("\t")[0] for line in done.stdout.splitlines()} == completed, done.stderr
+
+
+ZSH = """\
+fpath=($PWD $fpath)
+autoload -Uz compinit
+compinit -u -D
+compadd() {
+  local -a found
+  [[ " ${@[1,(i)(-|--)]} " == *' -'[OAD]' '* ]] || { builtin compadd -A found "$@"; print -rl -- $found >> found }
+  builtin compadd "$@"
+}
+zle-line-init() { BUFFER=$typed; CURSOR=$#BUFFER; zle complete-word; BUFFER=exit; zle accept-line }
+zle -N zle-line-init
+"""
+"""Completes what is typed, writes down what zsh would offer, and ends."""
+
+
+@TYPED
+@pytest.mark.skipif(shutil.which("zsh") is None, reason="needs zsh: apt-get install zsh")
+def test_zsh_completes(typed: str, completed: set[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The same, as zsh itself does it, which completes on a terminal alone."""
+    (tmp_path / "_pinhold").write_text(script("zsh", capsys))
+    (tmp_path / "begin").write_text(ZSH)
+    said = on_a_terminal(["zsh", "-f", "-i"], b"source ./begin\n", tmp_path, {"typed": f"pinhold {typed}"})
+    found = tmp_path / "found"
+    assert found.exists(), said.decode(errors="replace")
+    assert set(found.read_text().split()) == completed, said.decode(errors="replace")
+
+
+def on_a_terminal(program: list[str], typed: bytes, where: Path, words: dict[str, str]) -> bytes:
+    """What the program says, until it ends."""
+    ours, its = os.openpty()
+    environment = {**os.environ, "TERM": "dumb", **words}
+    with subprocess.Popen(
+        program, stdin=its, stdout=its, stderr=its, cwd=where, env=environment, start_new_session=True
+    ):
+        os.close(its)
+        os.write(ours, typed)
+        said = b""
+        try:
+            while part := os.read(ours, 4096):
+                said += part
+        except OSError:  # the other side is closed
+            pass
+    os.close(ours)
+    return said
 
 
 @pytest.mark.parametrize("shell", ["zsh", "fish"])

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import re
 from argparse import Namespace
 from collections.abc import Iterator
 
 from pinhold.commands import NothingToRun
 from pinhold.commands.registry import target_names
 from pinhold.scenario.suites import SUITES
+
+REPEATED = re.compile(r'(?<= )"\(\*\)::?')
+"""How shtab begins an argument that may be given more than once; by which zsh completes the first alone."""
 
 
 def main(options: Namespace) -> int:
@@ -28,10 +32,23 @@ def main(options: Namespace) -> int:
             action.complete = shtab.FILE  # type: ignore[attr-defined]  # shtab's way to say it
         elif words.startswith("DIR"):
             action.complete = shtab.DIRECTORY  # type: ignore[attr-defined]
-    print(shtab.complete(grammar, shell=options.shell))
+        if options.shell == "zsh":
+            _escape(action)
+    script = shtab.complete(grammar, shell=options.shell)
+    if options.shell == "zsh":
+        script = REPEATED.sub('"*:', script)
+    print(script)
     if options.shell == "bash":
         print("COMP_WORDBREAKS=${COMP_WORDBREAKS//:}  # the name of a target has a colon")
     return 0
+
+
+def _escape(action: argparse.Action) -> None:
+    """Zsh divides what is said of an argument by its colons, and shtab marks those of its help alone."""
+    if isinstance(action.metavar, str):
+        action.metavar = action.metavar.replace(":", r"\:")
+    if isinstance(action.choices, list):
+        action.choices = [str(choice).replace(":", r"\:") for choice in action.choices]
 
 
 def _actions(of: argparse.ArgumentParser) -> Iterator[argparse.Action]:
