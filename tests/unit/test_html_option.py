@@ -11,6 +11,16 @@ import pytest
 
 from fakes import FakeTarget
 from pinhold.cli import main
+from pinhold.commands.device import SCENARIO, chart, lines
+from pinhold.pictures.matrix import matrix
+from pinhold.report.jsonreport import as_run_file
+from pinhold.report.results import CaseResult, TargetRun
+from pinhold.scenario.observation import Observation, PageView, PinView
+from pinhold.scenario.parse import parse
+from pinhold.scenario.ran import TargetInfo
+from pinhold.scenario.verdict import Verdict
+from pinhold.targets.base import Outcome
+from pinhold.targets.runner import Result, StepRecord
 
 BOTH = ("--on", "model:6.1", "--on", "model:6.2")
 
@@ -70,12 +80,54 @@ def test_a_test_that_a_target_did_not_run_is_no_verdict(tmp_path: Path) -> None:
 def test_the_devices_reads_are_a_matrix(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A test a kind of memory."""
+    """A test a kind of memory; above it the table of bytes, as the command prints it."""
     monkeypatch.setattr("pinhold.lab.target.VmTarget", lambda *_, **__: FakeTarget("vm:6.1"))
     path = tmp_path / "device.html"
     main(["device", "--on", "vm:6.1", "--html", str(path)])
     assert capsys.readouterr().out.splitlines()[-1] == str(path)
-    assert "shared with a child" in path.read_text()
+    assert "shared with a child" in path.read_text() and "the device reads" in path.read_text()
+
+
+def read_by(device: int, process: int) -> Result:
+    """A run in which the device read 00 first, and both read this at the end."""
+    observed = [
+        Observation(0, (PageView("P", "x", 0, byte=p),), (PinView("p", 0, byte=d),))
+        for p, d in ((0, 0), (process, device))
+    ]
+    scenario = parse(SCENARIO.format(kind="any", mapping="map P x anon", before="write P x 0x01"))
+    records = tuple(StepRecord(n, scenario.steps[n], Outcome(), one) for n, one in enumerate(observed))
+    verdict = Verdict("held" if device == process else "violated")
+    return Result("vm", scenario, verdict, records)
+
+
+def test_the_page_of_the_device_has_the_table_of_bytes() -> None:
+    """Each byte that the text has, and the same words; where nothing was read, why."""
+    results = [
+        read_by(0x00, 0xFF),
+        read_by(0xFF, 0xFF),
+        Result("vm", parse("scenario s\n"), Verdict("skipped", reason="no VFIO")),
+    ]
+    run = TargetRun(
+        TargetInfo("vm:6.1", "6.1.9", "6.1", {}, {}),
+        tuple(CaseResult(n, f"device/{n}", f"kind {n}", one) for n, one in enumerate(results, 1)),
+        1.0,
+    )
+    drawn = chart([run])
+    assert [column.name for column in drawn.columns] == ["the process sees", "the device reads"]
+    cells = [[cell.text for cell in row.cells] for row in drawn.rows]
+    assert cells == [
+        ["0xff", "\N{BALLOT X} 0x00 STALE"],
+        ["0xff", "\N{CHECK MARK} 0xff the same"],
+        ["skipped", "not seen"],
+    ]
+    assert drawn.rows[2].cells[0].note == "no VFIO"
+    text = lines([run])[-3:]
+    assert [line.split() for line in text[:2]] == [
+        ["kind", "1", "0xff", "0x00", "STALE"],
+        ["kind", "2", "0xff", "0xff", "the", "same"],
+    ]
+    page = matrix(as_run_file([run]), chart=drawn)
+    assert "<h2>What the device reads</h2>" in page and "0x00 STALE" in page
 
 
 def test_without_jinja2_nothing_is_run(

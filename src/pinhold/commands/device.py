@@ -14,6 +14,7 @@ from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pages import page_at
 from pinhold.commands.pins import deadline
 from pinhold.commands.select import Selected
+from pinhold.pictures.chart import Cell, Chart, Column, Row
 from pinhold.report.results import CaseResult, TargetRun
 from pinhold.scenario.parse import parse
 
@@ -29,6 +30,11 @@ KINDS = (
     ("shared with a child", "map P x anon", "write P x 0x01\nfork P C"),
 )
 """Kinds of private memory: a name, how it is mapped, and what happens before the device gets it."""
+
+QUESTION = (
+    "A process maps private memory read-only for a device (VFIO), then writes 0xff to it.",
+    "The device reads by its own DMA engine: is it still the memory that the process sees?",
+)
 
 SCENARIO = """\
 scenario {kind}
@@ -48,6 +54,14 @@ class Seen:
     first: int | None
     process: int | None
     device: int | None
+
+    @property
+    def stale(self) -> bool:
+        return self.process != self.device
+
+    @property
+    def word(self) -> str:
+        return "STALE" if self.stale else "the same"
 
 
 def main(options: Namespace) -> int:
@@ -75,7 +89,7 @@ def main(options: Namespace) -> int:
             runs.append(outcome)
         for line in lines(runs):
             print(line)
-        page.draw(runs, True)
+        page.draw(runs, True, chart(runs))
     return shown(runs)
 
 
@@ -102,8 +116,7 @@ def seen(result: CaseResult) -> Seen:
 def lines(runs: Sequence[TargetRun]) -> list[str]:
     """The table."""
     text = [
-        "A process maps private memory read-only for a device (VFIO), then writes 0xff to it.",
-        "The device reads by its own DMA engine: is it still the memory that the process sees?",
+        *QUESTION,
         "",
         "memory                " + "".join(f"{run.info.name + ' (' + run.kernel + ')':34}" for run in runs).rstrip(),
         "                      " + "".join(f"{'process':10}{'device':24}" for _ in runs).rstrip(),
@@ -117,5 +130,26 @@ def _cell(result: CaseResult) -> str:
     found = seen(result)
     if found.process is None or found.device is None:
         return f"{result.verdict.kind}: {(result.verdict.reason or '')[:22]}".ljust(34)
-    same = found.process == found.device
-    return f"0x{found.process:02x}      0x{found.device:02x} {'the same' if same else 'STALE':19}"
+    return f"0x{found.process:02x}      0x{found.device:02x} {found.word:19}"
+
+
+def chart(runs: Sequence[TargetRun]) -> Chart:
+    """The table, for a page."""
+    columns = [
+        Column(side, f"{run.info.name} ({run.kernel})")
+        for run in runs
+        for side in ("the process sees", "the device reads")
+    ]
+    rows = [
+        Row(results[0].text, [cell for result in results for cell in _cells(result)])
+        for results in zip(*(run.results for run in runs), strict=True)
+    ]
+    return Chart("What the device reads", " ".join(QUESTION), "memory", columns, rows)
+
+
+def _cells(result: CaseResult) -> tuple[Cell, Cell]:
+    found = seen(result)
+    if found.process is None or found.device is None:
+        return Cell(result.verdict.kind, "faint", note=result.verdict.reason or ""), Cell("not seen", "faint")
+    tone = "bad" if found.stale else "good"
+    return Cell(f"0x{found.process:02x}"), Cell(f"0x{found.device:02x} {found.word}", tone)

@@ -13,6 +13,7 @@ from pinhold import trust
 from pinhold.commands import NothingToRun, WriteFailed
 from pinhold.commands.output import output
 from pinhold.commands.runs import Progress
+from pinhold.pictures.chart import Chart
 from pinhold.report.results import TargetRun
 from pinhold.scenario.runfile import RunFile
 
@@ -25,17 +26,17 @@ class Page:
         self._stream = stream
         self.drawn = False
 
-    def draw(self, runs: Sequence[TargetRun], complete: bool) -> None:
-        """Results; complete: that is all."""
+    def draw(self, runs: Sequence[TargetRun], complete: bool, chart: Chart | None = None) -> None:
+        """Results; complete: that is all; chart: what they come to, above the matrix."""
         if self._path is not None and any(run.results for run in runs):
             from pinhold.report.jsonreport import as_run_file
 
-            self.draw_file(as_run_file(runs, complete))
+            self.draw_file(as_run_file(runs, complete), chart)
 
-    def draw_file(self, file: RunFile) -> None:
+    def draw_file(self, file: RunFile, chart: Chart | None = None) -> None:
         """What a run file has."""
         if self._path is not None and self._stream is not None:
-            self._stream.write(page_of(file, Path(self._path)))
+            self._stream.write(page_of(file, Path(self._path), chart))
             self.drawn = True
 
 
@@ -67,7 +68,7 @@ def page_at(path: str | None, told: TextIO | None = None) -> Iterator[Page]:
                 print(path, file=told or sys.stdout)
 
 
-def page_of(file: RunFile, path: Path) -> str:
+def page_of(file: RunFile, path: Path, chart: Chart | None = None) -> str:
     """The timeline of the one test, or the matrix of several, whose own pages are written beside it; or searches."""
     from pinhold.pictures.matrix import matrix
     from pinhold.pictures.page import page
@@ -80,7 +81,7 @@ def page_of(file: RunFile, path: Path) -> str:
         return page(file, names[0])
     folder = path.with_name(f"{path.stem}-tests")
     write_tests(file, folder, f"../{quote(path.name)}")
-    return matrix(file, folder.name)
+    return matrix(file, folder.name, chart)
 
 
 def write_tests(file: RunFile, folder: Path, back: str) -> None:

@@ -9,7 +9,9 @@ from dataclasses import dataclass
 from string import ascii_lowercase
 from urllib.parse import quote
 
-from pinhold.pictures.sheet import render
+from pinhold.pictures.chart import Chart
+from pinhold.pictures.chartpage import TABLE, chart_table
+from pinhold.pictures.sheet import render, style_of
 from pinhold.scenario.runfile import RecordedRun, RunFile
 from pinhold.scenario.titles import case_and_memory
 
@@ -78,8 +80,11 @@ def page_name(name: str) -> str:
     return f"{anchor(name)}.html"
 
 
-def matrix(file: RunFile, folder: str = "tests") -> str:
-    """The page.  folder: beside it, where each test has its own.  Raises ImportError where jinja2 is missing."""
+def matrix(file: RunFile, folder: str = "tests", chart: Chart | None = None) -> str:
+    """The page.  folder: beside it, where each test has its own; chart: what the tests come to.
+
+    Raises ImportError where jinja2 is missing.
+    """
     notes = _Notes()
     lines = _lines(file, folder, notes)
     kinds = [kind for kind in GLYPHS if any(cell.kind == kind for line in lines for cell in line.cells)]
@@ -92,8 +97,10 @@ def matrix(file: RunFile, folder: str = "tests") -> str:
         "grids": _grids(lines),
         "lines": lines,
         "notes": notes.lines(),
+        "chart": chart,
+        "chart_table": chart and chart_table(chart),
     }
-    return render("matrix", "", values)
+    return render("matrix", style_of(TABLE) if chart else "", values)
 
 
 class _Notes:
