@@ -99,6 +99,24 @@ def test_it_waits_for_whole_scans(by_steps: RunningKernel, monkeypatch: pytest.M
     assert seen[-1] == 15
 
 
+def test_what_another_run_has_stopped_goes_on(by_steps: RunningKernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its scenario begins while this one waits; a machine whose settings are back is left alone."""
+    smaps(by_steps, ADVISED)
+    seen: list[str] = []
+
+    def scans(machine: RunningKernel) -> int:
+        seen.append(read(machine, "run"))
+        ksmd.stop(machine)
+        if len(seen) == 4:
+            (machine.root / KSM / "pages_to_scan").write_text("100")
+        return len(seen)
+
+    monkeypatch.setattr(RunningKernel, "ksm_scans", scans)
+    with ksmd.running(by_steps):
+        ksmd.wait(by_steps, [PID], lambda: True)
+    assert seen == ["1", "0", "1", "1", *["0"] * 5]
+
+
 def test_where_it_is_anothers_it_waits_for_the_pages_of_the_step(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -95,7 +95,8 @@ def _command(kernel: RunningKernel, run: str) -> None:
 
 
 def wait(kernel: RunningKernel, pids: Iterable[int], done: Callable[[], bool]) -> None:
-    """Until ksmd has scanned often enough, or has nothing to scan, or where it is another's, it is done.
+    """Until ksmd has scanned often enough, or has nothing to scan, or where it is another's, it is done.  What another
+    run of the same user has stopped, as each does when it begins, goes on.
 
     pids: the processes whose memory it is.  Raises CannotDo where ksmd is too slow to tell.
     """
@@ -106,6 +107,8 @@ def wait(kernel: RunningKernel, pids: Iterable[int], done: Callable[[], bool]) -
     while by_steps or not done():
         if kernel.ksm_scans() >= scans:
             return
+        if by_steps and not kernel.ksm_runs() and kernel.ksm_by_steps():
+            _command(kernel, "1")
         if time.monotonic() > idle:
             if not any(_advised(kernel.root, pid) for pid in pids):
                 return
