@@ -22,7 +22,7 @@ from pinhold.mm.pgtable import pt_leaf_level
 from pinhold.mm.step import run
 from pinhold.mm.task import FN_ACCESS, FN_COLLAPSE, FN_FORK, FN_GUP_FAST, FN_MADVISE, FN_MUNMAP, FN_PAGEOUT, call
 from pinhold.mm.trap import Unspecified
-from pinhold.mm.vmscan import PAGEOUT_UNMAP
+from pinhold.mm.vmscan import PAGEOUT_UNMAP, PAGEOUT_WRITE
 from play import Play, row
 from schedule import HUGE, RW, Schedule
 
@@ -161,6 +161,36 @@ def test_what_is_swapped_out_comes_in_first(release: str) -> None:
     assert is_thp(played) and byte(played, 1) == 0x11
 
 
+BACK = "{write}madvise P x[:2] pageout\nread P x\nmadvise P x[:2] pageout\nmadvise P x hugepage\n"
+"""The first two pages went to the device, came back, and were reclaimed as they were: the device alone has them."""
+
+
+@pytest.mark.parametrize("release", RELEASES)
+def test_a_disk_is_not_waited_for(release: str) -> None:
+    """One page is read by each try, which is EAGAIN; what is in the swap cache is mapped.  zram is read at once."""
+    write = "map P x anon pages 512\nwrite P x 0x11\n"
+    played = Play(row(release), BACK.format(write=write), swap_sync=0)
+    tries = [collapse(played) for _ in range(3)]
+    assert tries == [k.EAGAIN, k.EAGAIN, 0]
+    assert is_thp(played) and byte(played, 0) == byte(played, 1) == 0x11
+    assert collapse(Play(row(release), BACK.format(write=write), swap_sync=1)) == 0
+
+
+def test_zeros_are_not_read_from_a_disk_since_6_12() -> None:
+    """They were noted, not written (0ca0c24e3211)."""
+    write = "map P x anon pages 512\nread P x\nwrite P x 0x00\n"
+    for release, first in (("6.2", k.EAGAIN), ("6.12", 0), ("6.18", 0)):
+        assert collapse(Play(row(release), BACK.format(write=write), swap_sync=0)) == first
+
+
+def test_the_range_goes_on_behind_what_a_disk_has() -> None:
+    """The second PMD's pages are all there."""
+    write = "map P x anon pages 1024\nwrite P x 0x11\n"
+    played = Play(row("6.18"), BACK.format(write=write), swap_sync=0)
+    assert collapse(played, 0, 1024) == k.EAGAIN
+    assert (played.state("x"), is_thp(played, 512)) == ("swapped", True)
+
+
 def test_memory_that_cannot_be_thps_is_refused() -> None:
     """MADV_NOHUGEPAGE, no whole PMD, no page yet, zero pages alone, hugetlb: EINVAL in each release; holes ENOMEM."""
     for text, end, errno in (
@@ -297,6 +327,17 @@ def test_a_page_in_swap_is_faulted_in_under_the_lock() -> None:
     assert x.step(OTHER) == k.BLOCKED
     assert x.finish(COLLAPSER) == 0
     assert x.finish(OTHER) == 0
+
+
+def test_a_page_in_swap_that_reclaim_has_locked_is_not_waited_for() -> None:
+    """It is in the swap cache and unmapped, and on its way to the device: EAGAIN, as soon as the call meets it."""
+    x = two_pages(row("6.18"), {"swap_sync": 0})
+    x.until(COLLAPSER, FN_COLLAPSE, COLLAPSE_REVALIDATE)
+    x.begin(OTHER, FN_PAGEOUT, 0, 0, 1)
+    x.until(OTHER, FN_PAGEOUT, PAGEOUT_WRITE)
+    assert x.finish(COLLAPSER) == -k.EAGAIN
+    assert x.finish(OTHER) == 0
+    assert x.violated == 0
 
 
 def test_a_fork_between_makes_the_pages_shared_and_they_are_copied() -> None:

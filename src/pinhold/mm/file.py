@@ -36,8 +36,8 @@ from pinhold.mm.state import State
 from pinhold.mm.trap import TRAP_FILE_KIND, trap
 
 FOLIO_CLEAN, FOLIO_DIRTY, FOLIO_WRITTEN_CLEAN = 0, 1, 2
-"""Values of folio_dirty, for folios of files that track dirtying, and lazyfree ones.  The last: a device has written to
-it while it was clean, and the file system was not told."""
+"""Values of folio_dirty, for folios of files that track dirtying, and anonymous ones (see folio_mark_dirty()).  The
+last: a device has written to it while it was clean, and the file system was not told."""
 
 READAHEAD_PAGES = 32
 """VM_READAHEAD_PAGES: so much is read around a page that is not there."""
@@ -248,11 +248,17 @@ def folio_dirty_tracked(m: State, folio: int) -> bool:
 @kernel
 def folio_mark_dirty(m: State, folio: int) -> None:
     """Somebody writes to the folio, or has written to it: the file system is told, if it tracks dirtying, and a
-    lazyfree folio is not discarded.  PG_reclaim goes, too.  That another anonymous folio is dirty MADV_FREE alone can
-    tell, and a search leaves it out.  Linux: folio_mark_dirty(), page_mkwrite()."""
+    lazyfree folio is not discarded.  PG_reclaim goes, too.  That another anonymous folio is dirty MADV_FREE and reclaim
+    alone can tell, and a search leaves it out.  Linux: folio_mark_dirty(), page_mkwrite()."""
     tracked = folio_dirty_tracked(m, folio)
     if tracked:
         m.folio_flags[folio] &= ~FOLIO_READAHEAD
         m.cache_stored[m.folio_file[folio] * m.file_pages + m.folio_index[folio]] = 0
     if tracked or folio_test_lazyfree(m, folio) or (folio_test_anon(m, folio) and m.fault_around > 1):
         m.folio_dirty[folio] = FOLIO_DIRTY
+
+
+@kernel
+def folio_test_dirty_anon(m: State, folio: int) -> bool:
+    """Whether an anonymous folio is dirty; in a search, which leaves it out, it may be."""
+    return m.fault_around == 1 or m.folio_dirty[folio] == FOLIO_DIRTY

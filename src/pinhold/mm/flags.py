@@ -42,11 +42,13 @@ NO_VMA = -1
 
 # --- page faults (include/linux/mm_types.h) ---
 FAULT_FLAG_WRITE = 0x1
+FAULT_FLAG_ALLOW_RETRY = 0x4
 FAULT_FLAG_UNSHARE = 0x400
 
-FAULT_DONE, FAULT_WROTE, FAULT_ALLOCATED, FAULT_FALLBACK, FAULT_COUNTED = 0, 1, 2, 3, 4
+FAULT_DONE, FAULT_WROTE, FAULT_ALLOCATED, FAULT_FALLBACK, FAULT_COUNTED, FAULT_RETRY = 0, 1, 2, 3, 4, 5
 """What a fault handler came to: nothing more to do; a write was resolved (VM_FAULT_WRITE up to 6.1); act_new is to be
-installed; go on with base pages; the mappings of the THP's pages are counted, those of the whole are to be."""
+installed; go on with base pages; the mappings of the THP's pages are counted, those of the whole are to be; nothing was
+mapped, as the folio is locked and FAULT_FLAG_ALLOW_RETRY was given."""
 
 # --- GUP (include/linux/mm_types.h, mm/internal.h) ---
 FOLL_WRITE = 0x1

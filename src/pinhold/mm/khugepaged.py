@@ -17,6 +17,8 @@ from pinhold.mm.flags import (
     EAGAIN,
     EINVAL,
     ENOMEM,
+    FAULT_FLAG_ALLOW_RETRY,
+    FAULT_RETRY,
     FOLIO_LOCKED,
     FOLIO_LRU_BATCH,
     NO_PAGE,
@@ -333,10 +335,12 @@ def collapse_revalidate(m: State, task: int, act: int) -> int:
 
 @kernel
 def collapse_swapped(m: State, task: int, act: int) -> int:
-    """The page at act_addr has been faulted in, or could not be."""
-    if returned(m, task) < 0:
+    """The page at act_addr has been faulted in, or could not be: of one that has to be waited for, as a disk is to be
+    read, the PMD is given up; by the next try it is there."""
+    result = returned(m, task)
+    if result < 0 or result == FAULT_RETRY:
         mmap_read_unlock(m, m.act_mm[act])
-        return collapse_done(m, task, act, SCAN_FAIL)
+        return collapse_done(m, task, act, SCAN_FAIL if result < 0 else SCAN_PAGE_LOCK)
     return collapse_swapin(m, task, act, m.act_addr[act] + 1)
 
 
@@ -356,7 +360,7 @@ def collapse_swapin(m: State, task: int, act: int, start: int) -> int:
         if pte_swapped(m.pte[slot]):
             m.act_addr[act] = addr
             m.act_pc[act] = COLLAPSE_SWAPPED
-            return call(m, task, FN_FAULT, mm, addr, 0, 0, 0)
+            return call(m, task, FN_FAULT, mm, addr, 0, FAULT_FLAG_ALLOW_RETRY, 0)
     if m.act_pc[act] == COLLAPSE_SWAPPED:
         lru_add_drain(m)
     m.act_addr[act] = first

@@ -1,9 +1,8 @@
 """MADV_FREE: anonymous pages whose content may go once memory is wanted, unless they are written first: mm/madvise.c,
 mm/rmap.c.
 
-A lazyfree folio is clean: its entries, and itself (folio_dirty, which for anonymous memory means something here alone:
-that it was written through a reference).  Reclaim discards it if it still is, and if nobody else holds it; the next
-touch then starts afresh.
+A lazyfree folio is clean: its entries, and itself (folio_dirty: it was written through a reference, or has been in the
+swap cache).  Reclaim discards it if it still is, and if nobody else holds it; the next touch then starts afresh.
 """
 
 from __future__ import annotations

@@ -6,7 +6,9 @@ from pinhold.mm.flags import (
     BLOCKED,
     ENOMEM,
     FAULT_DONE,
+    FAULT_FLAG_ALLOW_RETRY,
     FAULT_FLAG_WRITE,
+    FAULT_RETRY,
     FAULT_WROTE,
     FOLIO_LOCKED,
     FOLIO_LRU_BATCH,
@@ -30,6 +32,7 @@ from pinhold.mm.folio import (
     page_folio,
 )
 from pinhold.mm.kernel import Part, kernel
+from pinhold.mm.page_io import swap_io_waits
 from pinhold.mm.pgtable import mk_pte, pt_walk, pte_mkdirty, pte_pfn
 from pinhold.mm.rmap import (
     folio_add_rmap_pte,
@@ -95,7 +98,18 @@ def swapin_read(m: State, task: int, act: int) -> int:
         add_to_swap_cache(m, page, swap)
     folio_add_lru(m, page)
     m.act_page[act] = page
+    if m.act_flags[act] & FAULT_FLAG_ALLOW_RETRY and swap_io_waits(m, page):
+        return swapin_retry(m, task, act)
     return goto(m, act, FAULT_SWAP_MAP)
+
+
+@kernel
+def swapin_retry(m: State, task: int, act: int) -> int:
+    """The folio is locked, for its content is being read or for another's sake: who allows it waits, and nothing is
+    mapped.  What was read is in the swap cache.  Linux: folio_lock_or_retry()."""
+    folio_put(m, page_folio(m, m.act_page[act]))
+    m.act_page[act] = NO_PAGE
+    return finish(m, task, FAULT_RETRY)
 
 
 @kernel(needs=Part.SWAP)
@@ -114,7 +128,7 @@ def do_swap_page(m: State, task: int, act: int) -> int:
     folio = page_folio(m, page)
     cached = folio_test_swapcache(m, folio)
     if m.folio_flags[folio] & FOLIO_LOCKED:
-        return BLOCKED
+        return swapin_retry(m, task, act) if m.act_flags[act] & FAULT_FLAG_ALLOW_RETRY else BLOCKED
     vma = find_vma(m, mm, m.act_addr[act])
     slot = pt_walk(m, mm, m.act_addr[act], 0)
     write = m.act_flags[act] & FAULT_FLAG_WRITE

@@ -3,13 +3,13 @@ file has its content: mm/vmscan.c and mm/rmap.c.
 
 Three atomic pieces: into the swap cache, out of the page table, to the device.  A pinned page is left alone; one freed
 by MADV_FREE goes without swap (lazyfree.py).  A large folio goes whole since 6.11, if all its pages are mapped in a
-row, and else is split first.  On a synchronous device the page is free at once, as is one of zeros since 6.12; else it
-stays in the swap cache until somebody wants it back.
+row, and else is split first.  On a synchronous device the page is free at once, as is one of zeros since 6.12, and one
+that the device has already; else it stays in the swap cache until somebody wants it back.
 """
 
 from __future__ import annotations
 
-from pinhold.mm.file import FOLIO_CLEAN, FOLIO_DIRTY, cache_evict, folio_mark_dirty
+from pinhold.mm.file import FOLIO_CLEAN, FOLIO_DIRTY, cache_evict, folio_mark_dirty, folio_test_dirty_anon
 from pinhold.mm.flags import (
     AGAIN,
     BLOCKED,
@@ -40,9 +40,10 @@ from pinhold.mm.folio import (
     page_folio,
     rmap_finds_ksm,
 )
-from pinhold.mm.huge_memory import page_zero_filled, split_folio, split_huge_pmd
+from pinhold.mm.huge_memory import split_folio, split_huge_pmd
 from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.lazyfree import unmap_lazyfree
+from pinhold.mm.page_io import swap_io_waits, swap_zero_filled
 from pinhold.mm.pgtable import level_pages, mk_pte, pt_walk, pte_pfn, pte_present, pte_special
 from pinhold.mm.pin import folio_maybe_dma_pinned
 from pinhold.mm.rmap import (
@@ -54,7 +55,7 @@ from pinhold.mm.rmap import (
     page_try_share_anon_rmap,
 )
 from pinhold.mm.rules.lazyfree import FREE_WHOLE
-from pinhold.mm.rules.swap import PAGEOUT_GIVES_UP, SWAP_SPLIT, SWAP_WHOLE_IN_CLUSTERS, ZERO_FILLED_NOTED
+from pinhold.mm.rules.swap import PAGEOUT_GIVES_UP, SWAP_SPLIT, SWAP_WHOLE_IN_CLUSTERS
 from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.swap import (
     FILE_PAGE_EVICTED,
@@ -222,6 +223,7 @@ def pageout_add_to_swap(m: State, folio: int) -> bool:
     if slot == 0:
         return False
     add_to_swap_cache(m, folio, slot)
+    folio_mark_dirty(m, folio)
     return True
 
 
@@ -314,6 +316,8 @@ def try_to_unmap_pte(m: State, mm: int, slot: int, folio: int, page: int) -> boo
     flags = SWP_EXCLUSIVE if exclusive else 0
     if entry & PTE_SOFT_DIRTY:
         flags |= SWP_SOFT_DIRTY
+    if entry & PTE_DIRTY:
+        folio_mark_dirty(m, folio)
     m.pte[slot] = mk_pte(swap, flags)
     m.swap_count[swap] += 1
     folio_remove_rmap_pte(m, mm, page)
@@ -357,39 +361,31 @@ def reclaim_file_page(m: State, folio: int) -> None:
 
 @kernel
 def pageout_write(m: State, act: int) -> None:
-    """Write the folio out, if nobody maps it and its entries have not gone meanwhile, and free it where the device is
-    done at once; one that could not be unmapped stays in the swap cache.  Linux: pageout()."""
+    """Reclaim the folio, if nobody maps it; one that could not be unmapped stays in the swap cache."""
     folio = m.act_page[act]
-    pages = folio_nr_pages(m, folio)
     m.folio_flags[folio] &= ~FOLIO_LOCKED
     if not folio_test_anon(m, folio):
         reclaim_file_page(m, folio)
     elif folio_test_swapcache(m, folio) and folio_mapcount(m, folio) == 0 and not folio_free_swap(m, folio):
-        for i in range(pages):
-            m.swap_content[m.folio_swap[folio] + i] = m.page_content[folio + i]
-        m.folio_dirty[folio] = FOLIO_CLEAN
-        if swap_written_at_once(m, folio) and m.folio_refcount[folio] == 1 + pages:
-            delete_from_swap_cache(m, folio)
+        reclaim_swap_cache(m, folio)
     folio_put(m, folio)
     m.act_page[act] = NO_PAGE
     m.act_pc[act] = PAGEOUT_NEXT
 
 
 @kernel(needs=Part.SWAP)
-def swap_written_at_once(m: State, folio: int) -> bool:
-    """Whether there is no waiting for the device: a synchronous one, or nothing to write.
-
-    Linux: swap_writepage() (swap_writeout() since 6.17), is_folio_zero_filled() (mm/page_io.c); 0ca0c24e3211 (6.12).
-    """
-    if m.rule_swap_zero_filled == ZERO_FILLED_NOTED and folio_zero_filled(m, folio):
+def reclaim_swap_cache(m: State, folio: int) -> None:
+    """Free an unmapped folio in the swap cache that nobody else holds, once the device has what it holds: a dirty one
+    is written out first, and stays if that takes time.  Linux: pageout(), __remove_mapping()."""
+    pages = folio_nr_pages(m, folio)
+    dirty = folio_test_dirty_anon(m, folio)
+    if dirty:
+        for i in range(pages):  # nobody can tell when, before the folio leaves the swap cache
+            m.swap_content[m.folio_swap[folio] + i] = m.page_content[folio + i]
+    if m.folio_refcount[folio] != 1 + pages:
+        return
+    m.folio_dirty[folio] = FOLIO_CLEAN
+    if dirty and swap_zero_filled(m, folio):
         decided(m, SWAPOUT_ZERO_FILLED)
-        return True
-    return m.config_swap_sync != 0
-
-
-@kernel(needs=Part.SWAP)
-def folio_zero_filled(m: State, folio: int) -> bool:
-    for page in range(folio, folio + folio_nr_pages(m, folio)):
-        if not page_zero_filled(m, page):
-            return False
-    return True
+    if not dirty or not swap_io_waits(m, folio):
+        delete_from_swap_cache(m, folio)
