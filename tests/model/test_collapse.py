@@ -191,6 +191,18 @@ def test_the_range_goes_on_behind_what_a_disk_has() -> None:
     assert (played.state("x"), is_thp(played, 512)) == ("swapped", True)
 
 
+@pytest.mark.parametrize("release", ["6.18", "7.3"])
+@pytest.mark.parametrize(("other", "result"), [(4, k.EAGAIN), (600, 0)])
+def test_a_ksm_page_is_collapsed_where_one_entry_maps_it(release: str, other: int, result: int) -> None:
+    """Where two entries of the PMD do, it is locked already when the second is looked at: EAGAIN.  A child's mapping,
+    and that of another PMD, are no matter."""
+    text = "map P x anon pages 1024\nwrite P x[3] 0x22\nwrite P x[{}] 0x22\nksm P x with P x\nmadvise P x hugepage\n"
+    played = Play(row(release), f"{text.format(other)}fork P C\n")
+    assert played.frame("x", 3) == played.frame("x", other)
+    assert collapse(played) == result
+    assert is_thp(played) is (result == 0)
+
+
 def test_memory_that_cannot_be_thps_is_refused() -> None:
     """MADV_NOHUGEPAGE, no whole PMD, no page yet, zero pages alone, hugetlb: EINVAL in each release; holes ENOMEM."""
     for text, end, errno in (

@@ -33,6 +33,7 @@ from pinhold.mm.folio import (
     folio_copy,
     folio_nr_pages,
     folio_put,
+    folio_test_ksm,
     folio_test_swapcache,
     lru_add_drain,
     page_folio,
@@ -399,17 +400,31 @@ def collapse_huge_page(m: State, task: int, act: int) -> int:
 def collapse_isolate(m: State, first: int) -> int:
     """Whether all that the table maps can be taken, now that its process cannot get at it any more.
 
-    Linux: __collapse_huge_page_isolate().
+    Each folio is locked; only a large one is known again where another entry maps it, too.  Linux:
+    __collapse_huge_page_isolate().
     """
     for slot in range(first, first + level_pages(m, 1)):
         entry = m.pte[slot]
         if pte_swapped(entry):
             return SCAN_PTE_NON_PRESENT
         if has_page(entry):
+            if mapped_before(m, first, slot):
+                return SCAN_PAGE_LOCK
             result = folio_suits(m, page_folio(m, pte_pfn(entry)))
             if result != SCAN_SUCCEED:
                 return result
     return SCAN_SUCCEED if writable_enough(m, first) else SCAN_PAGE_RO
+
+
+@kernel
+def mapped_before(m: State, first: int, slot: int) -> bool:
+    """Whether an earlier entry of the table maps the same page, as only a KSM page can be."""
+    page = pte_pfn(m.pte[slot])
+    if folio_test_ksm(m, page_folio(m, page)):
+        for other in range(first, slot):
+            if has_page(m.pte[other]) and pte_pfn(m.pte[other]) == page:
+                return True
+    return False
 
 
 @kernel
