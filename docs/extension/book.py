@@ -32,6 +32,15 @@ from pinhold.cli import main
 
 _MADE = re.compile(r"^\{\{ (\w+) \}\}$", re.MULTILINE)
 _FOLDER = "_build/pictures"
+_MENDED = (
+    ('role="heading">', 'role="heading" aria-level="2">'),
+    ('<aside class="sidebar-drawer">', '<aside class="sidebar-drawer" aria-label="all pages">'),
+    ('<aside class="toc-drawer">', '<aside class="toc-drawer" aria-label="this page">'),
+    ("<pre>", '<pre tabindex="0">'),
+    ('id="furo-main-content">\n          \n<noscript>', 'id="furo-main-content">\n<h1>Search</h1>\n<noscript>'),
+)
+"""What the theme lacks for a screen reader or a keyboard: levels of headings, names of what is beside a page, a way to
+scroll what is wide, and a heading where one searches."""
 
 
 class Drawn(SphinxDirective):
@@ -95,6 +104,18 @@ def fresh(app: Sphinx) -> None:
         old.unlink()
 
 
+def mend(app: Sphinx, reason: Exception | None) -> None:
+    """Pages that were built are for everybody."""
+    if reason is not None or app.builder.name != "html":
+        return
+    for page in app.outdir.rglob("*.html"):
+        if "_static" not in page.parts:
+            text = page.read_text(encoding="utf-8")
+            for lacking, mended in _MENDED:
+                text = text.replace(lacking, mended)
+            page.write_text(text, encoding="utf-8")
+
+
 def setup(app: Sphinx) -> dict[str, Any]:
     """Called by Sphinx."""
     app.add_directive("drawn", Drawn)
@@ -102,4 +123,5 @@ def setup(app: Sphinx) -> dict[str, Any]:
     app.add_lexer("pin", PinLexer)
     app.connect("builder-inited", fresh)
     app.connect("source-read", fill)
+    app.connect("build-finished", mend)
     return {"parallel_read_safe": False}

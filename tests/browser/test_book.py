@@ -29,3 +29,17 @@ def test_a_page_fits_a_phone(opened: Any) -> None:
     for name in ("index", "tutorial", "reference/commands", "howto/read-a-counterexample"):
         page = opened(BOOK / f"{name}.html", viewport={"width": 390, "height": 844})
         assert page.evaluate("document.documentElement.scrollWidth") <= 390
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_on_any_page(scheme: str, opened: Any) -> None:
+    """Contrast, names, order, and that what scrolls can be scrolled by keys."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="needs axe: make test-browser")
+    page = opened(BOOK / "index.html", color_scheme=scheme)
+    wrong = {}
+    for path in sorted(BOOK.rglob("*.html")):
+        if "_static" not in path.parts:
+            page.goto(path.as_uri())
+            found = axe.Axe().run(page)
+            wrong.update({path.name: found.generate_report()} if found.violations_count else {})
+    assert wrong == {}

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pinhold.cli import main
+from pinhold.commands.board import BOARD
 from pinhold.commands.explore import Line, expected
 from pinhold.explore import story
 from pinhold.explore.budget import Progress
@@ -85,10 +86,34 @@ def test_the_progress_line_estimates_what_is_left(
     assert known == scope.states
     assert expected(world(scope, releases.row("6.1")), Options()) == 0
     assert expected(good_world(scope), Options(symmetric=False)) == 0
+    monkeypatch.setenv("COLUMNS", "120")
     Line(known)(Progress(known // 4 + 1, 10, 5, 100, 2.0, 1 << 20))
-    assert capsys.readouterr().err.rstrip().endswith("frontier 100, 1 MiB, 25 %, 6 s left")
+    told = capsys.readouterr().err
+    assert "25 %, 6 s left: " in told and told.rstrip().endswith("frontier 100, 1 MiB")
     Line(0)(Progress(known // 4 + 1, 10, 5, 100, 2.0, 1 << 20))
-    assert capsys.readouterr().err.rstrip().endswith("frontier 100, 1 MiB")
+    assert "left" not in capsys.readouterr().err
+    BOARD.clear("explore")
+
+
+def test_what_is_told_is_as_wide_as_the_terminal(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """From 80 columns to 200: the account of what was found, the list of scopes, the progress; no word is lost."""
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("NO_COLOR", "1")
+    said = {}
+    for columns in (80, 120, 200):
+        monkeypatch.setenv("COLUMNS", str(columns))
+        assert main(["explore", "fork-races-gup-fast", "--without", "write_protect_seq"]) == 1
+        assert main(["explore", "--list"]) == 0
+        Line(10)(Progress(10**9, 10**9, 5, 10**9, 2.0, 1 << 40))
+        BOARD.clear("explore")
+        out, err = capsys.readouterr()
+        assert max(map(len, out.splitlines())) <= columns
+        assert max(len(line.rpartition("\x1b[K")[2]) for line in err.splitlines()) < columns
+        said[columns] = [word for word in out.split() if not word[0].isdigit()]
+    assert said[80] == said[120] == said[200]
 
 
 def test_the_progress_line_is_gone_when_the_result_is_printed(
@@ -98,8 +123,9 @@ def test_the_progress_line_is_gone_when_the_result_is_printed(
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
     line = Line()
     line(Progress(10, 10, 5, 100, 2.0, 1 << 20))
+    assert "10 states" in capsys.readouterr().err
     line.show("")
-    assert capsys.readouterr().err.split("\r")[-2:] == [" " * 100, ""]
+    assert capsys.readouterr().err == "\r\x1b[1A\x1b[J"
 
 
 def test_a_scope_that_is_bad_at_once_is_told_so(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:

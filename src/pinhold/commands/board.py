@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 import threading
 
@@ -29,7 +30,8 @@ class Board:
 
     def _draw(self) -> None:
         up = f"\x1b[{self._drawn}A" if self._drawn else ""
-        lines = "".join(f"\x1b[K{line}\n" for line in self._lines.values())
+        room = shutil.get_terminal_size().columns - 1  # a line that goes on in the next one would be drawn again below
+        lines = "".join(f"\x1b[K{line[:room]}\n" for line in self._lines.values())
         sys.stderr.write(f"\r{up}\x1b[J{lines}")
         sys.stderr.flush()
         self._drawn = len(self._lines)

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pinhold.commands import NothingToRun, UsageError, nearest
+from pinhold.commands.board import BOARD
 from pinhold.commands.explored import run_file, write
 from pinhold.commands.output import output
 from pinhold.commands.pages import page_at
@@ -21,16 +22,19 @@ from pinhold.explore.history import defects, good_world, history
 from pinhold.explore.result import SearchResult
 from pinhold.explore.run import Options, compiler_at_hand, engine_for, explore
 from pinhold.explore.scope import BadScope, Scope, library, read_file
-from pinhold.explore.story import model_name, outcome, scenario, shows, story, verdict
+from pinhold.explore.story import WIDTH, model_name, outcome, scenario, shows, story, verdict, wrapped
 from pinhold.explore.world import World, world
 from pinhold.mm import releases
 from pinhold.mm.sites import SITES
+from pinhold.report import terminal
 from pinhold.scenario.parse import parse
 from pinhold.scenario.runfile import RunFile
 from pinhold.scenario.verdict import Verdict
 from pinhold.trust import Untrusted
 
 EXIT_HELD, EXIT_VIOLATED, EXIT_UNKNOWN = 0, 1, 2
+ONE_LINE = 10_000
+"""Columns, where no terminal says otherwise, of lines that programs may read."""
 
 
 def main(options: argparse.Namespace) -> int:
@@ -51,8 +55,17 @@ def list_scopes() -> int:
     width = max(len(name) for name in library()) + 2
     for scope in library().values():
         takes = f"{scope.seconds:.0f} s" if scope.seconds else "under 1 s"
-        print(f"{scope.name:<{width}}{scope.size:<8}{scope.states:>12,} states{takes:>11}  {scope.about}")
+        head = f"{scope.name:<{width}}{scope.size:<8}{scope.states:>12,} states{takes:>11}  "
+        terminal.write(wrapped(head, scope.about, terminal.width(ONE_LINE)))
     return EXIT_HELD
+
+
+def say(text: str) -> None:
+    """As wide as the terminal is; each line by itself."""
+    width = terminal.width(WIDTH)
+    terminal.write(
+        piece for line in text.split("\n") for piece in textwrap.wrap(line, width, break_on_hyphens=False) or [""]
+    )
 
 
 def search_scope(options: argparse.Namespace) -> int:
@@ -99,19 +112,19 @@ def draw_still(path: str, file: RunFile) -> None:
 
 def tell(options: argparse.Namespace, ready: World, result: SearchResult, head: str) -> int:
     """What came of it, in words; with -o what was found is written as a scenario."""
-    print(head)
+    say(head)
     if result.violation is None:
         if not result.exhausted:
             return EXIT_UNKNOWN
         print_unreached(ready, result)
         return EXIT_HELD
-    print()
-    print(story(ready, result.path, result.violation))
+    told = story(ready, result.path, result.violation, terminal.width(WIDTH))
+    terminal.write(["", *told.split("\n")])
     if options.output:
         text = scenario(ready, result.path, result.violation)
         with output(options.output) as stream:
             stream.write(text)
-        print("\n" + promise(ready, options.output, outcome(ready, parse(text))))
+        terminal.write(["", promise(ready, options.output, outcome(ready, parse(text)))])  # a command to copy
     return EXIT_VIOLATED
 
 
@@ -174,30 +187,39 @@ def print_unreached(ready: World, result: SearchResult) -> None:
     """What never happened: operations that never began, and decisions that the scope's functions could have come by."""
     idle = [str(action) for action, count in zip(ready.actions, result.uses, strict=True) if not count]
     if idle:
-        print(f"Never begun: {'; '.join(idle)}.")
+        say(f"Never begun: {'; '.join(idle)}.")
     missed = [SITES[site].name for site in sorted(decisions_of(ready) - result.sites)]
     if missed:
-        print("\n".join(textwrap.wrap(f"Decisions never passed: {', '.join(missed)}.", 118)))
+        say(f"Decisions never passed: {', '.join(missed)}.")
 
 
 def tell_history(options: argparse.Namespace) -> int:
     """The table of the defects, and whether each was found and its mended rules exhausted."""
     width = max(len(scope.defect) for scope in defects()) + 2
-    head = f"{'defect':<{width}}{'fixed':>8}{'steps':>7}{'states':>9}{'mended: states':>16}{'seconds':>9}"
-    print(f"{head}  shown by stock kernels")
+    head = f"{'fixed':>8}{'steps':>7}{'states':>9}{'mended: states':>16}{'seconds':>9}  shown by stock kernels"
+    terminal.write(in_two(f"{'defect':<{width}}", head))
     started = time.monotonic()
     wrong = 0
-    for chapter in history(search_options(options)):
+    line = Line()
+    for chapter in history(search_options(options), line):
+        line.show("")
         wrong += not chapter.confirmed
         found = f"{len(chapter.bad.path):>7}{chapter.bad.states:>9,}" if chapter.bad.violation else f"{'NOT FOUND':>16}"
         mended = f"{chapter.good.states:>16,}" if chapter.good.exhausted else f"{'NOT EXHAUSTED':>16}"
         seconds = chapter.bad.seconds + chapter.good.seconds
         scope = chapter.scope
-        line = f"{scope.defect:<{width}}{scope.fixed:>8}{found}{mended}{seconds:>9.2f}  {scope.shown}"
-        print(line.rstrip(), flush=True)
+        told = f"{scope.fixed:>8}{found}{mended}{seconds:>9.2f}  {scope.shown}"
+        terminal.write(in_two(f"{scope.defect:<{width}}", told))
+        sys.stdout.flush()
     confirmed, seconds = len(defects()) - wrong, time.monotonic() - started
-    print(f"\n{confirmed} of {len(defects())} found and, with the mended rules, exhausted without it; {seconds:.0f} s.")
+    say(f"\n{confirmed} of {len(defects())} found and, with the mended rules, exhausted without it; {seconds:.0f} s.")
     return EXIT_VIOLATED if wrong else EXIT_HELD
+
+
+def in_two(name: str, told: str) -> list[str]:
+    """A row of a table: what is told beside the name, or below it on a terminal that is too narrow for both."""
+    one = f"{name}{told}".rstrip()
+    return [one] if len(one) <= terminal.width(ONE_LINE) else [name.rstrip(), told.rstrip()]
 
 
 def expected(ready: World, how: Options) -> int:
@@ -213,20 +235,22 @@ class Line:
     def __init__(self, states: int = 0) -> None:
         self.states = states
         self.next = 1.0
-        self.shown = sys.stderr.isatty()
 
     def __call__(self, p: Progress) -> None:
-        if not self.shown or p.seconds < self.next:
+        if p.seconds < self.next:
             return
         self.next = p.seconds + 0.5
         rate = p.states / max(p.seconds, 0.001)
         text = f"{p.states:,} states, {rate:,.0f}/s, depth {p.depth}, frontier {p.frontier:,}, {p.bytes >> 20} MiB"
-        if self.states:
+        if self.states:  # first, as a narrow terminal cuts off the end
             left = max(self.states - p.states, 0) / max(rate, 1)
-            text += f", {100 * p.states // self.states} %, {left:,.0f} s left"
+            text = f"{100 * p.states // self.states} %, {left:,.0f} s left: {text}"
         self.show(text)
 
     def show(self, text: str) -> None:
-        """Only this, in place of what was there."""
-        if self.shown:
-            print(f"\r{text:<100}", end="" if text else "\r", file=sys.stderr, flush=True)
+        """Only this, in place of what was there; "": nothing."""
+        if text:
+            BOARD.show("explore", text)
+        else:
+            self.next = 1.0
+            BOARD.clear("explore")

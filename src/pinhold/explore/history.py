@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from pinhold.explore.budget import Watch, unwatched
 from pinhold.explore.result import SearchResult
 from pinhold.explore.run import Options, explore
 from pinhold.explore.scope import Scope, library
@@ -39,8 +40,8 @@ def good_world(scope: Scope) -> World:
     return world(scope, releases.switched(releases.row(scope.rules), scope.fix))
 
 
-def history(options: Options = Options()) -> Iterator[Chapter]:  # noqa: B008
-    """The chapters, one after the other."""
+def history(options: Options = Options(), watch: Watch = unwatched) -> Iterator[Chapter]:  # noqa: B008
+    """The chapters, one after the other.  watch: is told how far each search is."""
     for scope in defects():
         bad = bad_world(scope)
-        yield Chapter(scope, bad, explore(bad, options), explore(good_world(scope), options))
+        yield Chapter(scope, bad, explore(bad, options, watch), explore(good_world(scope), options, watch))

@@ -32,6 +32,9 @@ from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 WIDTH = 118
+"""Columns, where nobody says otherwise."""
+LEAST_BESIDE = 28
+"""Columns that text needs beside what it is about; where there are fewer it stands below."""
 
 
 def verdict(violation: Violation) -> str:
@@ -43,17 +46,17 @@ def verdict(violation: Violation) -> str:
     return "; ".join(wrong)
 
 
-def story(world: World, path: tuple[Via, ...], violation: Violation) -> str:
-    """The table of moves and the paragraph under it."""
+def story(world: World, path: tuple[Via, ...], violation: Violation, width: int = WIDTH) -> str:
+    """The table of moves and the paragraph under it, in so many columns."""
     moments = list(Replay(world, path).moments())
     widest = max(len(m.task) for m in moments) if moments else 4
     lines = []
     for number, moment in enumerate(moments, 1):
         does = moment.does if moment.begins is not None else f"  … {moment.does}"
         told = [*moment.changes, *(f"({decision(d.sentence, d.rule)})" for d in moment.decided)]
-        head = f"{number:4}  {moment.task:{widest}}  {does:<38}"
-        lines += wrapped(head, "; ".join(told))
-    lines += ["", *textwrap.wrap(paragraph(world, moments, violation), WIDTH)]
+        head = f"{number:4}  {moment.task:{widest}}  {does:<{min(38, width // 3)}}"
+        lines += wrapped(f"{head}  ", "; ".join(told), width)
+    lines += ["", *textwrap.wrap(paragraph(world, moments, violation), width)]
     return "\n".join(lines)
 
 
@@ -61,11 +64,14 @@ def decision(sentence: str, rule: str) -> str:
     return f"{sentence} [{rule}]" if rule else sentence
 
 
-def wrapped(head: str, text: str) -> list[str]:
-    room = max(WIDTH - len(head) - 2, 30)
-    pieces = textwrap.wrap(text, room) or [""]
-    indent = " " * len(head)
-    return [f"{head if i == 0 else indent}  {piece}".rstrip() for i, piece in enumerate(pieces)]
+def wrapped(head: str, text: str, width: int) -> list[str]:
+    """The text beside the head, or below it where there is no room."""
+    beside = width - len(head) >= LEAST_BESIDE
+    indent = " " * (len(head) if beside else 10)
+    pieces = textwrap.wrap(text, width, initial_indent=indent, subsequent_indent=indent, break_on_hyphens=False)
+    if beside and pieces:
+        return [head + pieces[0][len(head) :], *pieces[1:]]
+    return [*textwrap.wrap(head.rstrip(), width, subsequent_indent=indent, drop_whitespace=False), *pieces]
 
 
 def paragraph(world: World, moments: Sequence[Moment], violation: Violation) -> str:
