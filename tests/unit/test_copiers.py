@@ -67,6 +67,29 @@ def test_direct_io_copies_and_fills(memory, tmp_path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_direct_io_has_one_file(memory, hole, tmp_path, monkeypatch) -> None:
+    """One transfer after another goes by the same blocks, from their beginning also after one that failed; a large one
+    gives its blocks back."""
+    mechanism = DirectIo([str(tmp_path), "/var/tmp"])
+    if mechanism.unavailable() is not None:
+        pytest.skip(str(mechanism.unavailable()))
+    made = []
+    monkeypatch.setattr(
+        direct_io, "_nameless", lambda directory, make=direct_io._nameless: made.append(make(directory)) or made[-1]
+    )
+    with content.scratch(3) as whole:
+        content.fill(whole, 3, 5)
+        for _ in range(2):
+            with pytest.raises(OSError, match="Bad address"):
+                mechanism.copy(hole, 3)
+            assert mechanism.copy(whole, 3) == [Run(0, 3, 5)]
+    assert len(made) == 1
+    assert os.fstat(made[0]).st_blocks * 512 >= 3 * PAGE
+    monkeypatch.setattr(direct_io, "_KEPT", 0)
+    mechanism.fill(memory, 1, 7)
+    assert os.fstat(made[0]).st_size == 0
+
+
 def test_a_file_system_that_copies_is_no_direct_io() -> None:
     """tmpfs takes O_DIRECT and copies: it is refused with the directories that were looked at, and no step is done."""
     if syscalls.file_system("/dev/shm") in {None, *DIRECT}:

@@ -79,6 +79,18 @@ def test_a_limit_counts_once_closed_rings_are_freed(monkeypatch: pytest.MonkeyPa
     assert len(waits) == 3
 
 
+def test_more_than_the_limit_is_no_question_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the pages alone are more than the limit, ENOMEM counts at once."""
+
+    def sleep(seconds: float) -> None:
+        pytest.fail("nobody should wait")
+
+    monkeypatch.setattr("time.sleep", sleep)
+    monkeypatch.setattr("resource.getrlimit", lambda which: (2 * 4096, 8 * 4096))
+    with pytest.raises(OSError, match="Cannot allocate"):
+        IoUring(Kernel(register=errno.ENOMEM)).acquire(0x10000, 3, True, True)
+
+
 @pytest.mark.parametrize(
     ("number", "disabled", "sentence"),
     [

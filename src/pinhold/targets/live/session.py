@@ -427,7 +427,12 @@ class LiveSession:
 
     def _looks_the_same(self, proc: str, seen: Mapping[str, Sequence[p.Seen]]) -> bool:
         """Whether a process's watched pages are where they were when it told of them, as far as anybody can see."""
-        return not self._sight.frames or self._views.same(self._tree.pid(proc), self._regions[proc], seen)
+        if not self._sight.frames:
+            return True
+        try:
+            return self._views.same(self._tree.pagemap(proc), self._regions[proc], seen)
+        except OSError:  # it has just ended
+            return False
 
     def contents(self, proc: str, range: Range) -> Sequence[Run]:
         """What the process reads where its pages are present, page by page."""

@@ -55,6 +55,21 @@ class Member:
     parent: str | None
     seen: dict[str, Sequence[Seen]] = field(default_factory=dict)
     fresh: bool = False
+    _pagemap: int | None = None
+
+    @property
+    def pagemap(self) -> int:
+        """A descriptor of its pagemap, opened once.  Raises OSError where it has just ended."""
+        if self._pagemap is None:
+            self._pagemap = os.open(f"/proc/{self.pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
+        return self._pagemap
+
+    def close(self) -> None:
+        """Nothing of it is open here any more; where it lives, it ends."""
+        self.channel.close()
+        if self._pagemap is not None:
+            os.close(self._pagemap)
+            self._pagemap = None
 
 
 class Tree:
@@ -148,9 +163,9 @@ class Tree:
             raise Broken(f"{death} while it was looked at") from None
         return {name: dict(member.seen) for name, member in self._members.items()}
 
-    def pid(self, name: str) -> int:
-        """Of a live process."""
-        return self._members[name].pid
+    def pagemap(self, name: str) -> int:
+        """A descriptor, of a live process.  Raises OSError where that has just ended."""
+        return self._members[name].pagemap
 
     def _member(self, name: str) -> Member:
         if name not in self._members:
@@ -177,7 +192,7 @@ class Tree:
         except Closed:
             self._bury(name)
         except Overdue as late:
-            member.channel.close()
+            member.close()
             del self._members[name]
             self._ended[name] = f"it did not finish {op}"
             self._loops |= late.in_kernel
@@ -193,7 +208,7 @@ class Tree:
     def _reap(self, name: str) -> int:
         """The exit status of a process that has ended or is about to."""
         member = self._members.pop(name)
-        member.channel.close()
+        member.close()
         if member.parent in self._members:
             status = self.ask(member.parent, Wait(member.pid), also=[member.pid]).status
         else:
@@ -241,7 +256,7 @@ class Tree:
     def close(self) -> None:
         """End what still runs.  Raises Broken where a process cannot be killed."""
         for member in self._members.values():
-            member.channel.close()
+            member.close()
         self._members.clear()
         stuck = self._nursery.end(self.leader, self._loops) if self.leader else None
         if stuck is not None:

@@ -3,7 +3,6 @@ kernel says of the frames."""
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -68,19 +67,12 @@ class Views:
         """What the processes are to tell."""
         return p.Watch(self._watched, not self._sight.flags)
 
-    def same(self, pid: int, regions: Mapping[str, Known], seen: Mapping[str, Sequence[p.Seen]]) -> bool:
+    def same(self, fd: int, regions: Mapping[str, Known], seen: Mapping[str, Sequence[p.Seen]]) -> bool:
         """Whether the pagemap of a process, read from outside, says of its watched pages what it has told of them."""
-        try:
-            fd = os.open(f"/proc/{pid}/pagemap", os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            return all(
-                pagemap.words_of(fd, known.address, self._watched[name]) == [one[0] for one in seen[name]]
-                for name, known in regions.items()
-            )
-        finally:
-            os.close(fd)
+        return all(
+            pagemap.words_of(fd, known.address, self._watched[name]) == [one[0] for one in seen[name]]
+            for name, known in regions.items()
+        )
 
     def frames(self, seen: All) -> Told:
         """What the kernel says of the frames of all present pages."""

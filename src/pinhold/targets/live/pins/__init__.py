@@ -28,7 +28,9 @@ def holders(release: str | None = None) -> dict[str, Holder]:
 
 HOLDERS = holders()
 
-COPIERS: dict[str, Copier] = {copier.name: copier for copier in (ProcessVm(), DirectIo())}
+DIRECT_IO = DirectIo()
+
+COPIERS: dict[str, Copier] = {copier.name: copier for copier in (ProcessVm(), DIRECT_IO)}
 """Those that let go before they return."""
 
 PROC_MEM = ProcMem()

@@ -24,12 +24,16 @@ from pinhold.targets.live.syscalls import PAGE
 FIRST_PIN = (6, 5)
 """Since a7e689dd1c06 the block layer pins; before, it takes references."""
 
-_FILLED = 256
+_AT_ONCE = 256
 """Pages that are written to the file at a time."""
+_KEPT = 1024
+"""The file keeps so many pages from one transfer to the next: in blocks that were written before, the next one neither
+allocates nor waits for the journal."""
 
 
 class DirectIo:
-    """Each transfer has a file of its own, without a name.  directories: where it may be; default: the usual ones."""
+    """All transfers go by one file without a name, which nothing but direct I/O touches: it has no page cache.  A child
+    of fork() has its parent's.  directories: where it may be; default: the usual ones."""
 
     name = "direct_io"
     summary = "short GUP-fast pins that do not last"
@@ -47,6 +51,7 @@ class DirectIo:
             writable=True,
         )
         self._found: list[str | None] = []
+        self._opened: int | None = None
 
     def unavailable(self) -> str | None:
         if self._directory() is not None:
@@ -62,35 +67,53 @@ class DirectIo:
             self._found.append(next((d for d in self._candidates() if _does_direct_io(d)), None))
         return self._found[0]
 
+    def ready(self) -> None:
+        """Open the file, where there can be one: who is forked from here need not."""
+        directory = self._directory()
+        if self._opened is None and directory is not None:
+            self._opened = _nameless(directory)
+
     @contextmanager
     def _file(self, pages: int) -> Iterator[int]:
-        """A file that has room for so many: what its making meets is no answer of the transfer's.  Raises CannotDo."""
-        directory = self._directory()
-        if directory is None:
-            raise CannotDo(self.unavailable() or self.name)
-        with tempfile.TemporaryFile(prefix="pinhold-", dir=directory, buffering=0) as file:
-            try:
-                os.posix_fallocate(file.fileno(), 0, pages * PAGE)
-            except OSError as error:
-                size = f"{pages * PAGE // 1024} KiB"
-                raise CannotDo(f"needs a file of {size} in {directory}: {error.strerror}") from None
-            yield file.fileno()
+        """The file, with room for so many: what its making meets is no answer of the transfer's.  Raises CannotDo."""
+        try:
+            self.ready()
+            if self._opened is None:
+                raise CannotDo(self.unavailable() or self.name)
+            os.posix_fallocate(self._opened, 0, pages * PAGE)
+            os.lseek(self._opened, 0, os.SEEK_SET)
+        except OSError as error:
+            size = f"{pages * PAGE // 1024} KiB"
+            raise CannotDo(f"needs a file of {size} in {self._directory()}: {error.strerror}") from None
+        try:
+            yield self._opened
+        finally:
+            if pages > _KEPT:
+                os.ftruncate(self._opened, 0)
 
     def copy(self, address: int, pages: int) -> list[Run]:
         with self._file(pages) as fd, content.scratch(pages) as buffer:
-            with _direct(fd):
-                _whole(syscalls.write_from(fd, address, pages * PAGE), pages)
+            _whole(syscalls.write_from(fd, address, pages * PAGE), pages)
             os.lseek(fd, 0, os.SEEK_SET)
             _whole(syscalls.read_into(fd, buffer, pages * PAGE), pages)
             return content.runs(buffer, [(0, pages, True)])
 
     def fill(self, address: int, pages: int, byte: int) -> None:
-        with self._file(pages) as fd:
-            for first in range(0, pages, _FILLED):
-                os.write(fd, bytes([byte]) * (min(_FILLED, pages - first) * PAGE))
+        at_once = min(_AT_ONCE, pages)
+        with self._file(pages) as fd, content.scratch(at_once) as buffer:
+            content.fill(buffer, at_once, byte)
+            for first in range(0, pages, at_once):
+                count = min(at_once, pages - first)
+                _whole(syscalls.write_from(fd, buffer, count * PAGE), count)
             os.lseek(fd, 0, os.SEEK_SET)
-            with _direct(fd):
-                _whole(syscalls.read_into(fd, address, pages * PAGE), pages)
+            _whole(syscalls.read_into(fd, address, pages * PAGE), pages)
+
+
+def _nameless(directory: str) -> int:
+    """A descriptor, open for direct I/O, of a file that goes when nobody has it open any more.  Raises OSError."""
+    with tempfile.TemporaryFile(prefix="pinhold-", dir=directory, buffering=0) as file:
+        fcntl.fcntl(file.fileno(), fcntl.F_SETFL, fcntl.fcntl(file.fileno(), fcntl.F_GETFL) | os.O_DIRECT)
+        return os.dup(file.fileno())
 
 
 def _does_direct_io(directory: str) -> bool:
@@ -98,20 +121,10 @@ def _does_direct_io(directory: str) -> bool:
     if syscalls.file_system(directory) not in directories.DIRECT:
         return False
     try:
-        with tempfile.TemporaryFile(prefix="pinhold-", dir=directory, buffering=0) as file, _direct(file.fileno()):
-            return True
+        os.close(_nameless(directory))
     except OSError:
         return False
-
-
-@contextmanager
-def _direct(fd: int) -> Iterator[None]:
-    flags = fcntl.fcntl(fd, fcntl.F_GETFL)
-    fcntl.fcntl(fd, fcntl.F_SETFL, flags | os.O_DIRECT)
-    try:
-        yield
-    finally:
-        fcntl.fcntl(fd, fcntl.F_SETFL, flags)
+    return True
 
 
 def _whole(done: int, pages: int) -> None:

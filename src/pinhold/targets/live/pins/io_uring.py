@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+import resource
 import struct
 import time
 from collections.abc import Callable, Iterator
@@ -115,13 +116,14 @@ class IoUring:
         return fd, _PARAMS.unpack(params.raw)
 
     def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
-        """Rings that were closed are charged to their user until a worker has freed them: ENOMEM counts after that.
-        Linux: io_ring_exit_work()."""
+        """Rings that were closed are charged to their user until a worker has freed them: ENOMEM counts after that,
+        or where the pages alone are more than the limit.  Linux: io_ring_exit_work()."""
+        limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
         for _ in range(_LOOKS):
             try:
                 return self._acquire(address, pages)
             except OSError as error:
-                if error.errno != errno.ENOMEM:
+                if error.errno != errno.ENOMEM or pages * PAGE > limit != resource.RLIM_INFINITY:
                     raise
             time.sleep(_FREED)
         return self._acquire(address, pages)
