@@ -15,6 +15,7 @@ from typing import NoReturn
 from pinhold.targets.live import process, syscalls
 from pinhold.targets.live.cgroup import Leaf
 from pinhold.targets.live.channel import POLL_SECONDS, Channel, Closed
+from pinhold.targets.live.pins import DIRECT_IO
 from pinhold.targets.live.protocol import (
     Failed,
     Gone,
@@ -40,6 +41,8 @@ def main(fd: int) -> NoReturn:
     syscalls.prctl(syscalls.PR_SET_CHILD_SUBREAPER, 1)
     leaf = Leaf.make()
     process.rehearse()
+    with contextlib.suppress(OSError):
+        DIRECT_IO.ready()
     gc.collect()
     gc.freeze()
     groups: set[int] = set()

@@ -26,7 +26,7 @@ from pinhold.targets.live import content, kconfig, syscalls, uffd
 from pinhold.targets.live import protocol as p
 from pinhold.targets.live.channel import Channel, Closed
 from pinhold.targets.live.eyes import Eyes
-from pinhold.targets.live.pins import COPIERS, DIRECT_IO, HOLDERS, PROC_MEM
+from pinhold.targets.live.pins import COPIERS, HOLDERS, PROC_MEM
 from pinhold.targets.live.regions import PROT, Arena, Region
 from pinhold.targets.live.syscalls import PAGE
 
@@ -404,8 +404,6 @@ def rehearse() -> None:
             near.receive()
     actor.close()
     near.close()
-    with contextlib.suppress(OSError):
-        DIRECT_IO.ready()
 
 
 def enter(sock: socket.socket, parent: int, seconds: int | None) -> NoReturn:
