@@ -209,3 +209,11 @@ def test_a_process_that_is_not_there_yet_can_do_nothing(step: str) -> None:
         ModelTarget("6.2"), parse(f"scenario t\nsmall\nmap P x anon\nstart t fork P C\n{step}")
     ).verdict
     assert found.kind == "skipped" and "there is no process C" in (found.reason or "")
+
+
+def test_a_fork_that_has_begun_keeps_the_place_of_its_child() -> None:
+    """Whoever forks meanwhile gets another one: two children at one place would be each other's page tables."""
+    text = (
+        "start t fork P C\nfork P D\nadvance t steps 1\nsettle\nmap C x anon\nwrite C x 1\nmap D y anon\nexpect sound\n"
+    )
+    assert verdict(text, small="levels 2 bits 1").kind == "held"

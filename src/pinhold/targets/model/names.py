@@ -12,7 +12,10 @@ from pinhold.targets.model.calls import Span
 
 
 class Names:
-    """mms, pins: name -> slot; regions: process -> region -> first page and size; files: region -> its file's slot."""
+    """mms, pins: name -> slot; regions: process -> region -> first page and size; files: region -> its file's slot.
+
+    coming: the slots of children whose fork() has begun and not ended, which have no name yet.
+    """
 
     def __init__(self, m: Machine) -> None:
         self.m = m
@@ -20,6 +23,7 @@ class Names:
         self.regions: dict[str, dict[str, tuple[int, int]]] = {}
         self.files: dict[str, int] = {}
         self.pins: dict[str, int] = {}
+        self.coming: set[int] = set()
         self._next_address = 0
 
     def started(self, name: str, mm: int) -> None:
@@ -67,7 +71,8 @@ class Names:
 
     def free_mm(self) -> int:
         """A process's slot that nothing uses, or NO_MM."""
-        return next((mm for mm in range(self.m.nr_mms) if not self.m.mm_alive[mm]), k.NO_MM)
+        free = (mm for mm in range(self.m.nr_mms) if not self.m.mm_alive[mm] and mm not in self.coming)
+        return next(free, k.NO_MM)
 
     def place(self, pages: int) -> int:
         """A fresh range of addresses, aligned for the largest leaf that could map it."""

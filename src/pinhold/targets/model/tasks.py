@@ -74,6 +74,7 @@ class Tasks:
         if child < 0:
             raise CannotDo(f"the small machine has no room for another process: '{format_step(operation)}'")
         call(self.m, slot, FN_FORK, self.names.mm(operation.proc), 0, 0, 0, child)
+        self.names.coming.add(child)
         return child
 
     def hold(self, slot: int, operation: s.Hold) -> int:
@@ -146,6 +147,8 @@ class Tasks:
         self.m.task_result[task.slot] = 0
         self.turns.append(Turn(task.name, format_step(operation), ended=True))
         task.doing = None
+        if isinstance(operation, s.Fork):
+            names.coming.discard(task.place)
         match operation:
             case s.Fork() if result >= 0:
                 self.ksmd.forked(names.mm(operation.proc), task.place)
