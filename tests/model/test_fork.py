@@ -75,3 +75,12 @@ def test_without_the_sequence_count_gup_fast_pins_behind_forks_back() -> None:
 
     assert write_protect_seq(row("5.10.3"))[0] == "pinned"
     assert write_protect_seq(row("5.10.4"))[0] == "waits"
+
+
+@pytest.mark.parametrize("release", ["5.10", "6.12", "7.3"])
+def test_the_child_has_a_table_where_its_parent_has_one(release: str) -> None:
+    """Also one without entries, in which no huge page is faulted in; where the parent has none, it has none."""
+    empty = "map P x thp\nmadvise P x nohugepage\nwrite P x[0] 1\nmadvise P x[0] free\nmadvise P x[0] pageout\n"
+    then = "madvise P x hugepage\nfork P C\nread C x[1]\n"
+    assert not Play(row(release), f"{empty}{then}").entry(process="C")
+    assert Play(row(release), f"map P x thp\nwrite P x 1\nmadvise P x dontneed\n{then}").entry(process="C")

@@ -188,7 +188,11 @@ def fork_piece(m: State, act: int, child: int) -> int:
 
 @kernel
 def copy_page_range(m: State, act: int, child: int) -> int:
-    """Find the next entry from act_addr on and decide about it: 0, ALL_COPIED, or -ENOMEM."""
+    """Find the next entry from act_addr on and decide about it: 0, ALL_COPIED, or -ENOMEM.
+
+    The child gets a table wherever the parent has one, also one whose entries are empty: copy_pte_range() and
+    huge_pte_alloc() allocate before anybody looks into it.  A huge page is not faulted in there again.
+    """
     mm = m.act_mm[act]
     vma = vma_to_copy(m, mm, m.act_addr[act])
     while vma != NO_VMA:
@@ -203,6 +207,8 @@ def copy_page_range(m: State, act: int, child: int) -> int:
             if level > 0:
                 return copy_huge_pmd(m, act, vma, dst_vma, slot)
             return copy_pte(m, act, vma, dst_vma, slot)
+        if pt_alloc(m, child, addr, level) < 0:
+            return -ENOMEM
         m.act_addr[act] = (addr // level_pages(m, level) + 1) * level_pages(m, level)
         vma = vma_to_copy(m, mm, m.act_addr[act])
     return ALL_COPIED
