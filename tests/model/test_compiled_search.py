@@ -26,12 +26,10 @@ SCOPES = ("fork-pin", "huge-dirty-cow", "swap-races-pin", "seed-hugetlb", "two-b
 SOME = {
     ("fork-pin", "good", False),
     ("huge-dirty-cow", "bad", False),
-    ("swap-races-pin", "good", False),
-    ("seed-hugetlb", "bad", True),
     ("two-buffers", "good", True),
 }
-"""What the slow suite compiles: each scope, each kind of rules, and both kinds of search.  An image takes a minute, and
-all others are the nightly's."""
+"""What the slow suite compiles: each kind of rules, and both kinds of search.  An image takes a minute, and all others
+are the nightly's."""
 LARGER = ("thp-pin",)
 """What the slow suite exhausts of the scopes of millions of steps; the nightly exhausts all."""
 

@@ -21,7 +21,7 @@ COUNTS = {
 }
 """Scope -> states and transitions, without symmetry and with."""
 
-TESTED = ("bench-tiny", "bench-fork")
+TESTED = ("bench-tiny", pytest.param("bench-fork", marks=pytest.mark.nightly))
 
 with_peers = pytest.mark.skipif(
     bool(missing()), reason=f"not installed: {', '.join(missing())} (Debian: apt-get install spin rumur gcc)"
@@ -58,7 +58,7 @@ def test_pinhold_counts_the_small_scope(symmetric: bool) -> None:
     assert (result.states, result.transitions) == COUNTS["bench-tiny"][symmetric]
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.xdist_group("compiled")
 def test_pinhold_counts_the_scope_with_a_fork() -> None:
     """The specification itself, compiled."""

@@ -11,7 +11,11 @@ from pinhold.targets.runner import Result
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18", "7.3"], indirect=True)
+@pytest.mark.parametrize(
+    "kernel",
+    ["5.10", "6.12", "7.3", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("6.1", "6.18"))],
+    indirect=True,
+)
 def test_a_guest_does_what_the_document_says(kernel: Kernel, guest: VmTarget) -> None:
     """Each finding's verdict on the kernel that the document names; where chance decides, one of both."""
     here = [finding for finding in findings() if kernel.release in finding.rows["guest"]]
