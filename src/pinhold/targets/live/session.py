@@ -61,6 +61,7 @@ from pinhold.targets.dispatch import on
 from pinhold.targets.live import ksmd, pagemap
 from pinhold.targets.live import protocol as p
 from pinhold.targets.live.files import Files
+from pinhold.targets.live.folios import Told
 from pinhold.targets.live.kernel import RunningKernel
 from pinhold.targets.live.nursery import Nursery
 from pinhold.targets.live.pagemap import Sight
@@ -70,7 +71,7 @@ from pinhold.targets.live.progress import Deadline, Overdue
 from pinhold.targets.live.syscalls import PAGE
 from pinhold.targets.live.taking import LivePins
 from pinhold.targets.live.tree import Died, Tree
-from pinhold.targets.live.views import All, Known, Told, Views
+from pinhold.targets.live.views import All, Known, Views
 
 _AWAITED = 512
 _LOOKS = 5
@@ -404,9 +405,11 @@ class LiveSession:
         seen, told = self._look()
         regions = {proc: self._regions[proc] for proc in seen}
         self._names.begin()
+        self._views.folios.begin(told)
         pages = list(self._views.of(regions, seen, told, self._merged))
-        pins = self._pins.views(self._names)
+        pins = self._pins.views(self._names, self._views.folios)
         self._names.end()
+        self._views.folios.end()
         return Observation(self._errno, tuple(pages), tuple(pins))
 
     def _look(self) -> tuple[All, Told]:

@@ -31,6 +31,7 @@ from pinhold.scenario.steps import (
 from pinhold.targets.base import CannotDo, Outcome
 from pinhold.targets.live import pagemap
 from pinhold.targets.live import protocol as p
+from pinhold.targets.live.folios import Folios
 from pinhold.targets.live.pins import COPIERS, HOLDERS, MECHANISMS, PROC_MEM, PTRACE
 from pinhold.targets.live.pins.base import FOLL_GET, Access, Holder, Need, Taken, choose
 from pinhold.targets.live.pins.external import External
@@ -204,15 +205,17 @@ class LivePins:
             self.release(name)
         self._copies = {name: copy for name, copy in self._copies.items() if copy.proc != proc}
 
-    def views(self, names: FrameNames) -> list[PinView]:
+    def views(self, names: FrameNames, folios: Folios) -> list[PinView]:
         """First and last page of each pin and of each copy, which holds no frame."""
-        return [*self._held_views(names), *self._copy_views()]
+        return [*self._held_views(names, folios), *self._copy_views()]
 
-    def _held_views(self, names: FrameNames) -> Iterator[PinView]:
+    def _held_views(self, names: FrameNames, folios: Folios) -> Iterator[PinView]:
         for name, pin in self._held.items():
             for page, frame in pin.frames.items():
                 number = None if frame is None else names.name(frame)
-                yield replace(pin.view(name), page=page, frame=number, byte=_byte_at(pin.contents, page))
+                folio, offset = folios.place(frame)
+                seen = replace(pin.view(name), page=page, frame=number, byte=_byte_at(pin.contents, page))
+                yield replace(seen, folio=folio, offset=offset)
 
     def _copy_views(self) -> Iterator[PinView]:
         for name, copy in self._copies.items():

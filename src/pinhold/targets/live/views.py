@@ -12,6 +12,7 @@ from pinhold.scenario.observation import FrameNames, PageView
 from pinhold.targets.live import pagemap
 from pinhold.targets.live import protocol as p
 from pinhold.targets.live.entries import decode
+from pinhold.targets.live.folios import Folios, Told
 from pinhold.targets.live.pagemap import FrameWords, Sight
 
 
@@ -30,11 +31,9 @@ class Known:
 All = Mapping[str, Mapping[str, Sequence[p.Seen]]]
 """What each process sees of its pages, by its name and region."""
 
-Told = Mapping[int, tuple[int | None, int | None]]
-"""Flags and count of each frame."""
-
-Row = tuple[p.Seen, int | None, int | None, int | None]
-"""What a process sees of a page; and of its frame the name, the flags and the count."""
+Row = tuple[p.Seen, int | None, int | None, int | None, int | None, int | None]
+"""What a process sees of a page; and of its frame the name, the flags and the count, the folio's name, and which of its
+pages it is."""
 
 
 class Place(NamedTuple):
@@ -60,6 +59,7 @@ class Views:
         self._watched = watched
         self._sight = sight
         self._frame_words = FrameWords()
+        self.folios = Folios(self._frame_words)
         self._last: dict[Place, Made] = {}
         self._names = names
 
@@ -93,7 +93,7 @@ class Views:
         """
         for proc, known in regions.items():
             for name, region in known.items():
-                rows = [self._row(one, told) for one in seen[proc][name]]
+                rows = [self._row(one, told, region.huge) for one in seen[proc][name]]
                 yield from self._made(Place(proc, name, region, merged), rows)
 
     def _made(self, place: Place, rows: list[Row]) -> list[PageView]:
@@ -108,15 +108,15 @@ class Views:
         self._last[place] = Made(rows, views)
         return views
 
-    def _row(self, seen: p.Seen, told: Told) -> Row:
+    def _row(self, seen: p.Seen, told: Told, huge: str) -> Row:
         frame = _frame(seen)
         if frame is None:
-            return seen, None, None, None
-        return seen, self._names.name(frame), *told[frame]
+            return seen, None, None, None, None, None
+        return seen, self._names.name(frame), *told[frame], *self.folios.place(frame, huge if seen[3] else "pte")
 
     def _view(self, place: Place, page: int, row: Row) -> PageView:
         proc, region, known, merged = place
-        (word, byte, zero, huge, shown), name, flags, count = row
+        (word, byte, zero, huge, shown), name, flags, count, folio, offset = row
         state = pagemap.state(word)
         soft_dirty, uffd_wp = self._sight.marks(word)
         entry = None if shown is None else decode(shown)
@@ -152,6 +152,8 @@ class Views:
             dirty=entry.dirty if entry else None,
             soft_dirty=soft_dirty,
             uffd_wp=uffd_wp,
+            folio=folio,
+            offset=offset,
         )
 
     def is_written_back(self, frame: int) -> bool:
