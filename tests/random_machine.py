@@ -22,7 +22,7 @@ from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import TINY
 from pinhold.mm.step import step
 from pinhold.mm.trap import TRAP_COLLAPSE
-from pinhold.mm.users import direct_io_flags, io_uring_refuses
+from pinhold.mm.users import direct_io_flags
 from pinhold.targets.model.target import CONFIG
 
 SPACE = 1 << (TINY.levels * TINY.bits)
@@ -269,8 +269,6 @@ class RandomMachine:
         user = random.choice((k.USER_NONE, k.USER_VFIO, k.USER_IO_URING, k.USER_RDMA))
         if random.random() < 0.1:
             flags, user = direct_io_flags(m, random.randrange(2)), k.USER_NONE
-        if user == k.USER_IO_URING and io_uring_refuses(m, mm, start, end):
-            return
         m.mm_memlock[mm] = random.choice((-1, -1, 0, 4, 16))
         m.mm_ipc_lock[mm] = int(random.random() < 0.3)
         self.kind[number] = task.FN_PIN

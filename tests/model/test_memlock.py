@@ -36,6 +36,14 @@ def test_vfio_looks_at_the_limit_after_each_batch(release: str, last: int) -> No
     assert (played.m.mm_locked_vm[0], played.m.folio_refcount[played.frame()]) == (0, 1)
 
 
+@pytest.mark.parametrize("release", ["5.10.262", "6.1"])
+def test_io_uring_looks_at_the_file_before_the_limit(release: str) -> None:
+    """EOPNOTSUPP for a file that it does not take, however low the limit; nothing is charged."""
+    refused = pinned("io_uring", 1, memory=WRITTEN.replace("anon", "file shared"), release=release)
+    assert refused.errnos[-1] == k.EOPNOTSUPP
+    assert (refused.m.mm_pinned_vm[0], refused.m.user_locked_vm[0]) == (0, 0)
+
+
 @pytest.mark.parametrize("release", ["5.10", "6.1"])
 def test_vfio_is_over_the_limit_before_it_meets_a_hole(release: str) -> None:
     """ENOMEM for the pages before the hole, which are charged first."""

@@ -48,19 +48,21 @@ def test_the_stable_rows_add_what_was_taken_back() -> None:
         "swapout_skips_pinned": "yes",
         "soft_dirty_skips_pinned": "yes",
         "fork_copies_pinned": "anonymous",
-        "io_uring_files": "hugetlb_shmem",
+        "io_uring_files": "hugetlb_shmem_one_file",
         "io_uring_ring": "free",
         "fork_skips_pud": "by_chance",
         "numa_skips": "referenced",
         "lazyfree_held": "swap_backed",
     }
     early = {"madv_collapse_held": "eagain"}
-    first = early | {"madv_free_large": "splits_by_first"}
+    files = {"io_uring_files": "hugetlb_shmem_one_file"}
+    first = early | files | {"madv_free_large": "splits_by_first"}
     assert added("6.1.192", "6.1") == first | {"zero_page_pin_exempt": "yes", "fork_skips_pud": "by_chance"}
     assert added("6.1.166", "6.1") == first | {"zero_page_pin_exempt": "yes"}
     assert added("6.1.134", "6.1") == first | {"zero_page_pin_exempt": "slow_fails"}
     assert added("6.1.129", "6.1") == first
-    assert added("6.1.49", "6.1") == early
+    assert added("6.1.49", "6.1") == early | files
+    assert added("6.1.15", "6.1") == early
     assert added("6.1.12", "6.1") == {}
     assert added("6.12.117", "6.12") == {
         "fork_skips_pud": "by_chance",

@@ -66,7 +66,7 @@ def test_nobody_is_deceived_by(kind: int, flags: int) -> None:
 @pytest.mark.parametrize(("user", "dirty"), [(k.USER_NONE, FOLIO_DIRTY), (k.USER_IO_URING, FOLIO_CLEAN)])
 def test_who_lets_go_of_a_writable_pin_marks_its_pages_dirty(user: int, dirty: int) -> None:
     """Also where the device wrote nothing; io_uring alone does not (unpin_user_pages_dirty_lock())."""
-    x = shared_file()
+    x = shared_file(io_uring_files="any")
     x.begin_pin(DRIVER, 0, WRITE_PIN, user=user)
     assert x.finish(DRIVER) == 1
     assert writeback(x) == 0

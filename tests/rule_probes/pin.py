@@ -6,8 +6,12 @@ from dataclasses import replace
 from typing import Any
 
 from pinhold.mm import flags as k
+from pinhold.mm.mmap import do_mmap
 from pinhold.mm.pin import GUP_PIN_COUNTING_BIAS
 from pinhold.mm.state import TINY
+from pinhold.mm.users import io_uring_flags
+from pinhold.targets.model.session import TASK
+from pinhold.targets.model.users import free_pin, take
 from play import Play, Row
 from rule_probes.registry import probe
 
@@ -45,15 +49,26 @@ def io_uring_gup(chosen: Row) -> Any:
 
 @probe(
     {
-        "hugetlb": (0, k.EOPNOTSUPP, k.EOPNOTSUPP),
-        "hugetlb_shmem": (0, 0, k.EOPNOTSUPP),
-        "any": (0, 0, 0),
+        "hugetlb": (0, k.EOPNOTSUPP, k.EOPNOTSUPP, k.EOPNOTSUPP),
+        "hugetlb_shmem": (0, 0, k.EOPNOTSUPP, 0),
+        "hugetlb_shmem_one_file": (0, 0, k.EOPNOTSUPP, k.EINVAL),
+        "any": (0, 0, 0, 0),
     }
 )
 def io_uring_files(chosen: Row) -> Any:
-    """The errno of a fixed buffer of hugetlb, of shared shmem, and of a shared file."""
+    """The errno of a fixed buffer of hugetlb, of shared shmem, and of a shared file; and of anonymous memory with shmem
+    behind it."""
     kinds = ("memfd_hugetlb 2M", "memfd", "file")
-    return tuple(Play(chosen, f"map P x {kind} shared\nio_uring P x as p\n").errnos[-1] for kind in kinds)
+    alone = [Play(chosen, f"map P x {kind} shared\nio_uring P x as p\n").errnos[-1] for kind in kinds]
+    return *alone, -io_uring_of_several(chosen)
+
+
+def io_uring_of_several(chosen: Row) -> int:
+    """What a fixed buffer of a page of anonymous memory and one of shmem, mapped side by side, comes to."""
+    m = Play(chosen, "map P x anon pages 1\nmap P y memfd shared pages 1\n").m
+    start, end, shmem = m.vma_start[0], m.vma_end[0] + 1, m.vma_file[1]
+    assert do_mmap(m, 0, m.vma_end[0], end, k.VM_READ | k.VM_WRITE | k.VM_SHARED, shmem, 0, 0) == 0
+    return min(take(m, TASK, free_pin(m), (0, start, end), io_uring_flags(m), k.USER_IO_URING), 0)
 
 
 @probe({"page": (k.ENOMEM, "present", "none"), "batch": (k.ENOMEM, "present", "present")})

@@ -8,11 +8,11 @@ from dataclasses import replace
 
 from pinhold.mm import flags as k
 from pinhold.mm.machine import create
-from pinhold.mm.pinning import pin_start, unpin
+from pinhold.mm.pinning import pin_start
 from pinhold.mm.state import X86_64, Geometry
 from pinhold.mm.step import run
-from pinhold.mm.users import io_uring_refuses
 from pinhold.scenario.steps import Hold, Pin, Scenario
+from pinhold.targets.model.calls import USER
 from pinhold.targets.model.room import roomy
 from pinhold.targets.model.session import TASK, ModelSession
 from pinhold.targets.model.target import ModelTarget
@@ -29,7 +29,7 @@ for each other for ever."""
 class AskTarget(ModelTarget):
     """`model:REL` where every `pin` step asks GUP for exactly `flags`.
 
-    rules: switches that differ from the release's row, by value.  user: "io_uring" gives pins of some files back.
+    rules: switches that differ from the release's row, by value.  user: who pins, where that is not as the step says.
     """
 
     def __init__(
@@ -59,15 +59,14 @@ class _AskSession(ModelSession):
 
     def wanted(self, a: Hold) -> tuple[int, int]:
         flags, user = super().wanted(a)
-        return (self.flags | (flags & k.WANT_FAST) if isinstance(a, Pin) else flags), user
+        if not isinstance(a, Pin):
+            return flags, user
+        return self.flags | (flags & k.WANT_FAST), USER[self.user] if self.user else user
 
     def take_pin(self, name: str, span: tuple[int, int, int], flags: int, user: int) -> int:
         pin = free_pin(self.m)
         pin_start(self.m, TASK, pin, *span, flags, user)
         result = run(self.m, TASK, _FUEL) or -k.EFAULT
-        if result > 0 and self.user == "io_uring" and io_uring_refuses(self.m, *span):
-            unpin(self.m, pin)
-            return -k.EOPNOTSUPP
         if result > 0:
             self.names.pins[name] = pin
         return result

@@ -37,6 +37,7 @@ from pinhold.mm.rules.gup import ARGS_IS_VALID_GUP_ARGS
 from pinhold.mm.state import State
 from pinhold.mm.task import FN_GUP_FAST, FN_GUP_SLOW, FN_PIN, call, current, finish, returned
 from pinhold.mm.trap import TRAP_STAGE, trap
+from pinhold.mm.users import io_uring_refuses
 
 PIN_START, PIN_FAST_DONE, PIN_SLOW_DONE = 0, 1, 2
 
@@ -110,9 +111,12 @@ def gup_api(flags: int) -> int:
 
 @kernel
 def pin_taken(m: State, task: int, pin: int, err: int) -> int:
-    """The walk is over: charge the user, and let go if it failed."""
+    """The walk is over: let go if it failed or the user refuses what it got, or charge the user."""
     if m.pin_count[pin] == 0 or (err < 0 and m.pin_flags[pin] & FOLL_PIN):
         return pin_failed(m, task, pin, err)
+    refused = io_uring_refuses(m, pin)
+    if refused:
+        return pin_failed(m, task, pin, refused)
     if not memlock_charge_after(m, pin):
         return pin_failed(m, task, pin, -ENOMEM)
     m.pin_state[pin] = PIN_LIVE

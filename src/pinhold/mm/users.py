@@ -6,6 +6,8 @@ io_uring's fixed buffers hold their pages; process_vm_readv() and direct I/O let
 from __future__ import annotations
 
 from pinhold.mm.flags import (
+    EINVAL,
+    EOPNOTSUPP,
     FILE_PAGECACHE,
     FILE_SHMEM,
     FOLL_GET,
@@ -14,11 +16,18 @@ from pinhold.mm.flags import (
     FOLL_WRITE,
     NO_FILE,
     NO_VMA,
+    USER_IO_URING,
     WANT_FAST,
 )
 from pinhold.mm.kernel import kernel
-from pinhold.mm.rules.pin import DIRECT_IO_BY_FOLL_PIN, IO_URING_ANY, IO_URING_GUP_FAST, IO_URING_HUGETLB
-from pinhold.mm.sites.pin import DIRECT_IO_GETS, DIRECT_IO_PINS, IO_URING_FILE_REFUSED
+from pinhold.mm.rules.pin import (
+    DIRECT_IO_BY_FOLL_PIN,
+    IO_URING_ANY,
+    IO_URING_GUP_FAST,
+    IO_URING_HUGETLB,
+    IO_URING_HUGETLB_SHMEM_ONE_FILE,
+)
+from pinhold.mm.sites.pin import DIRECT_IO_GETS, DIRECT_IO_PINS, IO_URING_FILE_REFUSED, IO_URING_FILES_DIFFER
 from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
 from pinhold.mm.vma import find_vma
@@ -34,26 +43,33 @@ def io_uring_flags(m: State) -> int:
 
 
 @kernel
-def io_uring_refuses(m: State, mm: int, start: int, end: int) -> bool:
-    """Whether io_uring gives a pin of [start, end) back because of the file that it is of (EOPNOTSUPP).
+def io_uring_refuses(m: State, pin: int) -> int:
+    """The errno with which io_uring gives back what was pinned for it because of the files that it is of, or 0.
 
-    Asked when the pages are pinned: what the pin faulted in stays.  Since 6.5 GUP itself refuses what has to be.
+    EINVAL where a page is not of the first one's file, EOPNOTSUPP where that is of a kind that is not taken.  Asked
+    when the pages are pinned and before they are charged: what the pin faulted in stays.  Since 6.5 GUP itself refuses
+    what has to be.  Linux: io_pin_pages() (io_uring/rsrc.c), io_sqe_buffer_register() in 5.10.
     """
-    if m.rule_io_uring_files == IO_URING_ANY:
-        return False
-    addr = start
+    if m.pin_user[pin] != USER_IO_URING or m.rule_io_uring_files == IO_URING_ANY:
+        return 0
+    addr = m.pin_addr[pin]
+    end = addr + m.pin_count[pin]
+    first = find_vma(m, m.pin_mm[pin], addr)
     while addr < end:
-        vma = find_vma(m, mm, addr)
+        vma = find_vma(m, m.pin_mm[pin], addr)
         if vma == NO_VMA:
-            return False
+            return 0
         file = m.vma_file[vma]
+        if m.rule_io_uring_files == IO_URING_HUGETLB_SHMEM_ONE_FILE and file != m.vma_file[first]:
+            decided(m, IO_URING_FILES_DIFFER)
+            return -EINVAL
         if file != NO_FILE:
             kind = m.file_kind[file]
             if kind == FILE_PAGECACHE or (kind == FILE_SHMEM and m.rule_io_uring_files == IO_URING_HUGETLB):
                 decided(m, IO_URING_FILE_REFUSED)
-                return True
+                return -EOPNOTSUPP
         addr = m.vma_end[vma]
-    return False
+    return 0
 
 
 @kernel

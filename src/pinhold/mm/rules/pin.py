@@ -43,6 +43,11 @@ class PinRules:
         "io_pin_pages",
         Value("hugetlb", OLDEST, "of hugetlbfs alone"),
         Value("hugetlb_shmem", Commit("40dad765c045", "5.14"), "of hugetlbfs and shmem"),
+        Value(
+            "hugetlb_shmem_one_file",
+            Commit("edd478269640", "6.3"),
+            "of hugetlbfs and shmem, and a buffer of one file or of none",
+        ),
         Value("any", Commit("34ed8d0dcd69", "6.5"), "of whatever GUP gives"),
     )
     rule_io_uring_ring = Switch(
@@ -84,7 +89,9 @@ ZERO_PIN_NO, ZERO_PIN_YES, ZERO_PIN_SLOW_FAILS = PinRules.rule_zero_page_pin_exe
 PINCOUNT_MORE_THAN_TWO_PAGES, PINCOUNT_LARGE = PinRules.rule_pincount_large.numbers
 DIRECT_IO_BY_FOLL_GET, DIRECT_IO_BY_FOLL_PIN = PinRules.rule_direct_io.numbers
 IO_URING_GUP_SLOW, IO_URING_GUP_FAST = PinRules.rule_io_uring_gup.numbers
-IO_URING_HUGETLB, IO_URING_HUGETLB_SHMEM, IO_URING_ANY = PinRules.rule_io_uring_files.numbers
+IO_URING_HUGETLB, IO_URING_HUGETLB_SHMEM, IO_URING_HUGETLB_SHMEM_ONE_FILE, IO_URING_ANY = (
+    PinRules.rule_io_uring_files.numbers
+)
 RING_CHARGED, RING_FREE = PinRules.rule_io_uring_ring.numbers
 PINNED_VM_ALL, PINNED_VM_USER_PAYS = PinRules.rule_io_uring_pinned_vm.numbers
 VFIO_PIN_PAGE, VFIO_PIN_BATCH = PinRules.rule_vfio_batch.numbers

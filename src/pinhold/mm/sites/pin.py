@@ -21,5 +21,12 @@ IO_URING_FILE_REFUSED = site(
     "io_uring takes no pages of this kind of file",
     PinRules.rule_io_uring_files,
 )
+IO_URING_FILES_DIFFER = site(
+    "io_uring_files_differ",
+    "io_pin_pages",
+    "io_uring takes no buffer of more than one file",
+    PinRules.rule_io_uring_files,
+    "hugetlb_shmem_one_file",
+)
 IO_URING_NOT_COUNTED = by_value("io_uring_not_counted", PinRules.rule_io_uring_pinned_vm, "user_pays")
 PIN_ZERO_PAGE_FAILS = by_value("pin_zero_page_fails", PinRules.rule_zero_page_pin_exempt, "slow_fails")

@@ -29,7 +29,7 @@ from pinhold.mm.sites import SITES
 from pinhold.mm.step import OutOfFuel, run
 from pinhold.mm.task import FN_FORK, FN_MREMAP, call
 from pinhold.mm.trap import Unspecified, refuse_trapped
-from pinhold.mm.users import PROCESS_VM_PAGES, direct_io_flags, io_uring_refuses, process_vm_flags
+from pinhold.mm.users import PROCESS_VM_PAGES, direct_io_flags, process_vm_flags
 from pinhold.scenario import steps as s
 from pinhold.scenario.hugepages import hugepages_needed
 from pinhold.scenario.kinds import Backing
@@ -277,9 +277,6 @@ class ModelSession:
     def take_pin(self, name: str, span: Span, flags: int, user: int) -> int:
         pin = free_pin(self.m)
         result = take(self.m, TASK, pin, span, flags, user)
-        if result > 0 and user == k.USER_IO_URING and io_uring_refuses(self.m, *span):
-            unpin(self.m, pin)
-            return -k.EOPNOTSUPP
         if result > 0:
             self.names.pins[name] = pin
         return result
