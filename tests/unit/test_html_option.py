@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import sys
@@ -86,6 +87,18 @@ def test_the_devices_reads_are_a_matrix(
     main(["device", "--on", "vm:6.1", "--html", str(path)])
     assert capsys.readouterr().out.splitlines()[-1] == str(path)
     assert "shared with a child" in path.read_text() and "the device reads" in path.read_text()
+
+
+def test_pictures_that_take_longer_tell_how_far_they_are(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On a terminal, after a second: here each look at the clock takes two."""
+    clock = itertools.count(0, 2)
+    monkeypatch.setattr("pinhold.commands.runs.time.monotonic", lambda: next(clock))
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    assert main(["show", "seed/151-153", "--on", "model:6.2", "--text"]) == 0
+    out, err = capsys.readouterr()
+    assert "model:6.2: 1 of 3 tests" in err and out.count("model:6.2: held") == 3
 
 
 def read_by(device: int, process: int) -> Result:

@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-import io
 from argparse import Namespace
 from collections.abc import Callable
 from importlib.resources import as_file
 from pathlib import Path
 
-from pinhold.commands import UsageError
+from pinhold.commands import NothingToRun, UsageError
+from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.output import output
 from pinhold.commands.pages import need_jinja
 from pinhold.commands.pins import deadline, external, luggage
-from pinhold.commands.registry import describe, make_targets
+from pinhold.commands.registry import make_targets
 from pinhold.commands.runfiles import is_run_file, read_run_file
 from pinhold.commands.select import is_file, select
-from pinhold.report.jsonreport import RunFileReport
-from pinhold.report.results import CaseResult
+from pinhold.report.jsonreport import as_run_file
 from pinhold.scenario.parse import ScenarioError
 from pinhold.scenario.printer import format_scenario
-from pinhold.scenario.runfile import RunFile, read_run
+from pinhold.scenario.runfile import RunFile
 from pinhold.scenario.suites import SUITES, suite
-from pinhold.targets.batch import run_on
 
 
 def main(options: Namespace) -> int:
@@ -190,13 +188,9 @@ def _run_now(options: Namespace) -> RunFile:
     targets_of(names)
     limit = deadline(options, names)
     pins, bags = external(options.pin, names), luggage(options, names)
-    file = io.StringIO()
-    report = RunFileReport(file)
-    targets = make_targets(names, pins=pins, luggage=bags, deadline=limit)
-    for place, target in enumerate(targets):
-        report.begin(place, describe(target))
-        for test in tests:
-            result = run_on(target, test.scenario)
-            report.result(place, CaseResult(test.number, test.name, test.text, result))
-    report.close(None)
-    return read_run(file.getvalue().splitlines(keepends=True))
+    runs = []
+    for outcome in run_matrix(make_targets(names, pins=pins, luggage=bags, deadline=limit), tests):
+        if isinstance(outcome, NothingToRun):
+            raise outcome
+        runs.append(outcome)
+    return as_run_file(runs)
