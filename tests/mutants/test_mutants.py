@@ -11,11 +11,15 @@ from pathlib import Path
 import pytest
 
 from hunt import Hunted, Unlike, hunt
-from lab_sight import LAB, LabSession, LabTarget, lab_config
+from lab_sight import LAB, LabSession, LabTarget, lab, lab_config
 from pinhold import mm
+from pinhold.conform import lane
+from pinhold.conform.generate import generate
+from pinhold.conform.wanted import wanted
 from pinhold.scenario.parse import parse
+from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
-from planted import Mutant
+from planted import Mutant, mistaken, steps_by
 from table import MISSED, MUTANTS, TEN
 
 SEED = 1
@@ -74,6 +78,19 @@ def test_what_is_planted_is_beside_the_specification_and_not_in_it() -> None:
     assert found.told
     assert fork.fork_begin.__code__ is code
     assert fork.fork_begin.__globals__ is vars(fork)
+
+
+def test_conform_with_a_mistake_in_it_makes_its_steps_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where no pin ever succeeds, other steps come up; the ones that are given are as they are without the mistake."""
+    mutant = BY_NAME["vmsplice-all-or-nothing"]
+    release, config = mutant.release, lab_config(mutant.release)
+    right, wrong = ModelTarget(release, config), mistaken(replace(mutant, after="if True:"), config)
+    profile = wanted("pins", right, disposable=True, info=lab(release))
+    made = generate(right, profile, SEED, 2)
+    assert generate(wrong, profile, SEED, 2) != made
+    monkeypatch.setattr(lane, "generate", generate)  # is put back
+    steps_by(ModelTarget)
+    assert lane.generate(wrong, profile, SEED, 2) == made
 
 
 def test_what_only_reads_otherwise_is_not_found() -> None:

@@ -40,8 +40,8 @@ _NEEDS: Mapping[str, str] = {"thp": "thp", "khugepaged": "thp", "hugetlb": "huge
 _DONE_BY: Mapping[str, str] = {"ksm": "ksm", "numa": "numa_hint"}
 """Of the subsystems that one step alone gets to: its verb."""
 
-_RACES = ("fast_entry_changed", "fast_fork_seen")
-"""Decisions that come up only where two tasks run at once, as no scenario of whole steps lets them."""
+_NO_STEPS = ("fast_entry_changed", "fast_fork_seen", "io_uring_files_differ")
+"""Decisions that no scenario of whole steps comes to: where two tasks run at once, or a range is of several files."""
 
 
 @dataclass(slots=True)
@@ -231,7 +231,7 @@ def _sites(model: ModelTarget, verbs: set[str]) -> Iterator[int]:
             continue
         for number in (n for key, n in vars(file).items() if key.isupper() and isinstance(n, int)):
             site = SITES[number]
-            if site.name not in _RACES and (not site.value or site.value == _value(model, site.rule)):
+            if site.name not in _NO_STEPS and (not site.value or site.value == _value(model, site.rule)):
                 yield number
 
 
