@@ -40,8 +40,10 @@ def bodies(text: str, functions: Sequence[str]) -> str:
 
 
 def named(tree: Path, mark: Mapping[str, Any]) -> bool:
-    """Whether the source has one of the mark's names, in one of its files (and there, in one of its functions)."""
-    texts = [(tree / file).read_text(errors="replace") for file in mark["files"] if (tree / file).exists()]
+    """Whether the source has one of the mark's names, in one of its files (and there, in one of its functions),
+    comments left out."""
+    files = [tree / file for file in mark["files"] if (tree / file).exists()]
+    texts = [_COMMENT.sub("", file.read_text(errors="replace")) for file in files]
     if "functions" in mark:
         texts = [bodies(text, mark["functions"]) for text in texts]
     names = "|".join(re.escape(name) for name in mark["names"])

@@ -118,7 +118,8 @@ static int before(int x) { return helper(x); }
 static __always_inline int decides(struct thing *t,
 \t\tint flags)
 {
-\treturn t->mark_of_it & flags;
+\treturn t->mark_of_it & flags; /* not
+\t\tsaid_only */
 }
 
 int after(void)
@@ -133,6 +134,7 @@ int after(void)
     [
         (["mark_of_it"], None, True),
         (["mark_of"], None, False),
+        (["said_only"], ["decides"], False),
         (["nothing", "other"], None, True),
         (["mark_of_it"], ["decides"], True),
         (["mark_of_it"], ["after"], False),
@@ -143,7 +145,7 @@ int after(void)
 def test_a_mark_is_looked_for_as_a_word_in_its_function(
     tmp_path: Path, names: list[str], functions: list[str] | None, found: bool
 ) -> None:
-    """Whole names only, and nothing of other functions."""
+    """Whole names only, and nothing of other functions or of comments."""
     (tmp_path / "a.c").write_text(SOURCE)
     mark = {"files": ["none.c", "a.c"], "names": names} | ({"functions": functions} if functions else {})
     assert source_marks.named(tmp_path, mark) == found
