@@ -53,6 +53,33 @@ def test_slider_keys_and_button_walk_the_steps(seed: Path, opened: Open) -> None
     assert "all 8 steps" in page.locator("output").inner_text()
 
 
+def test_a_screen_reader_hears_it_in_order(seed: Path, opened: Open) -> None:
+    """The answer first, by words; then step by step what is done, why the kernels differ, and what became of each."""
+    heard = opened(seed).locator("body").aria_snapshot()
+    order = [
+        'heading "R/O longterm GUP pin',
+        "VIOLATED",
+        "They part at step 6",
+        "They never part",
+        'region "steps"',
+        "code: map P x zeropage",
+        "code: pin P x as p longterm",
+        "The kernels decide differently here",
+        "gup_unshares = anon",
+        "gup_unshares = cow_longterm",
+        "code: write P x 0xff",
+        "here pin and page part",
+        "pin p and P x have parted",
+        "code: unpin p",
+        "device reads 00, process reads ff",
+        "the scenario, and what ran it",
+    ]
+    at = 0
+    for words in order:
+        at = heard.find(words, at)
+        assert at >= 0, words
+
+
 def test_a_link_to_a_step_opens_it(seed: Path, opened: Open) -> None:
     """With script the slider stands there, too."""
     page = opened(seed, "#step-5")
