@@ -79,6 +79,33 @@ def test_a_limit_counts_once_closed_rings_are_freed(monkeypatch: pytest.MonkeyPa
     assert len(waits) == 3
 
 
+def test_the_same_ring_registers_until_closed_ones_are_freed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No ring is closed for it: that would be one more that waits to be freed."""
+    kernel = Kernel(register=errno.ENOMEM)
+    waits: list[float] = []
+
+    def sleep(seconds: float) -> None:
+        waits.append(seconds)
+        if len(waits) == 3:
+            kernel.fails.clear()
+
+    monkeypatch.setattr("time.sleep", sleep)
+    taken = IoUring(kernel).acquire(0x10000, 1, True, True)
+    os.close(taken.fds[0])
+    assert [name for name, _ in kernel.calls] == ["setup", *["register"] * 4]
+
+
+@pytest.mark.parametrize(("pages", "asked"), [(1, 1), (2, 21)])
+def test_a_ring_alone_may_be_more_than_the_limit(pages: int, asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the pages come to is not known before there is a ring: two pages of it decide."""
+    monkeypatch.setattr("time.sleep", lambda seconds: None)
+    monkeypatch.setattr("resource.getrlimit", lambda which: (pages * 4096, 8 * 4096))
+    kernel = Kernel(setup=errno.ENOMEM)
+    with pytest.raises(OSError, match="Cannot allocate"):
+        IoUring(kernel).acquire(0x10000, 3, True, True)
+    assert len(kernel.calls) == asked
+
+
 def test_more_than_the_limit_is_no_question_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the pages alone are more than the limit, ENOMEM counts at once."""
 

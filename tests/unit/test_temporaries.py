@@ -62,6 +62,28 @@ def mapped(files: Files) -> None:
     files.for_map(step, 1)
 
 
+def test_a_file_that_another_controller_sweeps_away_is_made_again(
+    temporary: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is not locked yet when it is made: whoever comes first then takes it for abandoned."""
+    made: list[int] = []
+
+    def swept_at_first(*, prefix: str, dir: str, make=tempfile.mkstemp) -> tuple[int, str]:
+        fd, path = make(prefix=prefix, dir=dir)
+        if not made:
+            os.unlink(path)
+        made.append(fd)
+        return fd, path
+
+    monkeypatch.setattr(tempfile, "mkstemp", swept_at_first)
+    before = set(os.listdir("/proc/self/fd"))
+    files = Files()
+    mapped(files)
+    assert len(made) == 2 and len(list(temporary.iterdir())) == 1
+    files.close()
+    assert set(os.listdir("/proc/self/fd")) == before and not list(temporary.iterdir())
+
+
 def test_the_file_of_a_killed_controller_goes_with_the_next_one(temporary: Path) -> None:
     """That of a living one stays, and so does what is not pinhold's."""
     command = [sys.executable, "-c", KILLED]

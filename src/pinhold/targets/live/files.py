@@ -32,6 +32,12 @@ def _sweep(directory: str) -> None:
                 os.close(fd)
 
 
+def _is_kept(fd: int) -> bool:
+    """Lock a file that was just made: whether no other controller has swept it away before."""
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    return os.fstat(fd).st_nlink > 0
+
+
 def _write_zeros(fd: int, pages: int) -> None:
     """Bring the file's pages into the page cache, each a folio of its own.  What fallocate() has allocated alone would
     come there by readahead, which leaves gaps: one page that marks where it goes on is not mapped by fault-around."""
@@ -97,8 +103,11 @@ class Files:
                 raise
         directory = directories.ordinary()
         _sweep(directory)
-        fd, path = tempfile.mkstemp(prefix=_PREFIX, dir=directory)
-        fcntl.flock(fd, fcntl.LOCK_EX)
+        while True:
+            fd, path = tempfile.mkstemp(prefix=_PREFIX, dir=directory)
+            if _is_kept(fd):
+                break
+            os.close(fd)
         if step.memory.linked:
             self._paths.append(path)
         else:

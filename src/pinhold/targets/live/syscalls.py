@@ -5,6 +5,7 @@ Nothing is looked up before the first call, so that the module can be imported w
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 from functools import cache
@@ -36,6 +37,7 @@ SPLICE_F_NONBLOCK = 2
 NR_IO_URING_SETUP = 425
 NR_IO_URING_ENTER = 426
 NR_IO_URING_REGISTER = 427
+NR_MEMBARRIER = 324
 NR_PIDFD_GETFD = 438
 
 PTRACE_POKEDATA = 5
@@ -43,6 +45,7 @@ PTRACE_DETACH = 17
 PTRACE_SEIZE = 0x4206
 PTRACE_INTERRUPT = 0x4207
 
+MEMBARRIER_CMD_GLOBAL = 1
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 
@@ -166,6 +169,12 @@ def raw(number: int, *arguments: int) -> int:
     """A system call by its number on x86-64, for those that libc has no function for."""
     call = _function("syscall", _long, _long, *[_size] * 6)
     return int(_checked(call(number, *arguments, *[0] * (6 - len(arguments)))))
+
+
+def membarrier() -> None:
+    """Wait for an RCU grace period, however busy the machine is; where it has one CPU, or no such call, for nothing."""
+    with contextlib.suppress(OSError):
+        raw(NR_MEMBARRIER, MEMBARRIER_CMD_GLOBAL, 0, 0)
 
 
 def pidfd_getfd(pid: int, fd: int) -> int:

@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 from pinhold.scenario.observation import Run
 from pinhold.targets.base import CannotDo
@@ -55,12 +56,15 @@ IORING_OFF_SQES = 0x10000000
 FIRST_FAST = (6, 10)
 """Since 1943f96b3816 the buffers are pinned by pin_user_pages_fast()."""
 
+_RING_PAGES = 2
+"""Of a ring of one entry, where rings are charged."""
 _LOOKS, _FREED = 20, 0.01
-"""How often, and after how many seconds, a ring is asked for again."""
+"""How often, and after how many seconds beside the grace period, what was refused is asked for again."""
 _FILLED = 256
 """Pages of the file that a device write reads again and again."""
 
 Raw = Callable[..., int]
+T = TypeVar("T")
 
 
 class IoUring:
@@ -116,28 +120,16 @@ class IoUring:
         return fd, _PARAMS.unpack(params.raw)
 
     def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
-        """Rings that were closed are charged to their user until a worker has freed them: ENOMEM counts after that,
-        or where the pages alone are more than the limit.  Linux: io_ring_exit_work()."""
-        limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
-        for _ in range(_LOOKS):
-            try:
-                return self._acquire(address, pages)
-            except OSError as error:
-                if error.errno != errno.ENOMEM or pages * PAGE > limit != resource.RLIM_INFINITY:
-                    raise
-            time.sleep(_FREED)
-        return self._acquire(address, pages)
-
-    def _acquire(self, address: int, pages: int) -> Taken:
         try:
-            fd, params = self._setup()
+            fd, params = _once_freed(self._setup, _RING_PAGES)
         except OSError as error:
             if error.errno == errno.ENOMEM:  # the ring is charged to the limit, too
                 raise
             raise CannotDo(self._why_not(error)) from None
         vector = ctypes.create_string_buffer(_IOVEC.pack(address, pages * PAGE))
+        where = ctypes.addressof(vector)
         try:
-            self._raw(NR_IO_URING_REGISTER, fd, IORING_REGISTER_BUFFERS, ctypes.addressof(vector), 1)
+            _once_freed(lambda: self._raw(NR_IO_URING_REGISTER, fd, IORING_REGISTER_BUFFERS, where, 1), pages)
         except OSError:
             os.close(fd)
             raise
@@ -166,6 +158,22 @@ class IoUring:
             self._raw(NR_IO_URING_REGISTER, taken.fds[0], IORING_UNREGISTER_BUFFERS)
         finally:
             os.close(taken.fds[0])
+
+
+def _once_freed(call: Callable[[], T], pages: int) -> T:
+    """What is charged so many pages at least.  Rings that were closed are charged to their user until a worker has
+    freed them, after an RCU grace period: ENOMEM counts after some of those, or where the limit is less than the pages.
+    Linux: io_ring_exit_work()."""
+    limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)
+    for _ in range(_LOOKS):
+        try:
+            return call()
+        except OSError as error:
+            if error.errno != errno.ENOMEM or pages * PAGE > limit != resource.RLIM_INFINITY:
+                raise
+        syscalls.membarrier()
+        time.sleep(_FREED)
+    return call()
 
 
 class _Ring:
