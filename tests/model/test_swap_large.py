@@ -9,6 +9,7 @@ from pinhold.scenario.parse import parse
 from pinhold.scenario.steps import Statement
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
+from play import Play, row
 
 THP = "map P x thp\nwrite P x 0x01\n"
 OUT = THP + "madvise P x pageout\n"
@@ -88,3 +89,15 @@ def test_a_large_folio_that_is_held_stays_mapped(release: str, hold: str) -> Non
     """One that could not be split is not put into the swap cache: shrink_folio_list()."""
     lines = f"{THP}mprotect P x[0] read\nmprotect P x[0] rw\n{hold}\nmadvise P x pageout\n"
     assert verdict(release, f"{lines}require P x present\nexpect P x 0x01") == "held"
+
+
+@pytest.mark.parametrize(
+    ("release", "clusters", "dirty"),
+    [("6.1", 0, True), ("6.1", 1, False), ("6.12", 0, False), ("6.12", 1, True), ("6.18", 0, True), ("6.18", 1, True)],
+)
+def test_a_thp_that_finds_no_slots_in_a_row_is_split_first(release: str, clusters: int, dirty: bool) -> None:
+    """A device that rotates has none until 6.14: the folio is split under migration entries, and not its entry alone
+    as it is unmapped.  Which of both makes the pages soft-dirty again differs by release; seen on 6.1.192 and 6.12.117
+    with a disk and with zram."""
+    text = "map P x thp\nwrite P x 1\nclear_softdirty P\nswapout P x\n"
+    assert Play(row(release), text, swap_clusters=clusters, soft_dirty=1).view().soft_dirty is dirty

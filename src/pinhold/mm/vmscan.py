@@ -55,7 +55,7 @@ from pinhold.mm.rmap import (
     page_try_share_anon_rmap,
 )
 from pinhold.mm.rules.lazyfree import FREE_WHOLE
-from pinhold.mm.rules.swap import PAGEOUT_GIVES_UP, SWAP_SPLIT, SWAP_WHOLE_IN_CLUSTERS
+from pinhold.mm.rules.swap import PAGEOUT_GIVES_UP, SWAP_SPLIT, SWAP_WHOLE, SWAP_WHOLE_IN_CLUSTERS
 from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.swap import (
     FILE_PAGE_EVICTED,
@@ -138,7 +138,7 @@ def pageout_next(m: State, act: int) -> None:
             m.act_addr[act] = addr + span
             pageout_lock(m, act, folio)
             return
-        if not pageout_split_pmd(m, mm, addr, upper, 0 if whole else 1):
+        if not pageout_split_pmd(m, mm, addr, upper, 0 if whole and swap_takes_thps(m) else 1):
             m.act_addr[act] = (addr // span + 1) * span
             return
     slot = pt_walk(m, mm, addr, 0)
@@ -206,6 +206,13 @@ def swaps_large(m: State) -> bool:
 
 
 @kernel
+def swap_takes_thps(m: State) -> bool:
+    """Whether the swap device has slots in a row for a THP: one that rotates keeps none in clusters, and until
+    7277433096f6 (6.14) a THP is split before it goes there.  Linux: shrink_folio_list(), where add_to_swap() fails."""
+    return m.config_swap_clusters != 0 or m.rule_swap_large == SWAP_WHOLE
+
+
+@kernel
 def pageout_lock(m: State, act: int, folio: int) -> None:
     """The folio is in the swap cache, or can be discarded: next it is unmapped, under its lock."""
     folio_get(m, folio)
@@ -257,7 +264,8 @@ def swapout_pinned(m: State, folio: int) -> bool:
 @kernel
 def pageout_split_pmd(m: State, mm: int, addr: int, upper: int, frozen: int) -> bool:
     """A THP mapped by a PMD: map it by PTEs if it is to go, False if it stays.  frozen: it is split itself, as a part
-    of it goes (madvise_cold_or_pageout_pte_range()); of a whole one the entry alone is split, when it is unmapped."""
+    of it goes (madvise_cold_or_pageout_pte_range()), or the swap device has no room for all; of a whole one the entry
+    alone is split, when it is unmapped."""
     folio = pte_pfn(m.pte[upper])
     if is_huge_zero_page(m, folio) or m.folio_refcount[folio] != 1:
         decided(m, PAGEOUT_SHARED_KEPT)
