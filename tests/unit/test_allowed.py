@@ -223,6 +223,15 @@ def test_a_page_in_another_cpus_batch_stays_where_it_is() -> None:
     assert held_in("map P x anon\npoke P x 1 via ptrace\nswapout P x\n").difference is None
 
 
+def test_what_nobody_watches_may_have_stayed_with_it() -> None:
+    """The page between the two that are watched is in the batch, too: what maps it later maps it once more."""
+    text = "map P x memfd pages 3\nread P x\nswapout P x\nmap P y of x\nread P y[1]\nread P y[0]\n"
+    found = held_in(text)
+    assert found.difference is None
+    assert found.settled[HELD] >= 3
+    assert any(view.mapcount == 2 for view in found.told[-1].observation.pages)  # type: ignore[union-attr]
+
+
 IN_VAIN = "map P x anon\nmap P y anon\nwrite P x 1\nwrite P y 1\nvmsplice P x as p\nksm P x with P y\n"
 """y's page is made a KSM page in vain, and copied."""
 
@@ -247,7 +256,8 @@ def test_what_ksmd_has_copied_may_be_copied_by_a_write_for_its_batchs_sake() -> 
 
 def test_what_is_off_the_lru_is_not_collapsed() -> None:
     """MADV_COLLAPSE leaves the PMD alone and says EAGAIN; with another errno that is a difference."""
-    text = "map P x thp\nwrite P x 1\nksm P x with P x\nwrite P x[1] 2\nmadvise P x collapse\n"
+    text = "map P x thp\nwrite P x 1\nswapout P x[1]\nwrite P x[1] 2\nmadvise P x collapse\n"
+    assert run_scenario(NEW, parse(f"scenario x\n{text}")).observations[-1].errno == 0
     found = held_in(text, errno=11, step_type=s.Madvise)
     assert found.difference is None
     assert found.settled[ISOLATED] > 0

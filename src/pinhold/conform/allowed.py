@@ -162,8 +162,9 @@ class _Way:
         if isinstance(step, s.SwapOut) or (isinstance(step, s.Madvise) and step.advice == "pageout"):
             present = [v for v in self._seen[index].pages if v.kind in ("file", "anon")]
             stayed = [at for v in present if (at := _at(v)) in self._by_others[index] or v.kind == "file"]
-            if stayed:
-                yield HELD, replace(self._chance, held={**self._chance.held, index: stayed})
+            behind = list(self._behind([v for v in present if v.kind == "file"], index))
+            for held in (stayed, [*stayed, *behind]) if behind else (stayed,) if stayed else ():
+                yield HELD, replace(self._chance, held={**self._chance.held, index: held})
         if self._chance.momentary and isinstance(step, s.Madvise) and step.advice == "collapse":
             for page in self._not_collapsed(step, index):
                 yield ISOLATED, replace(self._chance, held={**self._chance.held, index: [page]})
@@ -173,6 +174,17 @@ class _Way:
         for name, kept in ((ACTIVATED, touched), (HELD, elsewhere)):
             if kept:
                 yield name, replace(self._chance, kept={**self._chance.kept, index: kept})
+
+    def _behind(self, stayed: Sequence[PageView], index: int) -> Iterator[At]:
+        """The pages of the same regions that nobody watches, behind the first of these pages of files: who made the
+        file brought them after it.  Later steps tell whether they stayed, too."""
+        watched = {_at(view) for view in self._seen[index].pages}
+        first: dict[tuple[str, str], int] = {}
+        for view in stayed:
+            first.setdefault((view.proc, view.region), view.page)
+        for (proc, region), page in first.items():
+            _, pages = self._session.names.regions.get(proc, {}).get(region, (0, 0))
+            yield from (at for each in range(page, pages) if (at := (proc, region, each)) not in watched)
 
     def _not_collapsed(self, step: s.Madvise, index: int) -> Iterator[At]:
         """The pages that the step is about, where the kernel says EAGAIN and the model does not."""
