@@ -14,7 +14,12 @@ from pinhold.targets.live.kernel import KSM, KSM_WHOLE, RunningKernel
 sys.path.insert(0, str(Path(__file__).parent))
 from fake_host import NEEDS, FakeHost, build
 
-BEFORE = {"sleep_millisecs": "200", "pages_to_scan": "100", "smart_scan": "1"}
+BEFORE = {
+    "sleep_millisecs": "200",
+    "pages_to_scan": "100",
+    "smart_scan": "1",
+    "stable_node_chains_prune_millisecs": "2000",
+}
 
 
 @pytest.mark.parametrize("run", ["0", "1"])
@@ -27,7 +32,7 @@ def test_a_ksmd_that_runs_for_steps_comes_back_as_it_was(tmp_path: Path, run: st
         (tmp_path / "root" / KSM / name).write_text(f"{value}\n")
     guardian = Guardian(host, os.getpid())
     guardian.apply(NEEDS, ["ksm"])
-    assert [host.value(f"{KSM}/{name}") for name in BEFORE] == ["0", str(KSM_WHOLE), "0"]
+    assert [host.value(f"{KSM}/{name}") for name in BEFORE] == ["0", str(KSM_WHOLE), "0", str((1 << 32) - 1)]
     machine = RunningKernel(tmp_path / "root")
     assert machine.ksm_by_steps()
     assert machine.missing_ksm() is None

@@ -13,12 +13,20 @@ from pinhold.targets.live.kernel import KSM, KSM_WHOLE, RunningKernel
 from pinhold.targets.live.progress import Deadline
 
 PID = 77
+PRUNE = "stable_node_chains_prune_millisecs"
 ADVISED = "rd wr mr mw me ac mg"
 
 
 def stopped(root: Path, **values: int) -> RunningKernel:
     """A machine whose ksmd is stopped."""
-    files = {"run": 0, "full_scans": 7, "pages_to_scan": 100, "sleep_millisecs": 20, "smart_scan": 1} | values
+    files = {
+        "run": 0,
+        "full_scans": 7,
+        "pages_to_scan": 100,
+        "sleep_millisecs": 20,
+        "smart_scan": 1,
+        PRUNE: 2000,
+    } | values
     (root / KSM).mkdir(parents=True, exist_ok=True)
     for name, value in files.items():
         (root / KSM / name).write_text(str(value))
@@ -42,12 +50,11 @@ def by_steps(tmp_path: Path) -> RunningKernel:
 
 
 def test_in_a_guest_it_runs_only_meanwhile(guest: RunningKernel) -> None:
-    """Also where the step fails; one go is one scan that passes over nothing; afterwards it forgets what it knew."""
+    """Also where the step fails; a go is one scan that passes over nothing, by no clock; then it forgets all."""
     with pytest.raises(ZeroDivisionError), ksmd.running(guest):
         assert read(guest, "run") == "1"
-        assert [read(guest, name) for name in ("pages_to_scan", "sleep_millisecs", "smart_scan")] == [
-            *(str(KSM_WHOLE), "0", "0")
-        ]
+        settings = [read(guest, name) for name in ("pages_to_scan", "sleep_millisecs", "smart_scan", PRUNE)]
+        assert settings == [str(KSM_WHOLE), "0", "0", str((1 << 32) - 1)]
         raise ZeroDivisionError
     assert read(guest, "run") == "0"
     ksmd.forget(guest)

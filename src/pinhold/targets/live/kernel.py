@@ -33,8 +33,14 @@ _THP = "sys/kernel/mm/transparent_hugepage"
 KSM = "sys/kernel/mm/ksm"
 KSM_WHOLE = 1 << 24
 """pages_to_scan of a ksmd that runs for a step and no longer: more than there are, so that one go is one full scan."""
-KSM_BY_STEPS = {"sleep_millisecs": "0", "smart_scan": "0", "pages_to_scan": str(KSM_WHOLE)}
-"""Settings of such a ksmd: the next scan follows at once, and none passes over what it could not merge before."""
+KSM_BY_STEPS = {
+    "sleep_millisecs": "0",
+    "smart_scan": "0",
+    "pages_to_scan": str(KSM_WHOLE),
+    "stable_node_chains_prune_millisecs": str((1 << 32) - 1),
+}
+"""Settings of such a ksmd: the next scan follows at once, none passes over what it could not merge before, and which of
+several KSM pages of one content takes a page is not by the clock."""
 
 KHUGEPAGED = "sys/kernel/mm/transparent_hugepage/khugepaged"
 KHUGEPAGED_AT_REST = {"scan_sleep_millisecs": str((1 << 32) - 1)}
