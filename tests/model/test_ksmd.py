@@ -228,6 +228,20 @@ def test_a_ksm_page_has_so_many_sharers_and_no_more(monkeypatch: pytest.MonkeyPa
     assert frames(played, pages=5) == [old[1], old[1], old[3], old[3], old[4]]
 
 
+@pytest.mark.parametrize(
+    ("release", "merged"),
+    [("5.10", [0, 2, 2, 2]), ("6.1", [0, 2, 2, 2]), ("6.12", [2, 2, 2, 3]), ("7.3", [1, 1, 1, 3])],
+)
+def test_a_changed_page_may_take_the_last_place(
+    release: str, merged: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Before 6.11 x[3] does, which ksmd meets for the first time, right after x[2] has become the KSM page; since then
+    it is x[0] in the next scan."""
+    monkeypatch.setattr(ksmd, "MAX_PAGE_SHARING", 3)
+    old, new, _ = around(release, f"map P x anon pages 4\nwrite P x[1:3] 1\n{ALL}write P x 1\n")
+    assert new == [old[page] for page in merged]
+
+
 def test_addresses_that_are_gone_share_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
     """What was unmapped, and a process that has ended, leave their places in a KSM page to others."""
     monkeypatch.setattr(ksmd, "MAX_PAGE_SHARING", 3)

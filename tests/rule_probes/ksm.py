@@ -44,3 +44,14 @@ def ksm_checksum(chosen: Row) -> Any:
     before = [played.frame(page=page) for page in range(3)]
     played.play()
     return [played.frame(page=page) == before[page] for page in range(3)]
+
+
+@probe({"first": True, "after_checksum": False})
+def ksm_search(chosen: Row) -> Any:
+    """A page that has changed is like a KSM page that a pipe keeps, and that its mergeable addresses, behind it, do not
+    map any more: does it become one with it?"""
+    text = "map P x anon pages 3\nwrite P x[1:] 0x11\nksm P x with P x\nvmsplice P x[1] as p\n"
+    played = Play(chosen, f"{text}write P x[1:] 0x22\nwrite P x[0] 0x11\nksm P x with P x\n", stop=3)
+    kept = played.frame(page=1)
+    played.play()
+    return played.frame() == kept

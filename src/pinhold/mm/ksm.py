@@ -47,7 +47,13 @@ from pinhold.mm.rmap import (
     page_anon_exclusive,
     page_try_share_anon_rmap,
 )
-from pinhold.mm.rules.ksm import BREAK_KSM_BY_UNSHARE, BREAK_KSM_BY_WRITE, CHECKSUM_FORGOTTEN, PROTNONE_PASSED_OVER
+from pinhold.mm.rules.ksm import (
+    BREAK_KSM_BY_UNSHARE,
+    BREAK_KSM_BY_WRITE,
+    CHECKSUM_FORGOTTEN,
+    PROTNONE_PASSED_OVER,
+    SEARCH_FIRST,
+)
 from pinhold.mm.sites.ksm import (
     KSM_FORGETS_CHECKSUM,
     KSM_HELD_KEPT,
@@ -55,6 +61,7 @@ from pinhold.mm.sites.ksm import (
     KSM_PASSES_OVER,
     KSM_PROTECTS,
     KSM_PROTECTS_UNSEEN,
+    KSM_SEARCHES_FIRST,
 )
 from pinhold.mm.sites.site import decided
 from pinhold.mm.state import State
@@ -384,6 +391,15 @@ def ksm_forgets_checksum(m: State) -> bool:
     if m.rule_ksm_checksum != CHECKSUM_FORGOTTEN:
         return False
     decided(m, KSM_FORGETS_CHECKSUM)
+    return True
+
+
+@kernel
+def ksm_searches_first(m: State) -> bool:
+    """Whether ksmd looks for a KSM page before it compares checksums.  Linux: cmp_and_merge_page()."""
+    if m.rule_ksm_search != SEARCH_FIRST:
+        return False
+    decided(m, KSM_SEARCHES_FIRST)
     return True
 
 

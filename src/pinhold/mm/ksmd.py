@@ -1,10 +1,11 @@
 """ksmd: which pages it tries to merge, in which order, and what it remembers of them: the scan of mm/ksm.c.
 
 A full scan goes over the processes in the order in which they entered KSM, and in each over its mergeable addresses,
-upwards.  A page whose content is not what it was in the scan before is passed over.  Else it is merged into the KSM
-page of that content, if there is one (the stable tree); or it becomes that KSM page itself, for the first page of that
-content that this scan has met (the unstable tree); or it is that first page, and waits.  So of pages that become one
-the second in scan order is the one whose frame stays.
+upwards.  A page is merged into the KSM page of its content, if there is one that takes another (the stable tree); or it
+becomes that KSM page itself, for the first page of that content that this scan has met (the unstable tree); or it is
+that first page, and waits.  So of pages that become one the second in scan order is the one whose frame stays.  A page
+whose content is not what it was in the scan before is passed over; before 6.11 the stable tree is searched for it even
+so.
 
 By the addresses that it remembers of a KSM page, and by nothing else, rmap finds who maps it: at such an address, in
 that process or in one that was forked from it.  Others that map it are not found: a parent or a sibling, a child that
@@ -29,6 +30,7 @@ from pinhold.mm.ksm import (
     find_mergeable_vma,
     ksm_forgets_checksum,
     ksm_passes_over,
+    ksm_searches_first,
     mapped_anon,
     mapped_small_anon,
 )
@@ -176,20 +178,20 @@ class Ksmd:
                 addr = addr + 1 if here else (addr // level_pages(m, level) + 1) * level_pages(m, level)
 
     def _cmp_and_merge_page(self, mm: int, addr: int, page: int, item: RmapItem) -> None:
-        """Linux: cmp_and_merge_page().
-
-        Up to 6.9 it looks for a KSM page before it compares checksums: what it merges with is the same, a scan earlier.
-        """
+        """Linux: cmp_and_merge_page()."""
         m = self.m
         content = m.page_content[page]
         if folio_stable_node(m, page):
             self._shared_by_fork(page, item)
             return
+        first = ksm_searches_first(m)
+        node = self._stable_tree_search(content) if first else None
         self._forget(item)
-        if item.checksum != content:
+        if node is None and item.checksum != content:
             item.checksum, self._busy = content, True
             return
-        node = self._stable_tree_search(content)
+        if not first:
+            node = self._stable_tree_search(content)
         if node is not None:
             if self._merge(mm, addr, node.page, 0, KSM_INTO):
                 self._append(item, node)

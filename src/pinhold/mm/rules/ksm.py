@@ -36,8 +36,17 @@ class KsmRules:
             "the place of the checksum was taken meanwhile: the next scan only looks at the page",
         ),
     )
+    rule_ksm_search = Switch(
+        "Whether ksmd looks for a KSM page to merge a page into before it asks whether the page has changed.",
+        "cmp_and_merge_page",
+        Value(
+            "first", OLDEST, "ksmd looks for a KSM page of the same content first, whether or not the page has changed"
+        ),
+        Value("after_checksum", Commit("d58a361b0350", "6.11"), "ksmd passes over a page that has changed"),
+    )
 
 
 BREAK_KSM_BY_WRITE, BREAK_KSM_BY_UNSHARE = KsmRules.rule_break_ksm.numbers
 PROTNONE_FOUND, PROTNONE_PASSED_OVER = KsmRules.rule_ksm_protnone.numbers
 CHECKSUM_KEPT, CHECKSUM_FORGOTTEN = KsmRules.rule_ksm_checksum.numbers
+SEARCH_FIRST, SEARCH_AFTER_CHECKSUM = KsmRules.rule_ksm_search.numbers
