@@ -61,8 +61,8 @@ from pinhold.targets.dispatch import on
 from pinhold.targets.live import ksmd, pagemap
 from pinhold.targets.live import protocol as p
 from pinhold.targets.live.files import Files
-from pinhold.targets.live.folios import Told
 from pinhold.targets.live.kernel import RunningKernel
+from pinhold.targets.live.looking import Looking
 from pinhold.targets.live.nursery import Nursery
 from pinhold.targets.live.pagemap import Sight
 from pinhold.targets.live.pins.external import External
@@ -71,11 +71,9 @@ from pinhold.targets.live.progress import Deadline, Overdue
 from pinhold.targets.live.syscalls import PAGE
 from pinhold.targets.live.taking import LivePins
 from pinhold.targets.live.tree import Died, Tree
-from pinhold.targets.live.views import All, Known, Views
+from pinhold.targets.live.views import Known, Views
 
 _AWAITED = 512
-_LOOKS = 5
-"""Pages that move under each of so many looks are told as they were seen last."""
 
 _WRITEBACK = Deadline(60.0, 60.0)
 """A device that has not written by then, whoever else it serves, will not."""
@@ -96,8 +94,8 @@ class LiveSession:
         self._scenario = scenario
         self._kernel = kernel
         self._sight = sight
-        self._names = FrameNames()
-        self._views = Views(watched(scenario), sight, self._names)
+        names = FrameNames()
+        self._views = Views(watched(scenario), sight, names)
         self._hugepages = hugepages_needed(scenario)
         self._pools: set[str] = set()
         self._tree = Tree(nursery, deadline)
@@ -105,9 +103,9 @@ class LiveSession:
         self._regions: dict[str, dict[str, Known]] = {}
         self._freed: set[str] = set()
         self._pins = LivePins(scenario, self._tree, external or {})
+        self._looking = Looking(self._tree, sight, self._views, names, self._pins)
         self._mapped = 0
         self._merged = False
-        self._own = False
         self._errno = 0
 
     def pools(self) -> Mapping[str, str]:
@@ -137,7 +135,7 @@ class LiveSession:
         """Do one step.  A process that is killed by the step is EFAULT, with a note that says so."""
         self._pins.forget_contents()
         self._tree.stale()
-        self._own = self._sight.frames and isinstance(action, OWN)
+        self._looking.after(action)
         try:
             outcome = DO[type(action)](self, action)
         except Died as death:
@@ -402,40 +400,7 @@ class LiveSession:
 
     def observe(self) -> Observation:
         """Every watched page of every live process, first and last page of every live pin."""
-        seen, told = self._look()
-        regions = {proc: self._regions[proc] for proc in seen}
-        self._names.begin()
-        self._views.folios.begin(told)
-        pages = list(self._views.of(regions, seen, told, self._merged))
-        pins = self._pins.views(self._names, self._views.folios)
-        self._names.end()
-        self._views.folios.end()
-        return Observation(self._errno, tuple(pages), tuple(pins))
-
-    def _look(self) -> tuple[All, Told]:
-        """What the processes see, and what the kernel says of the frames in the same moment: what has changed when
-        both are known, as the kernel may move any page, is looked at again."""
-        if self._own:
-            self._tree.fresh()
-        self._own = False
-        for _ in range(_LOOKS):
-            seen = self._tree.seen()
-            told = self._views.frames(seen)
-            changed = [proc for proc in seen if not self._looks_the_same(proc, seen[proc])]
-            if not changed:
-                break
-            self._tree.stale(changed)
-        self._tree.stale()
-        return seen, told
-
-    def _looks_the_same(self, proc: str, seen: Mapping[str, Sequence[p.Seen]]) -> bool:
-        """Whether a process's watched pages are where they were when it told of them, as far as anybody can see."""
-        if not self._sight.frames:
-            return True
-        try:
-            return self._views.same(self._tree.pagemap(proc), self._regions[proc], seen)
-        except OSError:  # it has just ended
-            return False
+        return Observation(self._errno, *self._looking.at(self._regions, self._merged))
 
     def contents(self, proc: str, range: Range) -> Sequence[Run]:
         """What the process reads where its pages are present, page by page."""
@@ -469,13 +434,6 @@ class LiveSession:
         """The words by which the kernel's log names the scenario's processes, and this program."""
         return process_name(self.leader), f"PID: {os.getpid()}"
 
-
-OWN = (
-    *(Map, Unmap, Mremap, Mprotect, ClearSoftDirty, Read, SwapIn, Fork, Exit, LimitMemlock, Capability, Drain),
-    *(Pin, IoUring, Vmsplice, Unpin, ProcessVmReadv, DirectWrite),
-)
-"""Steps that store to no page, and change no page-table entry of another process but to map another page there or none,
-which pagemap shows."""
 
 DO: Mapping[type[Step], Callable[[LiveSession, Any], Outcome]] = dict(
     (
