@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import os
+import signal
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import partial
 from multiprocessing import active_children
+from multiprocessing.connection import Connection
 
 import pytest
 
 from pinhold.cli import main
 from pinhold.conform.campaign import Campaign, Limits, Plan, campaign
 from pinhold.conform.wanted import Wanted, wanted
+from pinhold.conform.workers import Workers
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
 from pinhold.targets.base import CannotDo, Session, Target, Unavailable
@@ -133,3 +137,29 @@ def test_usage(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) 
     """What cannot be meant is one sentence, and nothing is run."""
     assert main(["conform", "--on", "live", *words]) == 3
     assert says in capsys.readouterr().err
+
+
+def _loses_its_end(pipe: Connection) -> None:
+    """Is told to stop while an object ends, where whatever is raised goes no further."""
+
+    class Ending:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0)
+
+    Ending()
+    pipe.send("still here")
+    while True:
+        time.sleep(1)
+
+
+def test_a_worker_that_is_told_to_stop_in_a_finalizer_stops(capfd: pytest.CaptureFixture[str]) -> None:
+    """A moment later, and nobody sees a traceback."""
+    with Workers() as workers:
+        ours, theirs = workers.pipe()
+        workers.start(_loses_its_end, theirs)
+        assert ours.recv() == "still here"
+        assert ours.poll(60), "it goes on"
+        with pytest.raises(EOFError):
+            ours.recv()
+    assert capfd.readouterr().err == ""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -77,6 +78,7 @@ def _work(do: Callable[..., None], given: Sequence[object], others: Sequence[Con
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _stop)
+    sys.unraisablehook = _lost
     signal.pthread_sigmask(signal.SIG_UNBLOCK, _SIGNALS)
     for end in others:
         end.close()
@@ -89,6 +91,19 @@ def _work(do: Callable[..., None], given: Sequence[object], others: Sequence[Con
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise Stopped
+
+
+_MOMENT = 0.01
+
+
+def _lost(lost: sys.UnraisableHookArgs) -> None:
+    """What is raised in a finalizer or the callback of a weak reference goes no further: then it is raised again when
+    that is over."""
+    if isinstance(lost.exc_value, Stopped):
+        signal.signal(signal.SIGALRM, _stop)
+        signal.setitimer(signal.ITIMER_REAL, _MOMENT)
+    else:
+        sys.__unraisablehook__(lost)
 
 
 _SIGNALS = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
