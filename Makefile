@@ -52,7 +52,7 @@ fast: $(DEV_READY)
 # What compiles comes first (tests/conftest.py).  No time limit: on a busy machine it takes as long as it takes.  The book has
 # its own, with `make docs`.
 test-slow: $(DEV_READY)
-	@echo "slow tests, some twenty minutes on an idle machine:"
+	@echo "slow tests, some fifteen minutes on an idle machine:"
 	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m "slow and not nightly" --timeout 0 --ignore tests/browser --ignore tests/book $(PYTEST)
 
 nightly: $(DEV_READY)

@@ -63,10 +63,17 @@ def test_an_errno_of_the_pin_is_passed_on(number: int) -> None:
     assert set(os.listdir("/proc/self/fd")) == before
 
 
-def test_a_limit_counts_once_closed_rings_are_freed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ENOMEM is asked again for a while: a worker frees what was closed; one that stays is the step's outcome."""
+@pytest.mark.parametrize(
+    ("refused", "calls"),
+    [("setup", [*["setup"] * 4, "register"]), ("register", ["setup", *["register"] * 4])],
+)
+def test_a_limit_counts_once_closed_rings_are_freed(
+    refused: str, calls: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ENOMEM is asked again for a while: a worker frees what was closed.  No ring is closed for it: that would be one
+    more that waits to be freed."""
     waits: list[float] = []
-    kernel = Kernel(setup=errno.ENOMEM)
+    kernel = Kernel(**{refused: errno.ENOMEM})
 
     def sleep(seconds: float) -> None:
         waits.append(seconds)
@@ -76,23 +83,7 @@ def test_a_limit_counts_once_closed_rings_are_freed(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr("time.sleep", sleep)
     taken = IoUring(kernel).acquire(0x10000, 1, True, True)
     os.close(taken.fds[0])
-    assert len(waits) == 3
-
-
-def test_the_same_ring_registers_until_closed_ones_are_freed(monkeypatch: pytest.MonkeyPatch) -> None:
-    """No ring is closed for it: that would be one more that waits to be freed."""
-    kernel = Kernel(register=errno.ENOMEM)
-    waits: list[float] = []
-
-    def sleep(seconds: float) -> None:
-        waits.append(seconds)
-        if len(waits) == 3:
-            kernel.fails.clear()
-
-    monkeypatch.setattr("time.sleep", sleep)
-    taken = IoUring(kernel).acquire(0x10000, 1, True, True)
-    os.close(taken.fds[0])
-    assert [name for name, _ in kernel.calls] == ["setup", *["register"] * 4]
+    assert [name for name, _ in kernel.calls] == calls
 
 
 @pytest.mark.parametrize(("pages", "asked"), [(1, 1), (2, 21)])

@@ -163,17 +163,22 @@ class _Way:
             present = [v for v in self._seen[index].pages if v.kind in ("file", "anon")]
             stayed = [at for v in present if (at := _at(v)) in self._by_others[index] or v.kind == "file"]
             behind = list(self._behind([v for v in present if v.kind == "file"], index))
-            for held in (stayed, [*stayed, *behind]) if behind else (stayed,) if stayed else ():
-                yield HELD, replace(self._chance, held={**self._chance.held, index: held})
+            if stayed:
+                yield HELD, self._holding(index, stayed)
+            if behind:
+                yield HELD, self._holding(index, [*stayed, *behind])
         if self._chance.momentary and isinstance(step, s.Madvise) and step.advice == "collapse":
             for page in self._not_collapsed(step, index):
-                yield ISOLATED, replace(self._chance, held={**self._chance.held, index: [page]})
+                yield ISOLATED, self._holding(index, [page])
         copied = list(self._copied(index))
         touched = [_at(v) for v in copied if self._touched(v, index)]
         elsewhere = [_at(v) for v in copied if _at(v) in self._by_others[index]]
         for name, kept in ((ACTIVATED, touched), (HELD, elsewhere)):
             if kept:
                 yield name, replace(self._chance, kept={**self._chance.kept, index: kept})
+
+    def _holding(self, index: int, pages: Sequence[At]) -> _Chance:
+        return replace(self._chance, held={**self._chance.held, index: pages})
 
     def _behind(self, stayed: Sequence[PageView], index: int) -> Iterator[At]:
         """The pages of the same regions that nobody watches, behind the first of these pages of files: who made the

@@ -55,7 +55,7 @@ from pinhold.mm.rmap import (
     page_try_share_anon_rmap,
 )
 from pinhold.mm.rules.lazyfree import FREE_WHOLE
-from pinhold.mm.rules.swap import PAGEOUT_GIVES_UP, SWAP_SPLIT, SWAP_WHOLE, SWAP_WHOLE_IN_CLUSTERS
+from pinhold.mm.rules.swap import PAGEOUT_GIVES_UP, SWAP_SPLIT, SWAP_WHOLE
 from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.swap import (
     FILE_PAGE_EVICTED,
@@ -200,9 +200,7 @@ def pageout_whole(m: State, act: int, slot: int, page: int) -> bool:
 @kernel
 def swaps_large(m: State) -> bool:
     """Whether large folios go to the swap device whole."""
-    if m.rule_swap_large == SWAP_WHOLE_IN_CLUSTERS:
-        return m.config_swap_clusters != 0
-    return m.rule_swap_large != SWAP_SPLIT
+    return m.rule_swap_large != SWAP_SPLIT and swap_takes_thps(m)
 
 
 @kernel
