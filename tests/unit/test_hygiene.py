@@ -244,6 +244,14 @@ def test_a_descriptor_that_stays_open_is_named(root: Path) -> None:
         hygiene.check(before, root, seconds=0)
 
 
+def test_a_descriptor_that_is_closed_meanwhile_is_no_other_one(root: Path) -> None:
+    """Reading the list of descriptors takes some itself, the lowest that are free: they are not among them."""
+    with open(root / "proc/meminfo") as below, open(root / "proc/meminfo"):
+        before, lowest = hygiene.look(root), below.fileno()
+        below.close()
+        assert hygiene.check(before, root, seconds=0).fds == before.fds - {lowest}
+
+
 def test_without_privilege_what_can_be_seen_is_checked(root: Path) -> None:
     """Where the pin counters cannot be exact they are left out."""
     (root / "proc/sys/vm/stat_refresh").unlink()

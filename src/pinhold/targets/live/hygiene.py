@@ -253,11 +253,16 @@ def _descriptors() -> frozenset[int]:
     """This program's, unless other threads of it open and close some meanwhile."""
     if threading.active_count() > 1:
         return frozenset()
-    folder = os.open("/proc/self/fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    return frozenset(fd for fd in map(int, os.listdir("/proc/self/fd")) if _is_open(fd))
+
+
+def _is_open(fd: int) -> bool:
+    """Not so for the one by which the list was read: it is in the list, and closed by then."""
     try:
-        return frozenset(int(name) for name in os.listdir(folder)) - {folder}
-    finally:
-        os.close(folder)
+        os.fstat(fd)
+    except OSError:
+        return False
+    return True
 
 
 def _target(fd: int) -> str:
