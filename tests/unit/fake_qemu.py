@@ -1,6 +1,6 @@
 """Stands in for QEMU: speaks the agent's side of the protocol over the descriptor of the second serial port.
 
-What it does with a scenario is in the scenario's title: "panic", "killed", "hang", "slow", "spin", "livelock",
+What it does with a scenario is in the scenario's title: "panic", "killed", "hang", "slow", "spin", "beat", "livelock",
 "corrupt", "nonsense", "traceback"; anything else is held.
 FAKE_BOOT in the environment says how it comes up: "panic", "silent", "traceback" or well.
 """
@@ -10,6 +10,8 @@ import re
 import socket
 import sys
 import time
+from collections.abc import Callable
+from itertools import count
 
 from pinhold.lab.protocol import Decoder, encode
 
@@ -57,12 +59,17 @@ def main() -> None:
                 return
 
 
-def spin() -> None:
-    """Compute, like a kernel that lets nothing else run, until the monitor is told to interrupt it."""
+def spin(beat: Callable[[], None] = lambda: None) -> None:
+    """Compute, like a kernel that lets nothing else run, until the monitor is told to interrupt it.
+
+    beat: what still has its turn now and then.
+    """
     monitor = socket.socket(fileno=int(re.search(r"socket,id=monitor,fd=(\d+)", " ".join(sys.argv))[1]))
     monitor.setblocking(False)
-    while True:
+    for turn in count(1):
         sum(range(100_000))
+        if not turn % 100:
+            beat()
         try:
             if monitor.recv(64) == b"nmi\n":
                 break
@@ -87,6 +94,9 @@ def answer(port: socket.socket, text: str) -> bool:
         time.sleep(2)
     if "spin" in text:
         spin()
+        return False
+    if "beat" in text:
+        spin(lambda: port.sendall(encode({"beat": True})))
         return False
     if "livelock" in text:
         verdict = {**VERDICT, "kind": "livelock", "reason": "kernel stack hugetlb_wp < hugetlb_fault", "step": 1}

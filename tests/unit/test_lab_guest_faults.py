@@ -120,6 +120,20 @@ def test_a_kernel_that_lets_nothing_else_run_is_interrupted(monkeypatch: pytest.
 
 
 @pytest.mark.usefixtures("fake")
+def test_a_step_that_loops_in_a_kernel_whose_agent_still_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is a livelock, too: the interrupt finds the kernel at work."""
+    monkeypatch.setattr(conversation, "SILENT", Limit(1.5, 60.0))
+    monkeypatch.setattr(conversation, "STEPS", 2)
+    machine = vm(deadline=0.5)
+    try:
+        (looping,) = machine.run_all([scenario("beat")])
+    finally:
+        machine.close()
+    assert (looping.verdict.kind, looping.verdict.step) == ("livelock", 1)
+    assert "did not end a step in 3 s of processor time: kernel stack hugetlb_wp <" in (looping.verdict.reason or "")
+
+
+@pytest.mark.usefixtures("fake")
 def test_after_a_livelock_the_guest_is_another_one(monkeypatch: pytest.MonkeyPatch) -> None:
     """What loops in it may loop on: eight such scenarios cost eight boots, and nobody waits for their ends."""
     boots = []

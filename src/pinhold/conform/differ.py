@@ -75,9 +75,12 @@ def judged(ours: Result, model: ModelTarget, scenario: s.Scenario, momentary: bo
     the difference comes again.
     """
     model = model.configured(configuration(ours.pools))
+    stuck = ours.verdict.step if ours.verdict.kind == "livelock" else None
     done = [record for record in ours.steps if record.observation is not None]
     left = tuple(
-        (record.step, record.outcome.note or "") for record in ours.steps if record.outcome and not record.observation
+        (record.step, record.outcome.note or "")
+        for record in ours.steps
+        if record.outcome and not record.observation and record.index != stuck
     )
     both = replace(scenario, steps=tuple(by_any(record.step) for record in done))
     said = f"{ours.target}: {ours.verdict.kind}: {ours.verdict.reason}"
@@ -85,8 +88,8 @@ def judged(ours: Result, model: ModelTarget, scenario: s.Scenario, momentary: bo
     trouble = "" if skipped or ours.verdict.kind == "unknown" else said
     if skipped:
         left = ((scenario.steps[0], ours.verdict.reason or ""),)
-    if ours.verdict.kind == "livelock" and _never_ends(model, both, ours):
-        trouble, left = "", left[:-1]
+    if stuck is not None and _never_ends(model, both, scenario.steps[stuck]):
+        trouble = ""
     found = follow(model, both, ours.observations, momentary)
     until = None if found.difference is None else found.difference.index + 1
     both = replace(scenario, steps=tuple(record.step for record in done[:until]))
@@ -106,12 +109,12 @@ def judged(ours: Result, model: ModelTarget, scenario: s.Scenario, momentary: bo
     )
 
 
-def _never_ends(model: ModelTarget, done: s.Scenario, ours: Result) -> bool:
-    """Whether the step that a kernel does not end, which is its last record, never ends on the model either."""
-    stuck = ours.steps[-1]
-    if stuck.observation is not None:
-        return False
-    return run_scenario(model, replace(done, steps=(*done.steps, by_any(stuck.step)))).verdict.kind == "livelock"
+def _never_ends(model: ModelTarget, done: s.Scenario, stuck: s.Step) -> bool:
+    """Whether a step that a kernel does not end never ends on the model either.
+
+    It may have no record: where a whole kernel is stuck, nobody is left to tell of it.
+    """
+    return run_scenario(model, replace(done, steps=(*done.steps, by_any(stuck)))).verdict.kind == "livelock"
 
 
 def again(real: Run, model: ModelTarget, first: Compared) -> int:

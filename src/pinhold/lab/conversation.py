@@ -219,8 +219,9 @@ class Conversation:
         stack = interrupted(self._qemu.console())
         where = f": kernel stack {' < '.join(stack[:_DEEP])}" if stack else self._said()
         spent = f"{budget.words} in {budget.limit.processor:g} s of processor time"
-        # What used the processor was then no kernel that loops, but a device of QEMU's.
-        kind = "crashed" if _IDLE in stack else budget.kind
+        # An idle kernel did not use the processor: a device of QEMU's did.  One that was found at work is what loops,
+        # even where the agent still had its turns.
+        kind = budget.kind if not stack else "crashed" if _IDLE in stack else "livelock"
         return GuestLost(kind, f"the guest {spent}{where}")
 
     def _lost(self, how: str) -> GuestLost:
