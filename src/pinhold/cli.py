@@ -16,7 +16,16 @@ from contextlib import suppress
 from typing import Any, NoReturn, TextIO
 
 from pinhold import __version__
-from pinhold.commands import Ended, Stop, UsageError, grammar_conform, grammar_explore, grammar_lab, nearest
+from pinhold.commands import (
+    Ended,
+    Stop,
+    UsageError,
+    grammar_conform,
+    grammar_explore,
+    grammar_inspect,
+    grammar_lab,
+    nearest,
+)
 from pinhold.commands.grammar_pages import add_chart, add_html
 
 EXIT_HELD = 0
@@ -101,6 +110,7 @@ def parser() -> argparse.ArgumentParser:
     grammar_lab.add(command, _TARGET)
     grammar_explore.add(command)
     grammar_conform.add(command)
+    grammar_inspect.add(command)
     completion = command("completion", "a script by which a shell completes commands, options and targets")
     completion.add_argument(
         "shell", choices=("bash", "zsh", "fish"), help="for example: source <(pinhold completion bash)"
@@ -209,6 +219,7 @@ COMMANDS = (
     *grammar_lab.COMMANDS,
     *grammar_explore.COMMANDS,
     *grammar_conform.COMMANDS,
+    *grammar_inspect.COMMANDS,
     "completion",
     *_WORDS,
 )

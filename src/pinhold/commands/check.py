@@ -15,12 +15,12 @@ from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.agreement import agrees, run_again
 from pinhold.commands.allow import allowed
 from pinhold.commands.expected import is_twelve
+from pinhold.commands.given import deadline, luggage
 from pinhold.commands.judged import MODEL, Column, Judged, closing
 from pinhold.commands.lab import columns, leave_out_gigantic
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pages import page_at
-from pinhold.commands.pins import deadline, luggage
 from pinhold.commands.registry import by_chance, describe, make_targets, model_of
 from pinhold.commands.runs import run_target
 from pinhold.commands.screen import screen

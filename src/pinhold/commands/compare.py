@@ -7,11 +7,11 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from pinhold.commands import NothingToRun
+from pinhold.commands.given import deadline, external, luggage
 from pinhold.commands.judged import EXIT_UNTESTABLE, compared
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pages import page_at
-from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import configured_as, make_targets, ready
 from pinhold.commands.select import Selected, select
 from pinhold.report.results import TargetRun

@@ -15,10 +15,10 @@ from pinhold.commands.allow import allowed
 from pinhold.commands.board import BOARD
 from pinhold.commands.charts import chart_file
 from pinhold.commands.ending import ended_by_signals
+from pinhold.commands.given import deadline
 from pinhold.commands.matrix import fitting
 from pinhold.commands.names import called, split
 from pinhold.commands.names import targets as targets_of
-from pinhold.commands.pins import deadline
 from pinhold.commands.registry import configured_as, make_target, model_of, ready
 from pinhold.commands.select import Selected
 from pinhold.scenario.parse import parse

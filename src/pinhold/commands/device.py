@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pinhold.commands import NothingToRun
+from pinhold.commands.given import deadline
 from pinhold.commands.judged import shown
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import called
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pages import page_at
-from pinhold.commands.pins import deadline
 from pinhold.commands.select import Selected
 from pinhold.pictures.chart import Cell, Chart, Column, Row
 from pinhold.report.results import CaseResult, TargetRun

@@ -1,71 +1,61 @@
-"""--pin, --module, --swap, --deadline: what the user gives real kernels: programs that pin memory, modules, a kind of
-swap, time."""
+"""`pinhold pins`: what is pinned in a kernel, by whom, and whether it is still their memory."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinhold.commands import UsageError
-from pinhold.targets.base import Unavailable
+from pinhold.commands.charts import chart_file
+from pinhold.commands.looking import Looking
+from pinhold.inspect.records import MEANING, Selection, State, Told
+from pinhold.report import terminal
+from pinhold.report.pinsjson import pinsjson
+from pinhold.report.pinstable import pinstable
+from pinhold.scenario.verdict import EXIT_HELD
 
 if TYPE_CHECKING:
-    from pinhold.lab.luggage import Luggage
-    from pinhold.targets.live.pins.external import External
+    from pinhold.pictures.chart import Chart
 
 
-def external(texts: Sequence[str] | None, targets: Sequence[str]) -> list[External]:
-    """The programs, each asked for what it declares.  Raises UsageError."""
-    if not texts:
-        return []
-    from pinhold.targets.live.pins.external import PREFIX, External
-
-    if not any(name == "live" or name.startswith("vm:") for name in targets):
-        raise UsageError(f"--pin {texts[0]!r} is for real kernels, and none is among the targets: add --on live")
-    programs = []
-    for text in texts:
-        if not text.startswith(PREFIX) or text == PREFIX:
-            raise UsageError(
-                f"--pin takes {PREFIX}PROGRAM, not {text!r}; a scenario names a built-in mechanism itself, by 'via'"
-            )
-        try:
-            if "live" in targets:
-                programs.append(External(text.removeprefix(PREFIX)))
-        except Unavailable as reason:
-            raise UsageError(str(reason)) from None
-    return programs
+def main(options: Namespace) -> int:
+    """Tell it; 0 where anything could be told, and that nothing is pinned is something."""
+    selection = selected(options)
+    looking = Looking(options.source)
+    with chart_file(options) as draw:
+        told = looking.look(selection)
+        draw(lambda: _chart(told, options.by))
+    if not (options.svg or options.html):
+        terminal.write(pinsjson(told) if options.format == "json" else pinstable(told, options.by))
+    return EXIT_HELD
 
 
-def deadline(options: Namespace, targets: Sequence[str]) -> float:
-    """Seconds of processor time of one step.  Raises UsageError."""
-    from pinhold.targets.live.progress import DEADLINE
-
-    if options.deadline is None:
-        return DEADLINE
-    if not any(name == "live" or name.startswith("vm:") for name in targets):
-        raise UsageError("--deadline is for real kernels, and none is among the targets: add --on live")
-    return float(options.deadline)
+def selected(options: Namespace) -> Selection:
+    """What the command line asks for.  Raises UsageError."""
+    if options.page is not None and options.pid is None:
+        raise UsageError("--page is an address of a process: add --pid P; --pfn N asks for a page frame")
+    return Selection(options.pid, options.page, options.pfn, options.zone, options.block)
 
 
-def luggage(options: Namespace, targets: Sequence[str]) -> Luggage:
-    """What the guests among the targets take along.  Raises UsageError."""
-    from pinhold.lab.errors import LabError
-    from pinhold.lab.luggage import Luggage
-    from pinhold.targets.live.pins.external import PREFIX
+_TONES = {State.SAME: "good", State.SHARED: "good", State.STALE: "bad", State.UNMAPPED: "part", State.ZERO: "part"}
 
-    guests = any(name.startswith("vm:") for name in targets)
-    for option, value in (("--module", options.module), ("--swap", options.swap)):
-        if value and not guests:
-            raise UsageError(f"{option} is for guests, and no target is one: add --on vm:REL")
-    if not guests:
-        return Luggage()
-    programs = [text.removeprefix(PREFIX) for text in getattr(options, "pin", None) or ()]
-    given = Luggage(tuple(Path(file) for file in options.module or ()), tuple(programs), options.swap or "disk")
-    try:
-        given.code()
-        given.files()
-    except LabError as reason:
-        raise UsageError(str(reason)) from None
-    return given
+
+def _chart(told: Told, by: str) -> Chart:
+    from pinhold.pictures.chart import Cell, Chart, Column, Row
+    from pinhold.report.pinsgroups import groups
+    from pinhold.report.pinstable import columns_of, sentences
+
+    found = groups(told, by)
+    (_, at), *columns = columns_of([row for group in found for row in group.rows], by, None) or [("", lambda _: "")]
+    rows = []
+    for group in found:
+        heading = f"{group.name}: {group.note}" if group.note else group.name
+        for row in group.rows:
+            cells = [Cell(cell(row), _TONES.get(row.state, "") if name == "state" else "") for name, cell in columns]
+            rows.append(Row(at(row), cells, group=heading))
+        if not group.rows:
+            rows.append(Row("", [Cell() for _ in columns], group=heading))
+    about = " ".join(f"{state}: {words}." for state, words in MEANING.items() if state is not State.UNKNOWN)
+    corner = "page frame" if by == "zone" else "address"
+    title = f"What is pinned on Linux {told.release}, by {by}"
+    return Chart(title, about, corner, [Column(name) for name, _ in columns], rows, list(sentences(told)))

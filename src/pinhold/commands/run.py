@@ -12,11 +12,11 @@ from typing import TextIO
 from pinhold.commands import Ended, NothingToRun
 from pinhold.commands.allow import allowed
 from pinhold.commands.ending import ended_by_signals
+from pinhold.commands.given import deadline, external, luggage
 from pinhold.commands.matrix import Outcome, run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.output import output
 from pinhold.commands.pages import page_at
-from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import make_targets, ready
 from pinhold.commands.select import Selected, is_file, select
 from pinhold.report import terminal

@@ -35,6 +35,11 @@ class Progress:
             self._shown = True
             BOARD.show(self._name, f"{self._name}: {done} of {self._total} {self._what}")
 
+    def of(self, done: int, total: int) -> None:
+        """So many of so many, which is known only now, are done."""
+        self._total = total
+        self.at(done)
+
     def clear(self) -> None:
         """Take the line away."""
         if self._shown:

@@ -8,11 +8,11 @@ from importlib.resources import as_file
 from pathlib import Path
 
 from pinhold.commands import NothingToRun, UsageError
+from pinhold.commands.given import deadline, external, luggage
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.output import output
 from pinhold.commands.pages import need_jinja
-from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import make_targets
 from pinhold.commands.runfiles import is_run_file, read_run_file
 from pinhold.commands.select import is_file, select

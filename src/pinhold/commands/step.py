@@ -11,8 +11,8 @@ from collections.abc import Iterator, Sequence
 
 from pinhold.commands import UsageError
 from pinhold.commands.agreement import compare_results
+from pinhold.commands.given import deadline, external, luggage
 from pinhold.commands.names import targets as targets_of
-from pinhold.commands.pins import deadline, external, luggage
 from pinhold.commands.registry import describe, make_targets
 from pinhold.commands.select import Selected, select
 from pinhold.report.jsonreport import as_run_file

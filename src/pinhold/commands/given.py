@@ -1,0 +1,71 @@
+"""--pin, --module, --swap, --deadline: what the user gives real kernels: programs that pin memory, modules, a kind of
+swap, time."""
+
+from __future__ import annotations
+
+from argparse import Namespace
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pinhold.commands import UsageError
+from pinhold.targets.base import Unavailable
+
+if TYPE_CHECKING:
+    from pinhold.lab.luggage import Luggage
+    from pinhold.targets.live.pins.external import External
+
+
+def external(texts: Sequence[str] | None, targets: Sequence[str]) -> list[External]:
+    """The programs, each asked for what it declares.  Raises UsageError."""
+    if not texts:
+        return []
+    from pinhold.targets.live.pins.external import PREFIX, External
+
+    if not any(name == "live" or name.startswith("vm:") for name in targets):
+        raise UsageError(f"--pin {texts[0]!r} is for real kernels, and none is among the targets: add --on live")
+    programs = []
+    for text in texts:
+        if not text.startswith(PREFIX) or text == PREFIX:
+            raise UsageError(
+                f"--pin takes {PREFIX}PROGRAM, not {text!r}; a scenario names a built-in mechanism itself, by 'via'"
+            )
+        try:
+            if "live" in targets:
+                programs.append(External(text.removeprefix(PREFIX)))
+        except Unavailable as reason:
+            raise UsageError(str(reason)) from None
+    return programs
+
+
+def deadline(options: Namespace, targets: Sequence[str]) -> float:
+    """Seconds of processor time of one step.  Raises UsageError."""
+    from pinhold.targets.live.progress import DEADLINE
+
+    if options.deadline is None:
+        return DEADLINE
+    if not any(name == "live" or name.startswith("vm:") for name in targets):
+        raise UsageError("--deadline is for real kernels, and none is among the targets: add --on live")
+    return float(options.deadline)
+
+
+def luggage(options: Namespace, targets: Sequence[str]) -> Luggage:
+    """What the guests among the targets take along.  Raises UsageError."""
+    from pinhold.lab.errors import LabError
+    from pinhold.lab.luggage import Luggage
+    from pinhold.targets.live.pins.external import PREFIX
+
+    guests = any(name.startswith("vm:") for name in targets)
+    for option, value in (("--module", options.module), ("--swap", options.swap)):
+        if value and not guests:
+            raise UsageError(f"{option} is for guests, and no target is one: add --on vm:REL")
+    if not guests:
+        return Luggage()
+    programs = [text.removeprefix(PREFIX) for text in getattr(options, "pin", None) or ()]
+    given = Luggage(tuple(Path(file) for file in options.module or ()), tuple(programs), options.swap or "disk")
+    try:
+        given.code()
+        given.files()
+    except LabError as reason:
+        raise UsageError(str(reason)) from None
+    return given

@@ -1,0 +1,1 @@
+"""What is pinned in a kernel that runs, has crashed, or is a guest: by whom, and whether it is still their memory."""

@@ -1,0 +1,70 @@
+"""`pinhold pins` on the kernel that runs here: what a process of ours pins is told."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from pinhold.cli import main
+from pinhold.targets.live.pins.io_uring import IoUring
+
+HOLD = """
+import ctypes, mmap, sys
+from pinhold.targets.live.pins.io_uring import IoUring
+memory = mmap.mmap(-1, 8 * 4096, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+print(IoUring().acquire(address, 8, True, False).fds[0], address, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder() -> Iterator[tuple[int, int, int]]:
+    """Process, descriptor and address of eight pages that a process holds by io_uring."""
+    reason = IoUring().unavailable()
+    if reason is not None:
+        pytest.skip(reason)
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stdin is not None
+        ring, address = map(int, process.stdout.readline().split())
+        yield process.pid, ring, address
+        process.stdin.close()
+
+
+def test_a_fixed_buffer_is_told_with_its_holder(
+    holder: tuple[int, int, int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Process, descriptor, address and size; and they are charged as VmPin, the ring's own pages beside them."""
+    pid, ring, address = holder
+    assert main(["pins", "--pid", str(pid), "--format", "json"]) == 0
+    read = json.loads(capsys.readouterr().out)
+    assert [
+        (b["holder"]["kind"], b["holder"]["process"]["pid"], b["holder"]["fd"], b["holder"]["address"], b["size"])
+        for b in read["buffers"]
+    ] == [("io_uring", pid, ring, address, 8 * 4096)]
+    assert [p["process"]["pid"] for p in read["processes"]] == [pid]
+    assert read["processes"][0]["vm_pin"] >= 8 * 4096
+    assert main(["pins", "--pid", str(pid), "--page", hex(address + 5000)]) == 0
+    assert f"{address:x}" in capsys.readouterr().out
+
+
+def test_all_processes_have_it_among_them(holder: tuple[int, int, int], capsys: pytest.CaptureFixture[str]) -> None:
+    """Whatever comes and goes meanwhile."""
+    pid, ring, address = holder
+    with subprocess.Popen(
+        ["sh", "-c", "while :; do true | true; done"], start_new_session=True, stdout=subprocess.DEVNULL
+    ) as churn:
+        try:
+            for _ in range(5):
+                assert main(["pins", "--by", "holder"]) == 0
+                text = capsys.readouterr().out
+                assert f"io_uring of {pid} " in text and f", fd {ring}" in text and f"{address:x}" in text
+        finally:
+            os.killpg(churn.pid, 9)
