@@ -17,7 +17,8 @@ BELOW = {
     "targets": {"mm", "scenario", "trust"},
     "system": {"scenario", "targets", "trust"},
     "ask": {"mm", "scenario", "targets"},
-    "report": {"ask", "mm", "scenario", "targets"},
+    "inspect": {"targets"},
+    "report": {"ask", "inspect", "mm", "scenario", "targets"},
 }
 """What each room may import besides itself."""
 
@@ -77,6 +78,7 @@ def test_help_imports_only_the_grammar() -> None:
         "pinhold.commands",
         "pinhold.commands.grammar_conform",
         "pinhold.commands.grammar_explore",
+        "pinhold.commands.grammar_inspect",
         "pinhold.commands.grammar_lab",
         "pinhold.commands.grammar_pages",
     }
