@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -67,4 +68,17 @@ def test_all_processes_have_it_among_them(holder: tuple[int, int, int], capsys: 
                 text = capsys.readouterr().out
                 assert f"io_uring of {pid} " in text and f", fd {ring}" in text and f"{address:x}" in text
         finally:
-            os.killpg(churn.pid, 9)
+            os.killpg(churn.pid, signal.SIGKILL)
+
+
+def test_watch_tells_when_a_buffer_is_given_back(holder: tuple[int, int, int]) -> None:
+    """A process that ends gives it back; its watcher ends with it."""
+    pid = holder[0]
+    command = [sys.executable, "-m", "pinhold", "watch", "--pid", str(pid)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as watcher:
+        assert watcher.stdout is not None
+        first = watcher.stdout.readline()
+        assert "VmPin" in first and "1 held" in first
+        os.kill(pid, signal.SIGKILL)
+        assert f"process {pid} has ended" in watcher.stdout.read()
+    assert watcher.returncode == 0

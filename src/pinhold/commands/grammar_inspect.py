@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pinhold.commands.grammar_pages import add_chart
 
-COMMANDS = ("pins",)
+COMMANDS = ("pins", "watch")
 
 SOURCES = "live, the kernel that runs here; vmcore:FILE, a crash dump; qmp:SOCKET, a guest of QEMU"
 
@@ -32,6 +32,17 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     )
     pins.add_argument("--format", choices=("table", "json"), default="table", help="default: table")
     add_chart(pins, "the same")
+    watch = command("watch", "look at one process's pinned memory again and again; tell what became stale, and when")
+    watch.add_argument("--pid", type=_number, metavar="P", required=True, help="the process")
+    watch.add_argument("--on", dest="source", default="live", metavar="SOURCE", help=f"{SOURCES}; default: live")
+    watch.add_argument("--every", type=_count, default=1, metavar="SECONDS", help="from look to look; default: 1")
+    watch.add_argument("--times", type=_count, metavar="N", help="end after so many looks; default: with the process")
+
+
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 8 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number from 1 on")
+    return int(text)
 
 
 def _number(text: str) -> int:

@@ -22,15 +22,20 @@ class Looking:
 
     def look(self, selection: Selection) -> Told:
         """One look.  Raises UsageError for a process that is not there, NothingToRun where nothing can be told."""
-        progress = Progress("pins", 0, "processes")
         try:
-            told = Reader(at=progress.of).look(selection)
+            told = self.again(selection)
         except NoProcess as reason:
             raise UsageError(str(reason)) from None
+        if selection.of_frames or not told.looked.total:
+            raise NothingToRun(" ".join(told.missing))
+        return told
+
+    def again(self, selection: Selection) -> Told:
+        """The same, whatever comes of it.  Raises NoProcess, and NothingToRun where nothing can be read."""
+        progress = Progress("pins", 0, "processes")
+        try:
+            return Reader(at=progress.of).look(selection)
         except OSError as error:
             raise NothingToRun(f"{error.filename or '/proc'} cannot be read: {error.strerror}") from None
         finally:
             progress.clear()
-        if selection.of_frames or not told.looked.total:
-            raise NothingToRun(" ".join(told.missing))
-        return told

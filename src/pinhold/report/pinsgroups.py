@@ -61,7 +61,7 @@ def groups(told: Told, by: str) -> list[Group]:
         group = found.setdefault(key, Group(key[1], notes.get(key, ""), []))
         group.rows.append(row)
     for group in found.values():
-        group.rows = list(_joined(sorted(group.rows, key=lambda row: (row.at is None, row.at or 0)), by == "zone"))
+        group.rows = list(joined(sorted(group.rows, key=lambda row: (row.at is None, row.at or 0)), by == "zone"))
     return [found[key] for key in sorted(found)]
 
 
@@ -126,7 +126,12 @@ def _of_folio(folio: PinnedFolio, at: int | None, owners: Iterable[Process], hol
     return Row(at, folio.size, 1, folio.pins, folio.kind, process, holder, folio.state, folio.reason)
 
 
-def _joined(rows: Iterable[Row], frames: bool) -> Iterator[Row]:
+def rows_by_process(told: Told) -> list[Row]:
+    """A row for each record, none joined."""
+    return [row for _, row in _rows(told, "process")]
+
+
+def joined(rows: Iterable[Row], frames: bool) -> Iterator[Row]:
     """Neighbours that are alike, as one.  frames: `at` counts page frames, not bytes."""
     before: Row | None = None
     for row in rows:
