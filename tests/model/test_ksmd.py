@@ -79,6 +79,31 @@ def test_a_forked_process_has_entered_behind_its_parent() -> None:
     assert played.frame(process="B") == played.frame(process="A") == kept
 
 
+@pytest.mark.parametrize(("release", "first"), [("6.1", 3), ("6.12", 2), ("7.3", 2)])
+def test_a_search_ends_at_a_page_that_was_split_to_the_zero_page(release: str, first: int) -> None:
+    """x[0], of zeros, is the root of the unstable tree.  x[2] is like x[1], and the THP is split.  Where x[0] becomes
+    the zero page then, x[3] finds nothing, and in the next scan x[2] is the first to be merged."""
+    old, new, _ = around(release, "map P x thp\nwrite P x[1:4] 1\n")
+    assert new[1:] == [old[first]] * 3
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.12", "7.3"])
+def test_a_page_that_is_gone_stops_nobody_whose_way_leads_elsewhere(release: str) -> None:
+    """With x[2], the third content, x[1] is the root and x[0] below it: x[4] finds x[1] in the same scan."""
+    played = Play(row(release), f"map P x thp\nwrite P x[1:5] 1\nwrite P x[2] 2\n{ALL}", stop=3)
+    old = frames(played, pages=5)
+    played.play()
+    assert frames(played, pages=5)[1:] == [old[4], old[2], old[4], old[4]]
+
+
+@pytest.mark.parametrize(("release", "merged"), [("5.10", True), ("6.1", False), ("6.12", True)])
+def test_a_search_ends_at_an_inaccessible_page(release: str, merged: bool) -> None:
+    """Where ksmd passes over such a page: one of other content, met first, keeps all others apart."""
+    text = "map P n anon none\nmap P x anon pages 2\npoke P n 1\nwrite P x 2\nmadvise P n mergeable\n"
+    played = Play(row(release), f"{text}{ALL}")
+    assert (played.frame("x", 0) == played.frame("x", 1)) is merged
+
+
 @pytest.mark.parametrize("release", releases())
 def test_a_ksm_page_that_is_there_takes_the_others(release: str) -> None:
     """Whichever comes first in the scan: x[0], of other content before."""

@@ -7,6 +7,10 @@ that first page, and waits.  So of pages that become one the second in scan orde
 whose content is not what it was in the scan before is passed over; before 6.11 the stable tree is searched for it even
 so.
 
+The pages that wait are in a tree, by content, and a search looks at those that it comes by as they are now.  One that
+is gone, as its THP was split and the zero page is there, or that is passed over because it is inaccessible, cannot be
+compared: the search ends there, and a page whose place is below it is not merged, and does not wait, in this scan.
+
 By the addresses that it remembers of a KSM page, and by nothing else, rmap finds who maps it: at such an address, in
 that process or in one that was forked from it.  Others that map it are not found: a parent or a sibling, a child that
 has moved it, and a child where the address was forgotten, as it is in the scan after its process has exited.  Where
@@ -36,6 +40,7 @@ from pinhold.mm.ksm import (
 )
 from pinhold.mm.machine import Machine
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_present
+from pinhold.mm.rbtree import LEFT, RIGHT, Node, Tree
 from pinhold.mm.step import run
 from pinhold.mm.task import FN_KSM_MERGE, call
 
@@ -94,7 +99,7 @@ class Ksmd:
     copies: dict[Place, int] = field(default_factory=dict)
     _processes: dict[int, Process] = field(default_factory=dict)
     _gone: list[Process] = field(default_factory=list)
-    _unstable: dict[int, Place] = field(default_factory=dict)
+    _unstable: Tree[Place] = field(default_factory=Tree)
     _busy: bool = False
 
     # Who is scanned
@@ -139,7 +144,7 @@ class Ksmd:
     def scan(self) -> None:
         """One full scan.  Linux: ksm_do_scan(), scan_get_next_rmap_item()."""
         lru_add_drain(self.m)
-        self._unstable = {}
+        self._unstable = Tree()
         for process in self._gone:
             self._pass(process.items, sorted(process.items, reverse=True), None)
         self._gone.clear()
@@ -196,18 +201,16 @@ class Ksmd:
             if self._merge(mm, addr, node.page, 0, KSM_INTO):
                 self._append(item, node)
             return
-        if content not in self._unstable:
-            self._unstable[content] = mm, addr
+        other = self._unstable_tree_search_insert((mm, addr), page)
+        if other is None:
             return
-        other = self._unstable[content]
-        tree_page = self._mergeable_page(*other)
-        if tree_page in (NO_PAGE, page):
-            return
-        if self._merge(mm, addr, other[1], other[0], 0):
+        tree_mm, tree_addr = other.item
+        tree_page = self._mergeable_page(tree_mm, tree_addr)
+        if self._merge(mm, addr, tree_addr, tree_mm, 0):
             node = self._stable_tree_insert(content, page)
-            self._append(self.slots[other[0]].items[other[1]], node)
+            self._append(self.slots[tree_mm].items[tree_addr], node)
             self._append(item, node)
-            del self._unstable[content]
+            self._unstable.erase(other)
             return
         copy = mapped_anon(m, mm, addr)
         if copy != page:
@@ -224,6 +227,22 @@ class Ksmd:
         if item.node is not node:
             self._forget(item)
             self._append(item, node)
+
+    def _unstable_tree_search_insert(self, place: Place, page: int) -> Node[Place] | None:
+        """Where a page of the same content waits; or this one waits from now on, unless the search ends early.  Linux:
+        unstable_tree_search_insert()."""
+        content = self.m.page_content
+        parent, side, node = None, LEFT, self._unstable.root
+        while node is not None:
+            tree_page = self._mergeable_page(*node.item)
+            if tree_page in (NO_PAGE, page):
+                return None
+            if content[tree_page] == content[page]:
+                return node
+            parent, side = node, LEFT if content[page] < content[tree_page] else RIGHT
+            node = node.child[side]
+        self._unstable.insert(place, parent, side)
+        return None
 
     def _mergeable_page(self, mm: int, addr: int) -> int:
         """Linux: get_mergeable_page()."""

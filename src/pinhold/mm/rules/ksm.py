@@ -24,7 +24,11 @@ class KsmRules:
         "Whether KSM finds a page again that is mapped inaccessible (PROT_NONE).",
         "get_mergeable_page",
         Value("found", OLDEST, "it finds the page", again=Commit("d74943a2f3cd", "6.5")),
-        Value("passed_over", Commit("474098edac26", "6.1"), "it finds none there, so nothing is merged with it"),
+        Value(
+            "passed_over",
+            Commit("474098edac26", "6.1"),
+            "it finds none there: nothing is merged with it, and searches that meet it end",
+        ),
     )
     rule_ksm_checksum = Switch(
         "Whether ksmd still knows the checksum of a page that was merged, or merged in vain, and was copied.",
