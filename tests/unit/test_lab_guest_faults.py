@@ -299,8 +299,10 @@ def test_no_guest_outlives_its_program(fake: Path, number: signal.Signals) -> No
 def test_the_command_line_of_qemu() -> None:
     """What is booted, how results come back, which devices there are; kernel parameters have values, all but one."""
     setup = Setup(Path("bzImage"), b"", memory=700, swap=256, huge=16, gigantic=4, edu=2)
-    line = command(setup, "initramfs", 7, {"swap": "disk", "files": "other"})
-    assert "mem-merge=off" in line[line.index("-machine") + 1].split(",")
+    line = command(setup, "memory", "initramfs", 7, {"swap": "disk", "files": "other"})
+    assert "memory-backend=ram" in line[line.index("-machine") + 1].split(",")
+    backend = line[line.index("-object") + 1].split(",")
+    assert {"id=ram", "size=700M", "mem-path=memory", "share=on", "merge=off"} <= set(backend)
     assert line[0] == qemu.PROGRAM
     assert "socket,id=port,fd=7" in line
     assert line[line.index("-serial", line.index("-serial") + 1) + 1] == "chardev:port"
@@ -316,11 +318,11 @@ def test_the_command_line_of_qemu() -> None:
 
 def test_time_by_instructions_needs_one_thread() -> None:
     """With icount QEMU runs one thread; without a disk there is no drive; KVM takes the host's processor."""
-    line = command(Setup(Path("k"), b"", icount=True), "i", 3, {})
+    line = command(Setup(Path("k"), b"", icount=True), "m", "i", 3, {})
     assert line[line.index("-accel") + 1] == "tcg"
     assert "-icount" in line
     assert "-drive" not in line
-    line = command(Setup(Path("k"), b"", icount=True, accelerator="kvm"), "i", 3, {})
+    line = command(Setup(Path("k"), b"", icount=True, accelerator="kvm"), "m", "i", 3, {})
     assert line[line.index("-cpu") + 1] == "host"
     assert "-icount" not in line
 

@@ -1,7 +1,8 @@
 """Process 1 of a guest: runs the scenarios that the host sends on the live target, and streams what happens back.
 
-The second serial port carries frames (protocol.py) both ways.  From the host: {"run": text} or {"end": true}, and
-while a scenario runs {"clock": seconds}, what this machine has had of its host's time.  To the host: "hello" once with
+The second serial port carries frames (protocol.py) both ways.  From the host: {"run": text, "waits": bool} or {"end": true}, and
+while a scenario runs {"clock": seconds}, what this machine has had of its host's time.  Where it "waits", it goes on
+after each step only when the host has said {"go": true}: until then the host looks at its memory.  To the host: "hello" once with
 the target's description, then for each scenario "step" records, beats, and one "verdict".
 """
 
@@ -13,6 +14,7 @@ import os
 import termios
 import threading
 import traceback
+from collections.abc import Callable
 from dataclasses import asdict
 from queue import SimpleQueue
 from typing import Any, NoReturn
@@ -125,10 +127,10 @@ def serve(line: Line) -> None:
         line.send({"hello": asdict(target.info()), "missing": missing})
         gc.freeze()
         while "run" in (message := ear.order()):
-            _run(line, target, message["run"])
+            _run(line, target, message["run"], (lambda: ear.order()["go"]) if message.get("waits") else lambda: None)
 
 
-def _run(line: Line, target: LiveTarget, text: str) -> None:
+def _run(line: Line, target: LiveTarget, text: str, wait: Callable[[], None]) -> None:
     """One scenario; the host hears a beat while it runs, so that it can tell a slow guest from a dead one."""
 
     told: Observation | None = None
@@ -137,6 +139,7 @@ def _run(line: Line, target: LiveTarget, text: str) -> None:
         nonlocal told
         line.send({"step": plain_step(record, told)})
         told = record.observation or told
+        wait()
 
     over = threading.Event()
 

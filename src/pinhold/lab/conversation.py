@@ -10,6 +10,7 @@ import re
 import select
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -112,20 +113,26 @@ class Conversation:
             self._qemu.close()
             raise
 
-    def run(self, scenario: Scenario) -> Result:
-        """One scenario to its verdict.  Raises GuestLost, with the steps that were done before."""
+    def run(self, scenario: Scenario, look: Callable[[StepRecord], None] | None = None) -> Result:
+        """One scenario to its verdict.  look: is called after each step, and the guest's agent waits for its end.
+
+        Raises GuestLost, with the steps that were done before.
+        """
         steps: list[StepRecord] = []
         told: Observation | None = None
         silent = replace(SILENT, processor=max(SILENT.processor, 2 * self._deadline))
         whole = Limit(STEPS * silent.processor, STEPS * silent.asleep)
         try:
-            self._send({"run": format_scenario(scenario)})
+            self._send({"run": format_scenario(scenario), "waits": look is not None})
             step = _Budget(self._watch, whole, "did not end a step", "error")
             while True:
                 message = self._receive(_Budget(self._watch, silent, "said nothing", "livelock"), step)
                 if "step" in message:
                     steps.append(step_record(message["step"], scenario, told))
                     told = steps[-1].observation or told
+                    if look is not None:
+                        look(steps[-1])
+                        self._send({"go": True})
                     step = _Budget(self._watch, whole, "did not end a step", "error")
                 elif "verdict" in message:
                     return result(message["verdict"], self._target, scenario, tuple(steps))
@@ -135,6 +142,11 @@ class Conversation:
             raise GuestLost(lost.kind, str(lost), tuple(steps)) from None
         except (LookupError, TypeError, ValueError) as wrong:
             raise GuestLost("error", f"the guest sent a record that is none: {wrong}", tuple(steps)) from None
+
+    @property
+    def ram(self) -> int:
+        """The descriptor of its memory."""
+        return self._qemu.ram.fileno()
 
     def console(self) -> str:
         """The last lines of its kernel."""

@@ -1,7 +1,7 @@
 """One QEMU: its command line, its process, and nothing left of either.
 
-Nothing of it is a file with a name: initramfs and disks are memory files, the serial ports are a socket and an
-unlinked file.  The process dies with its parent.
+Nothing of it is a file with a name: its memory, initramfs and disks are memory files, the serial ports are a socket and
+an unlinked file.  The process dies with its parent.
 """
 
 from __future__ import annotations
@@ -67,17 +67,18 @@ class Setup:
     extra: tuple[str, ...] = field(default=())
 
 
-def command(setup: Setup, initramfs: str, port: int, disks: Mapping[str, str]) -> list[str]:
-    """The command line; initramfs: a path; port: the descriptor of the second serial port's socket; disks: name, which
-    is the serial number that the guest sees, to path."""
+def command(setup: Setup, ram: str, initramfs: str, port: int, disks: Mapping[str, str]) -> list[str]:
+    """The command line; ram, initramfs: paths; port: the descriptor of the second serial port's socket; disks: name,
+    which is the serial number that the guest sees, to path."""
     # Without fast string moves TCG copies by whole pages: a 1 GiB page in 1.6 s instead of 37.
     cpu = {"tcg": "max,erms=off,fsrm=off", "kvm": "host"}[setup.accelerator]
     accelerator = setup.accelerator if setup.icount or setup.accelerator == "kvm" else "tcg,thread=multi"
-    # The host's KSM has no business with a guest's memory: mem-merge is on by itself.
-    machine = "q35,mem-merge=off" + ",kernel-irqchip=split" * (setup.accelerator == "kvm" and setup.edu > 0)
+    # The host's KSM has no business with a guest's memory: merge is on by itself.
+    memory = f"memory-backend-file,id=ram,size={setup.memory}M,mem-path={ram},share=on,merge=off"
+    machine = "q35,memory-backend=ram" + ",kernel-irqchip=split" * (setup.accelerator == "kvm" and setup.edu > 0)
     parts = [
         PROGRAM, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-        "-machine", machine,
+        "-object", memory, "-machine", machine,
         "-accel", accelerator, "-cpu", cpu, "-smp", "1", "-m", f"{setup.memory}M",
         "-chardev", "stdio,id=console,signal=off", "-serial", "chardev:console",
         "-chardev", f"socket,id=port,fd={port}", "-serial", "chardev:port",
@@ -114,7 +115,8 @@ def missing() -> str | None:
 
 
 class Qemu:
-    """A running guest.  port: the host's end of the second serial port."""
+    """A running guest.  port: the host's end of the second serial port; ram: its memory, as a file of this process
+    (inspect/memory/ram.py reads it)."""
 
     def __init__(self, setup: Setup) -> None:
         """Raises LabError where it cannot be started."""
@@ -127,20 +129,27 @@ class Qemu:
             opened.callback(self.port.close)
             self._monitor, monitor = socket.socketpair()
             opened.callback(self._monitor.close)
+            self.ram: IO[bytes] = opened.enter_context(disk.empty("ram", setup.memory))
             with ExitStack() as handed:
                 handed.enter_context(far)
                 handed.enter_context(monitor)
                 initramfs = handed.enter_context(disk.memory_file("initramfs", setup.initramfs))
                 disks = {name: handed.enter_context(made) for name, made in _disks(setup)}
                 paths = {name: f"/proc/self/fd/{file.fileno()}" for name, file in disks.items()}
-                line = command(setup, f"/proc/self/fd/{initramfs.fileno()}", far.fileno(), paths)
+                ram = f"/proc/self/fd/{self.ram.fileno()}"
+                line = command(setup, ram, f"/proc/self/fd/{initramfs.fileno()}", far.fileno(), paths)
                 sockets = (far.fileno(), monitor.fileno())
                 self._process = subprocess.Popen(
                     [
                         *(sys.executable, "-I", "-S", "-c", _LAUNCH, str(os.getpid())),
                         *(trust.program(PROGRAM), *line, *_monitored(monitor)),
                     ],
-                    pass_fds=[*sockets, initramfs.fileno(), *(file.fileno() for file in disks.values())],
+                    pass_fds=[
+                        *sockets,
+                        self.ram.fileno(),
+                        initramfs.fileno(),
+                        *(file.fileno() for file in disks.values()),
+                    ],
                     stdin=subprocess.DEVNULL,
                     stdout=self._console,
                     stderr=subprocess.STDOUT,
