@@ -146,7 +146,7 @@ def _double_mapped(view: View, folio: Folio) -> int:
     if bit is None or folio.kind != "anon":
         return 0
     (flags,) = struct.unpack_from("<Q", view.struct_pages(folio.pfn + 1, 1), view.layout.page_flags)
-    return flags >> bit & 1
+    return int(flags >> bit & 1)
 
 
 def decode(layout: Layout, pfn: int, pages: bytes, zeros: frozenset[int] = frozenset()) -> Folio:

@@ -116,7 +116,7 @@ class TypesOfBtf:
         return self._program.pointer_type(self._qualified(record.size), 8, "little")
 
     def _array(self, record: Record) -> Type:
-        return self._program.array_type(self._qualified(record.words[0]), record.words[2])
+        return self._program.array_type(self._of_something(record.words[0]), record.words[2])
 
     def _typedef(self, record: Record) -> Type:
         return self._program.typedef_type(record.name, self._qualified(record.size))
@@ -137,11 +137,21 @@ class TypesOfBtf:
         return self._qualified(record.size)
 
     def _later(self, number: int) -> Callable[[], Type]:
-        return lambda: self._qualified(number)
+        return lambda: self._of_something(number)
+
+    def _of_something(self, number: int) -> Type:
+        """A type that takes room: of a member, of an array's elements, of a parameter."""
+        found = self._qualified(number)
+        if found.kind in (TypeKind.VOID, TypeKind.FUNCTION):
+            raise BtfError(f"type {number} of this BTF is where one that takes room should be: it is damaged")
+        return found
 
     def _member(self, member: Member) -> TypeMember:
         def bit_field() -> Object:
-            return Object(self._program, self._qualified(member.type), bit_field_size=member.bits)
+            try:
+                return Object(self._program, self._of_something(member.type), bit_field_size=member.bits)
+            except (TypeError, ValueError) as wrong:
+                raise BtfError(f"the bit field {member.name} of this BTF cannot be: {wrong}") from None
 
         return TypeMember(bit_field if member.bits else self._later(member.type), member.name or None, member.offset)
 
@@ -160,7 +170,7 @@ class TypesOfBtf:
         word, make = ("union", self._program.union_type) if record.flag else ("struct", self._program.struct_type)
         try:
             return self._program.type(f"{word} {record.name}")
-        except LookupError:
+        except (LookupError, SyntaxError):  # the name of a damaged one need not be a name
             return make(record.name or None)
 
 

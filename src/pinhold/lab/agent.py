@@ -1,9 +1,9 @@
 """Process 1 of a guest: runs the scenarios that the host sends on the live target, and streams what happens back.
 
-The second serial port carries frames (protocol.py) both ways.  From the host: {"run": text, "waits": bool} or {"end": true}, and
-while a scenario runs {"clock": seconds}, what this machine has had of its host's time.  Where it "waits", it goes on
-after each step only when the host has said {"go": true}: until then the host looks at its memory.  To the host: "hello" once with
-the target's description, then for each scenario "step" records, beats, and one "verdict".
+The second serial port carries frames (protocol.py) both ways.  From the host: {"run": text, "waits": bool} or
+{"end": true}, and while a scenario runs {"clock": seconds}, what this machine has had of its host's time.  Where it
+"waits", it goes on after each step only when the host has said {"go": true}: until then the host looks at its memory.
+To the host: "hello" once with the target's description, then for each scenario "step" records, beats, one "verdict".
 """
 
 from __future__ import annotations
