@@ -178,6 +178,63 @@ def test_an_owner_whose_child_has_not_moved_takes_its_page_back(release: str) ->
     assert play(f"{FULL}write P x 0x22\n", release).errnos[-1] == 0
 
 
+SHORT = (
+    f"map P x memfd_hugetlb 2M pages {units(2)}\nmap P y of x\n{{before}}write P {{of}}[:512] 0x11\n"
+    f"map P z hugetlb 2M pages {units(6)}\nfork P C\nwrite C z 0x22\nwrite P {{of}}[:512] 0x33\nunmap P z\n"
+)
+"""A file is mapped twice, and the owner takes its page, in one of the mappings, from its child; then there is room."""
+
+
+def killed(release: str, before: str, of: str, mappings: str) -> str:
+    """Which of the child's mappings of the file it dies of when it touches their first page, where it lost the page of
+    the mapping `of`."""
+    text = SHORT.format(before=before, of=of)
+    played = play(text, release)
+    assert "hugetlb_unmap_children" in played.sites[-2]
+    assert played.state(of, process="C") == "none"
+    return "".join(name for name in mappings if play(f"{text}read C {name}[:512]\n", release).errnos[-1] == k.EFAULT)
+
+
+CUTS = [
+    ("", "x"),
+    ("mprotect P x[:512] read\nmprotect P x[:512] rw\n", "y"),
+    ("unmap P x[512:]\n", "y"),
+    ("unmap P x[512:]\nunmap P y[512:]\n", "x"),
+]
+
+
+@pytest.mark.parametrize("of", "xy")
+@pytest.mark.parametrize(("before", "first"), CUTS)
+def test_up_to_7_3_3_who_is_killed_is_the_mapping_that_is_found_first(before: str, first: str, of: str) -> None:
+    """That is the older one, whichever had the page; one that is split is the youngest again.  From 7.3.4 on it is the
+    one that had it."""
+    for release in ("5.10", "6.18", "7.3.3"):
+        assert killed(release, before, of, "xy") == first
+    assert killed("7.3.4", before, of, "xy") == of
+
+
+@pytest.mark.parametrize(
+    ("before", "mappings", "first"),
+    [
+        ("mremap P x to v\n", "vy", "y"),
+        ("mremap P x to w\nmremap P w to v\n", "vy", "y"),
+        ("mremap P y to w\n", "xw", "x"),
+        ("mremap P x to v\nmremap P y to w\n", "vw", "v"),
+    ],
+)
+def test_a_mapping_that_has_moved_is_the_youngest(before: str, mappings: str, first: str) -> None:
+    """However often."""
+    assert [killed("6.18", before, of, mappings) for of in mappings] == [first, first]
+
+
+def test_of_two_mappings_the_one_that_begins_earlier_in_the_file_is_found_first() -> None:
+    """Even if it is the younger: what is left of x begins at the file's second page, and v has both."""
+    before = "unmap P x[:512]\nmap P a anon\nunmap P y\nmap P b anon\nmap P v of x\n"
+    text = SHORT.format(before=before, of="x").replace("x[:512] 0x", "x[512:] 0x")
+    assert play(f"{text}read C x[512:]\n", "6.18").errnos[-1] == 0
+    assert play(f"{text}read C v[512:]\n", "6.18").errnos[-1] == k.EFAULT
+
+
 MOVING = "map P x hugetlb 2M pages {size}\nmremap P x[{first}:{end}] to y\n"
 
 

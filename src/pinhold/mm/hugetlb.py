@@ -31,6 +31,7 @@ from pinhold.mm.flags import (
     VM_WRITE,
 )
 from pinhold.mm.folio import folio_copy, folio_get, folio_page, folio_put, folio_test_anon, page_folio
+from pinhold.mm.interval_tree import vma_interval_tree_before
 from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_RESERVE, RESERVE_MAX, too_small
 from pinhold.mm.pgtable import mk_pte, pt_alloc, pt_walk, pte_mkdirty, pte_pfn
@@ -356,19 +357,21 @@ def unmap_ref_private(m: State, vma: int, addr: int, folio: int) -> bool:
     """The owner has no page to copy to: take the shared page from the other private mappings, who will be killed.
     Whether any had it where it was looked for.
 
-    Linux: unmap_ref_private() (mm/hugetlb.c); up to 7.3.3 it looks at the owner's address in every process.
+    Up to 7.3.3 it looks at the owner's address in every process, once for each mapping there of this part of the file.
+    The first of them takes the page away and is the one that will be killed, whichever mapping the page was in: where
+    that is another one, the next touch of that finds the file's page.
+
+    Linux: unmap_ref_private(), __unmap_hugepage_range() (mm/hugetlb.c).
     """
     unmapped = False
     index = hugetlb_file_index(m, vma, addr)
     for other in range(len(m.vma_end)):
-        if other == vma or m.vma_end[other] == 0 or m.vma_file[other] != m.vma_file[vma]:
-            continue
-        if m.vma_file[other] == NO_FILE or m.vma_flags[other] & VM_MAYSHARE or m.vma_reserve_owner[other] == RESV_OWNER:
+        if not without_reserve(m, other, vma, index):
             continue
         at = m.vma_start[other] + (index << m.vma_order[other]) - m.vma_pgoff[other]
-        if not m.vma_start[other] <= at < m.vma_end[other]:
-            continue
         if m.rule_hugetlb_unmap_address == UNMAP_AT_OWNER:
+            if not found_first(m, other, vma, index):
+                continue
             at = addr & -(1 << m.vma_order[vma])
         slot = pt_walk(m, other // m.vmas_per_mm, at, hugetlb_level(m, m.vma_order[other]))
         if slot >= 0 and m.pte[slot] & PTE_PSE and page_folio(m, pte_pfn(m.pte[slot])) == folio:
@@ -377,6 +380,27 @@ def unmap_ref_private(m: State, vma: int, addr: int, folio: int) -> bool:
             m.vma_reserve_owner[other] = RESV_UNMAPPED
             zap_hugetlb(m, other, at, slot)
     return unmapped
+
+
+@kernel
+def without_reserve(m: State, other: int, vma: int, index: int) -> bool:
+    """Whether `other` is another private mapping of this page of the owner's file, and reserved nothing itself."""
+    if other == vma or m.vma_end[other] == 0 or m.vma_file[other] != m.vma_file[vma]:
+        return False
+    if m.vma_file[other] == NO_FILE or m.vma_flags[other] & VM_MAYSHARE or m.vma_reserve_owner[other] == RESV_OWNER:
+        return False
+    offset = (index << m.vma_order[other]) - m.vma_pgoff[other]
+    return 0 <= offset < m.vma_end[other] - m.vma_start[other]
+
+
+@kernel
+def found_first(m: State, other: int, vma: int, index: int) -> bool:
+    """Whether of those mappings `other` is the first of its process."""
+    first = other // m.vmas_per_mm * m.vmas_per_mm
+    for one in range(first, first + m.vmas_per_mm):
+        if one != other and without_reserve(m, one, vma, index) and vma_interval_tree_before(m, one, other):
+            return False
+    return True
 
 
 @kernel

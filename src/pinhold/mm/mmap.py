@@ -20,6 +20,7 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.huge_memory import split_huge_range
 from pinhold.mm.hugetlb import hugetlb_reserve
+from pinhold.mm.interval_tree import vma_interval_tree_insert, vma_interval_tree_remove
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import State
 from pinhold.mm.vma import find_vma, is_mergeable_anon_vma, vma_alloc, vma_continues, vma_copy, vma_free
@@ -66,6 +67,8 @@ def mmap_region(m: State, mm: int, start: int, end: int, flags: int, file: int, 
     if flags & VM_HUGETLB and hugetlb_reserve(m, vma) < 0:
         vma_free(m, vma)
         return -ENOMEM
+    if flags & VM_HUGETLB:
+        vma_interval_tree_insert(m, vma)
     if file != NO_FILE:
         m.file_users[file] += 1
     return 0
@@ -97,6 +100,9 @@ def vma_split(m: State, mm: int, addr: int) -> int:
         m.vma_reserve[upper] = m.vma_reserve[vma] >> units
         m.vma_reserve[vma] &= (1 << units) - 1
         m.vma_reserve_owner[upper] = m.vma_reserve_owner[vma]
+        vma_interval_tree_insert(m, upper)
+        vma_interval_tree_remove(m, vma)
+        vma_interval_tree_insert(m, vma)
     return 0
 
 

@@ -103,6 +103,7 @@ class State(Rules):
     vma_order: Ints = per("vmas", 1, 1)
     vma_reserve: Ints = per("vmas", 8, 1)
     vma_reserve_owner: Ints = per("vmas", 1, 1)
+    vma_i_mmap: Ints = per("vmas", 1, 1)
 
     # pages and folios; a folio's fields are those of its head page; free where the refcount is 0 and the offset is 0
     page_offset: Ints = per("pages", 4, 1)

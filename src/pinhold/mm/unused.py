@@ -74,6 +74,8 @@ def free_vmas_clean(m: State) -> bool:
                 return False
             if m.vma_anon[vma] or m.vma_order[vma] or m.vma_reserve[vma] or m.vma_reserve_owner[vma]:
                 return False
+            if m.vma_i_mmap[vma]:
+                return False
     return True
 
 

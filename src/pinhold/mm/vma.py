@@ -143,6 +143,7 @@ def vma_copy(m: State, source: int, target: int) -> None:
     m.vma_order[target] = m.vma_order[source]
     m.vma_reserve[target] = 0
     m.vma_reserve_owner[target] = 0
+    m.vma_i_mmap[target] = m.vma_i_mmap[source]
     if m.vma_file[source] != NO_FILE:
         m.file_users[m.vma_file[source]] += 1
 
@@ -159,6 +160,7 @@ def vma_free(m: State, vma: int) -> None:
     m.vma_order[vma] = 0
     m.vma_reserve[vma] = 0
     m.vma_reserve_owner[vma] = 0
+    m.vma_i_mmap[vma] = 0
 
 
 @kernel

@@ -7,6 +7,7 @@ from pinhold.mm.flags import BLOCKED, NO_FILE, PTE_PSE
 from pinhold.mm.folio import folio_put, lru_add_drain, page_folio
 from pinhold.mm.huge_memory import split_huge_range, zap_huge_pmd
 from pinhold.mm.hugetlb import hugetlb_level, hugetlb_unreserve, zap_hugetlb
+from pinhold.mm.interval_tree import vma_interval_tree_remove
 from pinhold.mm.kernel import kernel
 from pinhold.mm.mmap import vma_split_range
 from pinhold.mm.pgtable import (
@@ -143,6 +144,8 @@ def remove_vma(m: State, vma: int) -> None:
     """Forget a VMA whose pages are gone: its reserve, its use of the file.  Linux: remove_vma()."""
     if m.vma_reserve[vma]:
         hugetlb_unreserve(m, vma)
+    if vma_is_hugetlb(m, vma):
+        vma_interval_tree_remove(m, vma)
     file = m.vma_file[vma]
     vma_free(m, vma)
     if file != NO_FILE:
