@@ -2,8 +2,8 @@
 
 The program's own descriptors are its own, and a process of the scenario that cannot be ended is known by its parent
 (tree.py): one look decides.  The kernel's complaints are the scenario's where the kernel's log names one of its
-processes, which carry its name for that.  Counts of pins, huge pages, locked and merged pages are the whole system's,
-and everybody moves them.  In a virtual machine of pinhold's own there is nobody else, and a rise that stays decides.
+processes, which carry its name for that.  Counts of pins, huge pages and merged pages are the whole system's, and
+everybody moves them.  In a virtual machine of pinhold's own there is nobody else, and a rise that stays decides.
 Elsewhere a rise is a suspicion, and the scenario is repeated: what it leaves behind rises again each time, and each
 time by more than the count moves in an equally long wait without it.
 
@@ -11,6 +11,7 @@ What goes unnoticed beside other programs: a leak that does not come again (the 
 pool is empty by now), one that is smaller than what they move meanwhile, or have moved in the last half minute, and a
 complaint of the kernel that names none of our processes (one of its own threads, or a log that this user may not
 read).  Swap that is in use is not counted at all: any program's memory goes there and comes back at any time.
+Neither is locked memory, which no step makes: it moves with each page that a locked program touches.
 
 Counts are read before a scenario begins and after its last process is gone, never in between.  The one read that makes
 the kernel do something is that of /proc/sys/vm/stat_refresh: it adds up the counters of each CPU, as the kernel's own
@@ -219,9 +220,6 @@ def _counts(root: Path) -> Iterator[tuple[str, int]]:
     pins = pin_counters(f"{root}/proc")
     if pins is not None:
         yield "pages pinned", pins[0] - pins[1]
-    mlocked = re.search(r"^Mlocked:\s+(\d+)", _text(f"{root}/proc/meminfo"), re.MULTILINE)
-    if mlocked is not None:
-        yield "KiB mlocked", int(mlocked[1])
     mm = f"{root}/sys/kernel/mm"
     for pool in _pools(f"{mm}/hugepages"):
         size = pool.removeprefix("hugepages-")
