@@ -37,10 +37,13 @@ class Torn(CannotLook):
 class Folio:
     """pfn: of the head page; flags: those of the head, by name; kind: see kind_of().
 
-    mapping: without its low bits, the address of an anon_vma, a struct address_space or a KSM stable node; 0: none.
-    index: in pages; mapcount: of a small folio; of a large one how often it is mapped as a whole (entire mapcount).
+    refcount: with what the LRU batch holds (`batched`).
+    mapcount: of a small folio; of a large one how often it is mapped as a whole (entire mapcount).
     large_mapcount: all entries that map it or a part of it; None: this kernel does not count it.
     pincount: as the kernel counts it, exact; None: it has none, and pins are in the refcount.
+    mapping: without its low bits, the address of an anon_vma (where it is anon), of a struct address_space, or of KSM's
+    stable node; 0: none.
+    index: in pages, but see rmap.index_of().
     """
 
     pfn: int
@@ -52,6 +55,7 @@ class Folio:
     large_mapcount: int | None
     pincount: int | None
     mapping: int
+    anon: bool
     index: int
     private: int
 
@@ -132,7 +136,7 @@ def page_at(view: View, pfn: int) -> Page:
     page = view.struct_pages(pfn, 1)
     (flags,) = struct.unpack_from("<Q", page, layout.page_flags)
     bit = layout.flags.get("PG_anon_exclusive")
-    exclusive = None if bit is None else folio.kind == "anon" and bool(flags >> bit & 1)
+    exclusive = None if bit is None else folio.anon and bool(flags >> bit & 1)
     if not folio.order or folio.kind == "hugetlb":
         return Page(pfn, folio, folio.mapcount, exclusive)
     (alone,) = struct.unpack_from("<i", page, layout.mapcount)
@@ -181,6 +185,7 @@ def decode(layout: Layout, pfn: int, pages: bytes, zeros: frozenset[int] = froze
         large_mapcount=large_mapcount,
         pincount=pincount,
         mapping=mapping & ~3,
+        anon=bool(mapping & MAPPING_ANON),
         index=index,
         private=private,
     )

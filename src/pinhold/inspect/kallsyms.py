@@ -16,18 +16,19 @@ _STRIDE = 256
 """Symbols of a marker."""
 
 _MOST_SYMBOLS = 1 << 20
+_MOST_LOOKS = 1000
 _DIGITS = b"".join(b"%d\0" % digit for digit in range(10))
 """Characters that are letters of names stand for themselves: the tokens "0" to "9" lie side by side."""
 
 
 def find(memory: bytes, wanted: Collection[str]) -> Mapping[str, int] | None:
     """The addresses of those of the symbols that are there; None where there is no kallsyms in this memory."""
-    at = memory.find(_DIGITS)
-    while at >= 0:
-        found = _tables(memory, at, wanted)
-        if found is not None:
-            return found
+    at = -1
+    for _ in range(_MOST_LOOKS):
         at = memory.find(_DIGITS, at + 1)
+        found = _tables(memory, at, wanted) if at >= 0 else None
+        if at < 0 or found is not None:
+            return found
     return None
 
 

@@ -63,9 +63,12 @@ OPERATIONS = (
 )
 """Objects whose address tells what refers to them."""
 
+FUNCTIONS = ("linear_hugepage_index",)
+"""Functions that tell by being there how something is kept (rmap.index_of())."""
+
 TABLES = ("__start_BTF", "__stop_BTF")
 
-NEEDED = (*VARIABLES, NUMA_NODES, *OPERATIONS, *TABLES)
+NEEDED = (*VARIABLES, NUMA_NODES, *OPERATIONS, *FUNCTIONS, *TABLES)
 _ANCHOR = "_stext"
 _IMAGE_MOST = 96 << 20
 _PIECE = 2 << 20

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from functools import cached_property
 
-from drgn import FaultError, Object, Program, cast
+from drgn import FaultError, MissingDebugInfoError, Object, Program, cast
 
 from pinhold.inspect import layout, symbols
 from pinhold.inspect.btf import MOST, Btf, BtfError
@@ -15,6 +16,8 @@ from pinhold.inspect.lists import entries_of
 from pinhold.inspect.memory.source import Source
 from pinhold.inspect.tables import PAGE_SHIFT, Entry, walk
 from pinhold.inspect.types import TypesOfBtf
+
+logging.getLogger("drgn").addHandler(logging.NullHandler())  # what is missing is said by CannotLook
 
 NO_TYPES = (
     "this kernel's memory has no BTF (CONFIG_DEBUG_INFO_BTF), and there are no debug symbols of it here: "
@@ -41,24 +44,23 @@ class View:
         try:
             self.symbols = symbols.load(self.program, self.info, keep=source.own)
             self.symbols.register(self.program)
-            if not self._has_debug_symbols():
-                self._read_btf()
+            self._find_types()
             self.layout = layout.ask(self.program)
             self.vmemmap = int(self.program["vmemmap_base"].value_())
             self.page_offset = int(self.program["page_offset_base"].value_())
         except (FaultError, LookupError) as wrong:
             raise CannotLook(f"{source.name}: the kernel {self.info.release} cannot be read: {wrong}") from None
 
-    def _has_debug_symbols(self) -> bool:
-        with suppress(LookupError):
-            return bool(self.program.type("struct page").size)
-        return False
-
-    def _read_btf(self) -> None:
-        """The kernel's own, out of its memory.  Raises CannotLook, FaultError."""
+    def _find_types(self) -> None:
+        """Debug symbols of this kernel where they are installed, and its own BTF.  Raises CannotLook, FaultError."""
+        self.program.set_enabled_debug_info_finders(["standard"])  # nothing is downloaded
+        with suppress(MissingDebugInfoError):
+            self.program.load_debug_info(main=True)
         start, stop = (self.symbols.address(name) for name in symbols.TABLES)
         if start is None or stop is None:
-            raise CannotLook(NO_TYPES)
+            if layout.type_of(self.program, "struct page", needed=False) is None:
+                raise CannotLook(NO_TYPES)
+            return
         if not 0 < stop - start <= MOST:
             raise BtfError(f"the BTF in this kernel's memory has {stop - start} bytes: its symbols are damaged")
         self._btf = Btf(self.program.read(start, stop - start))

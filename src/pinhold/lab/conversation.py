@@ -11,7 +11,7 @@ import select
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 
 from pinhold.lab.protocol import Damaged, Decoder, Garbled, Message, encode
@@ -147,6 +147,10 @@ class Conversation:
     def ram(self) -> int:
         """The descriptor of its memory."""
         return self._qemu.ram.fileno()
+
+    def paused(self) -> AbstractContextManager[None]:
+        """The guest stands still for so long.  Raises LabError."""
+        return self._qemu.paused()
 
     def console(self) -> str:
         """The last lines of its kernel."""

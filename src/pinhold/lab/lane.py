@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 
 from pinhold.lab.conversation import Conversation, GuestLost
 from pinhold.lab.errors import LabError
@@ -15,6 +16,8 @@ from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import Verdict
 from pinhold.scenario.watch import gigantic
 from pinhold.targets.runner import Result, StepRecord
+
+Look = Callable[[Conversation, StepRecord], None]
 
 BOOTS = 2
 """A kernel that did not come up so many times in a row is not booted again."""
@@ -38,8 +41,8 @@ class Lane:
             self._gigantic = gigantic
         return self._guest
 
-    def run(self, scenario: Scenario) -> Result:
-        """One scenario to its verdict."""
+    def run(self, scenario: Scenario, look: Look | None = None) -> Result:
+        """One scenario to its verdict.  look: see VmTarget.watch()."""
         if len(self._failures) >= BOOTS:
             return self.without(scenario, self._failures[-1].kind, str(self._failures[-1]))
         try:
@@ -51,7 +54,7 @@ class Lane:
             self._failures.append(lost)
             return self.without(scenario, lost.kind, str(lost))
         try:
-            result = guest.run(scenario)
+            result = guest.run(scenario, partial(look, guest) if look else None)
         except GuestLost as lost:
             self.close(gently=False)
             at = lost.steps[-1].index + 1 if lost.steps else 0

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -28,6 +28,8 @@ HOW_TO_GET = "apt-get install qemu-system-x86, or make lab"
 _TAIL = 65536
 _TERM_SECONDS = 5.0
 """Then it is killed: nothing of a guest is kept."""
+_STOP_SECONDS = 10.0
+_STOPPED = b"VM status: paused"
 
 
 APPEND = (
@@ -181,6 +183,26 @@ class Qemu:
         """Give the guest a non-maskable interrupt: it panics, and its console tells where it was (guest.LOUD)."""
         with suppress(OSError):
             self._monitor.sendall(b"nmi\n")
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """The guest stands still for so long.  Raises LabError where QEMU does not say that it does."""
+        try:
+            self._monitor.settimeout(_STOP_SECONDS)
+            self._monitor.sendall(b"stop\ninfo status\n")
+            said = b""
+            while _STOPPED not in said:
+                more = self._monitor.recv(4096)
+                if not more:
+                    raise LabError("QEMU has ended")
+                said = said[-4096:] + more
+        except OSError as wrong:
+            raise LabError(f"the guest cannot be stopped: {wrong.strerror or wrong}") from None
+        try:
+            yield
+        finally:
+            with suppress(OSError):
+                self._monitor.sendall(b"cont\n")
 
     def wait(self, seconds: float) -> None:
         """Let a guest that powers itself off end."""

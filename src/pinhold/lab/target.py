@@ -21,7 +21,7 @@ from pinhold.lab.errors import LabError
 from pinhold.lab.initramfs import build
 from pinhold.lab.kconfig import configuration, suspected, text, unbootable
 from pinhold.lab.kvm import accelerator
-from pinhold.lab.lane import Lane
+from pinhold.lab.lane import Lane, Look
 from pinhold.lab.luggage import Luggage
 from pinhold.lab.modules import Modules, needs
 from pinhold.lab.own import own_kernel, version
@@ -148,6 +148,11 @@ class VmTarget:
         runs = self._one_by_one(scenarios, turns) if lanes == 1 else self._side_by_side(scenarios, turns, lanes)
         return _in_order(runs)
 
+    def watch(self, scenario: Scenario, look: Look) -> Result:
+        """One scenario; after each step `look` is called with the guest and the record of the step, while the guest's
+        agent waits: seen.py looks at its kernel."""
+        return self._run(self._first(), scenario, look)
+
     def _one_by_one(self, scenarios: Sequence[Scenario], turns: _Turns) -> Iterator[tuple[int, Result]]:
         """(which, result) in the order in which they end."""
         while (turn := turns.take(gigantic_first=False)) is not None:
@@ -182,12 +187,12 @@ class VmTarget:
                     turns.clear()
                     self._stopped.set()
 
-    def _run(self, lane: Lane, scenario: Scenario) -> Result:
+    def _run(self, lane: Lane, scenario: Scenario, look: Look | None = None) -> Result:
         if scenario.small is not None:
             return lane.without(scenario, "skipped", SCHEDULED)
         if gigantic(scenario) and not self.big:
             return lane.without(scenario, "skipped", "1 GiB pages are left out on this target; with --on it has them")
-        return lane.run(scenario)
+        return lane.run(scenario, look)
 
     def _boot(self, gigantic: bool) -> Conversation:
         """A guest, with 1 GiB pages where they are needed and this machine has the memory."""
