@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pinhold.inspect import proc
-from pinhold.inspect.proc import NoProcess, Reader, missing
-from pinhold.inspect.records import Buffer, Counters, Holder, Looked, Process, Selection
+from pinhold.inspect.proc import Reader, missing
+from pinhold.inspect.records import Buffer, Counters, Holder, Looked, NotThere, Process, Selection
 
 RING = "anon_inode:[io_uring]"
 BUFFERS = "pos:\t0\nUserBufs:\t1\n    0: 0x7f0000001000/8192\nPollList:\n"
@@ -151,7 +151,7 @@ def test_one_process_and_one_address(tree: Tree) -> None:
         tree.file(pid, 3, RING, BUFFERS)
     assert [b.holder.process.pid for b in tree.look(pid=8).buffers if b.holder.process] == [8]
     assert [len(tree.look(pid=7, address=0x7F0000001000 + at).buffers) for at in (-1, 0, 8191, 8192)] == [0, 1, 1, 0]
-    with pytest.raises(NoProcess, match="no process 9 "):
+    with pytest.raises(NotThere, match="no process 9 "):
         tree.look(pid=9)
 
 

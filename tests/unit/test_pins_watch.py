@@ -9,8 +9,18 @@ import pytest
 
 from pinhold.cli import main
 from pinhold.commands import looking, watch
-from pinhold.inspect.proc import NoProcess
-from pinhold.inspect.records import Buffer, Holder, Looked, Owner, PinnedFolio, Process, ProcessPins, State, Told
+from pinhold.inspect.records import (
+    Buffer,
+    Holder,
+    Looked,
+    NotThere,
+    Owner,
+    PinnedFolio,
+    Process,
+    ProcessPins,
+    State,
+    Told,
+)
 from pinhold.report.pinswatch import changes
 
 ME = Process(7, "me")
@@ -25,7 +35,7 @@ def folio(page: int, state: State, holder: Holder | None = None) -> PinnedFolio:
 
 
 def told(*folios: PinnedFolio, buffers: tuple[Buffer, ...] = (), charges: ProcessPins = CHARGED) -> Told:
-    return Told("RAM", "6.1.0", (charges,), buffers, folios, looked=Looked("processes", 1))
+    return Told("RAM", "6.1.0", (charges,), buffers, folios, looked=Looked("processes", 1), missing=("More.",))
 
 
 def test_what_became_stale_is_told_with_its_place() -> None:
@@ -77,9 +87,10 @@ SAME, STALE = told(folio(0, State.SAME)), told(folio(0, State.STALE))
 
 def test_it_ends_with_the_process(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """Each line with its time; 1, as something became stale."""
-    assert watched(monkeypatch, [SAME, SAME, STALE, NoProcess]) == 1
+    assert watched(monkeypatch, [SAME, SAME, STALE, NotThere]) == 1
     assert capsys.readouterr().out.splitlines() == [
         "12:00:00  VmPin 4 KiB, VmLck 0; 1 held, 0 of them STALE",
+        "12:00:00  More.",
         f"12:00:00  STALE: {AT:x}, 4 KiB, VFIO fd 5, was same",
         "12:00:00  process 7 has ended",
     ]
@@ -88,7 +99,7 @@ def test_it_ends_with_the_process(monkeypatch: pytest.MonkeyPatch, capsys: pytes
 @pytest.mark.parametrize(
     ("looks", "words"),
     [
-        ([STALE, SAME, NoProcess], ()),
+        ([STALE, SAME, NotThere], ()),
         ([SAME, SAME], ("--times", "2")),
         ([SAME, KeyboardInterrupt], ()),
         ([SAME, replace(SAME, processes=())], ()),
@@ -117,5 +128,5 @@ def test_bad_usage(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], s
 
 def test_no_process_to_begin_with(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     """That is a mistake, and no end."""
-    assert watched(monkeypatch, [NoProcess]) == 3
+    assert watched(monkeypatch, [NotThere]) == 3
     assert capsys.readouterr() == ("", "pinhold: it is gone\n")

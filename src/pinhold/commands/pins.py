@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from argparse import Namespace
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from pinhold.commands import UsageError
@@ -21,8 +22,7 @@ if TYPE_CHECKING:
 def main(options: Namespace) -> int:
     """Tell it; 0 where anything could be told, and that nothing is pinned is something."""
     selection = selected(options)
-    looking = Looking(options.source)
-    with chart_file(options) as draw:
+    with chart_file(options) as draw, closing(Looking(options.source)) as looking:
         told = looking.look(selection)
         draw(lambda: _chart(told, options.by))
     if not (options.svg or options.html):

@@ -35,9 +35,9 @@ class Progress:
             self._shown = True
             BOARD.show(self._name, f"{self._name}: {done} of {self._total} {self._what}")
 
-    def of(self, done: int, total: int) -> None:
-        """So many of so many, which is known only now, are done."""
-        self._total = total
+    def of(self, what: str, done: int, total: int) -> None:
+        """So many of so many of those, which is known only now, are done."""
+        self._what, self._total = what, total
         self.at(done)
 
     def clear(self) -> None:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import time
 from argparse import Namespace
 from collections.abc import Iterator
+from contextlib import closing
 
 from pinhold.commands import UsageError
 from pinhold.commands.looking import Looking
-from pinhold.inspect.proc import NoProcess
-from pinhold.inspect.records import Selection, Told
+from pinhold.inspect.records import NotThere, Selection, Told
 from pinhold.report import terminal
 from pinhold.report.pinswatch import begun, changes
 from pinhold.scenario.verdict import EXIT_HELD, EXIT_VIOLATED
@@ -21,9 +21,10 @@ def main(options: Namespace) -> int:
         raise UsageError(f"nothing changes in {options.source}: `pinhold pins` tells what there is")
     stale = False
     try:
-        for words, worse in _told(Looking(options.source), options):
-            stale = stale or worse
-            terminal.write([f"{time.strftime('%H:%M:%S')}  {words}"])
+        with closing(Looking(options.source)) as looking:
+            for words, worse in _told(looking, options):
+                stale = stale or worse
+                terminal.write([f"{time.strftime('%H:%M:%S')}  {words}"])
     except KeyboardInterrupt:
         pass  # the usual end
     return EXIT_VIOLATED if stale else EXIT_HELD
@@ -51,5 +52,5 @@ def _again(looking: Looking, selection: Selection) -> Told | None:
     """None: the process is not there any more."""
     try:
         return looking.again(selection)
-    except NoProcess:
+    except NotThere:
         return None

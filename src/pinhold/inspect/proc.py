@@ -12,11 +12,22 @@ from __future__ import annotations
 import importlib.util
 import os
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 
 from pinhold.inspect.fdinfo import exported, fixed_buffers
-from pinhold.inspect.records import Buffer, Counters, Holder, Looked, Process, ProcessPins, Selection, Told
+from pinhold.inspect.records import (
+    At,
+    Buffer,
+    Counters,
+    Holder,
+    Looked,
+    NotThere,
+    Process,
+    ProcessPins,
+    Selection,
+    Told,
+)
 from pinhold.targets.live.pagemap import pin_counters
 
 IO_URING = "io_uring"
@@ -40,18 +51,14 @@ _LOOKS = 5
 _HIDDEN = "what it holds is not in /proc"
 
 
-class NoProcess(Exception):
-    """The process that was asked for is not there, or cannot be seen; the message says so."""
-
-
 class _Gone(Exception):
     """The process has ended."""
 
 
 class Reader:
-    """One look.  proc: where /proc is; at: is told how many processes of how many have been read."""
+    """One look.  proc: where /proc is; at: see At."""
 
-    def __init__(self, proc: str = "/proc", at: Callable[[int, int], None] = lambda done, total: None) -> None:
+    def __init__(self, proc: str = "/proc", at: At = lambda what, done, total: None) -> None:
         self._proc = proc
         self._at = at
         self._processes: list[ProcessPins] = []
@@ -59,21 +66,21 @@ class Reader:
         self._total = self._denied = self._inconsistent = 0
 
     def look(self, selection: Selection) -> Told:
-        """What is asked for, as far as /proc tells.  Raises NoProcess, and OSError where there is no /proc."""
+        """What is asked for, as far as /proc tells.  Raises NotThere, and OSError where there is no /proc."""
         if selection.of_frames:
             return Told(self._proc, self._release(), missing=missing(self._proc))
         pids = self._pids() if selection.pid is None else [selection.pid]
         for done, pid in enumerate(pids):
-            self._at(done, len(pids))
+            self._at("processes", done, len(pids))
             with suppress(_Gone):
                 self._read(pid)
         if selection.pid is not None and not self._total:
-            raise NoProcess(f"no process {selection.pid} is to be seen here: `ps -e` lists those that are")
+            raise NotThere(f"no process {selection.pid} is to be seen here: `ps -e` lists those that are")
         buffers = tuple(b for b in self._buffers if selection.address is None or _has(b, selection.address))
         looked = Looked("processes", self._total, self._inconsistent, self._denied)
         processes = tuple(self._processes)
-        counters = self._counters()
-        return Told(self._proc, self._release(), processes, buffers, (), counters, looked, missing(self._proc))
+        counted = counters(self._proc)
+        return Told(self._proc, self._release(), processes, buffers, (), counted, looked, missing(self._proc))
 
     def _pids(self) -> list[int]:
         return sorted(int(name) for name in os.listdir(self._proc) if name.isdecimal())
@@ -84,15 +91,6 @@ class Reader:
                 return file.read().strip()
         except OSError:
             return os.uname().release
-
-    def _counters(self) -> Counters | None:
-        exact = pin_counters(self._proc)
-        if exact is not None:
-            return Counters(*exact, True)
-        with suppress(OSError, KeyError, ValueError), open(f"{self._proc}/vmstat", encoding="ascii") as file:
-            found = dict(line.split() for line in file)
-            return Counters(int(found["nr_foll_pin_acquired"]), int(found["nr_foll_pin_released"]), False)
-        return None
 
     def _read(self, pid: int) -> None:
         """One process.  Raises _Gone."""
@@ -175,6 +173,17 @@ class Reader:
         finally:
             os.close(names)
         return sorted(found)
+
+
+def counters(proc: str = "/proc") -> Counters | None:
+    """FOLL_PIN references since boot; None where the kernel does not count them."""
+    exact = pin_counters(proc)
+    if exact is not None:
+        return Counters(*exact, True)
+    with suppress(OSError, KeyError, ValueError), open(f"{proc}/vmstat", encoding="ascii") as file:
+        found = dict(line.split() for line in file)
+        return Counters(int(found["nr_foll_pin_acquired"]), int(found["nr_foll_pin_released"]), False)
+    return None
 
 
 def _has(buffer: Buffer, address: int) -> bool:

@@ -5,8 +5,16 @@ Sizes are in bytes, addresses are those of user space.  Names are as the kernel 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
+
+At = Callable[[str, int, int], None]
+"""Is told how far a look is: of what, how many are done, of how many."""
+
+
+class NotThere(Exception):
+    """What was asked for is not in this kernel, such as a process of that number; the message says so."""
 
 
 class State(StrEnum):

@@ -34,7 +34,7 @@ class Row:
 
     def continues(self, before: Row) -> bool:
         """Whether it begins where the other ends, and is like it."""
-        if self.at is None or before.at is None or before.size is None or self.size is None:
+        if (self.at is None) != (before.at is None) or before.size is None or self.size is None:
             return False
         alike = replace(self, at=0, size=0, pages=0, pins=None) == replace(before, at=0, size=0, pages=0, pins=None)
         return alike and (self.pins is None) == (before.pins is None) and before.size // before.pages == self.size
@@ -132,10 +132,10 @@ def rows_by_process(told: Told) -> list[Row]:
 
 
 def joined(rows: Iterable[Row], frames: bool) -> Iterator[Row]:
-    """Neighbours that are alike, as one.  frames: `at` counts page frames, not bytes."""
+    """Neighbours that are alike, as one; and so is what has no place.  frames: `at` counts page frames, not bytes."""
     before: Row | None = None
     for row in rows:
-        if before is not None and row.continues(before) and row.at == _end(before, frames):
+        if before is not None and row.continues(before) and row.at in (None, _end(before, frames)):
             size = None if before.size is None or row.size is None else before.size + row.size
             pins = None if before.pins is None or row.pins is None else before.pins + row.pins
             before = replace(before, size=size, pages=before.pages + 1, pins=pins)

@@ -1,0 +1,238 @@
+"""What is pinned in a kernel that is looked into: who holds it, where it is mapped, and in which state it is."""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from drgn import FaultError
+
+from pinhold.inspect.errors import CannotLook
+from pinhold.inspect.folio import Folio, folio_at
+from pinhold.inspect.holders import Found, Holders, unknown
+from pinhold.inspect.holders.kept import PAGE, Run
+from pinhold.inspect.opened import Task, tasks
+from pinhold.inspect.records import (
+    At,
+    Buffer,
+    Holder,
+    Looked,
+    NotThere,
+    Owner,
+    PinnedFolio,
+    Process,
+    ProcessPins,
+    Selection,
+    State,
+    Told,
+)
+from pinhold.inspect.scan import pinned
+from pinhold.inspect.state import ENDED, Judged, by_rmap, judge
+from pinhold.inspect.view import View
+from pinhold.inspect.zones import Zone, zone_of, zones
+
+
+class Look:
+    """One look.  at: see At."""
+
+    def __init__(self, view: View, at: At = lambda what, done, total: None) -> None:
+        self._view = view
+        self._at = at
+        self._zones: list[Zone] = []
+        self._by_mm: dict[int, Task] = {}
+        self._folios: dict[object, PinnedFolio] = {}
+        self._buffers: list[Buffer] = []
+        self._unknown: list[Holder] = []
+        self._held: list[range] = []
+        self._inconsistent = 0
+
+    def look(self, selection: Selection) -> Told:
+        """What is asked for.  Raises NotThere, CannotLook."""
+        try:
+            with self._view.paused():
+                return self._look(selection)
+        except FaultError as wrong:
+            raise CannotLook(f"{self._view.source.name}: the kernel's memory cannot be read: {wrong}") from None
+
+    def _look(self, selection: Selection) -> Told:
+        self._zones = zones(self._view)
+        processes = [task for task in tasks(self._view) if task.mm]
+        self._by_mm = {task.mm: task for task in processes}
+        if selection.pid is not None and all(task.process.pid != selection.pid for task in processes):
+            raise NotThere(f"no process {selection.pid} with memory of its own is in this kernel")
+        self._walk(processes)
+        self._scan(None if selection.pfn is None else self._frames_of(selection.pfn))
+        folios = sorted(filter(_wanted(selection, self._zones), self._folios.values()), key=lambda folio: folio.pfn)
+        wanted = [task for task in processes if selection.pid in (None, task.process.pid)]
+        buffers = tuple(
+            one for one in self._buffers if selection.pid in (None, one.holder.process and one.holder.process.pid)
+        )
+        return Told(
+            source=self._view.source.name,
+            release=self._view.info.release,
+            processes=tuple(_charged(task) for task in wanted),
+            buffers=() if selection.of_frames else buffers,
+            folios=tuple(folios),
+            looked=Looked("processes", len(processes), self._inconsistent),
+        )
+
+    def _frames_of(self, pfn: int) -> range:
+        folio = folio_at(self._view, pfn)
+        return range(folio.pfn, folio.pfn + folio.pages)
+
+    def _told(self, done: int) -> None:
+        self._at("frames", done, self._view.max_pfn)
+
+    def _walk(self, processes: list[Task]) -> None:
+        """Every holder, once."""
+        holders = Holders(self._view)
+        seen: set[tuple[str, int]] = set()
+        for done, task in enumerate(processes):
+            self._at("processes", done, len(processes))
+            found, consistent = holders.of(task)
+            self._inconsistent += not consistent
+            for one in found:
+                if one.key not in seen:
+                    seen.add(one.key)
+                    self._hold(one)
+
+    def _hold(self, found: Found) -> None:
+        holder = found.holder
+        if holder.kind == unknown.KIND:
+            self._unknown.append(holder)
+        for unseen in found.unseen:
+            at = replace(holder, address=unseen.address or None)
+            self._buffers.append(Buffer(at, unseen.size, reason=unseen.reason))
+        if found.trouble:
+            self._buffers.append(Buffer(holder, reason=found.trouble))
+        for run in found.runs:
+            self._held.append(range(run.pfn, run.pfn + run.pages))
+            try:
+                for judged in self._judged(run, holder):
+                    self._add(judged, [replace(holder, address=judged.run.address)])
+            except (FaultError, CannotLook) as wrong:
+                self._buffers.append(Buffer(replace(holder, address=run.address), run.pages * PAGE, reason=str(wrong)))
+
+    def _judged(self, run: Run, holder: Holder) -> Iterator[Judged]:
+        if run.address is None:
+            task = next((t for t in self._by_mm.values() if t.process == holder.process), None)
+            yield from by_rmap(self._view, run, task.mm if task else 0)
+        elif run.mm in self._by_mm:
+            yield from judge(self._view, self._by_mm[run.mm].task.mm.read_(), run)
+        else:
+            for folio, part in _by_folio(self._view, run):
+                yield Judged(part, folio, State.UNMAPPED, ENDED)
+
+    def _scan(self, frames: range | None) -> None:
+        """What is pinned and held by nobody that is known."""
+        held = _Frames(self._held)
+        for folio in pinned(self._view, frames, self._told):
+            if not folio.pins or held.meets(range(folio.pfn, folio.pfn + folio.pages)):
+                continue
+            try:
+                if self._view.source.changes and not folio_at(self._view, folio.pfn).pins:
+                    continue  # of I/O that has ended meanwhile
+                for judged in by_rmap(self._view, Run(folio.pfn, 1)):
+                    whole = replace(judged.run, pages=folio.pages)
+                    self._add(replace(judged, run=whole), self._suspects(judged))
+            except (FaultError, CannotLook):
+                self._inconsistent += 1
+
+    def _suspects(self, judged: Judged) -> list[Holder]:
+        """Files of modules that are not known, of the processes whose memory it is; of all where it is nobody's."""
+        owners = {self._by_mm[mm].process for mm, _ in judged.places if mm in self._by_mm}
+        found = [one for one in self._unknown if one.process in owners or not owners]
+        return found or [Holder(unknown.KIND)]
+
+    def _add(self, judged: Judged, holders: Sequence[Holder]) -> None:
+        run, folio = judged.run, judged.folio
+        zone = zone_of(self._zones, run.pfn)
+        owners = [Owner(self._by_mm[mm].process, at) for mm, at in judged.places if mm in self._by_mm]
+        counted = folio.kind not in ("zero", "free")
+        one = PinnedFolio(
+            pfn=run.pfn,
+            kind=folio.kind,
+            size=run.pages * PAGE,
+            node=zone.node if zone else 0,
+            zone=zone.name if zone else "?",
+            pins=folio.pins if counted and run.pinned else None,
+            dma_pinned=counted and folio.taken_for_pinned,
+            owners=tuple(owners),
+            holders=tuple(holders),
+            state=judged.state,
+            reason=judged.reason,
+        )
+        key = replace(one, holders=())
+        before = self._folios.get(key)
+        self._folios[key] = one if before is None else replace(one, holders=before.holders + one.holders)
+
+
+class _Frames:
+    """Ranges of frames, to be asked for by what meets them."""
+
+    def __init__(self, ranges: Iterable[range]) -> None:
+        self._ranges = sorted(ranges, key=lambda one: one.start)
+        self._starts = [one.start for one in self._ranges]
+        self._longest = max(map(len, self._ranges), default=0)
+
+    def meets(self, frames: range) -> bool:
+        """Whether any of them is in one of the ranges."""
+        index = bisect_left(self._starts, frames.stop)
+        while index and self._starts[index - 1] > frames.start - self._longest:
+            index -= 1
+            if self._ranges[index].stop > frames.start:
+                return True
+        return False
+
+
+def _by_folio(view: View, run: Run) -> Iterator[tuple[Folio, Run]]:
+    """A run in parts, one a folio."""
+    done = 0
+    while done < run.pages:
+        pfn = run.pfn + done
+        folio = folio_at(view, pfn)
+        pages = max(1, min(run.pages - done, folio.pfn + folio.pages - pfn))
+        address = None if run.address is None else run.address + done * PAGE
+        yield folio, Run(pfn, pages, address, run.mm, run.pinned)
+        done += pages
+
+
+def _charged(task: Task) -> ProcessPins:
+    pinned = locked = 0
+    with suppress(FaultError, LookupError):
+        mm = task.task.mm.read_()
+        pinned, locked = int(mm.pinned_vm.counter.value_()), int(mm.locked_vm.value_())
+    return ProcessPins(task.process, pinned * PAGE, locked * PAGE)
+
+
+def _wanted(selection: Selection, there: Iterable[Zone]) -> Callable[[PinnedFolio], bool]:
+    """Whether a folio is asked for.  Raises NotThere for a zone that this kernel does not have."""
+    if selection.zone is not None and all(zone.name != selection.zone for zone in there):
+        names = ", ".join(dict.fromkeys(zone.name for zone in there))
+        raise NotThere(f"this kernel has no zone {selection.zone!r}: it has {names}")
+
+    def wanted(folio: PinnedFolio) -> bool:
+        frames = range(folio.pfn, folio.pfn + folio.size // PAGE)
+        return (
+            (selection.pid is None or selection.pid in _pids(folio))
+            and (selection.zone is None or folio.zone == selection.zone)
+            and (selection.pfn is None or selection.pfn in frames)
+            and (selection.address is None or _reaches(folio, selection))
+        )
+
+    return wanted
+
+
+def _pids(folio: PinnedFolio) -> set[int]:
+    processes: set[Process | None] = {owner.process for owner in folio.owners}
+    processes |= {holder.process for holder in folio.holders}
+    return {process.pid for process in processes if process is not None}
+
+
+def _reaches(folio: PinnedFolio, selection: Selection) -> bool:
+    return any(
+        owner.process.pid == selection.pid and owner.address <= (selection.address or 0) < owner.address + folio.size
+        for owner in folio.owners
+    )

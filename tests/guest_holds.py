@@ -1,0 +1,317 @@
+"""Process 1 of a guest that holds memory in every way that it can, tells the host what it did, and waits for a word.
+
+Runs in the guest, with what its agent has.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import fcntl
+import json
+import mmap
+import os
+import signal
+import socket
+import struct
+import termios
+import traceback
+from typing import Any
+
+from pinhold.lab import guest
+from pinhold.lab.layout import MODULES
+from pinhold.targets.live import syscalls
+from pinhold.targets.live.pins import edu
+from pinhold.targets.live.pins import pinprobe as probe
+from pinhold.targets.live.pins.io_uring import IoUring
+
+PAGE, HUGE = 4096, 2 << 20
+PORT = "/dev/ttyS1"
+AF_XDP, SOL_XDP, XDP_UMEM_REG = 44, 283, 4
+VMSPLICE = 278
+F_ADD_SEALS, F_SEAL_SHRINK = 1033, 2
+MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_HUGE_2MB = 1, 2, 4, 21 << 26
+UDMABUF_CREATE = 0x40187542
+MADV_HUGEPAGE = 14
+PROT_NONE, FIXED = 0, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x10
+
+LIBC = ctypes.CDLL(None, use_errno=True)
+LIBC.mmap.restype = ctypes.c_void_p
+LIBC.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+LIBC.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+
+KEPT: list[Any] = []
+"""What must not be closed."""
+
+
+def memory(size: int, flags: int = mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS, file: int = -1) -> int:
+    """An address of new memory."""
+    at = LIBC.mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE, flags, file, 0)
+    if at in (None, ctypes.c_void_p(-1).value):
+        raise OSError(ctypes.get_errno(), "mmap")
+    return int(at)
+
+
+def huge() -> int:
+    """An address where a huge page can be."""
+    at = (memory(2 * HUGE) + HUGE - 1) & -HUGE
+    LIBC.madvise(at, HUGE, MADV_HUGEPAGE)
+    return at
+
+
+def write(at: int, size: int, byte: int = 1) -> None:
+    for page in range(0, size, PAGE):
+        ctypes.memset(at + page, byte, 1)
+
+
+def read(at: int, size: int) -> None:
+    for page in range(0, size, PAGE):
+        ctypes.string_at(at + page, 1)
+
+
+def io_uring(at: int, size: int) -> int:
+    return IoUring().acquire(at, size // PAGE, True, False).fds[0]
+
+
+def af_xdp(at: int, size: int) -> int:
+    """A umem; no device is needed for it to pin."""
+    made = socket.socket(AF_XDP, socket.SOCK_RAW, 0)
+    made.setsockopt(SOL_XDP, XDP_UMEM_REG, struct.pack("QQII", at, size, PAGE, 0))
+    KEPT.append(made)
+    return made.fileno()
+
+
+def vmsplice(at: int, size: int) -> int:
+    ends = os.pipe()
+    vector = ctypes.create_string_buffer(struct.pack("QQ", at, size), 16)
+    syscalls.raw(VMSPLICE, ends[1], ctypes.addressof(vector), 1, 0)
+    return ends[0]
+
+
+def udmabuf(file: int, size: int) -> int:
+    device = os.open("/dev/udmabuf", os.O_RDWR)
+    return fcntl.ioctl(device, UDMABUF_CREATE, bytearray(struct.pack("=IIQQ", file, 1, 0, size)), True)
+
+
+EDU: list[edu.Edu] = []
+
+
+IOVA = [0x100_0000]
+
+
+def device(at: int, size: int, access: int = edu.DMA_READ) -> int:
+    """Pinned by VFIO for the edu device."""
+    if not EDU:
+        EDU.append(edu.Edu.open(edu.slots()[0]))
+    EDU[0].map(at, IOVA[0], size, access)
+    IOVA[0] += HUGE
+    return EDU[0].container
+
+
+def told(how: str, at: int, size: int, fd: int) -> dict[str, Any]:
+    return {"how": how, "at": at, "size": size, "fd": fd, "pid": os.getpid()}
+
+
+def attempt(how: str, at: int, size: int, hold: Any) -> dict[str, Any]:
+    """What was held, or why not."""
+    try:
+        return told(how, at, size, hold(at, size))
+    except OSError as error:
+        return {"how": how, "why": str(error)}
+
+
+def holders() -> list[dict[str, Any]]:
+    """Memory in every holder."""
+    found = []
+    for how, hold, pages in (
+        ("io_uring", io_uring, 8),
+        ("VFIO", lambda at, size: device(at, size, edu.DMA_READ | edu.DMA_WRITE), 4),
+        ("AF_XDP", af_xdp, 16),
+        ("vmsplice", vmsplice, 3),
+    ):
+        at = memory(pages * PAGE)
+        write(at, pages * PAGE)
+        found.append(attempt(how, at, pages * PAGE, hold))
+    at = huge()
+    write(at, HUGE)
+    found.append(attempt("io_uring", at, HUGE, io_uring))
+    file = os.memfd_create("udmabuf", MFD_CLOEXEC | MFD_ALLOW_SEALING)
+    os.ftruncate(file, 4 * PAGE)
+    fcntl.fcntl(file, F_ADD_SEALS, F_SEAL_SHRINK)
+    at = memory(4 * PAGE, mmap.MAP_SHARED, file)
+    write(at, 4 * PAGE)
+    found.append(attempt("udmabuf", at, 4 * PAGE, lambda at, size: udmabuf(file, size)))
+    return found
+
+
+READ: list[tuple[int, int]] = []
+"""Memory that was read alone, until now."""
+
+
+def written() -> list[dict[str, Any]]:
+    """It is written."""
+    for at, size in READ:
+        write(at, size, 0xFF)
+    READ.clear()
+    return []
+
+
+def only_read() -> list[dict[str, Any]]:
+    """The seed's kinds of memory, read, then pinned read-only by VFIO."""
+    found = []
+
+    def one(kind: str, at: int, size: int) -> None:
+        read(at, size)
+        found.append(attempt(kind, at, size, device))
+        READ.append((at, size))
+
+    one("zero page", memory(PAGE), PAGE)
+    file = os.memfd_create("memfd", MFD_CLOEXEC)
+    os.ftruncate(file, 2 * PAGE)
+    one("memfd", memory(2 * PAGE, mmap.MAP_PRIVATE, file), 2 * PAGE)
+    file = os.open("/scratch/file", os.O_RDWR | os.O_CREAT)
+    os.ftruncate(file, 2 * PAGE)
+    one("tmpfile", memory(2 * PAGE, mmap.MAP_PRIVATE, file), 2 * PAGE)
+    one("huge zero page", huge(), HUGE)
+    file = os.memfd_create("hugetlb", MFD_CLOEXEC | MFD_HUGETLB | MFD_HUGE_2MB)
+    os.ftruncate(file, HUGE)
+    write(memory(HUGE, mmap.MAP_SHARED, file), HUGE)  # a private read of a hole would be a page of its own
+    one("hugetlb", memory(HUGE, mmap.MAP_PRIVATE, file), HUGE)
+    return found
+
+
+def pinprobe(at: int, size: int) -> int:
+    """By a module whose records nobody knows: read-only, for long."""
+    return probe.PinProbe(True).acquire(at, size // PAGE, False, False).fds[0]
+
+
+def others() -> list[dict[str, Any]]:
+    """Memory whose counts, or whose holder, are not plain."""
+    found = []
+    at = memory(PAGE)
+    write(at, PAGE)
+    for _ in range(4):
+        made = attempt("four buffers", at, PAGE, io_uring)
+    found.append(made)
+    file = os.memfd_create("often", MFD_CLOEXEC)
+    os.ftruncate(file, PAGE)
+    for _ in range(1100):
+        at = memory(PAGE, mmap.MAP_SHARED, file)
+        read(at, PAGE)
+    found.append(told("mapped often", at, PAGE, -1))
+    at = memory(2 * PAGE)
+    write(at, 2 * PAGE)
+    found.append(attempt("pinprobe", at, 2 * PAGE, pinprobe))
+    file = os.memfd_create("probed", MFD_CLOEXEC)
+    os.ftruncate(file, 2 * PAGE)
+    at = memory(2 * PAGE, mmap.MAP_PRIVATE, file)
+    read(at, 2 * PAGE)
+    found.append(attempt("pinprobe of a memfd", at, 2 * PAGE, pinprobe))
+    write(at, 2 * PAGE, 0xFF)
+    at = memory(2 * PAGE)
+    write(at, 2 * PAGE)
+    found.append(attempt("unmapped", at, 2 * PAGE, io_uring))
+    # Nothing can be mapped there later, as an empty mapping takes its place.
+    LIBC.mmap(at, 2 * PAGE, PROT_NONE, FIXED, -1, 0)
+    return found
+
+
+def attribute(number: int, value: bytes) -> bytes:
+    """Of a netlink message."""
+    return struct.pack("<HH", 4 + len(value), number) + value + bytes(-len(value) % 4)
+
+
+def soft_roce() -> int:
+    """A descriptor of an RDMA device made of software, over the loopback interface."""
+    line = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 20)  # NETLINK_RDMA
+    line.bind((0, 0))
+    with socket.socket() as any_socket:
+        fcntl.ioctl(any_socket, 0x8914, struct.pack("16sH14x", b"lo", 0x49))  # SIOCSIFFLAGS: up
+    link = attribute(2, b"rxe0\0") + attribute(65, b"rxe\0") + attribute(51, b"lo\0")
+    line.send(struct.pack("<IHHII", 16 + len(link), 5 << 10 | 3, 5, 1, 0) + link)  # RDMA_NLDEV_CMD_NEWLINK
+    (error,) = struct.unpack_from("<i", line.recv(4096), 16)
+    if error:
+        raise OSError(-error, "no link for soft-RoCE")
+    KEPT.append(line)
+    return guest.appeared(lambda: uverbs() or None, "its device")
+
+
+def uverbs() -> int:
+    try:
+        return os.open("/dev/infiniband/uverbs0", os.O_RDWR)
+    except OSError:
+        return 0
+
+
+def region(at: int, size: int) -> int:
+    """A memory region, by the write interface of uverbs."""
+    device = soft_roce()
+
+    def command(number: int, form: str, words: tuple[int, ...], answer: int) -> bytes:
+        said = ctypes.create_string_buffer(answer)
+        body = struct.pack(f"<Q{form}", ctypes.addressof(said), *words)
+        os.write(device, struct.pack("<IHH", number, (8 + len(body)) // 4, answer // 4) + body)
+        return said.raw
+
+    command(0, "", (), 8)  # IB_USER_VERBS_CMD_GET_CONTEXT
+    (domain,) = struct.unpack("<I", command(3, "", (), 4))  # ..._ALLOC_PD
+    command(9, "QQQII", (at, size, at, domain, 1), 12)  # ..._REG_MR
+    return device
+
+
+def rdma() -> list[dict[str, Any]]:
+    """A region that begins within a page."""
+    at = memory(6 * PAGE)
+    write(at, 6 * PAGE)
+    return [attempt("RDMA", at, 6 * PAGE, lambda at, size: region(at + 0x100, size - 0x200))]
+
+
+CHILDREN: list[int] = []
+
+
+def forked() -> list[dict[str, Any]]:
+    """A child that has written to its copy of what its parent had pinned before."""
+    at = memory(4 * PAGE)
+    write(at, 4 * PAGE)
+    made = attempt("forked", at, 4 * PAGE, io_uring)
+    ends = os.pipe()
+    child = os.fork()
+    if not child:
+        write(at, 4 * PAGE, 0x22)
+        os.write(ends[1], b"x")
+        while True:
+            signal.pause()
+    CHILDREN.append(child)
+    os.read(ends[0], 1)
+    write(at, 4 * PAGE, 0x33)
+    return [{**made, "child": child}]
+
+
+WORDS = {
+    "holders": holders,
+    "only_read": only_read,
+    "written": written,
+    "others": others,
+    "forked": forked,
+    "rdma": rdma,
+}
+
+
+def main() -> None:
+    """Do what the host says, a word a line, until it says "end"."""
+    try:
+        guest.mount()
+        port = os.open(PORT, os.O_RDWR | os.O_NOCTTY)
+        mode = termios.tcgetattr(port)
+        mode[0] = mode[1] = mode[3] = 0
+        mode[2] = termios.CS8 | termios.CREAD | termios.CLOCAL
+        termios.tcsetattr(port, termios.TCSANOW, mode)
+        with open("/settings.json") as file:
+            settings = json.load(file)
+        missing = guest.set_up(settings, MODULES)
+        with os.fdopen(port, "r+b", buffering=0) as line:
+            line.write(json.dumps({"missing": missing}).encode() + b"\n")
+            while (word := line.readline().strip().decode()) != "end":
+                line.write(json.dumps(WORDS[word]()).encode() + b"\n")
+    except BaseException:
+        print(traceback.format_exc(), flush=True)
+    guest.power_off()

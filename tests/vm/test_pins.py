@@ -1,0 +1,208 @@
+"""`pinhold pins` in guests of stock kernels: each holder, each state, from outside by the guest's memory."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from held import Held, holding
+from pinhold.lab.store import Kernel
+
+pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
+
+from pinhold.cli import main
+from pinhold.commands import watch
+from pinhold.inspect.memory import ram
+from pinhold.inspect.memory.qmp import Monitor
+from pinhold.inspect.pinned import Look
+from pinhold.inspect.records import NotThere, PinnedFolio, Selection, State, Told
+from pinhold.inspect.view import View
+
+pytestmark = pytest.mark.slow
+
+PAGE = 4096
+KERNELS = [
+    *("6.1", "6.12"),
+    *(pytest.param(release, marks=pytest.mark.nightly) for release in ("5.10", "6.18", "newest")),
+]
+MENDED = (6, 2)
+"""The release that closed the last hole: what is pinned for long stays the process's."""
+
+
+@pytest.fixture
+def held(kernel: Kernel) -> Iterator[Held]:
+    """A guest of the kernel."""
+    with holding(kernel) as guest:
+        yield guest
+
+
+def look(guest: Held, **selection: Any) -> Told:
+    with View(ram.source("its memory", guest.ram)) as view:
+        return Look(view).look(Selection(**selection))
+
+
+def at(told: Told, held: dict[str, Any]) -> list[PinnedFolio]:
+    """What is told of the memory that the guest says it holds, by addresses."""
+    end = held["at"] + held["size"]
+    return [
+        folio
+        for folio in told.folios
+        for owner in folio.owners
+        if owner.process.pid == held["pid"] and held["at"] <= owner.address < end
+    ]
+
+
+def states(told: Told, held: dict[str, Any]) -> dict[State, int]:
+    """Bytes in each state."""
+    found: Counter[State] = Counter()
+    for folio in at(told, held):
+        found[folio.state] += folio.size
+    return dict(found)
+
+
+def holders(told: Told, held: dict[str, Any]) -> set[tuple[str, int | None]]:
+    return {(holder.kind, holder.fd) for folio in at(told, held) for holder in folio.holders}
+
+
+def newer(kernel: Kernel) -> bool:
+    return tuple(map(int, kernel.release.split(".")[:2])) >= MENDED
+
+
+@pytest.mark.parametrize("kernel", KERNELS, indirect=True)
+def test_holders_and_states(kernel: Kernel, held: Held) -> None:
+    """Each holder is told with its process, descriptor, addresses and sizes, all of them the same memory; then the
+    kinds of memory of the patch's selftest, pinned read-only for a device and then written: STALE before the patch."""
+    made = held.do("holders")
+    told = look(held)
+    there = [one for one in made if "why" not in one]
+    missing = {one["how"] for one in made} - {one["how"] for one in there}
+    assert missing == ({"udmabuf"} if not newer(kernel) else set())
+    for one in there:
+        assert holders(told, one) == {(one["how"], one["fd"])}
+        state = State.SHARED if one["how"] == "udmabuf" else State.SAME
+        assert states(told, one) == {state: one["size"]}, one
+        pins = [folio.pins for folio in at(told, one)]
+        assert all(pins) if one["how"] != "vmsplice" else not any(pins)
+    assert sum(folio.size for folio in told.folios) == sum(one["size"] for one in there)
+    assert told.looked.inconsistent == 0 and told.buffers == ()
+
+    made = held.do("only_read")
+    told = look(held)
+    for one in made:
+        zero = "zero" in one["how"] and not newer(kernel)
+        assert states(told, one) == {State.ZERO if zero else State.SAME: one["size"]}, one
+    held.do("written")
+    told = look(held)
+    for one in made:
+        expected = State.SAME if newer(kernel) else State.STALE
+        assert states(told, one) == {expected: one["size"]}, one
+        assert holders(told, one) == {("VFIO", one["fd"])}
+        zero = "zero" in one["how"] and not newer(kernel)
+        assert all((folio.kind == "zero") == zero and (folio.pins is None) == zero for folio in at(told, one))
+
+
+@pytest.mark.parametrize("kernel", KERNELS, indirect=True)
+def test_counts_unknown_holders_and_children(kernel: Kernel, held: Held) -> None:
+    """Four pins of one page are four; a page that is mapped 1,100 times has none; what a module pins whose records are
+    not known is told with the module, STALE where it is; what was unmapped is told as that; a child's copies are not
+    its parent's."""
+    four, often, probe, probed, unmapped = held.do("others")
+    told = look(held)
+    (one,) = at(told, four)
+    assert (one.pins, len(one.holders), one.dma_pinned) == (4, 4, True)
+    assert at(told, often) == []
+    assert states(told, unmapped) == {State.UNMAPPED: unmapped["size"]}
+    if kernel.pinprobe is not None:
+        assert states(told, probe) == {State.SAME: probe["size"]}
+        assert states(told, probed) == {State.SAME if newer(kernel) else State.STALE: probed["size"]}
+        for folio in (*at(told, probe), *at(told, probed)):
+            assert {(holder.kind, holder.module) for holder in folio.holders} == {("unknown", "pinprobe")}
+
+    (forked,) = held.do("forked")
+    told = look(held)
+    assert states(told, forked) == {State.SAME: forked["size"]}
+    assert at(told, {**forked, "pid": forked["child"]}) == []
+    of_child = {folio.pfn for folio in look(held, pid=forked["child"]).folios}
+    assert of_child.isdisjoint(folio.pfn for folio in at(told, forked))
+
+
+@pytest.mark.parametrize("kernel", ["6.12"], indirect=True)
+def test_the_command_by_qmp(kernel: Kernel, held: Held, capsys: pytest.CaptureFixture[str]) -> None:
+    """A guest by its socket: one process, one address, one frame, one zone; each says the same of the page."""
+    uring = held.do("holders")[0]
+    on = ("--on", f"qmp:{held.qmp}", "--format", "json")
+
+    def folios(*words: str) -> list[Any]:
+        assert main(["pins", *on, *words]) == 0
+        found: list[Any] = json.loads(capsys.readouterr().out)["folios"]
+        return found
+
+    (page,) = folios("--pid", "1", "--page", hex(uring["at"] + 5000))
+    assert page["owners"] == [{"process": {"pid": 1, "name": "init"}, "address": uring["at"] + PAGE}]
+    assert folios("--pfn", hex(page["pfn"])) == [page]
+    in_zone = folios("--zone", page["zone"])
+    assert page in in_zone and {folio["zone"] for folio in in_zone} == {page["zone"]}
+    assert main(["pins", "--on", f"qmp:{held.qmp}", "--zone", "Nowhere"]) == 3
+    assert "this kernel has no zone 'Nowhere'" in capsys.readouterr().err
+    assert main(["pins", "--on", f"qmp:{held.qmp}", "--pid", "4711"]) == 3
+
+
+@pytest.mark.parametrize("kernel", ["6.12"], indirect=True)
+def test_a_process_or_a_zone_that_is_not_there(kernel: Kernel, held: Held) -> None:
+    """Each is said as that."""
+    with pytest.raises(NotThere, match="no process 4711"):
+        look(held, pid=4711)
+    with pytest.raises(NotThere, match="no zone 'X'"):
+        look(held, zone="X")
+
+
+@pytest.mark.parametrize("kernel", ["6.1"], indirect=True)
+def test_watch_tells_what_became_stale(
+    kernel: Kernel, held: Held, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second look comes after the write: each range that parted, once; the exit status is 1."""
+    made = held.do("only_read")
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: held.do("written"))
+    assert main(["watch", "--pid", "1", "--on", f"qmp:{held.qmp}", "--times", "2"]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    stale = [line.split("STALE: ")[1] for line in lines if "  STALE: " in line]
+    assert {one["at"] for one in made} >= {int(line.split(",")[0], 16) for line in stale}
+    assert all("VFIO fd" in line for line in stale) and len(stale) >= 4
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize("kernel", ["rdma"], indirect=True)
+def test_a_memory_region_of_rdma(kernel: Kernel, held: Held) -> None:
+    """By soft-RoCE, which the lab's kernels do not have: `pinhold kernels add rdma --image PATH --modules DIR` gives
+    one that has, such as Debian's linux-image-amd64.  A region that begins within a page holds the page."""
+    (region,) = held.do("rdma")
+    if "why" in region:
+        pytest.skip(f"this kernel has no soft-RoCE: {region['why']}")
+    told = look(held)
+    assert holders(told, region) == {("RDMA", region["fd"])}
+    assert states(told, region) == {State.SAME: region["size"]}
+    assert sum(folio.size for folio in told.folios) == region["size"]
+
+
+@pytest.mark.parametrize("kernel", ["6.12"], indirect=True)
+def test_a_dump(kernel: Kernel, held: Held, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The same of a dump that QEMU writes, as of the guest."""
+    made = held.do("holders")
+    before = look(held)
+    monitor = Monitor(held.qmp)
+    try:
+        path = tmp_path / "vmcore"
+        monitor("dump-guest-memory", paging=False, protocol=f"file:{path}")
+    finally:
+        monitor.close()
+    assert main(["pins", "--on", f"vmcore:{path}", "--format", "json"]) == 0
+    read = json.loads(capsys.readouterr().out)
+    assert [(folio["pfn"], folio["size"], folio["state"]) for folio in read["folios"]] == [
+        (folio.pfn, folio.size, folio.state) for folio in before.folios
+    ]
+    assert len(made) > 5
