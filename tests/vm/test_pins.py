@@ -147,6 +147,10 @@ def test_the_command_by_qmp(kernel: Kernel, held: Held, capsys: pytest.CaptureFi
     assert folios("--pfn", hex(page["pfn"])) == [page]
     in_zone = folios("--zone", page["zone"])
     assert page in in_zone and {folio["zone"] for folio in in_zone} == {page["zone"]}
+    in_block = folios("--block", str(page["pfn"] >> 15))  # of 128 MiB in a small guest
+    assert page in in_block and {folio["pfn"] >> 15 for folio in in_block} == {page["pfn"] >> 15}
+    assert main(["pins", "--on", f"qmp:{held.qmp}", "--block", "4000"]) == 3
+    assert "this kernel has no memory block 4000: the last one is" in capsys.readouterr().err
     assert main(["pins", "--on", f"qmp:{held.qmp}", "--zone", "Nowhere"]) == 3
     assert "this kernel has no zone 'Nowhere'" in capsys.readouterr().err
     assert main(["pins", "--on", f"qmp:{held.qmp}", "--pid", "4711"]) == 3

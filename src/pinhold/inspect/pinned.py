@@ -10,7 +10,7 @@ from dataclasses import replace
 from drgn import FaultError
 
 from pinhold.inspect.errors import CannotLook
-from pinhold.inspect.folio import Folio, folio_at
+from pinhold.inspect.folio import Folio, folio_at, head_of
 from pinhold.inspect.holders import Found, Holders, unknown
 from pinhold.inspect.holders.kept import PAGE, Run
 from pinhold.inspect.opened import Task, tasks
@@ -31,7 +31,7 @@ from pinhold.inspect.records import (
 from pinhold.inspect.scan import pinned
 from pinhold.inspect.state import ENDED, Judged, by_rmap, judge
 from pinhold.inspect.view import View
-from pinhold.inspect.zones import Zone, zone_of, zones
+from pinhold.inspect.zones import Zone, block_of, zone_of, zones
 
 
 class Look:
@@ -62,9 +62,11 @@ class Look:
         self._by_mm = {task.mm: task for task in processes}
         if selection.pid is not None and all(task.process.pid != selection.pid for task in processes):
             raise NotThere(f"no process {selection.pid} with memory of its own is in this kernel")
+        frames = self._frames(selection)
         self._walk(processes)
-        self._scan(None if selection.pfn is None else self._frames_of(selection.pfn))
-        folios = sorted(filter(_wanted(selection, self._zones), self._folios.values()), key=lambda folio: folio.pfn)
+        for some in frames:
+            self._scan(some)
+        folios = sorted(filter(_wanted(selection, frames), self._folios.values()), key=lambda folio: folio.pfn)
         wanted = [task for task in processes if selection.pid in (None, task.process.pid)]
         buffers = tuple(
             one for one in self._buffers if selection.pid in (None, one.holder.process and one.holder.process.pid)
@@ -78,9 +80,21 @@ class Look:
             looked=Looked("processes", len(processes), self._inconsistent),
         )
 
-    def _frames_of(self, pfn: int) -> range:
-        folio = folio_at(self._view, pfn)
-        return range(folio.pfn, folio.pfn + folio.pages)
+    def _frames(self, selection: Selection) -> list[range]:
+        """Those that are asked for.  Raises NotThere."""
+        if selection.pfn is not None:
+            if selection.pfn >= self._view.max_pfn:
+                raise NotThere(f"this kernel has no page frame {selection.pfn:#x}: it ends at {self._view.max_pfn:#x}")
+            return [range(selection.pfn, selection.pfn + 1)]
+        if selection.block is not None:
+            return [block_of(self._view, selection.block)]
+        if selection.zone is None:
+            return [range(self._view.max_pfn)]
+        found = [zone.frames for zone in self._zones if zone.name == selection.zone]
+        if not found:
+            names = ", ".join(dict.fromkeys(zone.name for zone in self._zones))
+            raise NotThere(f"this kernel has no zone {selection.zone!r}: it has {names}")
+        return found
 
     def _told(self, done: int) -> None:
         self._at("frames", done, self._view.max_pfn)
@@ -125,9 +139,11 @@ class Look:
             for folio, part in _by_folio(self._view, run):
                 yield Judged(part, folio, State.UNMAPPED, ENDED)
 
-    def _scan(self, frames: range | None) -> None:
+    def _scan(self, frames: range) -> None:
         """What is pinned and held by nobody that is known."""
         held = _Frames(self._held)
+        if len(frames) == 1:  # perhaps within a folio
+            frames = range(head_of(self._view, frames.start), frames.stop)
         for folio in pinned(self._view, frames, self._told):
             if not folio.pins or held.meets(range(folio.pfn, folio.pfn + folio.pages)):
                 continue
@@ -207,18 +223,14 @@ def _charged(task: Task) -> ProcessPins:
     return ProcessPins(task.process, pinned * PAGE, locked * PAGE)
 
 
-def _wanted(selection: Selection, there: Iterable[Zone]) -> Callable[[PinnedFolio], bool]:
-    """Whether a folio is asked for.  Raises NotThere for a zone that this kernel does not have."""
-    if selection.zone is not None and all(zone.name != selection.zone for zone in there):
-        names = ", ".join(dict.fromkeys(zone.name for zone in there))
-        raise NotThere(f"this kernel has no zone {selection.zone!r}: it has {names}")
+def _wanted(selection: Selection, frames: Sequence[range]) -> Callable[[PinnedFolio], bool]:
+    """Whether a folio is asked for."""
 
     def wanted(folio: PinnedFolio) -> bool:
-        frames = range(folio.pfn, folio.pfn + folio.size // PAGE)
+        own = range(folio.pfn, folio.pfn + folio.size // PAGE)
         return (
             (selection.pid is None or selection.pid in _pids(folio))
-            and (selection.zone is None or folio.zone == selection.zone)
-            and (selection.pfn is None or selection.pfn in frames)
+            and any(own.start < some.stop and some.start < own.stop for some in frames)
             and (selection.address is None or _reaches(folio, selection))
         )
 

@@ -35,6 +35,7 @@ VARIABLES = {
     "huge_zero_pfn": "unsigned long",
     "max_pfn": "unsigned long",
     "nr_node_ids": "unsigned int",
+    "sections_per_block": "int",
     "contig_page_data": "struct pglist_data",
     "hugetlb_max_hstate": "int",
 }

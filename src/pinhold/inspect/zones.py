@@ -1,4 +1,8 @@
-"""Which node and zone a page frame is of, by what the zones span (struct pglist_data, struct zone)."""
+"""Which node, zone and memory block a page frame is of.
+
+Zones by what they span (struct pglist_data, struct zone).  Blocks are what memory hotplug takes away or brings: so many
+sections, numbered as in /sys/devices/system/memory (drivers/base/memory.c).
+"""
 
 from __future__ import annotations
 
@@ -7,10 +11,14 @@ from dataclasses import dataclass
 from drgn import Object
 
 from pinhold.inspect.errors import CannotLook
+from pinhold.inspect.records import NotThere
 from pinhold.inspect.symbols import NUMA_NODES
 from pinhold.inspect.view import View
 
 _MOST_NODES = 1 << 10
+_SECTION = 1 << 15
+"""Frames (PAGES_PER_SECTION of x86-64)."""
+_MOST_SECTIONS = 1 << 14
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,3 +59,18 @@ def _of_node(number: int, node: Object) -> list[Zone]:
                 Zone(number, zone.name.string_().decode("utf-8", "backslashreplace"), range(first, first + size))
             )
     return found
+
+
+def block_of(view: View, number: int) -> range:
+    """The frames of a memory block.  Raises NotThere, drgn.FaultError."""
+    try:
+        sections = int(view.program["sections_per_block"].value_())
+    except LookupError:
+        raise NotThere("this kernel has no memory blocks (CONFIG_MEMORY_HOTPLUG)") from None
+    if not 0 < sections <= _MOST_SECTIONS:
+        raise CannotLook(f"a memory block has {sections} sections, says the kernel: this memory is damaged")
+    frames = range(number * sections * _SECTION, (number + 1) * sections * _SECTION)
+    if frames.start >= view.max_pfn:
+        last = (view.max_pfn - 1) // len(frames)
+        raise NotThere(f"this kernel has no memory block {number}: the last one is {last}, of {len(frames) >> 8} MiB")
+    return frames
