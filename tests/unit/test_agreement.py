@@ -50,6 +50,20 @@ def test_a_different_frame_is_a_difference_at_its_step() -> None:
     assert "expect P x 0x00" in " ".join(found.differences[0].split())
 
 
+def test_behind_a_step_that_one_side_left_out_nothing_is_compared() -> None:
+    """It shows the work of other steps; where both left it out, it does not matter."""
+
+    def without(case: CaseResult, index: int) -> CaseResult:
+        steps = list(case.result.steps)
+        steps[index] = replace(steps[index], observation=None)
+        return replace(case, result=replace(case.result, steps=tuple(steps)))
+
+    left, right = seen(HELD, 7, 8, 9, 7), seen(HELD, 7, 8, 9, 3)
+    assert agreement([left], [right]).different == 1
+    assert agreement([without(left, 2)], [right]).different == 0
+    assert agreement([without(left, 2)], [without(right, 2)]).different == 1
+
+
 def test_a_skip_is_compared_up_to_where_it_ended() -> None:
     """A side that could not go on has no verdict to compare, but what it saw until then counts."""
     skipped = Verdict("skipped", reason="no pin")

@@ -6,13 +6,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from pinhold.report.results import CONCLUSIVE, CaseResult
-from pinhold.scenario.compare import Comparison, compare
-from pinhold.scenario.observation import Observation
+from pinhold.scenario.compare import Comparison, compare_runs
 from pinhold.scenario.printer import format_step
 from pinhold.scenario.verdict import BROKEN
 from pinhold.targets.base import Target
 from pinhold.targets.batch import BatchTarget, run_each
-from pinhold.targets.runner import Result
+from pinhold.targets.runner import Result, StepRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,15 +77,13 @@ def run_again(
 
 def compare_results(ours: Result, theirs: Result) -> Comparison:
     """Compare what both sides observed, up to the step at which one of them could go no further."""
-    left, right = _observations(ours), _observations(theirs)
-    common = min(len(left), len(right))
-    return compare(left[:common], right[:common])
+    return compare_runs(_done(ours), _done(theirs))
 
 
-def _observations(result: Result) -> list[Observation]:
-    """All but that of the step which the machine could not do: why it could not is no behaviour of the kernel."""
+def _done(result: Result) -> list[StepRecord]:
+    """All but the step which the machine could not do: why it could not is no behaviour of the kernel."""
     undone = result.verdict.step if result.verdict.kind == "skipped" else None
-    return [r.observation for r in result.steps if r.observation is not None and r.index != undone]
+    return [record for record in result.steps if record.index != undone]
 
 
 def _frames(ours: Result, theirs: Result) -> tuple[int, str | None]:

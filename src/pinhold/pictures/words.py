@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 from pinhold.pictures.story import Elsewhere, Place, Row, Story, Strand
 from pinhold.scenario import steps as s
-from pinhold.scenario.compare import Comparison, compare
-from pinhold.scenario.observation import MIXED, Observation
+from pinhold.scenario.compare import Comparison, compare_runs
+from pinhold.scenario.observation import MIXED
 from pinhold.scenario.printer import format_step
 from pinhold.scenario.ran import Decision, Turn
 from pinhold.scenario.tokens import quote
@@ -286,13 +286,7 @@ def _first_apart(left: Sequence[Decision], right: Sequence[Decision]) -> tuple[D
 
 def compared(one: Story, other: Story) -> Comparison:
     """What both targets saw."""
-    left, right = _observations(one), _observations(other)
-    common = min(len(left), len(right))
-    return compare(left[:common], right[:common])
-
-
-def _observations(story: Story) -> list[Observation]:
-    return [row.recorded.observation for row in story.rows if row.recorded.observation is not None]
+    return compare_runs(*([row.recorded for row in story.rows] for story in (one, other)))
 
 
 def merged(stories: Sequence[Story]) -> list[Story]:

@@ -9,9 +9,11 @@ at another page within the same step.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from operator import attrgetter
+from typing import Protocol
 
 from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.observation import MIXED, Observation, PageView, PinView
@@ -85,6 +87,24 @@ def compare(a: Sequence[Observation], b: Sequence[Observation]) -> Comparison:
     if len(a) != len(b):
         return Comparison(Difference(min(len(a), len(b)), "", "length", _observations(a), _observations(b)), compared)
     return Comparison(None, compared)
+
+
+class Recorded(Protocol):
+    """A step of a run: which one of its scenario, and what was seen after it, if it was done."""
+
+    @property
+    def index(self) -> int: ...
+
+    @property
+    def observation(self) -> Observation | None: ...
+
+
+def compare_runs(a: Iterable[Recorded], b: Iterable[Recorded]) -> Comparison:
+    """Compare two runs of one scenario up to the first step that one side alone has done: behind it, what one shows is
+    not what the other was asked for."""
+    done = zip((each for each in a if each.observation), (each for each in b if each.observation), strict=False)
+    both = [(one.observation, other.observation) for one, other in takewhile(lambda p: p[0].index == p[1].index, done)]
+    return compare([one for one, _ in both if one], [other for _, other in both if other])
 
 
 def first_difference(a: Sequence[Observation], b: Sequence[Observation]) -> Difference | None:
