@@ -12,11 +12,8 @@ import pytest
 
 pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
 
-from pinhold.inspect import rmap, vma
-from pinhold.inspect.folio import page_at
 from pinhold.inspect.memory.qmp import Monitor
 from pinhold.inspect.opening import opened
-from pinhold.inspect.scan import pinned
 from pinhold.inspect.view import View
 from pinhold.lab import target as lab_target
 from pinhold.lab.qemu import Setup
@@ -25,48 +22,18 @@ from pinhold.lab.store import Kernel
 from pinhold.lab.target import VmTarget
 from pinhold.scenario.parse import parse
 from pinhold.targets.runner import StepRecord
+from seen import HELD, seen
 
 pytestmark = pytest.mark.slow
 
 every = pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18", "7.3"], indirect=True)
 
 BEFORE_THE_PATCH = ("5.10.", "6.1.")
-HELD = """scenario held
-map P x anon pages 8
-map P h thp
-write P x 0x01
-write P h 0x02
-io_uring P x as p
-io_uring P h as q
-"""
 READ_ONLY = """map P m memfd pages 2
 read P m
 pin P m as s longterm
 write P m 0x55
 """
-
-
-def seen(view: View) -> list[dict[str, Any]]:
-    """All that a view shows of what is pinned."""
-    names = vma.mms(view)
-    told = []
-    for folio in pinned(view):
-        places = list(rmap.places(view, folio))
-        mms = [view.pointer("struct mm_struct *", place.mm) for place in places]
-        told.append({
-            "kind": folio.kind, "order": folio.order, "refcount": folio.refcount - folio.batched, "pins": folio.pins,
-            "mapcount": page_at(view, folio.pfn).mapcount, "exclusive": page_at(view, folio.pfn).exclusive,
-            "last": page_at(view, folio.pfn + folio.pages - 1).mapcount, "pfn": folio.pfn,
-            "same": [place.pfn == folio.pfn for place in places],
-            "names": [names[place.mm][1].partition("-")[0] for place in places],
-            "addresses": [place.address for place in places],
-            "entries": [
-                (entry.level, entry.writable, entry.dirty)
-                for mm, place in zip(mms, places, strict=True)
-                for entry in [view.entry(mm, place.address)]
-            ],
-        })  # fmt: skip
-    return told
 
 
 def scenario(kernel: Kernel) -> str:

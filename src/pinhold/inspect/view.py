@@ -40,7 +40,7 @@ class View:
         self.levels = source.info.levels
         self._btf: Btf | None = None
         self._types: TypesOfBtf | None = None
-        self._modules: dict[str, TypesOfBtf | None] = {}
+        self._modules: dict[str, TypesOfBtf] = {}
         try:
             self.symbols = symbols.load(self.program, self.info, keep=source.own)
             self.symbols.register(self.program)
@@ -147,15 +147,14 @@ class View:
             return self._module(name) is not None  # with debug symbols they are there, or not at all
         if name not in self._modules:
             data = self._module_btf(name)
-            types = None
-            if data is not None:
-                types = TypesOfBtf(self.program, Btf(data, self._btf), self._types)
-                types.register(f"btf of {name}", -1)
-                for known in (self._types, *self._modules.values()):
-                    if known is not None:
-                        known.forget()
-            self._modules[name] = types
-        return self._modules[name] is not None
+            if data is None:
+                return False
+            types = self._modules[name] = TypesOfBtf(self.program, Btf(data, self._btf), self._types)
+            types.register(f"btf of {name}", -1)
+            for known in (self._types, *self._modules.values()):
+                if known is not None:
+                    known.forget()
+        return True
 
     def modules(self) -> Iterator[tuple[str, Object]]:
         """Loaded modules by name: struct module *.  Raises CannotLook, drgn.FaultError."""
@@ -183,7 +182,12 @@ class View:
 
     @contextmanager
     def paused(self) -> Iterator[bool]:
-        """The kernel stands still for so long, where it can be stopped: whether what is read now cannot change."""
+        """The kernel stands still for so long, where it can be stopped: whether what is read now cannot change.
+
+        What was kept of an earlier look and may have changed since is forgotten.
+        """
+        self.__dict__.pop("zero_pfns", None)
+        self.__dict__.pop("max_pfn", None)
         with self.source.pause():
             yield not self.source.changes
 

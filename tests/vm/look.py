@@ -1,0 +1,56 @@
+"""Process 1 of a guest that looks at itself: a scenario runs in it, and after its last step /proc/kcore is read."""
+
+from __future__ import annotations
+
+import json
+import os
+import traceback
+
+from pinhold.inspect.opening import opened
+from pinhold.lab import guest
+from pinhold.scenario.parse import parse
+from pinhold.targets.live.target import LiveTarget
+from pinhold.targets.runner import StepRecord, run_scenario
+from seen import HELD, seen
+
+
+def apart() -> dict[str, object]:
+    """What a view shows, in a process of its own: drgn keeps /proc/kcore open, and a scenario leaves nothing open."""
+    read, write = os.pipe()
+    child = os.fork()
+    if not child:
+        try:
+            with opened("live") as view, view.paused() as still:
+                told = {"seen": seen(view), "still": still, "release": view.info.release}
+        except BaseException:
+            told = {"broken": traceback.format_exc()}
+        os.write(write, json.dumps(told).encode())
+        os._exit(0)
+    os.close(write)
+    with open(read, "rb") as file:
+        found: dict[str, object] = json.loads(file.read())
+    os.waitpid(child, 0)
+    return found
+
+
+def main(port: str = "/dev/ttyS1") -> None:
+    """Tells it as a line of JSON on the second serial port, or why there is nothing to tell."""
+    guest.mount()
+    told: dict[str, object] = {}
+
+    def look(record: StepRecord) -> None:
+        if record.index == 5:
+            told.update(apart())
+
+    try:
+        guest.quieten()
+        target = LiveTarget(disposable=True)
+        target.ready()
+        result = run_scenario(target, parse(HELD), look)
+        told["verdict"] = f"{result.verdict.kind} {result.verdict.reason}"
+    except BaseException:
+        told["broken"] = traceback.format_exc()
+    with open(port, "wb", buffering=0) as line:
+        line.write(json.dumps(told).encode() + b"\n")
+    os.sync()
+    guest.power_off()
