@@ -14,7 +14,9 @@ import signal
 import socket
 import struct
 import termios
+import threading
 import traceback
+from collections.abc import Callable
 from typing import Any
 
 from pinhold.lab import guest
@@ -286,7 +288,59 @@ def forked() -> list[dict[str, Any]]:
     return [{**made, "child": child}]
 
 
+def work() -> None:
+    """Maps and unmaps, pipes, registers and gives back buffers, and forks, without an end."""
+
+    def in_turn(one: Callable[[], None]) -> None:
+        def again() -> None:
+            while True:
+                one()
+
+        threading.Thread(target=again, daemon=True).start()
+
+    def maps() -> None:
+        at = memory(64 * PAGE)
+        write(at, 64 * PAGE)
+        LIBC.munmap(ctypes.c_void_p(at), ctypes.c_size_t(64 * PAGE))
+
+    buffer = memory(4 * PAGE)  # and stays: a child that was forked meanwhile keeps the ring open a little longer
+
+    def rings() -> None:
+        write(buffer, 4 * PAGE)
+        ring = io_uring(buffer, 4 * PAGE)
+        write(buffer, 4 * PAGE, 2)
+        os.close(ring)
+
+    def pipes() -> None:
+        ends = os.pipe()
+        os.write(ends[1], b"x" * PAGE)
+        for end in ends:
+            os.close(end)
+
+    for one in (maps, rings, pipes):
+        in_turn(one)
+    while True:
+        child = os.fork()
+        if not child:
+            os._exit(0)
+        os.waitpid(child, 0)
+
+
+def busy() -> list[dict[str, Any]]:
+    """Two processes that are busy, beside memory that stays as it is."""
+    at = memory(8 * PAGE)
+    write(at, 8 * PAGE)
+    made = attempt("io_uring", at, 8 * PAGE, io_uring)
+    for _ in range(2):
+        child = os.fork()
+        if not child:
+            work()
+        CHILDREN.append(child)
+    return [made]
+
+
 WORDS = {
+    "busy": busy,
     "holders": holders,
     "only_read": only_read,
     "written": written,

@@ -180,6 +180,18 @@ def test_watch_tells_what_became_stale(
 
 
 @pytest.mark.nightly
+@pytest.mark.parametrize("kernel", ["6.1", "6.12"], indirect=True)
+def test_a_busy_guest_has_nothing_stale(kernel: Kernel, held: Held) -> None:
+    """Read while it runs, 100 times: what stays is told each time, nothing is STALE, and no look fails."""
+    (kept,) = held.do("busy")
+    with View(ram.source("its memory", held.ram)) as view:
+        for _ in range(100):
+            told = Look(view).look(Selection())
+            assert states(told, kept) == {State.SAME: kept["size"]}
+            assert [folio for folio in told.folios if folio.state is State.STALE] == []
+
+
+@pytest.mark.nightly
 @pytest.mark.parametrize("kernel", ["rdma"], indirect=True)
 def test_a_memory_region_of_rdma(kernel: Kernel, held: Held) -> None:
     """By soft-RoCE, which the lab's kernels do not have: `pinhold kernels add rdma --image PATH --modules DIR` gives

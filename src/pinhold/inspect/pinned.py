@@ -33,6 +33,9 @@ from pinhold.inspect.state import ENDED, Judged, by_rmap, judge
 from pinhold.inspect.view import View
 from pinhold.inspect.zones import Zone, block_of, zone_of, zones
 
+CHANGED = "it changed each time that it was read"
+_LOOKS = 5
+
 
 class Look:
     """One look.  at: see At."""
@@ -46,7 +49,7 @@ class Look:
         self._buffers: list[Buffer] = []
         self._unknown: list[Holder] = []
         self._held: list[range] = []
-        self._inconsistent = 0
+        self._inconsistent: set[int] = set()
 
     def look(self, selection: Selection) -> Told:
         """What is asked for.  Raises NotThere, CannotLook."""
@@ -58,7 +61,7 @@ class Look:
 
     def _look(self, selection: Selection) -> Told:
         self._zones = zones(self._view)
-        processes = [task for task in tasks(self._view) if task.mm]
+        processes = self._processes()
         self._by_mm = {task.mm: task for task in processes}
         if selection.pid is not None and all(task.process.pid != selection.pid for task in processes):
             raise NotThere(f"no process {selection.pid} with memory of its own is in this kernel")
@@ -77,7 +80,7 @@ class Look:
             processes=tuple(_charged(task) for task in wanted),
             buffers=() if selection.of_frames else buffers,
             folios=tuple(folios),
-            looked=Looked("processes", len(processes), self._inconsistent),
+            looked=Looked("processes", len(processes), len(self._inconsistent)),
         )
 
     def _frames(self, selection: Selection) -> list[range]:
@@ -99,6 +102,16 @@ class Look:
     def _told(self, done: int) -> None:
         self._at("frames", done, self._view.max_pfn)
 
+    def _processes(self) -> list[Task]:
+        """Those with memory.  Of a kernel that runs on the list may break while it is walked: then again."""
+        for look in range(1, _LOOKS + 1):
+            try:
+                return [task for task in tasks(self._view) if task.mm]
+            except (FaultError, CannotLook):
+                if not self._view.source.changes or look == _LOOKS:
+                    raise
+        raise AssertionError("the last look returns or raises")
+
     def _walk(self, processes: list[Task]) -> None:
         """Every holder, once."""
         holders = Holders(self._view)
@@ -106,13 +119,14 @@ class Look:
         for done, task in enumerate(processes):
             self._at("processes", done, len(processes))
             found, consistent = holders.of(task)
-            self._inconsistent += not consistent
+            if not consistent:
+                self._inconsistent.add(task.mm)
             for one in found:
                 if one.key not in seen:
                     seen.add(one.key)
-                    self._hold(one)
+                    self._hold(one, task, holders)
 
-    def _hold(self, found: Found) -> None:
+    def _hold(self, found: Found, task: Task, holders: Holders) -> None:
         holder = found.holder
         if holder.kind == unknown.KIND:
             self._unknown.append(holder)
@@ -121,20 +135,45 @@ class Look:
             self._buffers.append(Buffer(at, unseen.size, reason=unseen.reason))
         if found.trouble:
             self._buffers.append(Buffer(holder, reason=found.trouble))
-        for run in found.runs:
-            self._held.append(range(run.pfn, run.pfn + run.pages))
-            try:
-                for judged in self._judged(run, holder):
-                    self._add(judged, [replace(holder, address=judged.run.address)])
-            except (FaultError, CannotLook) as wrong:
-                self._buffers.append(Buffer(replace(holder, address=run.address), run.pages * PAGE, reason=str(wrong)))
+        self._held += [range(run.pfn, run.pfn + run.pages) for run in found.runs]
+        for judged in self._settled(found, task, holders):
+            self._add(judged, [replace(holder, address=judged.run.address)])
 
-    def _judged(self, run: Run, holder: Holder) -> Iterator[Judged]:
+    def _settled(self, found: Found, task: Task, holders: Holders) -> list[Judged]:
+        """What is held, in its states.  Of a kernel that runs on both have to be the same twice: else what was given
+        back, and is mapped no more, would be told as stale."""
+        first = self._judged(found)
+        if not self._view.source.changes or not found.runs:
+            return first
+        for _ in range(_LOOKS):
+            now = next((one for one in holders.of(task)[0] if one.key == found.key), None)
+            if now is None:
+                return []  # it has been given back
+            second = self._judged(now)
+            if now == found and list(map(_without_counts, first)) == list(map(_without_counts, second)):
+                return second
+            found, first = now, second
+        self._inconsistent.add(task.mm)
+        return [replace(judged, state=State.UNKNOWN, reason=CHANGED) for judged in first]
+
+    def _judged(self, found: Found) -> list[Judged]:
+        """Every part of what is held; one that cannot be read is left open."""
+        judged: list[Judged] = []
+        for run in found.runs:
+            try:
+                judged += self._of_run(run, found.holder)
+            except (FaultError, CannotLook) as wrong:
+                buffer = Buffer(replace(found.holder, address=run.address), run.pages * PAGE, reason=str(wrong))
+                if buffer not in self._buffers:
+                    self._buffers.append(buffer)
+        return judged
+
+    def _of_run(self, run: Run, holder: Holder) -> Iterator[Judged]:
         if run.address is None:
             task = next((t for t in self._by_mm.values() if t.process == holder.process), None)
             yield from by_rmap(self._view, run, task.mm if task else 0)
         elif run.mm in self._by_mm:
-            yield from judge(self._view, self._by_mm[run.mm].task.mm.read_(), run)
+            yield from judge(self._view, self._view.pointer("struct mm_struct *", run.mm), run)
         else:
             for folio, part in _by_folio(self._view, run):
                 yield Judged(part, folio, State.UNMAPPED, ENDED)
@@ -145,16 +184,22 @@ class Look:
         if len(frames) == 1:  # perhaps within a folio
             frames = range(head_of(self._view, frames.start), frames.stop)
         for folio in pinned(self._view, frames, self._told):
-            if not folio.pins or held.meets(range(folio.pfn, folio.pfn + folio.pages)):
-                continue
-            try:
-                if self._view.source.changes and not folio_at(self._view, folio.pfn).pins:
-                    continue  # of I/O that has ended meanwhile
-                for judged in by_rmap(self._view, Run(folio.pfn, 1)):
+            if folio.pins and not held.meets(range(folio.pfn, folio.pfn + folio.pages)):
+                for judged in self._of_nobody(folio):
                     whole = replace(judged.run, pages=folio.pages)
                     self._add(replace(judged, run=whole), self._suspects(judged))
-            except (FaultError, CannotLook):
-                self._inconsistent += 1
+
+    def _of_nobody(self, folio: Folio) -> list[Judged]:
+        """By its head.  Nothing where the pins are gone, or it has changed, at a second look: of I/O that has ended."""
+        try:
+            first = list(by_rmap(self._view, Run(folio.pfn, 1)))
+            if not self._view.source.changes:
+                return first
+            second = list(by_rmap(self._view, Run(folio.pfn, 1)))
+        except (FaultError, CannotLook):
+            return []
+        same = list(map(_without_counts, first)) == list(map(_without_counts, second))
+        return second if same and all(judged.folio.pins for judged in second) else []
 
     def _suspects(self, judged: Judged) -> list[Holder]:
         """Files of modules that are not known, of the processes whose memory it is; of all where it is nobody's."""
@@ -183,6 +228,11 @@ class Look:
         key = replace(one, holders=())
         before = self._folios.get(key)
         self._folios[key] = one if before is None else replace(one, holders=before.holders + one.holders)
+
+
+def _without_counts(judged: Judged) -> tuple[object, ...]:
+    """What has to be the same twice; the folio's counts go up and down."""
+    return judged.run, judged.state, judged.reason, judged.places, judged.folio.pfn, judged.folio.kind
 
 
 class _Frames:
