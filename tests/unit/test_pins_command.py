@@ -9,7 +9,8 @@ import pytest
 
 from pinhold.cli import main
 from pinhold.commands import looking
-from pinhold.inspect.records import Looked, Process, ProcessPins, Selection, Told
+from pinhold.inspect.errors import CannotLook
+from pinhold.inspect.records import Counters, Looked, NotThere, Process, ProcessPins, Selection, Told
 
 TOLD = Told("/proc", "6.1.0", (ProcessPins(Process(1, "init"), 4096, 0),), looked=Looked("processes", 1))
 
@@ -28,7 +29,13 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[Selection]:
             return TOLD if not selection.of_frames else Told("/proc", "6.1.0", missing=("It takes root.",))
 
     monkeypatch.setattr(looking, "Reader", Fake)
+    monkeypatch.setattr(looking, "_view", closed)
     return selections
+
+
+def closed(source: str) -> None:
+    """A kernel whose memory is closed."""
+    raise CannotLook("the kernel is locked down")
 
 
 @pytest.mark.parametrize(
@@ -96,3 +103,57 @@ def test_table_json_and_pages(asked: list[Selection], capsys: pytest.CaptureFixt
         assert main(["pins", option, str(path)]) == 0
         assert capsys.readouterr().out == f"{path}\n"
         assert "1 init: VmPin 4 KiB" in path.read_text()
+
+
+def test_what_cannot_be_looked_into(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A guest or a dump: 4, with the reason; nothing else is looked at in its place."""
+
+    def refuse(source: str) -> None:
+        raise CannotLook(f"{source}: it is no dump")
+
+    monkeypatch.setattr(looking, "_view", refuse)
+    monkeypatch.delattr(looking, "Reader")
+    assert main(["pins", "--on", "vmcore:file"]) == 4
+    assert capsys.readouterr() == ("", "pinhold: vmcore:file: it is no dump\n")
+
+
+def test_this_machine_is_told_by_proc_where_its_memory_is_closed(
+    asked: list[Selection], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """And why it is."""
+
+    assert main(["pins"]) == 0
+    assert "Nothing more can be told: the kernel is locked down." in capsys.readouterr().out
+    assert asked == [Selection()]
+
+
+def test_a_view_that_is_there_is_looked_into_and_closed(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its answer is told, with this machine's counters where it is this machine."""
+    pinned = pytest.importorskip("pinhold.inspect.pinned", reason="needs drgn: pip install 'pinhold[inspect]'")
+    closed = []
+
+    class View:
+        def close(self) -> None:
+            closed.append(True)
+
+    class Look:
+        def __init__(self, *_: object) -> None:
+            pass
+
+        def look(self, selection: Selection) -> Told:
+            if selection.zone == "X":
+                raise NotThere("this kernel has no zone 'X'")
+            return TOLD
+
+    monkeypatch.setattr(looking, "_view", lambda source: View())
+    monkeypatch.setattr(pinned, "Look", Look)
+    monkeypatch.setattr(looking, "counters", lambda: Counters(5, 4, True))
+    assert main(["pins", "--pfn", "1"]) == 0
+    assert "5 acquired, 4 released, 1 held." in capsys.readouterr().out
+    assert main(["pins", "--on", "qmp:socket", "--pfn", "1"]) == 0
+    assert "acquired" not in capsys.readouterr().out
+    assert main(["pins", "--zone", "X"]) == 3
+    assert capsys.readouterr().err == "pinhold: this kernel has no zone 'X'\n"
+    assert closed == [True] * 3

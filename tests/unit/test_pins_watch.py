@@ -9,6 +9,7 @@ import pytest
 
 from pinhold.cli import main
 from pinhold.commands import looking, watch
+from pinhold.inspect.errors import CannotLook
 from pinhold.inspect.records import (
     Buffer,
     Holder,
@@ -62,6 +63,11 @@ def test_what_comes_and_goes() -> None:
     ]
 
 
+def closed(source: str) -> None:
+    """A kernel whose memory is closed."""
+    raise CannotLook("the kernel is locked down")
+
+
 def watched(monkeypatch: pytest.MonkeyPatch, looks: Sequence[Told | type[BaseException]], *words: str) -> int:
     """The exit status of watching these looks."""
     rest = list(looks)
@@ -77,6 +83,7 @@ def watched(monkeypatch: pytest.MonkeyPatch, looks: Sequence[Told | type[BaseExc
             raise one("it is gone")
 
     monkeypatch.setattr(looking, "Reader", Fake)
+    monkeypatch.setattr(looking, "_view", closed)
     monkeypatch.setattr(watch.time, "sleep", lambda seconds: None)
     monkeypatch.setattr(watch.time, "strftime", lambda form: "12:00:00")
     return main(["watch", "--pid", "7", *words])

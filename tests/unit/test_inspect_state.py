@@ -1,0 +1,121 @@
+"""The state of what is held, by what is mapped where it should be: made-up folios, entries and places."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from types import SimpleNamespace
+
+import pytest
+
+pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
+
+from pinhold.inspect import state
+from pinhold.inspect.folio import Folio
+from pinhold.inspect.records import State
+from pinhold.inspect.rmap import Place
+from pinhold.inspect.state import COPIED_NEXT, IN_SWAP_CACHE, MOVING, NOT_A_USERS, NOWHERE
+from pinhold.inspect.tables import PRESENT, Entry
+from pinhold.inspect.vma import Vma
+
+AT, PFN = 0x7F0000001000, 100
+ANON = Folio(PFN, 0, "anon", frozenset({"lru"}), 1025, 1, None, None, 0x1000, True, 0, 0)
+FILE = replace(ANON, kind="file", anon=False)
+HUGETLB = replace(FILE, kind="hugetlb", order=9, pincount=512)
+ZERO = replace(ANON, kind="zero", anon=False, mapping=0)
+SWAPPED = replace(ANON, flags=frozenset({"swapcache"}), private=77)
+ME, OTHER = 0x5000, 0x6000
+
+
+def entry(pfn: int) -> Entry:
+    """A mapping of that frame."""
+    return Entry(AT, 1, pfn << 12 | PRESENT)
+
+
+def swap(offset: int, type_: int = 0) -> Entry:
+    """A swap entry, with the offset inverted as the kernel has it."""
+    return Entry(AT, 1, type_ << 59 | (~offset & (1 << 45) - 1) << 14)
+
+
+@dataclass
+class Mapping:
+    """A struct vm_area_struct, as far as it is asked."""
+
+    shared: bool
+    vm_file: int = 1
+
+    @property
+    def vm_flags(self) -> SimpleNamespace:
+        return SimpleNamespace(value_=lambda: 8 if self.shared else 0)
+
+
+@pytest.mark.parametrize(
+    ("folio", "there", "mapping", "found"),
+    [
+        (ANON, entry(PFN), None, (State.SAME, "")),
+        (ANON, entry(PFN + 1), None, (State.STALE, "")),
+        (ANON, None, Mapping(False), (State.UNMAPPED, "")),
+        (ANON, None, None, (State.UNMAPPED, "")),
+        (ZERO, entry(PFN), None, (State.ZERO, "")),
+        (ZERO, entry(PFN + 1), None, (State.STALE, "")),
+        (FILE, entry(PFN), Mapping(True), (State.SHARED, "")),
+        (FILE, entry(PFN), Mapping(False), (State.SAME, COPIED_NEXT)),
+        (FILE, entry(PFN + 1), Mapping(False), (State.STALE, "")),
+        (FILE, None, Mapping(True), (State.SHARED, "")),
+        (FILE, None, Mapping(False), (State.UNMAPPED, "")),
+        (HUGETLB, entry(PFN), Mapping(False), (State.SAME, COPIED_NEXT)),
+        (replace(HUGETLB, anon=True), entry(PFN), Mapping(False), (State.SAME, "")),
+        (SWAPPED, swap(77), None, (State.SAME, IN_SWAP_CACHE)),
+        (SWAPPED, swap(78), None, (State.STALE, "")),
+        (ANON, swap(77), None, (State.STALE, "")),
+        (ANON, swap(77, type_=30), None, (State.UNKNOWN, MOVING)),
+    ],
+)
+def test_by_the_address_that_is_kept(
+    monkeypatch: pytest.MonkeyPatch,
+    folio: Folio,
+    there: Entry | None,
+    mapping: Mapping | None,
+    found: tuple[State, str],
+) -> None:
+    """What is mapped there: this page, another, nothing, or what brings it back."""
+    monkeypatch.setattr(state, "vma_find", lambda mm, at: mapping)
+    assert state._state(None, None, AT, PFN, folio, there) == found  # type: ignore[arg-type]
+
+
+def place(mm: int, pfn: int | None, shared: bool = False) -> Place:
+    return Place(mm, AT, Vma(AT, AT + 4096, 8 if shared else 0, 0, 0, 1, 1, mm, 0), pfn)
+
+
+@pytest.mark.parametrize(
+    ("folio", "places", "found"),
+    [
+        (ANON, [place(ME, PFN)], (State.SAME, "")),
+        (ANON, [place(ME, PFN + 1), place(OTHER, PFN)], (State.STALE, "")),
+        (ANON, [place(OTHER, PFN)], (State.SAME, "")),
+        (ANON, [place(ME, None)], (State.UNMAPPED, "")),
+        (ANON, [], (State.UNMAPPED, "")),
+        (SWAPPED, [place(ME, None)], (State.SAME, IN_SWAP_CACHE)),
+        (FILE, [place(ME, PFN)], (State.SAME, COPIED_NEXT)),
+        (FILE, [place(ME, PFN, shared=True)], (State.SHARED, "")),
+        (FILE, [place(ME, PFN + 1)], (State.STALE, "")),
+        (FILE, [place(ME, None, shared=True)], (State.SHARED, "")),
+        (replace(FILE, mapping=0), [], (State.UNKNOWN, NOT_A_USERS)),
+        (replace(ANON, kind="ksm"), [], (State.UNKNOWN, NOWHERE["ksm"])),
+        (ZERO, [], (State.UNKNOWN, NOWHERE["zero"])),
+    ],
+)
+def test_by_the_reverse_mapping(
+    monkeypatch: pytest.MonkeyPatch, folio: Folio, places: list[Place], found: tuple[State, str]
+) -> None:
+    """Where the process that has the holder open has a place for the page, that one tells."""
+    monkeypatch.setattr(state, "places", lambda view, folio, page: iter(places))
+    assert state._by_rmap(None, folio, PFN, False, ME)[:2] == found  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("folio", "found"), [(FILE, State.SHARED), (replace(FILE, mapping=0, kind="other"), State.STALE)]
+)
+def test_what_is_held_of_a_file(monkeypatch: pytest.MonkeyPatch, folio: Folio, found: State) -> None:
+    """The file's as long as it is in the file, whatever private mappings have copied; what was cut off is stale."""
+    monkeypatch.setattr(state, "places", lambda view, folio, page: iter([place(ME, PFN + 1)]))
+    assert state._by_rmap(None, folio, PFN, True, ME) == (found, "", [] if found is State.SHARED else ())  # type: ignore[arg-type]
