@@ -185,11 +185,12 @@ def copied(before: str, last: str) -> Compared:
 
 
 def test_a_page_that_gup_touched_may_be_copied_where_one_reference_more_makes_a_write_copy_it() -> None:
-    """In a child, too, whose last mapping it is; not without GUP, and never an exclusive page: the defect of a lost
-    pin is a difference."""
-    found = copied(GUP, "write C x 1\n")
-    assert found.difference is None
-    assert dict(found.settled) == {ACTIVATED: 1}
+    """In a child, too, whose last mapping it is, and where it has been moved; not without GUP, and never an exclusive
+    page: the defect of a lost pin is a difference."""
+    for before, last in ((GUP, "write C x 1\n"), (f"{GUP}mremap C x to y\n", "write C y 1\n")):
+        found = copied(before, last)
+        assert found.difference is None
+        assert dict(found.settled) == {ACTIVATED: 1}
     assert copied("map P x anon\nwrite P x 1\nfork P C\nwrite P x 2\n", "write C x 1\n").difference is not None
     assert copied("map P x anon\nwrite P x 1\npin P x as p longterm\n", "write P x 2\n").difference is not None
 

@@ -150,6 +150,8 @@ class _Way:
         self._in_batch: list[bool] = []
         self._elsewhere: set[int] = set()
         """The model's anonymous pages that are in the batch of another CPU, maybe."""
+        self._touched: set[int] = set()
+        """The model's anonymous pages that GUP has looked up."""
         self._by_others: list[Collection[At]] = []
         """Before each step: where those are mapped."""
 
@@ -171,7 +173,7 @@ class _Way:
             for page in self._not_collapsed(step, index):
                 yield ISOLATED, self._holding(index, [page])
         copied = list(self._copied(index))
-        touched = [_at(v) for v in copied if self._touched(v, index)]
+        touched = [_at(v) for v in copied if not self._touched.isdisjoint(self._anon_pages([_range(_at(v))]))]
         elsewhere = [_at(v) for v in copied if _at(v) in self._by_others[index]]
         for name, kept in ((ACTIVATED, touched), (HELD, elsewhere)):
             if kept:
@@ -208,11 +210,6 @@ class _Way:
             if place_of(view) in fresh and any(_names(place, view) for place in here):
                 yield view
 
-    def _touched(self, view: PageView, index: int) -> bool:
-        """Whether GUP has touched the page up to a step, in whichever process."""
-        touching = (step for step in self._scenario.steps[: index + 1] if isinstance(step, TOUCHES))
-        return any(_covers(place.range, view) for step in touching for place in step.places())
-
     def again(self, chance: _Chance) -> _Way:
         """The same scenario with another chance, from its beginning."""
         return _Way(self._model, self._scenario, self._seen, self._sessions, chance)
@@ -239,6 +236,8 @@ class _Way:
         self._by_others.append(set(self._mapped_elsewhere()))
         with self._held(index), self._kept(index):
             outcome: Outcome = self._session.do(step)
+        if isinstance(step, TOUCHES):
+            self._touched |= set(self._anon_pages((p.proc, p.range) for p in step.places()))
         if isinstance(step, s.Poke):
             self._elsewhere |= set(self._anon_pages((p.proc, p.range) for p in step.places()))
         elif isinstance(step, s.Ksm):
@@ -328,10 +327,6 @@ def _range(at: At) -> tuple[str, s.Range]:
     """Of one page."""
     proc, region, page = at
     return proc, s.Range(region, page, page + 1)
-
-
-def _covers(range: s.Range, view: PageView) -> bool:
-    return range.region == view.region and range.first <= view.page and (range.end is None or view.page < range.end)
 
 
 def _names(place: Place, view: PageView) -> bool:
