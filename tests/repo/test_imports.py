@@ -17,7 +17,7 @@ BELOW = {
     "targets": {"mm", "scenario", "trust"},
     "system": {"scenario", "targets", "trust"},
     "ask": {"mm", "scenario", "targets"},
-    "inspect": {"targets", "trust"},
+    "inspect": {"scenario", "targets", "trust"},
     "report": {"ask", "inspect", "mm", "scenario", "targets"},
 }
 """What each room may import besides itself."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pinhold.mm import flags as k
+from pinhold.mm.folio import page_folio
 from play import Play, Row, verdict
 from rule_probes.registry import probe
 
@@ -14,6 +15,13 @@ def hugetlb_force_write(chosen: Row) -> Any:
     """A forced write to read-only hugetlb: the errno, and whether the entry is writable then."""
     played = Play(chosen, "map P x hugetlb 2M read\npin P x as p write force\n")
     return played.errnos[-1], played.writable()
+
+
+@probe({"one": 2, "each_page": 513})
+def hugetlb_cache_refs(chosen: Row) -> Any:
+    """References of a huge page of a file that one process maps."""
+    played = Play(chosen, "map P x memfd_hugetlb 2M shared\nwrite P x 0x11\n")
+    return played.m.folio_refcount[page_folio(played.m, played.frame())]
 
 
 @probe({"no": k.EINVAL, "yes": 0})

@@ -1,7 +1,8 @@
 """Addresses of the kernel's variables and of its tables of operations, from its own kallsyms.
 
 VMCOREINFO names the tables from 6.0 on, and drgn reads them; before that they are found by their look.
-Few symbols are needed: they are kept by build id, relative to _stext, so that the next view need not look for them.
+Few symbols are needed: they are kept by build id, relative to _stext where they move with it, so that
+the next view need not look for them.
 """
 
 from __future__ import annotations
@@ -38,11 +39,18 @@ VARIABLES = {
     "sections_per_block": "int",
     "contig_page_data": "struct pglist_data",
     "hugetlb_max_hstate": "int",
+    "nr_cpu_ids": "unsigned int",
 }
 """Variables that have no type in BTF, with the type that they have."""
 
 NUMA_NODES = "node_data"
 """An array of pointers to struct pglist_data, one a node."""
+
+BATCHES = {"lru_pvecs": "struct lru_pvecs", "cpu_fbatches": "struct cpu_fbatches", "lru_rotate": "struct lru_rotate"}
+"""Variables of each CPU (see inspect.batches), with their types."""
+
+CPU_OFFSETS = "__per_cpu_offset"
+"""An array of what a CPU's variables are away from their symbols, one of unsigned long a CPU."""
 
 OPERATIONS = (
     "io_uring_fops",
@@ -69,11 +77,13 @@ FUNCTIONS = ("linear_hugepage_index",)
 
 TABLES = ("__start_BTF", "__stop_BTF")
 
-NEEDED = (*VARIABLES, NUMA_NODES, *OPERATIONS, *FUNCTIONS, *TABLES)
+NEEDED = (*VARIABLES, NUMA_NODES, *BATCHES, CPU_OFFSETS, *OPERATIONS, *FUNCTIONS, *TABLES)
 _ANCHOR = "_stext"
 _IMAGE_MOST = 96 << 20
 _PIECE = 2 << 20
-_VERSION = 1
+_VERSION = 2
+_KERNEL = 1 << 63
+"""Addresses from here on move with the kernel; below are what symbols of a CPU's variables are up to 6.14: offsets."""
 
 
 class Symbols:
@@ -112,12 +122,16 @@ def load(program: Program, info: Vmcoreinfo, keep: bool) -> Symbols:
     anchor = info.symbols.get(_ANCHOR)
     cache = _cache(info) if anchor is not None else None
     if cache is not None and anchor is not None:
-        with suppress(OSError, ValueError, TypeError, AttributeError):
+        with suppress(OSError, ValueError, TypeError, AttributeError, LookupError):
             trust.check_cache(cache)
-            return Symbols({str(name): anchor + int(at) for name, at in json.loads(cache.read_text()).items()})
+            kept = json.loads(cache.read_text())
+            moved = {str(name): anchor + int(at) for name, at in kept["moving"].items()}
+            return Symbols(moved | {str(name): int(at) for name, at in kept["fixed"].items()})
     found = _read(program, info)
     if cache is not None and anchor is not None and keep:
-        _keep(cache, {name: address - anchor for name, address in found.items()})
+        moving = {name: address - anchor for name, address in found.items() if address >= _KERNEL}
+        fixed = {name: address for name, address in found.items() if address < _KERNEL}
+        _keep(cache, {"moving": moving, "fixed": fixed})
     return Symbols(found)
 
 
@@ -129,12 +143,12 @@ def _cache(info: Vmcoreinfo) -> Path | None:
     return trust.cache_dir() / "symbols" / f"{info.build_id}-{needed}.json"
 
 
-def _keep(cache: Path, relative: Mapping[str, int]) -> None:
+def _keep(cache: Path, addresses: Mapping[str, Mapping[str, int]]) -> None:
     """A cache that cannot be written is done without."""
     with suppress(OSError):
         trust.cache_directory(cache.parent)
         partial = cache.with_suffix(f".{os.getpid()}")
-        partial.write_text(json.dumps(relative))
+        partial.write_text(json.dumps(addresses))
         os.replace(partial, cache)
 
 

@@ -2,7 +2,8 @@
 
 The second serial port carries frames (protocol.py) both ways.  From the host: {"run": text, "waits": bool} or
 {"end": true}, and while a scenario runs {"clock": seconds}, what this machine has had of its host's time.  Where it
-"waits", it goes on after each step only when the host has said {"go": true}: until then the host looks at its memory.
+"waits", it tells with each step where everything is (LiveSession.places()), and goes on only when the host has said
+{"go": true}: until then the host looks at its memory.
 To the host: "hello" once with the target's description, then for each scenario "step" records, beats, one "verdict".
 """
 
@@ -32,6 +33,7 @@ from pinhold.targets.base import Unavailable
 from pinhold.targets.live import progress
 from pinhold.targets.live.pins.external import PREFIX, External
 from pinhold.targets.live.progress import Deadline
+from pinhold.targets.live.session import LiveSession
 from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.runner import Result, StepRecord, run_scenario
 
@@ -127,19 +129,24 @@ def serve(line: Line) -> None:
         line.send({"hello": asdict(target.info()), "missing": missing})
         gc.freeze()
         while "run" in (message := ear.order()):
-            _run(line, target, message["run"], (lambda: ear.order()["go"]) if message.get("waits") else lambda: None)
+            _run(line, target, message["run"], (lambda: ear.order()["go"]) if message.get("waits") else None)
 
 
-def _run(line: Line, target: LiveTarget, text: str, wait: Callable[[], None]) -> None:
+def _run(line: Line, target: LiveTarget, text: str, wait: Callable[[], None] | None) -> None:
     """One scenario; the host hears a beat while it runs, so that it can tell a slow guest from a dead one."""
 
     told: Observation | None = None
+    opened: list[LiveSession] = []
 
     def on_step(record: StepRecord) -> None:
         nonlocal told
-        line.send({"step": plain_step(record, told)})
+        step = plain_step(record, told)
         told = record.observation or told
-        wait()
+        if wait is None:
+            line.send({"step": step})
+        else:
+            line.send({"step": step, "places": opened[0].places()})
+            wait()
 
     over = threading.Event()
 
@@ -156,7 +163,7 @@ def _run(line: Line, target: LiveTarget, text: str, wait: Callable[[], None]) ->
     heart = threading.Thread(target=beat, daemon=True)
     heart.start()
     try:
-        result = run_scenario(target, scenario, on_step)
+        result = run_scenario(target, scenario, on_step, opened.append)
     finally:
         over.set()
         heart.join()

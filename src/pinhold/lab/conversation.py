@@ -10,7 +10,7 @@ import re
 import select
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass, replace
 
@@ -89,7 +89,9 @@ class _Budget:
 
 
 class Conversation:
-    """A guest that has booted.  target: the name that results carry."""
+    """A guest that has booted.  target: the name that results carry.
+
+    places: while it is looked at, of each process its pid and where its regions are."""
 
     def __init__(
         self, setup: Setup, target: str, stopped: threading.Event | None = None, deadline: float = DEADLINE
@@ -103,6 +105,7 @@ class Conversation:
         self._told = 0.0
         self._decoder = Decoder()
         self._waiting: list[Message] = []
+        self.places: Mapping[str, tuple[int, Mapping[str, int]]] = {}
         try:
             hello = self._receive(_Budget(self._watch, BOOT, "did not come up"))
             if "hello" not in hello:
@@ -131,6 +134,7 @@ class Conversation:
                     steps.append(step_record(message["step"], scenario, told))
                     told = steps[-1].observation or told
                     if look is not None:
+                        self.places = message["places"]
                         look(steps[-1])
                         self._send({"go": True})
                     step = _Budget(self._watch, whole, "did not end a step", "error")

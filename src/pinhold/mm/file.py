@@ -21,15 +21,20 @@ from pinhold.mm.flags import (
 from pinhold.mm.folio import (
     folio_alloc,
     folio_get,
+    folio_nr_pages,
     folio_put,
+    folio_put_refs,
     folio_test_anon,
+    folio_test_hugetlb,
     folio_test_lazyfree,
     page_folio,
     page_index,
 )
 from pinhold.mm.kernel import kernel
 from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_FILES, too_small
+from pinhold.mm.rules.hugetlb import CACHE_HOLDS_EACH_PAGE
 from pinhold.mm.rules.swap import MARK_BEFORE_END_OF_WINDOW
+from pinhold.mm.sites.hugetlb import HUGETLB_CACHE_EACH_PAGE
 from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.swap import READAHEAD_MARKED
 from pinhold.mm.state import State
@@ -75,7 +80,7 @@ def file_put(m: State, file: int) -> None:
         if page != NO_PAGE:
             m.cache_page[slot] = NO_PAGE
             m.folio_dirty[page_folio(m, page)] = FOLIO_CLEAN
-            folio_put(m, page_folio(m, page))
+            folio_put_refs(m, page_folio(m, page), cache_refs(m, page_folio(m, page)))
         m.cache_away[slot] = 0
         m.cache_stored[slot] = 0
     if m.file_reserve[file]:
@@ -104,10 +109,22 @@ def cache_lookup(m: State, file: int, index: int) -> int:
 
 
 @kernel
+def cache_refs(m: State, folio: int) -> int:
+    """References that the page cache has on a folio.  Linux: __filemap_add_folio(), filemap_free_folio()."""
+    if m.rule_hugetlb_cache_refs == CACHE_HOLDS_EACH_PAGE and folio_test_hugetlb(m, folio):
+        return folio_nr_pages(m, folio)
+    return 1
+
+
+@kernel
 def cache_add(m: State, file: int, index: int, page: int) -> None:
     """Give a page with one reference, the cache's, to the page cache.  Linux: filemap_add_folio()."""
     m.cache_page[file * m.file_pages + index] = page
     folio = page_folio(m, page)
+    refs = cache_refs(m, folio)
+    if refs > 1:
+        decided(m, HUGETLB_CACHE_EACH_PAGE)
+        m.folio_refcount[folio] += refs - 1
     m.folio_file[folio] = file
     m.folio_index[folio] = index
 

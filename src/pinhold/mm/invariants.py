@@ -8,7 +8,7 @@ ever.
 
 from __future__ import annotations
 
-from pinhold.mm.file import FOLIO_CLEAN, hweight
+from pinhold.mm.file import FOLIO_CLEAN, cache_refs, hweight
 from pinhold.mm.flags import (
     FOLIO_ANON,
     FOLIO_LAZYFREE,
@@ -173,7 +173,8 @@ def count_caches(m: State) -> None:
     """The page cache, the swap cache, the LRU batch, and the references that never go."""
     for slot in range(len(m.cache_page)):
         if m.cache_page[slot] != NO_PAGE:
-            m.scratch_refs[page_folio(m, m.cache_page[slot])] += 1
+            folio = page_folio(m, m.cache_page[slot])
+            m.scratch_refs[folio] += cache_refs(m, folio)
     for folio in range(len(m.folio_flags)):
         if m.folio_flags[folio] & FOLIO_SWAPCACHE:
             m.scratch_refs[folio] += folio_nr_pages(m, folio)

@@ -11,6 +11,7 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 from pinhold.scenario.errnos import ERRNO, OK, errno_name
 from pinhold.scenario.forms import Role, Thing
@@ -65,14 +66,19 @@ class Result:
         return tuple(r for r in self.steps if r.observation is not None)
 
 
-def run_scenario(target: Target, scenario: Scenario, on_step: Callable[[StepRecord], None] | None = None) -> Result:
-    """Run it to its verdict; on_step sees each record as it is made.
+def run_scenario(
+    target: Target,
+    scenario: Scenario,
+    on_step: Callable[[StepRecord], None] | None = None,
+    on_open: Callable[[Any], None] | None = None,
+) -> Result:
+    """Run it to its verdict; on_step sees each record as it is made, on_open the target's session before the first.
 
     Never raises for what a target reports, nor for a defect of the target itself: that is the verdict `error`.
     """
     started = time.perf_counter()
     run = _Run(scenario, on_step)
-    verdict = _guarded(run, target)
+    verdict = _guarded(run, target, on_open or (lambda session: None))
     seconds = time.perf_counter() - started
     return Result(target.name, scenario, verdict, tuple(run.records), run.mechanisms, seconds, run.pools)
 
@@ -95,7 +101,7 @@ _MEANS: dict[type[Exception], str] = {
 """What a target raises, and the verdict that this is."""
 
 
-def _guarded(run: _Run, target: Target) -> Verdict:
+def _guarded(run: _Run, target: Target, on_open: Callable[[Any], None]) -> Verdict:
     """The verdict, with what the target raises turned into one.
 
     A scenario for virtual machines only may do harm to the kernel: what it leaves behind is said beside its verdict.
@@ -105,6 +111,7 @@ def _guarded(run: _Run, target: Target) -> Verdict:
         with target.open(run.scenario) as session:
             try:
                 run.pools = session.pools()
+                on_open(session)
                 run.to_the_end(session)
                 verdict = run.verdict()
             except _Decided as decided:

@@ -68,6 +68,12 @@ class HugetlbRules:
             "it does at the last unmapping",
         ),
     )
+    rule_hugetlb_cache_refs = Switch(
+        "How many references the page cache holds on a huge page of a file.",
+        "__filemap_add_folio",
+        Value("one", OLDEST, "one, as on a small page"),
+        Value("each_page", Commit("a08c7193e4f1", "6.7"), "one for each base page of it, as on any large folio"),
+    )
     rule_mremap_hugetlb = Switch(
         "Whether mremap() moves hugetlb mappings.",
         "vma_to_resize",
@@ -96,4 +102,5 @@ HUGETLB_WRITE_UNCHECKED, HUGETLB_WRITE_REFUSED, HUGETLB_WRITE_SUPPORTED = Hugetl
 HUGETLB_BY_MAPCOUNT, HUGETLB_BY_REFERENCES = HugetlbRules.rule_hugetlb_wp_reuse.numbers
 UNMAP_AT_OWNER, UNMAP_AT_EACH_MAPPING = HugetlbRules.rule_hugetlb_unmap_address.numbers
 RESTORES_NO, RESTORES_AT_EACH_UNMAP, RESTORES_AT_LAST_UNMAP = HugetlbRules.rule_hugetlb_restores_reserve.numbers
+CACHE_HOLDS_ONE, CACHE_HOLDS_EACH_PAGE = HugetlbRules.rule_hugetlb_cache_refs.numbers
 DOFORK_ALLOWED, DOFORK_REFUSED = HugetlbRules.rule_dofork_hugetlb.numbers

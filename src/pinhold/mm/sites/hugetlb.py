@@ -8,6 +8,7 @@ from pinhold.mm.sites.site import by_value, site
 HUGETLB_WP_REUSE_MAPCOUNT = by_value("hugetlb_wp_reuse_mapcount", HugetlbRules.rule_hugetlb_wp_reuse, "mapcount")
 HUGETLB_WP_COPY = site("hugetlb_wp_copy", "hugetlb_wp", "the huge page is copied")
 HUGETLB_FORCE_REFUSED = by_value("hugetlb_force_refused", HugetlbRules.rule_hugetlb_force_write, "refused")
+HUGETLB_CACHE_EACH_PAGE = by_value("hugetlb_cache_each_page", HugetlbRules.rule_hugetlb_cache_refs, "each_page")
 HUGETLB_UNMAP_CHILDREN = site(
     "hugetlb_unmap_children", "unmap_ref_private", "no huge page to copy to: the page is taken from the children"
 )

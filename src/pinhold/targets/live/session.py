@@ -398,6 +398,13 @@ class LiveSession:
 
     # Looking
 
+    def places(self) -> dict[str, tuple[int, dict[str, int]]]:
+        """Of each live process its pid and where its regions are, for who looks at the kernel from outside."""
+        return {
+            name: (self._tree.pid(name), {region: known.address for region, known in self._regions[name].items()})
+            for name in self._tree.names()
+        }
+
     def observe(self) -> Observation:
         """Every watched page of every live process, first and last page of every live pin."""
         return Observation(self._errno, *self._looking.at(self._regions, self._merged))

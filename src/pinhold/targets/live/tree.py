@@ -87,6 +87,9 @@ class Tree:
         """The live processes, in the order in which they were made."""
         return iter(self._members)
 
+    def pid(self, name: str) -> int:
+        return self._members[name].pid
+
     def pids(self) -> list[int]:
         """Of the live processes."""
         return [member.pid for member in self._members.values()]

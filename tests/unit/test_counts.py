@@ -1,0 +1,59 @@
+"""What a kernel counts of a page is compared value by value, and a wrong one is told; the specification gives it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pinhold.mm.releases import row
+from pinhold.scenario.counts import Counts, compare_counts
+from pinhold.targets.model.counts import counts_at
+from play import Play
+
+PAGE = ("P", "x", 0)
+ONE = Counts(level="pte", writable=True, refcount=1, mapcount=1, anon_exclusive=True)
+
+
+def test_a_wrong_count_is_told_with_its_place() -> None:
+    """Step, page, field and both values; the rest agrees."""
+    tally = compare_counts({0: {PAGE: ONE}, 1: {PAGE: ONE}}, {0: {PAGE: ONE}, 1: {PAGE: replace(ONE, refcount=2)}})
+    assert [str(unlike) for unlike in tally.unlike] == ["step 2, P x[0]: refcount 1, 2"]
+    assert tally.compared["refcount"] == tally.compared["mapcount"] == 2
+
+
+def test_what_one_side_does_not_know_is_passed_over() -> None:
+    """A value, a page, a step."""
+    other = {PAGE: replace(ONE, refcount=None), ("C", "x", 0): ONE}
+    tally = compare_counts({0: {PAGE: ONE}}, {0: other, 1: {PAGE: ONE}})
+    assert tally.unlike == []
+    assert "refcount" not in tally.compared and tally.compared["mapcount"] == 1
+
+
+def counted(played: Play, page: int = 0, process: str = "P") -> Counts:
+    return counts_at(played.m, *played.address("x", page, process))
+
+
+def test_the_specification_counts_references_pins_and_mappings() -> None:
+    """Two mappings and a pin of a small page; what the batch holds is no reference of anybody's."""
+    played = Play(row("6.12"), "map P x anon pages 2\nwrite P x 0x01\nfork P C\npin P x[0] as p\n")
+    pinned, other = counted(played), counted(played, page=1)
+    assert (pinned.refcount, pinned.mapcount, pinned.anon_exclusive, pinned.writable) == (1025, 1, True, False)
+    assert (other.refcount, other.mapcount, other.anon_exclusive) == (2, 2, False)
+    assert counted(played, process="C").refcount == 1
+
+
+def test_a_large_folio_has_a_pincount() -> None:
+    """One pin of all of it is as many as it has pages before io_uring takes it whole; the level is its entry's."""
+    told = counted(Play(row("6.12"), "map P x thp\nwrite P x 0x01\npin P x as p\n"), page=511)
+    assert (told.level, told.order, told.pincount, told.refcount, told.large_mapcount) == ("pmd", 9, 512, 513, 1)
+
+
+def test_a_swapped_page_has_what_its_entry_keeps() -> None:
+    """Whether it was exclusive, and soft-dirty; nothing else."""
+    told = counted(Play(row("6.12"), "map P x anon\nwrite P x 0x01\ndrain\nswapout P x\n"))
+    assert told == Counts(soft_dirty=True, swap_exclusive=True)
+
+
+def test_the_zero_page_is_everybodys() -> None:
+    """Its entry is compared, and not who else has it."""
+    told = counted(Play(row("6.12"), "map P x anon\nread P x\n"))
+    assert (told.level, told.writable, told.refcount, told.mapcount) == ("pte", False, None, None)

@@ -1,0 +1,71 @@
+"""A real guest's kernel beside its specification, count by count: references, pins, mappings, flags, entries."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+
+pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
+
+from pinhold.commands.registry import model_of
+from pinhold.lab.counts import Beside
+from pinhold.lab.store import Kernel
+from pinhold.lab.target import VmTarget
+from pinhold.scenario.counts import FIELDS
+from pinhold.scenario.parse import parse
+from pinhold.targets.model.configuration import configuration
+from pinhold.targets.model.target import ModelTarget
+
+pytestmark = pytest.mark.slow
+
+every = pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18", "7.3"], indirect=True)
+
+SCENARIOS = (
+    "map P x anon pages 3\nwrite P x 0x01\nfork P C\nwrite P x[0] 0x02\nread C x\nexit C\nwrite P x 0x03\n",
+    "map P x anon pages 2\nread P x\nwrite P x[1] 0x01\nmadvise P x dontneed\nread P x\n",
+    "map P x anon pages 3\nwrite P x 0x01\nio_uring P x as p\nfork P C\nwrite C x 0x02\nunpin p\n",
+    "map P x anon pages 2\nwrite P x 0x01\nvmsplice P x as p\nwrite P x 0x02\nfork P C\nwrite P x 0x03\nunpin p\n",
+    "map P x thp\nwrite P x 0x01\nfork P C\nwrite C x[0] 0x02\nexit C\nwrite P x 0x03\n",
+    "map P x thp\nwrite P x 0x01\npin P x as p longterm\nmprotect P x[:8] read\nfork P C\nunpin p\n",
+    "map P x thp\nread P x\nwrite P x[3] 0x01\n",
+    "map P x hugetlb 2M\nwrite P x 0x01\nfork P C\nwrite P x 0x02\nexit C\nwrite P x 0x03\n",
+    "map P x memfd_hugetlb 2M shared\nwrite P x 0x01\nfork P C\npin C x as p longterm\nunpin p\n",
+    "map P x memfd pages 2 shared\nwrite P x 0x01\nmap P y of x\nread P y\nwrite P y[0] 0x02\nfork P C\n",
+    "map P x anon pages 3\nwrite P x 0x01\ndrain\nswapout P x[:2]\nread P x\nwrite P x[0] 0x02\n",
+    "map P x anon pages 2\nwrite P x 0x01\nclear_softdirty P\nread P x\nwrite P x[1] 0x02\nmprotect P x read\n",
+)
+"""What a suite's tests do, in small: reuse, copies, fork, pins and references, large folios, files, swap.
+
+Not io_uring's buffers of large folios: from 6.3 on it keeps one pin of a folio, which the specification does not.
+"""
+
+
+@every
+def test_counts_agree(kernel: Kernel, guest: VmTarget) -> None:
+    """Of every watched page after every step.  Each field was compared where the kernel keeps it."""
+    wrong, compared = {}, Counter[str]()
+    model = model_of(guest.info())
+    assert isinstance(model, ModelTarget)
+    with Beside(guest, model) as beside:
+        for number, text in enumerate(SCENARIOS):
+            found = beside.run(parse(f"scenario counts {number}\nobserve\n{text}"))
+            compared += found.tally.compared
+            assert found.tally.compared["level"], found.result.verdict.reason
+            if found.tally.unlike:
+                wrong[text] = [str(unlike) for unlike in found.tally.unlike]
+    assert wrong == {}
+    missing = {"anon_exclusive", "swap_exclusive", "large_mapcount"} if kernel.release.startswith("5.10.") else set()
+    if kernel.release.startswith("6.1."):
+        missing = {"large_mapcount"}
+    assert {name for name in FIELDS if not compared[name]} == missing
+
+
+@pytest.mark.parametrize("kernel", ["6.12"], indirect=True)
+def test_a_wrong_count_is_told(kernel: Kernel, guest: VmTarget) -> None:
+    """Beside a specification whose page cache has one reference on a huge page, as that of older kernels."""
+    wrong = ModelTarget("6.12", configuration(guest.info().config), switches={"hugetlb_cache_refs": "one"})
+    with Beside(guest, wrong) as beside:
+        found = beside.run(parse(f"scenario counts\nobserve\n{SCENARIOS[8]}"))
+    assert {unlike.field for unlike in found.tally.unlike} == {"refcount"}
+    assert "P x[0]: refcount 513, 2" in str(found.tally.unlike[0])
