@@ -51,7 +51,7 @@ def main() -> None:
     decoder = Decoder()
     while data := port.recv(65536):
         for message in decoder.feed(data):
-            if "clock" in message:
+            if "clock" in message or "go" in message:
                 continue
             if "run" not in message:
                 return

@@ -82,6 +82,31 @@ def test_a_panic_takes_one_scenario_with_it() -> None:
     assert "BUG: unable to handle page fault | Kernel panic - not syncing: Fatal exception | R28: 0000" in found[1][1]
 
 
+def memories() -> list[str]:
+    """The guests' memories that this process has open or mapped."""
+    links = [
+        os.readlink(f"/proc/self/fd/{name}")
+        for name in os.listdir("/proc/self/fd")
+        if os.path.lexists(f"/proc/self/fd/{name}")
+    ]
+    mapped = Path("/proc/self/maps").read_text().splitlines()
+    return [name for name in (*links, *mapped) if "memfd:pinhold-ram" in name]
+
+
+@pytest.mark.usefixtures("fake")
+def test_a_guests_memory_can_be_read_while_it_is_there_and_is_not_kept() -> None:
+    """Whoever looks is called after each step with the guest, whose memory is a file; after its end there is none."""
+    machine, seen = vm(), []
+    result = machine.watch(
+        scenario("first"),
+        lambda guest, record: seen.append((record.index, os.fstat(guest.ram).st_size, len(memories()))),
+    )
+    assert result.verdict.kind == "held"
+    assert seen == [(0, (target.MEMORY + 2 * target.HUGE_PAGES) << 20, 1)]
+    machine.close()
+    assert memories() == []
+
+
 @pytest.mark.usefixtures("fake")
 def test_the_steps_before_a_panic_are_kept() -> None:
     """What the guest had sent of the scenario is in its result; the step that it did not end is the verdict's."""

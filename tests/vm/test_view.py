@@ -48,7 +48,9 @@ def test_what_is_pinned_is_seen_with_its_owner(kernel: Kernel, guest: VmTarget) 
 
     def look(view: View, record: StepRecord) -> None:
         if record.index >= 4:
-            steps[record.index] = seen(view)
+            with view.paused() as still:
+                assert still
+                steps[record.index] = seen(view)
 
     parsed = parse(scenario(kernel))
     result = watch(guest, parsed, look)

@@ -1,6 +1,8 @@
 """BTF as drgn's types: a type finder, which makes a type when it is asked for and its members when they are looked at.
 
 drgn 0.3 reads DWARF alone.  A reader of its own is proposed (its pull request 625); with that this module can go.
+BTF says less than DWARF of arrays: one without a length has the length 0, and pahole writes an array of arrays as one
+that is as long as all of them.
 """
 
 from __future__ import annotations
