@@ -91,6 +91,13 @@ def test_what_only_looks_like_pins() -> None:
     assert machine.pinned() == []
 
 
+def test_a_large_folio_without_a_pincount_counts_as_a_small_one() -> None:
+    """Two pages, where the pincount is in the third: its pins are in its refcount."""
+    machine = Machine(OLD, 1024)
+    machine.put(64, large(OLD, 1, 0, 1, refcount=1025, mapping=ANON))
+    assert machine.pinned() == [(64, "anon", 1, True)]
+
+
 def test_memory_that_is_not_there_is_passed_over() -> None:
     """A hole, in parts of 512 pages; what lies beside it is found."""
     machine = Machine(NEW, CHUNK, absent=range(1024, 4096))

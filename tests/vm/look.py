@@ -9,6 +9,7 @@ import traceback
 from pinhold.inspect.opening import opened
 from pinhold.lab import guest
 from pinhold.scenario.parse import parse
+from pinhold.targets.live.progress import Deadline
 from pinhold.targets.live.target import LiveTarget
 from pinhold.targets.runner import StepRecord, run_scenario
 from seen import HELD, seen
@@ -44,7 +45,7 @@ def main(port: str = "/dev/ttyS1") -> None:
 
     try:
         guest.quieten()
-        target = LiveTarget(disposable=True)
+        target = LiveTarget(Deadline(3600.0), disposable=True)  # by its own clock, which a busy host makes go on
         target.ready()
         result = run_scenario(target, parse(HELD), look)
         told["verdict"] = f"{result.verdict.kind} {result.verdict.reason}"
