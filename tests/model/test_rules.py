@@ -70,5 +70,5 @@ def test_the_stable_rows_add_what_was_taken_back() -> None:
         "pmd_modify_dirty": "kept",
         "hugetlb_restores_reserve": "last_unmap",
     }
-    assert added("6.18.44", "6.18") == {"lazyfree_batch": "same_rights"}
+    assert added("6.18.44", "6.18") == {"lazyfree_batch": "same_rights", "thp_split_shared": "all"}
     assert added("6.18.15", "6.18") == {}

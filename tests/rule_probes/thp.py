@@ -6,7 +6,8 @@ from typing import Any
 
 from pinhold.mm import flags as k
 from pinhold.mm import rules
-from pinhold.mm.huge_memory import split_huge_pmd
+from pinhold.mm.folio import folio_get
+from pinhold.mm.huge_memory import split_huge_page, split_huge_pmd
 from pinhold.mm.step import step
 from pinhold.mm.task import FN_ACCESS, call
 from play import Play, Row
@@ -28,6 +29,17 @@ def thp_split_locks(chosen: Row) -> Any:
     assert split_huge_pmd(m, child, address, 0) == 0
     step(m, 1)
     return bool(played.entry() & k.PTE_PSE), played.writable()
+
+
+@probe({"all": (False, False), "one_entry": (False, True)})
+def thp_split_shared(chosen: Row) -> Any:
+    """Parent and child share a THP, and it is to be split: is the parent's entry still a huge one after the first
+    attempt, and is the child's?"""
+    played, m = machine(chosen, "map P x thp\nwrite P x 0x11\nfork P C\n")
+    page = played.frame()
+    folio_get(m, page)
+    split_huge_page(m, page)
+    return bool(played.entry() & k.PTE_PSE), bool(played.entry(process="C") & k.PTE_PSE)
 
 
 @probe({"stay": ("anon", "anon"), "zero_page": ("anon", "zero")})

@@ -35,6 +35,7 @@ from pinhold.mm.folio import (
 )
 from pinhold.mm.huge_memory import split_huge_pmd
 from pinhold.mm.hugetlb import alloc_hugetlb_folio, hugetlb_entry, hugetlb_level
+from pinhold.mm.interval_tree import anon_vma_interval_tree_insert
 from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.pgtable import (
     level_pages,
@@ -158,6 +159,7 @@ def fork_begin(m: State, mm: int, child: int) -> int:
             vma_copy(m, vma, child * m.vmas_per_mm + i)
             m.vma_flags[child * m.vmas_per_mm + i] &= ~VM_UFFD_MINOR  # dup_userfaultfd()
             anon_vma_fork(m, child * m.vmas_per_mm + i)
+            anon_vma_interval_tree_insert(m, child * m.vmas_per_mm + i)
     return 0
 
 

@@ -43,12 +43,14 @@ from pinhold.mm.folio import (
     is_huge_zero_page,
     page_folio,
 )
+from pinhold.mm.interval_tree import anon_vma_interval_tree_before
 from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.pgtable import (
     entry_flags,
     level_pages,
     mk_pte,
     pt_leaf,
+    pt_leaf_level,
     pt_walk,
     pte_mkdirty,
     pte_modify,
@@ -66,7 +68,13 @@ from pinhold.mm.rmap import (
     set_page_anon_exclusive,
     split_entire_mapping,
 )
-from pinhold.mm.rules.thp import REMAP_DIRTY_EXACT, REMAP_SOFT_DIRTY, SPLIT_DIRTY_ENTRIES, SPLIT_ZERO_PAGES_ZERO_PAGE
+from pinhold.mm.rules.thp import (
+    REMAP_DIRTY_EXACT,
+    REMAP_SOFT_DIRTY,
+    SPLIT_DIRTY_ENTRIES,
+    SPLIT_ONE_ENTRY,
+    SPLIT_ZERO_PAGES_ZERO_PAGE,
+)
 from pinhold.mm.rules.wp import HUGE_WP_BY_MAPCOUNT, HUGE_ZERO_BECOMES_THP
 from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.thp import (
@@ -80,6 +88,7 @@ from pinhold.mm.sites.thp import (
     HUGE_ZERO_WP_THP,
     REMAP_MAKES_SOFT_DIRTY,
     SPLIT_KEEPS_DIRTY,
+    THP_SPLIT_ONE_ENTRY,
     THP_SPLIT_ZERO_PAGE,
 )
 from pinhold.mm.state import State
@@ -361,21 +370,58 @@ def split_held_folio(m: State, folio: int, held: int) -> bool:
 def split_huge_page(m: State, page: int) -> bool:
     """Make the large folio of a page to which the caller has a reference into base pages, whoever maps it by a PMD too.
 
-    Nothing is changed where anything else holds it.  Linux: split_huge_page(), can_split_folio(), unmap_folio().
+    Nothing is changed where anything else holds it.  Linux: split_huge_page(), can_split_folio().
     """
     folio = page_folio(m, page)
     cached = folio_test_swapcache(m, folio)
     if m.folio_refcount[folio] != folio_mapcount(m, folio) + cached * folio_nr_pages(m, folio) + 1:
         return False
-    for mm in range(m.nr_mms):
-        for i in range(mm * m.vmas_per_mm, (mm + 1) * m.vmas_per_mm):
-            addr = m.vma_start[i]
-            while m.folio_entire_mapcount[folio] and addr < m.vma_end[i]:
-                slot, level = pt_leaf(m, mm, addr)
-                if level == 1 and pte_present(m.pte[slot]) and pte_pfn(m.pte[slot]) == folio:
-                    split_huge_pmd(m, mm, addr, 1)
-                addr = (addr // level_pages(m, level) + 1) * level_pages(m, level)
-    return split_held_folio(m, folio, page)
+    return unmap_folio(m, folio) and split_held_folio(m, folio, page)
+
+
+@kernel(needs=Part.THP)
+def unmap_folio(m: State, folio: int) -> bool:
+    """Split the huge entries of a THP that is to be split.  False: it stays mapped, and all is mapped again, by what
+    entries there are now.
+
+    rmap stops at the first huge entry from 60fbb14396d5 (6.16) to 939080834fef (7.0), for good if others map the THP
+    behind it; what is before it has no huge entries any more, and stops nothing.  So a THP with n of them is split at
+    the nth attempt.  Linux: unmap_folio(), try_to_migrate_one() (mm/rmap.c; a part of try_to_unmap_one() up to 5.13).
+    """
+    while m.folio_entire_mapcount[folio]:
+        first = NO_VMA
+        for vma in range(len(m.vma_end)):
+            addr = folio_address(m, folio, vma)
+            if addr >= 0 and pt_leaf_level(m, vma // m.vmas_per_mm, addr) == 1:
+                if first == NO_VMA or anon_vma_interval_tree_before(m, vma, first):
+                    first = vma
+        if first == NO_VMA or split_huge_pmd(m, first // m.vmas_per_mm, folio_address(m, folio, first), 1) < 0:
+            return False
+        if m.rule_thp_split_shared == SPLIT_ONE_ENTRY and mapped_behind(m, folio, first):
+            decided(m, THP_SPLIT_ONE_ENTRY)
+            return False
+    return True
+
+
+@kernel
+def mapped_behind(m: State, folio: int, vma: int) -> bool:
+    """Whether rmap would find the folio after this mapping of it, too."""
+    for other in range(len(m.vma_end)):
+        if anon_vma_interval_tree_before(m, vma, other) and folio_address(m, folio, other) >= 0:
+            return True
+    return False
+
+
+@kernel
+def folio_address(m: State, folio: int, vma: int) -> int:
+    """Where the VMA maps a page of the large folio first, or -1."""
+    addr = m.vma_start[vma]
+    while addr < m.vma_end[vma]:
+        slot, level = pt_leaf(m, vma // m.vmas_per_mm, addr)
+        if pte_present(m.pte[slot]) and folio <= pte_pfn(m.pte[slot]) < folio + folio_nr_pages(m, folio):
+            return addr
+        addr = (addr // level_pages(m, level) + 1) * level_pages(m, level)
+    return -1
 
 
 @kernel

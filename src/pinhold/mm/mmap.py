@@ -20,7 +20,11 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.huge_memory import split_huge_range
 from pinhold.mm.hugetlb import hugetlb_reserve
-from pinhold.mm.interval_tree import vma_interval_tree_insert, vma_interval_tree_remove
+from pinhold.mm.interval_tree import (
+    anon_vma_interval_tree_insert,
+    vma_interval_tree_insert,
+    vma_interval_tree_remove,
+)
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import State
 from pinhold.mm.vma import find_vma, is_mergeable_anon_vma, vma_alloc, vma_continues, vma_copy, vma_free
@@ -103,6 +107,8 @@ def vma_split(m: State, mm: int, addr: int) -> int:
         vma_interval_tree_insert(m, upper)
         vma_interval_tree_remove(m, vma)
         vma_interval_tree_insert(m, vma)
+    anon_vma_interval_tree_insert(m, upper)
+    anon_vma_interval_tree_insert(m, vma)
     return 0
 
 
@@ -160,6 +166,7 @@ def vma_absorb(m: State, lower: int, upper: int) -> None:
     if m.vma_file[upper] != NO_FILE:
         m.file_users[m.vma_file[upper]] -= 1
     vma_free(m, upper)
+    anon_vma_interval_tree_insert(m, lower)
 
 
 @kernel

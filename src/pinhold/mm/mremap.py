@@ -15,7 +15,11 @@ from pinhold.mm.flags import (
 )
 from pinhold.mm.huge_memory import split_huge_pmd, split_huge_range
 from pinhold.mm.hugetlb import clear_vma_resv_huge_pages, hugetlb_level
-from pinhold.mm.interval_tree import vma_interval_tree_insert, vma_interval_tree_remove
+from pinhold.mm.interval_tree import (
+    anon_vma_interval_tree_insert,
+    vma_interval_tree_insert,
+    vma_interval_tree_remove,
+)
 from pinhold.mm.kernel import kernel
 from pinhold.mm.ksm import break_ksm, next_ksm
 from pinhold.mm.mmap import vma_split_range
@@ -116,6 +120,7 @@ def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
     if vma_is_hugetlb(m, vma):
         vma_interval_tree_remove(m, vma)
         vma_interval_tree_insert(m, vma)
+    anon_vma_interval_tree_insert(m, vma)
     if vma_is_hugetlb(m, vma) and not m.vma_flags[vma] & VM_SHARED:
         if first < start:
             clear_vma_resv_huge_pages(m, find_vma(m, mm, start - 1))

@@ -20,6 +20,21 @@ class ThpRules:
         ),
         Value("yes", Commit("c444eb564fb1", "5.8"), "it does"),
     )
+    rule_thp_split_shared = Switch(
+        "What of a THP is split that several processes map by huge entries.",
+        "try_to_migrate_one",
+        Value(
+            "all",
+            OLDEST,
+            "all its huge entries, and the THP itself",
+            again=Commit("939080834fef", "7.0"),
+        ),
+        Value(
+            "one_entry",
+            Commit("60fbb14396d5", "6.16"),
+            "the huge entry that rmap finds first, and no more: the THP stays whole while something behind maps it",
+        ),
+    )
     rule_thp_split_zero_pages = Switch(
         "What becomes of the zero-filled pages of a THP that is split to base pages.",
         "try_to_map_unused_to_zeropage",
@@ -63,6 +78,7 @@ class ThpRules:
     )
 
 
+SPLIT_ALL, SPLIT_ONE_ENTRY = ThpRules.rule_thp_split_shared.numbers
 SPLIT_ZERO_PAGES_STAY, SPLIT_ZERO_PAGES_ZERO_PAGE = ThpRules.rule_thp_split_zero_pages.numbers
 SPLIT_DIRTY_FOLIO, SPLIT_DIRTY_ENTRIES = ThpRules.rule_thp_split_dirty.numbers
 REMAP_DIRTY_FOLIO, REMAP_SOFT_DIRTY, REMAP_DIRTY_EXACT = ThpRules.rule_thp_remap_dirty.numbers

@@ -37,6 +37,7 @@ HUGE_WP_COUNTS_PAGES = site(
     "the mappings of the THP's pages are counted, then that of the whole; a split may come between",
     ThpRules.rule_thp_split_locks,
 )
+THP_SPLIT_ONE_ENTRY = by_value("thp_split_one_entry", ThpRules.rule_thp_split_shared, "one_entry")
 THP_SPLIT_ZERO_PAGE = by_value("thp_split_zero_page", ThpRules.rule_thp_split_zero_pages, "zero_page")
 SPLIT_KEEPS_DIRTY = by_value("split_keeps_dirty", ThpRules.rule_thp_split_dirty, "entries")
 REMAP_MAKES_SOFT_DIRTY = by_value("remap_makes_soft_dirty", ThpRules.rule_thp_remap_dirty, "soft_dirty")
