@@ -32,6 +32,10 @@ TYPED = pytest.mark.parametrize(
         ("run seed sto", {"stock"}),
         ("compare model:6.2 li", {"live"}),
         ("kernels fe", {"fetch"}),
+        ("pins --on v", {"vmcore:"}),
+        ("pins --on l", {"live"}),
+        ("watch --on q", {"qmp:"}),
+        ("watch --on l", {"live"}),
     ],
 )
 
@@ -115,3 +119,10 @@ def test_other_shells_have_a_script(shell: str, capsys: pytest.CaptureFixture[st
     """It names every command."""
     text = script(shell, capsys)
     assert [name for name in COMMANDS if name not in text] == []
+
+
+def test_a_dump_is_not_completed_where_it_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """`watch` takes no dump, in which nothing changes."""
+    lines = [line for line in script("bash", capsys).splitlines() if "__on_choices" in line]
+    told = {command: [line for line in lines if f"_{command}_" in line] for command in ("pins", "watch")}
+    assert ["vmcore:" in line for line in told["pins"] + told["watch"]] == [True, False]

@@ -8,6 +8,7 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from pinhold.commands import NothingToRun
+from pinhold.commands.looking import KINDS
 from pinhold.commands.registry import target_names
 from pinhold.scenario.suites import SUITES
 
@@ -26,6 +27,8 @@ def main(options: Namespace) -> int:
         words = str(action.metavar)
         if action.dest == "on" or words == "TARGET":
             action.choices = [name for name in target_names() if ":" in name or name == "live"]
+        elif words == "SOURCE":  # those that its help offers: nothing changes in a dump, to be watched
+            action.choices = ["".join(kind.partition(":")[:2]) for kind in KINDS if kind in str(action.help)]
         elif words.startswith("TEST"):
             action.choices = list(SUITES)
         elif words.startswith(("FILE", "PATH", "RUN")):

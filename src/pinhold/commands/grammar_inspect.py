@@ -9,7 +9,8 @@ from pinhold.commands.grammar_pages import add_chart
 
 COMMANDS = ("pins", "watch")
 
-SOURCES = "live, the kernel that runs here; vmcore:FILE, a crash dump; qmp:SOCKET, a guest of QEMU"
+RUNNING = "live, the kernel that runs here; qmp:SOCKET, a guest of QEMU"
+SOURCES = f"{RUNNING}; vmcore:FILE, a crash dump"
 
 
 def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
@@ -34,7 +35,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     add_chart(pins, "the same")
     watch = command("watch", "look at one process's pinned memory again and again; tell what became stale, and when")
     watch.add_argument("--pid", type=_number, metavar="P", required=True, help="the process")
-    watch.add_argument("--on", dest="source", default="live", metavar="SOURCE", help=f"{SOURCES}; default: live")
+    watch.add_argument("--on", dest="source", default="live", metavar="SOURCE", help=f"{RUNNING}; default: live")
     watch.add_argument("--every", type=_count, default=1, metavar="SECONDS", help="from look to look; default: 1")
     watch.add_argument("--times", type=_count, metavar="N", help="end after so many looks; default: with the process")
 

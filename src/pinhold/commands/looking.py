@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from pinhold.inspect.view import View
 
 LIVE = "live"
-_KINDS = (LIVE, "vmcore:FILE", "qmp:SOCKET")
+KINDS = (LIVE, "vmcore:FILE", "qmp:SOCKET")
+"""What `--on` takes of a kernel that is looked into."""
 
 
 class Looking:
@@ -28,7 +29,7 @@ class Looking:
     def __init__(self, source: str) -> None:
         kind, colon, rest = source.partition(":")
         if bool(colon) != (kind != LIVE) or (kind != LIVE and not rest) or kind not in ("vmcore", "qmp", LIVE):
-            raise UsageError(f"--on takes {', '.join(_KINDS)}, not {source!r}: {nearest(source, _KINDS)}")
+            raise UsageError(f"--on takes {', '.join(KINDS)}, not {source!r}: {nearest(source, KINDS)}")
         self._live = kind == LIVE
         self._view: View | None = None
         try:
