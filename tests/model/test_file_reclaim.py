@@ -53,10 +53,20 @@ def test_a_dirty_page_is_passed_over_by_fault_around_until_it_is_asked_for() -> 
 @pytest.mark.parametrize(("held", "clears"), [("", "writeback P x"), ("pin P x as p write longterm\n", "unpin p")])
 def test_the_mark_goes_when_the_page_is_written_back_or_dirtied(held: str, clears: str) -> None:
     """After either, fault-around maps the neighbours again."""
-    chosen = row("6.18", longterm_dirty_tracked="allowed")
     text = f"{WRITTEN.format(kind='file')}{held}swapout P x\n"
-    assert Play(chosen, f"{text}read P x[1]\n").state(page=2) == "none"
-    assert Play(chosen, f"{text}{clears}\nread P x[1]\n").state(page=2) == "present"
+    assert Play(row(), f"{text}read P x[1]\n").state(page=2) == "none"
+    assert Play(row(), f"{text}{clears}\nread P x[1]\n").state(page=2) == "present"
+
+
+@pytest.mark.parametrize(
+    ("release", "held", "state"),
+    [("6.1.27", "pin", "none"), ("6.1.28", "pin", "present"), ("6.1.28", "vmsplice", "none"), ("6.2", "pin", "none")],
+)
+def test_a_dirty_page_that_may_be_pinned_gets_no_mark(release: str, held: str, state: str) -> None:
+    """Since 6.1.28, and by a pin alone: one that a pipe holds is marked, and so are those that nobody holds."""
+    text = f"{WRITTEN.format(kind='file')}{held} P x[2] as p\nswapout P x\nread P x[1]\n"
+    played = Play(row(release), text)
+    assert [played.state(page=page) for page in range(4)] == ["none", "present", state, "none"]
 
 
 def test_what_a_device_wrote_behind_the_file_system_is_lost() -> None:

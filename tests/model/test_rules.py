@@ -56,12 +56,14 @@ def test_the_stable_rows_add_what_was_taken_back() -> None:
     }
     early = {"madv_collapse_held": "eagain"}
     files = {"io_uring_files": "hugetlb_shmem_one_file"}
-    first = early | files | {"madv_free_large": "splits_by_first"}
+    pinned = {"reclaim_skips_pinned": "yes"}
+    first = early | files | pinned | {"madv_free_large": "splits_by_first"}
     assert added("6.1.192", "6.1") == first | {"zero_page_pin_exempt": "yes", "fork_skips_pud": "by_chance"}
     assert added("6.1.166", "6.1") == first | {"zero_page_pin_exempt": "yes"}
     assert added("6.1.134", "6.1") == first | {"zero_page_pin_exempt": "slow_fails"}
     assert added("6.1.129", "6.1") == first
-    assert added("6.1.49", "6.1") == early | files
+    assert added("6.1.49", "6.1") == added("6.1.28", "6.1") == early | files | pinned
+    assert added("6.1.27", "6.1") == early | files
     assert added("6.1.15", "6.1") == early
     assert added("6.1.12", "6.1") == {}
     assert added("6.12.117", "6.12") == {

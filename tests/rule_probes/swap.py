@@ -38,6 +38,13 @@ def swapout_skips_pinned(chosen: Row) -> Any:
     return played.state(), played.m.folio_flags[folio] & k.FOLIO_SWAPCACHE != 0
 
 
+@probe({"no": "none", "yes": "present"})
+def reclaim_skips_pinned(chosen: Row) -> Any:
+    """Of a file with dirty pages, all pinned, none goes; a fault for the first: does fault-around map the second?"""
+    text = "map P x tmpfile pages 2\npin P x as p\nmadvise P x pageout\nread P x[0]\n"
+    return Play(chosen, text).state(page=1)
+
+
 PARTLY_SHARED_THP = (
     "map P x thp\nwrite P x 0x11\nmprotect P x[0] read\nmprotect P x[0] rw\nfork P C\nwrite C x[256:] 0x22\n"
 )

@@ -35,6 +35,16 @@ class SwapRules:
         Value("no", OLDEST, "a pinned page goes into the swap cache like any other"),
         Value("yes", Commit("feb889fb40fa", "5.11"), "the page may be pinned, so it is not swapped out"),
     )
+    rule_reclaim_skips_pinned = Switch(
+        "What reclaim does with a page of a file that may be pinned, when it has unmapped it.",
+        "shrink_folio_list",
+        Value("no", OLDEST, "the same as with any other that it cannot free: a dirty one is marked, and waits"),
+        Value(
+            "yes",
+            Commit("d824ec2a1546", "6.4"),
+            "the page may be pinned, so it stays in the page cache as it is, without a mark",
+        ),
+    )
     rule_swap_large = Switch(
         "How large folios go to swap and come back: whole, all their pages have to be mapped in a row, and the first"
         " fault that finds them in the swap cache maps all.",

@@ -15,6 +15,7 @@ SWAPIN_SHARED = site(
     "swapin_shared", "do_swap_page", "the page from swap may be shared", SwapRules.rule_swapin_exclusive
 )
 SWAPOUT_PINNED_KEPT = by_value("swapout_pinned_kept", SwapRules.rule_swapout_skips_pinned, "yes")
+RECLAIM_PINNED_STAYS = by_value("reclaim_pinned_stays", SwapRules.rule_reclaim_skips_pinned, "yes")
 SWAPOUT_ZERO_FILLED = by_value("swapout_zero_filled", SwapRules.rule_swap_zero_filled, "noted")
 PAGEOUT_SHARED_KEPT = site(
     "pageout_shared_kept",
