@@ -92,6 +92,25 @@ def test_a_large_folio_that_is_held_stays_mapped(release: str, hold: str) -> Non
 
 
 @pytest.mark.parametrize(
+    ("release", "state"),
+    [("5.10", "swapped"), ("6.1", "swapped"), ("6.2", "swapped"), ("6.12", "present"), ("6.18", "present")],
+)
+def test_a_part_of_a_thp_goes_though_others_map_its_last_page(release: str, state: str) -> None:
+    """Up to 6.9 the mappings of the first page alone are counted, which the child has given up.  What it still maps
+    stays: page_mapcount() of pmd_page() in madvise_cold_or_pageout_pte_range()."""
+    lines = f"{THP}fork P C\nwrite C x[:511] 0x02\nmadvise P x[500:] pageout\n"
+    lines += f"require P x[500:511] {state}\nrequire P x[511] present\nread P x\n"
+    assert verdict(release, f"{lines}expect P x 0x01\nexpect C x[:511] 0x02\nexpect C x[511] 0x01") == "held"
+
+
+@pytest.mark.parametrize("release", ["5.10", "6.1", "6.2", "6.12", "6.18"])
+def test_a_part_of_a_thp_stays_where_others_map_its_first_page(release: str) -> None:
+    """Whatever part is meant, and although the child maps no page of it."""
+    lines = f"{THP}fork P C\nwrite C x[1:] 0x02\nmadvise P x[500:] pageout\nrequire P x present\n"
+    assert verdict(release, f"{lines}expect P x 0x01\nexpect C x[0] 0x01") == "held"
+
+
+@pytest.mark.parametrize(
     ("release", "clusters", "dirty"),
     [("6.1", 0, True), ("6.1", 1, False), ("6.12", 0, False), ("6.12", 1, True), ("6.18", 0, True), ("6.18", 1, True)],
 )

@@ -40,7 +40,7 @@ from pinhold.mm.folio import (
     page_folio,
     rmap_finds_ksm,
 )
-from pinhold.mm.huge_memory import split_folio, split_huge_pmd
+from pinhold.mm.huge_memory import split_folio, split_huge_page, split_huge_pmd
 from pinhold.mm.kernel import Part, kernel
 from pinhold.mm.lazyfree import unmap_lazyfree
 from pinhold.mm.page_io import swap_io_waits, swap_zero_filled
@@ -139,7 +139,7 @@ def pageout_next(m: State, act: int) -> None:
             m.act_addr[act] = addr + span
             pageout_lock(m, act, folio)
             return
-        if not pageout_split_pmd(m, mm, addr, upper, 0 if whole and swap_takes_thps(m) else 1):
+        if not pageout_split_pmd(m, mm, addr, upper, 0 if whole else 1):
             m.act_addr[act] = (addr // span + 1) * span
             return
     slot = pt_walk(m, mm, addr, 0)
@@ -261,15 +261,25 @@ def swapout_pinned(m: State, folio: int) -> bool:
 
 
 @kernel
-def pageout_split_pmd(m: State, mm: int, addr: int, upper: int, frozen: int) -> bool:
-    """A THP mapped by a PMD: map it by PTEs if it is to go, False if it stays.  frozen: it is split itself, as a part
-    of it goes (madvise_cold_or_pageout_pte_range()), or the swap device has no room for all; of a whole one the entry
-    alone is split, when it is unmapped."""
+def pageout_split_pmd(m: State, mm: int, addr: int, upper: int, part: int) -> bool:
+    """A THP mapped by a PMD: map it by PTEs if it is to go, False if it stays.
+
+    Others may map some of its pages, by PTEs of their own; up to 6.9 the first page alone is asked for them.  If a part
+    of it goes, the folio is split all the same; if all of it, and nobody else has it, the entry alone, unless the swap
+    device has no room for it in one piece.  Linux: madvise_cold_or_pageout_pte_range(), shrink_folio_list().
+    """
     folio = pte_pfn(m.pte[upper])
-    if is_huge_zero_page(m, folio) or m.folio_refcount[folio] != 1:
+    goes = False
+    kept = is_huge_zero_page(m, folio) or folio_maybe_mapped_shared(m, folio, folio)
+    if not kept and part:
+        folio_get(m, folio)
+        goes = split_huge_page(m, folio)
+        folio_put(m, folio)
+    elif not kept and m.folio_refcount[folio] == 1:
+        goes = split_huge_pmd(m, mm, addr, 0 if swap_takes_thps(m) else 1) == 0
+    if not goes:
         decided(m, PAGEOUT_SHARED_KEPT)
-        return False
-    return split_huge_pmd(m, mm, addr, frozen) == 0
+    return goes
 
 
 @kernel

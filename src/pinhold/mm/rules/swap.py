@@ -70,7 +70,7 @@ class SwapRules:
     rule_mapped_shared = Switch(
         "By what MADV_PAGEOUT, MADV_FREE and NUMA balancing judge whether another process maps a large folio, too.",
         "folio_maybe_mapped_shared",
-        Value("page", OLDEST, "by the mappings of the page at hand"),
+        Value("page", OLDEST, "by the mappings of the page at hand, or of the first of a THP that a PMD maps"),
         Value(
             "guess",
             Commit("eefb9b2725e3", "6.10"),
