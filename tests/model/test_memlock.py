@@ -115,3 +115,10 @@ def test_a_ring_is_charged_before_its_buffer_is_looked_at(release: str, errno: i
     """Where rings count, one that does not fit is the first that fails; nothing was faulted in for the buffer."""
     text = "map P x anon read pages 2\ncapability P ipc_lock off\nmemlock P 0\nio_uring P x as p\n"
     assert Play(row(release), text).errnos[-1] == errno
+
+
+@pytest.mark.parametrize(("release", "errno"), [("6.2", k.EFAULT), ("6.18", k.ENOMEM), ("7.3", k.EFAULT)])
+def test_a_ring_that_is_not_charged_is_not_refused(release: str, errno: int) -> None:
+    """Also where the limit was lowered below what is locked by then."""
+    text = "map P x anon pages 8\nmap P gone anon\nunmap P gone\ncapability P ipc_lock off\nio_uring P x as p\n"
+    assert Play(row(release), f"{text}memlock P 7\nio_uring P gone as q\n").errnos[-1] == errno

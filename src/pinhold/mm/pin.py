@@ -263,11 +263,13 @@ def memlock_charge_before(m: State, pin: int, pages: int) -> bool:
     """RDMA charges the request before it pins: all processes' pins together must stay under the limit.
 
     Linux: ib_umem_get() (drivers/infiniband/core/umem.c), mm->pinned_vm, waived by CAP_IPC_LOCK.  io_uring's ring is
-    there before its first buffer, and has to stay under the limit by itself.  Linux: io_create_region().
+    there before its first buffer, and where it is charged it has to stay under the limit by itself.  Linux:
+    io_create_region().
     """
     mm = m.pin_mm[pin]
     if m.pin_user[pin] == USER_IO_URING:
-        return not over_limit(m, mm, m.user_locked_vm[0] + io_uring_ring_pages(m))
+        ring = io_uring_ring_pages(m)
+        return ring == 0 or not over_limit(m, mm, m.user_locked_vm[0] + ring)
     if m.pin_user[pin] != USER_RDMA:
         return True
     if not m.mm_ipc_lock[mm] and m.mm_memlock[mm] >= 0 and m.mm_pinned_vm[mm] + pages > m.mm_memlock[mm]:
