@@ -11,6 +11,7 @@ pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
 
 from pinhold.inspect import state
 from pinhold.inspect.folio import Folio
+from pinhold.inspect.holders.kept import Run
 from pinhold.inspect.records import State
 from pinhold.inspect.rmap import Place
 from pinhold.inspect.state import COPIED_NEXT, IN_SWAP_CACHE, MOVING, NOT_A_USERS, NOWHERE
@@ -119,3 +120,56 @@ def test_what_is_held_of_a_file(monkeypatch: pytest.MonkeyPatch, folio: Folio, f
     """The file's as long as it is in the file, whatever private mappings have copied; what was cut off is stale."""
     monkeypatch.setattr(state, "places", lambda view, folio, page: iter([place(ME, PFN + 1)]))
     assert state._by_rmap(None, folio, PFN, True, ME) == (found, "", [] if found is State.SHARED else ())  # type: ignore[arg-type]
+
+
+PAGES = 4096
+HEAD = 1024
+LARGE = replace(ANON, pfn=HEAD, order=3, pincount=8)
+
+
+class Large:
+    """Every frame is one of a folio of 8 pages, but those that were freed."""
+
+    def __init__(self, view: object) -> None:
+        self.freed: frozenset[int] = view.freed  # type: ignore[attr-defined]
+
+    def at(self, pfn: int) -> Folio:
+        return replace(ANON, pfn=pfn - 8) if pfn in self.freed else replace(LARGE, pfn=pfn & -8)
+
+
+def parts(
+    monkeypatch: pytest.MonkeyPatch, there: list[Entry], pages: int, freed: frozenset[int] = frozenset()
+) -> object:
+    """A run from HEAD + 2 and AT on: of each part the page of the run, its frame, its pages, and whether an entry is
+    there."""
+    view = SimpleNamespace(words=None, levels=(), top=lambda mm: 0, freed=freed)
+    monkeypatch.setattr(state, "entries", lambda *_: iter(there))
+    monkeypatch.setattr(state, "Folios", Large)
+    monkeypatch.setattr(state, "_state", lambda view, mm, at, pfn, folio, entry: (State.SAME, "" if entry else "hole"))
+    run = Run(HEAD + 2, pages, AT, ME)
+    return [
+        ((part.run.address or 0) - AT >> 12, part.run.pfn - HEAD, part.run.pages, part.reason != "hole")
+        for part in state.judge(view, None, run)  # type: ignore[arg-type]
+    ]
+
+
+def at(page: int, level: int = 1) -> Entry:
+    """An entry that begins so many pages behind AT."""
+    return Entry(AT + page * PAGES, level, HEAD << 12 | PRESENT)
+
+
+def test_a_run_is_cut_where_entries_begin_and_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hole before, between and behind entries is a part by itself."""
+    found = parts(monkeypatch, [at(1), at(3)], 5)
+    assert found == [(0, 2, 1, False), (1, 3, 1, True), (2, 4, 1, False), (3, 5, 1, True), (4, 6, 1, False)]
+
+
+def test_a_run_is_cut_at_its_ends_and_where_folios_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a huge entry that begins before the run and goes on behind it only what the run has; a folio is one part."""
+    assert parts(monkeypatch, [at(-1, 2)], 20) == [(0, 2, 6, True), (6, 8, 8, True), (14, 16, 6, True)]
+
+
+def test_a_page_that_is_in_no_folio_any_more_is_one_part(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its frame lies behind the folio that it is said to be of: the next page is looked at by itself."""
+    found = parts(monkeypatch, [at(0, 2)], 3, freed=frozenset({HEAD + 2, HEAD + 3}))
+    assert found == [(0, 2, 1, True), (1, 3, 1, True), (2, 4, 1, True)]
