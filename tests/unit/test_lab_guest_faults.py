@@ -95,14 +95,15 @@ def memories() -> list[str]:
 
 @pytest.mark.usefixtures("fake")
 def test_a_guests_memory_can_be_read_while_it_is_there_and_is_not_kept() -> None:
-    """Whoever looks is called after each step with the guest, whose memory is a file; after its end there is none."""
+    """Whoever looks is called after each step with the guest, which tells where its processes and regions are; its
+    memory is a file, and after its end there is none."""
     machine, seen = vm(), []
     result = machine.watch(
         scenario("first"),
-        lambda guest, record: seen.append((record.index, os.fstat(guest.ram).st_size, len(memories()))),
+        lambda guest, record: seen.append((record.index, guest.places, os.fstat(guest.ram).st_size, len(memories()))),
     )
     assert result.verdict.kind == "held"
-    assert seen == [(0, (target.MEMORY + 2 * target.HUGE_PAGES) << 20, 1)]
+    assert seen == [(0, {"P": [4711, {"x": 0x10000}]}, (target.MEMORY + 2 * target.HUGE_PAGES) << 20, 1)]
     machine.close()
     assert memories() == []
 

@@ -53,7 +53,7 @@ def test_pages_that_were_never_told_are_refused(pages: list[list[int]]) -> None:
 def test_a_scenario_that_cannot_be_read_is_an_error_in_words() -> None:
     """The guest lives on, and says what it could not read."""
     said: list[Any] = []
-    _run(SimpleNamespace(send=said.append), SimpleNamespace(name="live"), "scenario x\nmapp P x anon\n")  # type: ignore[arg-type]
+    _run(SimpleNamespace(send=said.append), SimpleNamespace(name="live"), "scenario x\nmapp P x anon\n", None)  # type: ignore[arg-type]
     (message,) = said
     assert message["verdict"]["verdict"]["kind"] == "error"
     assert "the guest cannot read what the host sent: line 2, column 1:" in message["verdict"]["verdict"]["reason"]
