@@ -213,6 +213,15 @@ def test_unmerging_gives_everybody_a_page_of_its_own() -> None:
 MERGED = "map P x anon pages 3\nwrite P x 0x11\nksm P x[0] with P x[1]\nksm P x[0] with P x[2]\n"
 
 
+@pytest.mark.parametrize(("release", "left"), [("5.10", False), ("6.1", True), ("6.2", False), ("6.12", False)])
+def test_unmerging_leaves_what_break_ksm_does_not_see(release: str, left: bool) -> None:
+    """Where follow_page() finds no inaccessible page MADV_UNMERGEABLE leaves those, and says that it succeeded."""
+    played = Play(row(release), f"{MERGED}mprotect P x[1:3] none\nmadvise P x unmergeable\n")
+    assert played.errnos[-1] == 0
+    assert [played.view("x", page).kind for page in range(3)] == ["anon", *["ksm" if left else "anon"] * 2]
+    assert (played.frame("x", 1) == played.frame("x", 2)) is left
+
+
 @pytest.mark.parametrize("release", releases())
 def test_mremap_takes_merged_pages_apart_first(release: str) -> None:
     """Every page has its own frame at the new place, and may be merged there again."""

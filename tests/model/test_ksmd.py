@@ -146,6 +146,21 @@ def test_a_ksm_page_made_in_vain_is_merged_with_nothing(release: str) -> None:
     assert played.frame() == played.frame("x", 1) == played.frame("x", 0, "C") != kept
 
 
+@pytest.mark.parametrize(("release", "kind"), [("5.10", "anon"), ("6.1", "ksm"), ("6.2", "anon"), ("6.12", "anon")])
+def test_a_ksm_page_made_in_vain_stays_one_where_break_ksm_does_not_see_it(release: str, kind: str) -> None:
+    """The parent's page is pinned, the child's is inaccessible: follow_page() finds nothing there, from 6.1 on, until
+    break_ksm() walks the page tables.  Accessible again, the page is a KSM page still."""
+    text = "map P x anon\nwrite P x 1\npin P x as p write longterm\nfork P C\nmadvise P x mergeable\n"
+    text += "madvise C x mergeable\nmprotect C x none\nksm C x with C x\n"
+    played = Play(row(release), text, stop=7)
+    before = played.frame(process="C")
+    played.play()
+    assert played.view("x", 0, "C").kind == kind
+    assert (played.frame(process="C") == before) is (kind == "ksm")
+    assert Play(row(release), f"{text}mprotect C x rw\n").view("x", 0, "C").kind == kind
+    assert Play(row(release), f"{text}mprotect C x rw\nmadvise C x unmergeable\n").view("x", 0, "C").kind == "anon"
+
+
 def test_a_ksm_page_made_in_vain_is_not_reclaimed() -> None:
     """rmap does not find it: it is in the swap cache and stays mapped, where one that was merged goes."""
     played = Play(row("6.12"), f"{IN_VAIN}exit P\nmadvise C x pageout\n")

@@ -362,7 +362,7 @@ def ksm_break_cow(m: State, task: int, act: int) -> int:
         failed = find_mergeable_vma(m, mm, m.act_addr[act]) == NO_VMA
     else:
         failed = returned(m, task) < 0
-    if not failed and maps_ksm(m, mm, m.act_addr[act]):
+    if not failed and breaks_ksm(m, mm, m.act_addr[act]):
         return break_ksm(m, task, mm, m.act_addr[act])
     mmap_read_unlock(m, mm)
     return ksm_end(m, task, act, -EFAULT)
@@ -372,6 +372,14 @@ def ksm_break_cow(m: State, task: int, act: int) -> int:
 def maps_ksm(m: State, mm: int, addr: int) -> bool:
     page = mapped_small_anon(m, mm, addr)
     return page != NO_PAGE and folio_test_ksm(m, page)
+
+
+@kernel
+def breaks_ksm(m: State, mm: int, addr: int) -> bool:
+    """Whether break_ksm() finds a KSM page to fault on.  By follow_page() it may find none where the entry is
+    inaccessible, and says that all is well: the KSM page stays.  By the page tables, as since d7c0e68dab98 (6.2), it
+    finds each."""
+    return maps_ksm(m, mm, addr) and (m.rule_break_ksm != BREAK_KSM_BY_WRITE or not ksm_passes_over(m, mm, addr))
 
 
 @kernel
@@ -415,13 +423,13 @@ def ksm_passes_over(m: State, mm: int, addr: int) -> bool:
 
 @kernel
 def next_ksm(m: State, mm: int, vma: int, start: int, end: int) -> int:
-    """The first address in [start, end) at which the VMA maps a KSM page, or `end`.
+    """The first address in [start, end) at which the VMA maps a KSM page that can be broken, or `end`.
 
     Linux: what unmerge_ksm_pages() stops at; ksm_madvise() asks nobody who was not advised MADV_MERGEABLE.
     """
     if m.vma_flags[vma] & VM_MERGEABLE and m.vma_anon[vma]:
         for addr in range(start, end):
-            if maps_ksm(m, mm, addr) and (m.rule_break_ksm != BREAK_KSM_BY_WRITE or not ksm_passes_over(m, mm, addr)):
+            if breaks_ksm(m, mm, addr):
                 return addr
     return end
 
@@ -447,8 +455,7 @@ def ksm_unmerge(m: State, task: int) -> int:
         addr = max(m.act_addr[act], m.vma_start[vma])
         stop = min(m.act_end[act], m.vma_end[vma])
         if m.vma_flags[vma] & VM_MERGEABLE:
-            while addr < stop and not maps_ksm(m, mm, addr):
-                addr += 1
+            addr = next_ksm(m, mm, vma, addr, stop)
             m.act_addr[act] = addr
             if addr < stop:
                 return break_ksm(m, task, mm, addr)
