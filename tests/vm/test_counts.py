@@ -8,6 +8,7 @@ import pytest
 
 pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
 
+from lab_kernels import KERNELS
 from pinhold.commands.registry import model_of
 from pinhold.lab.counts import Beside
 from pinhold.lab.store import Kernel
@@ -19,7 +20,7 @@ from pinhold.targets.model.target import ModelTarget
 
 pytestmark = pytest.mark.slow
 
-every = pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18", "7.3"], indirect=True)
+every = pytest.mark.parametrize("kernel", KERNELS, indirect=True)
 
 SCENARIOS = (
     "map P x anon pages 3\nwrite P x 0x01\nfork P C\nwrite P x[0] 0x02\nread C x\nexit C\nwrite P x 0x03\n",

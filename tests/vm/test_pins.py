@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from held import Held, holding
+from lab_kernels import KERNELS
 from pinhold.lab.store import Kernel
 
 pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
@@ -26,10 +27,6 @@ from pinhold.inspect.view import View
 pytestmark = pytest.mark.slow
 
 PAGE = 4096
-KERNELS = [
-    *("6.1", "6.12"),
-    *(pytest.param(release, marks=pytest.mark.nightly) for release in ("5.10", "6.18", "newest")),
-]
 MENDED = (6, 2)
 """The release that closed the last hole: what is pinned for long stays the process's."""
 

@@ -12,6 +12,7 @@ import pytest
 
 pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
 
+from lab_kernels import KERNELS
 from pinhold.inspect.memory.qmp import Monitor
 from pinhold.inspect.opening import opened
 from pinhold.inspect.view import View
@@ -26,7 +27,7 @@ from seen import HELD, seen
 
 pytestmark = pytest.mark.slow
 
-every = pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18", "7.3"], indirect=True)
+every = pytest.mark.parametrize("kernel", KERNELS, indirect=True)
 
 BEFORE_THE_PATCH = ("5.10.", "6.1.")
 READ_ONLY = """map P m memfd pages 2

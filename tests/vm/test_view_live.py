@@ -13,6 +13,7 @@ import pytest
 
 pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
 
+from lab_kernels import nightly
 from pinhold.lab.initramfs import build, libraries
 from pinhold.lab.layout import CODE
 from pinhold.lab.qemu import Qemu, Setup
@@ -62,7 +63,7 @@ class Guest(VmTarget):
         return self._setup(False)
 
 
-@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18", "7.3"], indirect=True)
+@pytest.mark.parametrize("kernel", ["6.12", *nightly("5.10", "6.1", "6.18", "newest")], indirect=True)
 def test_a_kernel_is_looked_at_from_within(kernel: Kernel) -> None:
     """Eight pages and a THP of an io_uring buffer, with the counts and the owner that a view from outside shows."""
     python = str(Path(sys.executable).resolve())
