@@ -16,10 +16,10 @@ pytest.importorskip("numpy", reason="needs numpy: pip install 'pinhold[inspect]'
 import drgn
 
 from pinhold.inspect import pinned
+from pinhold.inspect.files import Task
 from pinhold.inspect.folio import Folio
 from pinhold.inspect.holders import Found
 from pinhold.inspect.holders.kept import Run
-from pinhold.inspect.opened import Task
 from pinhold.inspect.pinned import CHANGED, Look
 from pinhold.inspect.records import Holder, Process, Selection, State
 from pinhold.inspect.state import Judged

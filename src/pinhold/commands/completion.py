@@ -8,8 +8,8 @@ from argparse import Namespace
 from collections.abc import Iterator
 
 from pinhold.commands import NothingToRun
-from pinhold.commands.looking import KINDS
 from pinhold.commands.registry import target_names
+from pinhold.inspect import KINDS
 from pinhold.scenario.suites import SUITES
 
 REPEATED = re.compile(r'(?<= )"\(\*\)::?')

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from pinhold.commands import NothingToRun, UsageError, nearest
 from pinhold.commands.runs import Progress
-from pinhold.inspect import errors
+from pinhold.inspect import KINDS, errors
 from pinhold.inspect.errors import CannotLook
 from pinhold.inspect.proc import Reader, counters
 from pinhold.inspect.records import At, NotThere, Selection, Told
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
     from pinhold.inspect.view import View
 
 LIVE = "live"
-KINDS = (LIVE, "vmcore:FILE", "qmp:SOCKET")
-"""What `--on` takes of a kernel that is looked into."""
 
 
 class Looking:

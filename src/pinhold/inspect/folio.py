@@ -25,7 +25,7 @@ ENTIRELY_MAPPED = 0x80_0000
 _MASKS_FROM = 0xFFFF_FFFF_0000_0000
 """No struct page lies so high: what does is a mask (compound_info_has_mask(), 7.x)."""
 
-_HEAD_PAGES = 4
+HEAD_PAGES = 4
 """Struct pages that have what is kept of a large folio."""
 
 
@@ -107,7 +107,7 @@ class Page:
 def folio_at(view: View, pfn: int) -> Folio:
     """The folio that a frame belongs to.  Raises Torn, drgn.FaultError."""
     head = head_of(view, pfn)
-    return decode(view.layout, head, view.struct_pages(head, _HEAD_PAGES), view.zero_pfns)
+    return decode(view.layout, head, view.struct_pages(head, HEAD_PAGES), view.zero_pfns)
 
 
 def head_of(view: View, pfn: int) -> int:

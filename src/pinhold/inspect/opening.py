@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from pinhold.inspect import KINDS
 from pinhold.inspect.errors import CannotLook
 from pinhold.inspect.memory import kcore, qmp, vmcore
 from pinhold.inspect.view import View
-
-FORMS = "live, vmcore:FILE or qmp:SOCKET"
 
 
 def opened(on: str) -> View:
@@ -19,7 +18,7 @@ def opened(on: str) -> View:
     elif colon and where and kind == "qmp":
         source = qmp.source(where)
     else:
-        raise CannotLook(f"{on!r} names no kernel that can be looked at: {FORMS}")
+        raise CannotLook(f"{on!r} names no kernel that can be looked at: {', '.join(KINDS)}")
     try:
         with source.pause():
             return View(source)

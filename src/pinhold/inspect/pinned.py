@@ -10,10 +10,10 @@ from dataclasses import replace
 from drgn import FaultError
 
 from pinhold.inspect.errors import CannotLook
+from pinhold.inspect.files import Task, tasks
 from pinhold.inspect.folio import Folio, folio_at, head_of
 from pinhold.inspect.holders import Found, Holders, unknown
 from pinhold.inspect.holders.kept import PAGE, Run
-from pinhold.inspect.opened import Task, tasks
 from pinhold.inspect.records import (
     At,
     Buffer,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from drgn import FaultError
 
-from pinhold.inspect.folio import GUP_PIN_COUNTING_BIAS, MAX_ORDER, Folio, Torn, decode
+from pinhold.inspect.folio import GUP_PIN_COUNTING_BIAS, HEAD_PAGES, MAX_ORDER, Folio, Torn, decode
 from pinhold.inspect.layout import Layout
 
 if TYPE_CHECKING:
@@ -20,7 +20,6 @@ CHUNK = 1 << 15
 _PART = 1 << 9
 """Struct pages of a subsection, the least that vmemmap has or has not (SUBSECTION_SIZE)."""
 
-_HEAD_PAGES = 4
 _WORD, _HALF = np.dtype("<u8"), np.dtype("<i4")
 
 Read = Callable[[int, int], bytes]
@@ -48,9 +47,9 @@ def scan(
         size = min(CHUNK, frames.stop - start)
         for first, pages in _present(read, start, size):
             for index in _candidates(layout, pages):
-                head = pages[index * layout.size : (index + _HEAD_PAGES) * layout.size]
+                head = pages[index * layout.size : (index + HEAD_PAGES) * layout.size]
                 try:
-                    if len(head) < _HEAD_PAGES * layout.size:
+                    if len(head) < HEAD_PAGES * layout.size:
                         head = _few(read, first + index, head, layout)
                     folio = decode(layout, first + index, head, zeros)
                 except Torn:
@@ -74,9 +73,9 @@ def _present(read: Read, start: int, size: int) -> Iterator[tuple[int, bytes]]:
 def _few(read: Read, pfn: int, there: bytes, layout: Layout) -> bytes:
     """The first struct pages of a folio at the end of a chunk; zeros stand for what is not there."""
     try:
-        return read(pfn, _HEAD_PAGES)
+        return read(pfn, HEAD_PAGES)
     except FaultError:
-        return there + bytes(_HEAD_PAGES * layout.size - len(there))
+        return there + bytes(HEAD_PAGES * layout.size - len(there))
 
 
 def _candidates(layout: Layout, pages: bytes) -> list[int]:

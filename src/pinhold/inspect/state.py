@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from drgn import FaultError, Object
 from drgn.helpers.linux.mm import vma_find
 
-from pinhold.inspect.folio import Folio, Torn, decode, folio_at, head_address
+from pinhold.inspect.folio import HEAD_PAGES, Folio, Torn, decode, folio_at, head_address
 from pinhold.inspect.holders.kept import PAGE, Run
 from pinhold.inspect.records import State
 from pinhold.inspect.rmap import Place, places
@@ -50,7 +50,7 @@ class Judged:
 class Folios:
     """Folios by frame, of struct pages that are read by the section: runs are long, and each read takes its time."""
 
-    _WINDOW, _MORE = 1 << 9, 4
+    _WINDOW = 1 << 9
 
     def __init__(self, view: View) -> None:
         self._view = view
@@ -62,7 +62,7 @@ class Folios:
         first = pfn & -self._WINDOW
         if first != self._first:
             try:
-                self._pages, self._first = self._view.struct_pages(first, self._WINDOW + self._MORE), first
+                self._pages, self._first = self._view.struct_pages(first, self._WINDOW + HEAD_PAGES), first
             except FaultError:  # at the end of memory
                 return folio_at(self._view, pfn)
         layout = self._view.layout
@@ -72,7 +72,7 @@ class Folios:
             return folio_at(self._view, pfn)
         start = (head - first) * layout.size
         try:
-            return decode(layout, head, self._pages[start : start + self._MORE * layout.size], self._view.zero_pfns)
+            return decode(layout, head, self._pages[start : start + HEAD_PAGES * layout.size], self._view.zero_pfns)
         except Torn:
             return folio_at(self._view, pfn)
 

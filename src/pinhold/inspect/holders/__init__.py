@@ -12,9 +12,9 @@ from types import ModuleType
 from drgn import FaultError
 
 from pinhold.inspect.errors import CannotLook
+from pinhold.inspect.files import Names, Opened, Task, opened
 from pinhold.inspect.holders import af_xdp, io_uring, pipe, rdma, udmabuf, unknown, vdpa, vfio
 from pinhold.inspect.holders.kept import Run, Unseen
-from pinhold.inspect.opened import Names, Opened, Task, opened
 from pinhold.inspect.records import Holder
 from pinhold.inspect.view import View
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 
-from pinhold.inspect.opened import Opened
+from pinhold.inspect.files import Opened
 from pinhold.inspect.view import View
 
 KIND = "unknown"

@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 
-from pinhold.inspect.memory.source import Source, of_physical
+from pinhold.inspect.memory.source import Source, of_mapping
 
 _LOW_MOST = 0xB000_0000
 """Of a q35: so much memory lies below 4 GiB; of one with more, 2 GiB do and the rest begins at 4 GiB."""
@@ -30,17 +30,5 @@ def source(
     """descriptor: of the guest's RAM; it is mapped, and may be closed.  Raises CannotLook, OSError."""
     size = os.fstat(descriptor).st_size
     memory = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
-    ranges = q35(size)
-
-    def read(address: int, count: int) -> bytes:
-        for there, offset in ranges:
-            if address in there:
-                return memory[address - there.start + offset : address - there.start + offset + count]
-        return b""
-
-    try:
-        program, info = of_physical(read, [there for there, _ in ranges])
-    except BaseException:
-        memory.close()
-        raise
+    program, info = of_mapping(memory, q35(size))
     return Source(name, program, info, own=True, changes=changes, pause=pause, close=memory.close)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import mmap
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
@@ -49,6 +50,26 @@ def of_physical(read: Read, ranges: Sequence[range]) -> tuple[Program, Vmcoreinf
         except (FaultError, ValueError, LookupError) as wrong:
             refused = f"what looks like a kernel of release {info.release} in this memory cannot be read: {wrong}"
     raise CannotLook(refused)
+
+
+def of_mapping(memory: mmap.mmap, parts: Sequence[tuple[range, int]]) -> tuple[Program, Vmcoreinfo]:
+    """The same over a mapping, which is closed where there is no kernel in it.
+
+    parts: physical addresses, and where in the mapping each range begins.
+    """
+
+    def read(address: int, count: int) -> bytes:
+        for there, offset in parts:
+            if address in there:
+                start = offset + address - there.start
+                return memory[start : start + min(count, there.stop - address)]
+        return b""
+
+    try:
+        return of_physical(read, [there for there, _ in parts])
+    except BaseException:
+        memory.close()
+        raise
 
 
 def _over(read: Read, ranges: Iterable[range]) -> Program:

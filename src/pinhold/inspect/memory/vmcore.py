@@ -14,7 +14,7 @@ from drgn import FaultError, Program
 from pinhold.inspect import vmcoreinfo
 from pinhold.inspect.errors import CannotLook
 from pinhold.inspect.memory.flattened import is_flattened, unflatten
-from pinhold.inspect.memory.source import X86_64, Source, of_physical
+from pinhold.inspect.memory.source import X86_64, Source, of_mapping
 
 ELF, KDUMP, DISKDUMP = b"\x7fELF", b"KDUMP   ", b"DISKDUMP"
 _X86_64, _LITTLE_64, _CORE = 62, b"\x02\x01", 4
@@ -72,17 +72,5 @@ def _without_note(name: str, descriptor: int, head: bytes) -> Source:
     if sum(len(there) for there, _ in segments) > length:
         raise CannotLook(f"{name} is damaged: its segments lie over each other")
     memory = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
-
-    def read(address: int, count: int) -> bytes:
-        for there, offset in segments:
-            if address in there:
-                start = offset + address - there.start
-                return memory[start : start + min(count, there.stop - address)]
-        return b""
-
-    try:
-        program, info = of_physical(read, [there for there, _ in segments])
-    except BaseException:
-        memory.close()
-        raise
+    program, info = of_mapping(memory, segments)
     return Source(name, program, info, close=memory.close)
