@@ -68,7 +68,7 @@ def spin(beat: Callable[[], None] = lambda: None) -> None:
     monitor.setblocking(False)
     for turn in count(1):
         sum(range(100_000))
-        if not turn % 100:
+        if not turn % 10:
             beat()
         try:
             if monitor.recv(64) == b"nmi\n":

@@ -147,7 +147,7 @@ def test_a_kernel_that_lets_nothing_else_run_is_interrupted(monkeypatch: pytest.
 
 @pytest.mark.usefixtures("fake")
 def test_a_step_that_loops_in_a_kernel_whose_agent_still_speaks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is a livelock, too: the interrupt finds the kernel at work."""
+    """It is a livelock, too: the interrupt finds the kernel at work, however often the agent is heard."""
     monkeypatch.setattr(conversation, "SILENT", Limit(1.5, 60.0))
     monkeypatch.setattr(conversation, "STEPS", 2)
     machine = vm(deadline=0.5)

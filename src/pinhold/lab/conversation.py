@@ -142,6 +142,8 @@ class Conversation:
                     return result(message["verdict"], self._target, scenario, tuple(steps))
                 elif "broken" in message:
                     raise GuestLost("error", f"the agent failed: {_tail(message['broken'])}", tuple(steps))
+                else:  # a beat; one whose beats come faster than it is waited for is never found silent
+                    self._look((step,))
         except GuestLost as lost:
             raise GuestLost(lost.kind, str(lost), tuple(steps)) from None
         except (LookupError, TypeError, ValueError) as wrong:
