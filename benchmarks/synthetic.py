@@ -191,21 +191,23 @@ class Machine:
         stale = whole * (PAGES // 10) + rest // 10
         return {State.SAME: self.pins - stale, State.STALE: stale}
 
-    def struct_pages(self, address: int, count: int, offset: int, physical: bool) -> bytes:
+    def struct_pages(self, address: int, count: int, offset: int, physical: bool) -> bytearray | memoryview:
         """A memory segment of drgn's."""
-        return b"".join(self._parts(offset, count))
+        first, *more = self._parts(offset, count)
+        return bytearray().join((first, *more)) if more else first
 
-    def _parts(self, offset: int, count: int) -> Iterator[bytes]:
+    def _parts(self, offset: int, count: int) -> Iterator[bytearray | memoryview]:
         whole = SECTION * LAYOUT.size
         while count:
             section, at = divmod(offset, whole)
             length = min(count, whole - at)
-            part = bytearray(memoryview(self._mix[section % MIX])[at : at + length])
+            part: bytearray | memoryview = memoryview(self._mix[section % MIX])[at : at + length]
             for index, page in self._pinned.get(section, ()):
                 start = index * LAYOUT.size - at
                 if 0 <= start < length:
+                    part = part if isinstance(part, bytearray) else bytearray(part)
                     part[start : start + LAYOUT.size] = page
-            yield bytes(part)
+            yield part
             offset, count = offset + length, count - length
 
     def view(self) -> View:

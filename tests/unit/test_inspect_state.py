@@ -130,7 +130,7 @@ LARGE = replace(ANON, pfn=HEAD, order=3, pincount=8)
 class Large:
     """Every frame is one of a folio of 8 pages, but those that were freed."""
 
-    def __init__(self, view: object) -> None:
+    def __init__(self, view: object, pages: int) -> None:
         self.freed: frozenset[int] = view.freed  # type: ignore[attr-defined]
 
     def at(self, pfn: int) -> Folio:

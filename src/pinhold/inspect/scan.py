@@ -20,8 +20,6 @@ CHUNK = 1 << 15
 _PART = 1 << 9
 """Struct pages of a subsection, the least that vmemmap has or has not (SUBSECTION_SIZE)."""
 
-_WORD, _HALF = np.dtype("<u8"), np.dtype("<i4")
-
 Read = Callable[[int, int], bytes]
 """So many struct pages from a frame number on; raises drgn.FaultError where there are none."""
 
@@ -83,37 +81,35 @@ def _candidates(layout: Layout, pages: bytes) -> list[int]:
 
     Slabs are left out; and folios with fewer pages than a pincount needs count like small ones.
     """
-    count = len(pages) // layout.size
-    words = np.frombuffer(pages, _WORD, count * layout.size // 8).reshape(count, -1)
-    halves = np.frombuffer(pages, _HALF, count * layout.size // 4).reshape(count, -1)
-    flags, head_word = words[:, layout.page_flags // 8], words[:, layout.head // 8]
+    whole = memoryview(pages)[: len(pages) // layout.size * layout.size]
+    octets = np.frombuffer(whole, np.uint8).reshape(-1, layout.size)
+    words, halves = octets.view("<u8"), octets.view("<i4")
     references = halves[:, layout.refcount // 4]
-    heads = flags & np.uint64(1 << layout.flags["PG_head"]) != 0
-    tails = head_word & np.uint64(1) != 0
-    others = tails | _slabs(layout, flags, halves)
-    many = np.nonzero((references.view(np.uint32) >= GUP_PIN_COUNTING_BIAS) & ~heads & ~others)[0]
-    large = np.nonzero(heads & (references > 0) & ~others)[0]
-    found = {int(index) for index in many}
-    octets = memoryview(pages)
-    for index in large:
-        # Heads are few: by one word each, which may lie beyond this chunk.
-        at = int(index) * layout.size
-        order = octets[at + layout.order] if at + layout.order < len(octets) else MAX_ORDER
-        if not 0 < order <= MAX_ORDER:
-            continue
-        counted = 1 << order > layout.pincount_page
-        if counted and at + layout.pincount + 4 <= len(octets):
-            if any(octets[at + layout.pincount : at + layout.pincount + 4]):
-                found.add(int(index))
-        elif counted or references[index] >= GUP_PIN_COUNTING_BIAS:
-            found.add(int(index))
-    return sorted(found)
+    many = references.view(np.uint32) >= GUP_PIN_COUNTING_BIAS
+    heads = words[:, layout.page_flags // 8] & np.uint64(1 << layout.flags["PG_head"]) != 0
+    found = np.flatnonzero(many | heads & (references > 0))
+    # All else is asked of these few alone.
+    found = found[words[found, layout.head // 8] & np.uint64(1) == 0]
+    found = found[~_slabs(layout, words[found], halves[found])]
+    heads, many = heads[found], many[found]
+    order = _of_tail(octets, found, layout.size, layout.order, MAX_ORDER)
+    counted = heads & (np.left_shift(np.int64(1), np.minimum(order, MAX_ORDER)) > layout.pincount_page)
+    pincount = _of_tail(halves, found, layout.size // 4, layout.pincount // 4, 1)
+    can_be = ~heads | (order > 0) & (order <= MAX_ORDER)
+    chosen: list[int] = found[can_be & np.where(counted, pincount != 0, many)].tolist()
+    return chosen
 
 
-def _slabs(layout: Layout, flags: np.ndarray, halves: np.ndarray) -> np.ndarray:
+def _of_tail(table: np.ndarray, heads: np.ndarray, columns: int, at: int, beyond: int) -> np.ndarray:
+    """What stands at a place of folios, perhaps in a tail page; `beyond`: of those that go on beyond this chunk."""
+    row, column = heads + at // columns, at % columns
+    return np.where(row < len(table), table[np.minimum(row, len(table) - 1), column], beyond)
+
+
+def _slabs(layout: Layout, words: np.ndarray, halves: np.ndarray) -> np.ndarray:
     """By their flag, or by their page type, the highest byte of _mapcount's word."""
     if "PGTY_slab" in layout.types:
         types = halves[:, layout.mapcount // 4].view(np.uint32) >> np.uint32(24)
         return np.asarray(types == layout.types["PGTY_slab"])
     bit = layout.flags.get("PG_slab")
-    return np.asarray(flags & np.uint64(0 if bit is None else 1 << bit) != 0)
+    return np.asarray(words[:, layout.page_flags // 8] & np.uint64(0 if bit is None else 1 << bit) != 0)

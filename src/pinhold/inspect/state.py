@@ -48,21 +48,25 @@ class Judged:
 
 
 class Folios:
-    """Folios by frame, of struct pages that are read by the section: runs are long, and each read takes its time."""
+    """Folios by frame, of struct pages that are read many at a time: runs are long, and each read takes its time.
 
-    _WINDOW = 1 << 9
+    pages: how many of them will be asked for.
+    """
 
-    def __init__(self, view: View) -> None:
+    _MOST = 1 << 9
+
+    def __init__(self, view: View, pages: int) -> None:
         self._view = view
+        self._window = min(self._MOST, 1 << (pages - 1).bit_length())
         self._first = -1
         self._pages = b""
 
     def at(self, pfn: int) -> Folio:
         """Raises CannotLook, drgn.FaultError."""
-        first = pfn & -self._WINDOW
+        first = pfn & -self._window
         if first != self._first:
             try:
-                self._pages, self._first = self._view.struct_pages(first, self._WINDOW + HEAD_PAGES), first
+                self._pages, self._first = self._view.struct_pages(first, self._window + HEAD_PAGES), first
             except FaultError:  # at the end of memory
                 return folio_at(self._view, pfn)
         layout = self._view.layout
@@ -81,7 +85,7 @@ def judge(view: View, mm: Object, run: Run) -> Iterator[Judged]:
     """Every part of a run that keeps its address.  mm: struct mm_struct *.  Raises CannotLook, drgn.FaultError."""
     assert run.address is not None
     end = run.address + run.pages * PAGE
-    folios = Folios(view)
+    folios = Folios(view, run.pages)
     for start, size, entry in _entries(view, mm, run.address, end):
         at = start
         while at < start + size:
@@ -147,7 +151,7 @@ def by_rmap(view: View, run: Run, mm: int = 0) -> Iterator[Judged]:
 
     mm: of the process that has the holder open: where it has a place for the page, that place tells.  Raises as above.
     """
-    folios = Folios(view)
+    folios = Folios(view, run.pages)
     for pfn in range(run.pfn, run.pfn + run.pages):
         folio = folios.at(pfn)
         state, reason, where = _by_rmap(view, folio, pfn, run.of_file, mm)
