@@ -12,7 +12,7 @@ import pytest
 
 from pinhold.scenario.observation import Observation, PageView, Run
 from pinhold.scenario.parse import parse
-from pinhold.scenario.steps import Drain, Madvise, Mprotect, Mremap, Range, Read, Unpin, Write
+from pinhold.scenario.steps import Drain, Ksm, Madvise, Mprotect, Mremap, Range, Read, Unpin, Write
 from pinhold.targets.base import CannotDo
 from pinhold.targets.live.kernel import Pool, RunningKernel
 from pinhold.targets.runner import run_scenario
@@ -174,6 +174,14 @@ def test_a_pin_ends_with_its_process(play):
     assert session.pin_contents("q") == [Run(0, 1, 3)]
     with pytest.raises(CannotDo, match="p holds nothing"):
         session.pin_contents("p")
+
+
+def test_a_step_does_nothing_where_one_of_its_places_is_not_mapped(play):
+    """Though the place that is done first would fail by itself: what it would have answered is of another scenario."""
+    session = play("map P x anon pages 2\nunmap P x[0]")
+    step = Ksm("P", Range("x"), "P", Range("y"))
+    with pytest.raises(CannotDo, match="y is not mapped in P"):
+        session.do(step)
 
 
 def test_the_pins_frame_is_remembered(play, frames_visible):

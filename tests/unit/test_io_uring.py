@@ -86,27 +86,44 @@ def test_a_limit_counts_once_closed_rings_are_freed(
     assert [name for name, _ in kernel.calls] == calls
 
 
-@pytest.mark.parametrize(("pages", "asked"), [(1, 1), (2, 21)])
-def test_a_ring_alone_may_be_more_than_the_limit(pages: int, asked: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What the pages come to is not known before there is a ring: two pages of it decide."""
+@pytest.mark.parametrize(
+    ("refused", "release", "charged", "limit", "asked"),
+    [
+        ("setup", "6.18.1", 0, 1, 1),  # the ring has two pages
+        ("setup", "6.18.1", 0, 2, 21),
+        ("setup", "6.13.1", 0, 1, 21),  # of which none counts
+        ("setup", "7.2.1", 0, 1, 21),
+        ("setup", "7.1.1", 0, 1, 1),
+        ("setup", "6.14.1", 5, 6, 1),  # what is held counts
+        ("register", "6.13.1", 0, 2, 1),  # three pages are to be pinned
+        ("register", "6.13.1", 0, 3, 21),
+        ("register", "6.18.1", 0, 4, 1),
+        ("register", "6.18.1", 5, 9, 1),
+        ("register", "6.18.1", 5, 10, 21),
+    ],
+)
+def test_more_than_the_limit_is_no_question_of_time(
+    refused: str, release: str, charged: int, limit: int, asked: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """ENOMEM counts at once where the pages, those of the ring where the kernel charges it, and what is held already
+    are more than the limit together; else it is asked again for a while."""
     monkeypatch.setattr("time.sleep", lambda seconds: None)
-    monkeypatch.setattr("resource.getrlimit", lambda which: (pages * 4096, 8 * 4096))
-    kernel = Kernel(setup=errno.ENOMEM)
+    monkeypatch.setattr("resource.getrlimit", lambda which: (limit * 4096, 99 * 4096))
+    kernel = Kernel(**{refused: errno.ENOMEM})
     with pytest.raises(OSError, match="Cannot allocate"):
-        IoUring(kernel).acquire(0x10000, 3, True, True)
-    assert len(kernel.calls) == asked
+        IoUring(kernel, release=release).acquire(0x10000, 3, True, True, charged)
+    assert [name for name, _ in kernel.calls].count(refused) == asked
 
 
-def test_more_than_the_limit_is_no_question_of_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the pages alone are more than the limit, ENOMEM counts at once."""
-
-    def sleep(seconds: float) -> None:
-        pytest.fail("nobody should wait")
-
-    monkeypatch.setattr("time.sleep", sleep)
-    monkeypatch.setattr("resource.getrlimit", lambda which: (2 * 4096, 8 * 4096))
-    with pytest.raises(OSError, match="Cannot allocate"):
-        IoUring(Kernel(register=errno.ENOMEM)).acquire(0x10000, 3, True, True)
+@pytest.mark.parametrize(
+    ("release", "free", "charged"), [("6.18.1", False, 5), ("6.13.1", False, 3), ("6.18.1", True, 0)]
+)
+def test_what_is_charged_is_told(release: str, free: bool, charged: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The pages and the ring where the kernel charges it; nothing with CAP_IPC_LOCK."""
+    monkeypatch.setattr("pinhold.targets.live.syscalls.has_effective_capability", lambda capability: free)
+    taken = IoUring(Kernel(), release=release).acquire(0x10000, 3, True, True)
+    os.close(taken.fds[0])
+    assert taken.charged == charged
 
 
 @pytest.mark.parametrize(

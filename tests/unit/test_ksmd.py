@@ -72,6 +72,19 @@ def test_where_it_is_set_up_for_steps_it_runs_only_meanwhile(by_steps: RunningKe
     assert [read(by_steps, name) for name in ("run", "sleep_millisecs", "smart_scan")] == ["0", "20", "1"]
 
 
+@pytest.mark.parametrize("kind", ["shared", "sharing", "unshared", "volatile", None])
+def test_the_pages_of_the_dead_are_forgotten_by_a_scan(
+    by_steps: RunningKernel, kind: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As long as ksmd has any in its books; with none it is not even started."""
+    if kind:
+        (by_steps.root / KSM / f"pages_{kind}").write_text("1")
+    seen = scanning(by_steps, monkeypatch)
+    ksmd.forget(by_steps)
+    assert seen == ([7, 8] if kind else [])
+    assert read(by_steps, "run") == "0"
+
+
 @pytest.mark.parametrize("run", [0, 1])
 def test_other_machines_are_left_alone(tmp_path: Path, run: int) -> None:
     """Their setting is the user's."""
@@ -136,8 +149,9 @@ def test_where_it_is_anothers_it_waits_for_the_pages_of_the_step(
     assert seen[-1] == 8 + 8
 
 
-def test_a_neighbour_with_mergeable_memory_is_named(by_steps: RunningKernel) -> None:
-    """ksmd would scan and merge its memory, too; a process of the scenario's is none, and a guest has no neighbours."""
+def test_a_neighbour_with_mergeable_memory_is_named(by_steps: RunningKernel, monkeypatch: pytest.MonkeyPatch) -> None:
+    """ksmd would scan and merge its memory, too; a process of the scenario's is none, and a guest has no neighbours.
+    Where there was nobody it is not looked for again at once."""
     for pid, mergeable in ((PID, "yes"), (78, "no"), (79, "yes")):
         (by_steps.root / f"proc/{pid}").mkdir(parents=True)
         (by_steps.root / f"proc/{pid}/comm").write_text("qemu\n")
@@ -145,6 +159,9 @@ def test_a_neighbour_with_mergeable_memory_is_named(by_steps: RunningKernel) -> 
     told = ksmd.neighbour(by_steps, [PID])
     assert told == "needs KSM for itself: process 79 (qemu) has memory that is advised mergeable"
     assert ksmd.neighbour(by_steps, [PID, 79]) is None
+    assert ksmd.neighbour(by_steps, [PID]) is None
+    monkeypatch.setattr(ksmd, "_alone", {})
+    assert ksmd.neighbour(by_steps, [PID]) == told
     assert ksmd.neighbour(RunningKernel(by_steps.root, disposable=True), [PID]) is None
 
 

@@ -17,7 +17,7 @@ REQUESTS = {each for each in p.MESSAGES.values() if issubclass(each, p.Request)}
 
 def test_what_is_sent_is_what_arrives() -> None:
     """A message goes over the channel as marshal has it and is the same one at the other end."""
-    sent = p.Acquire("x", 0, 3, "io_uring", True, False)
+    sent = p.Acquire("x", 0, 3, "io_uring", True, False, 0)
     assert p.decode(marshal.loads(marshal.dumps(p.encode(sent)))) == sent
     assert p.encode(sent)[0] == "acquire"
 

@@ -261,6 +261,12 @@ class RunningKernel:
         """How many times ksmd has gone through all the memory that was advised mergeable."""
         return int(self._text(f"{KSM}/full_scans") or 0)
 
+    def ksm_pages(self) -> int:
+        """How many pages ksmd has in its books, of processes that are gone, too, until it has scanned again."""
+        return sum(
+            int(self._text(f"{KSM}/pages_{name}") or 0) for name in ("shared", "sharing", "unshared", "volatile")
+        )
+
     def missing_memory(self, length: int) -> str | None:
         """Whether regions of `length` bytes would take more than half of the memory that is free."""
         available = self._meminfo("MemAvailable")

@@ -23,7 +23,7 @@ _DEADLINE = Deadline(20.0, 20.0)
 
 _POLL_SECONDS = 0.001
 _IDLE_SECONDS = 0.05
-"""After so long it is asked whether there is anything to scan: if not, ksmd sleeps."""
+"""Where nothing is left that was advised mergeable, ksmd does not scan."""
 _SCANS = 8
 """One that is under way, one that takes checksums, one that finds equal pages, one more for those of a large folio that
 was split; the others are in reserve, for what a merge makes possible."""
@@ -31,8 +31,11 @@ was split; the others are in reserve, for what a merge makes possible."""
 
 def neighbour(kernel: RunningKernel, pids: Collection[int]) -> str | None:
     """Who else has memory that ksmd would scan, and merge with the scenario's, in a sentence, as far as kernels tell
-    (6.18 does, 6.12 does not); nobody where ksmd does not run for steps."""
+    (6.18 does, 6.12 does not); nobody where ksmd does not run for steps.  Where there was nobody, it is not looked for
+    again within a second."""
     if kernel.disposable or not kernel.ksm_by_steps():
+        return None
+    if time.monotonic() < _alone.get(kernel.root, 0.0):
         return None
     for stat in Path(kernel.root, "proc").glob("[0-9]*/ksm_stat"):
         pid = stat.parent.name
@@ -41,7 +44,14 @@ def neighbour(kernel: RunningKernel, pids: Collection[int]) -> str | None:
                 return (
                     f"needs KSM for itself: process {pid} ({_name(stat.parent)}) has memory that is advised mergeable"
                 )
+    _alone[kernel.root] = time.monotonic() + _ALONE_SECONDS
     return None
+
+
+_ALONE_SECONDS = 1.0
+
+_alone: dict[Path, float] = {}
+"""Until when nobody else is taken to have mergeable memory, where it was looked for."""
 
 
 def _name(process: Path) -> str:
@@ -79,11 +89,11 @@ def stop(kernel: RunningKernel) -> None:
 
 def forget(kernel: RunningKernel) -> None:
     """Give up the pages of processes that are gone, as ksmd would in time: in a virtual machine of pinhold's own all
-    that were ever merged, elsewhere by one more scan."""
+    that were ever merged, elsewhere by one more scan, if there are any."""
     if kernel.disposable:
         _command(kernel, "2")
         _command(kernel, "0")
-    elif kernel.ksm_by_steps():
+    elif kernel.ksm_by_steps() and kernel.ksm_pages():
         before, until = kernel.ksm_scans(), time.monotonic() + _IDLE_SECONDS
         with running(kernel):
             while kernel.ksm_scans() == before and time.monotonic() < until:
@@ -100,19 +110,16 @@ def wait(kernel: RunningKernel, pids: Iterable[int], done: Callable[[], bool]) -
 
     pids: the processes whose memory it is.  Raises CannotDo where ksmd is too slow to tell.
     """
+    if not any(_advised(kernel.root, pid) for pid in pids):
+        return
     scans = kernel.ksm_scans() + _SCANS
     patience = _DEADLINE.patience([_pid(kernel.root) or os.getpid()])
     by_steps = kernel.ksm_by_steps()
-    idle = time.monotonic() + _IDLE_SECONDS
     while by_steps or not done():
         if kernel.ksm_scans() >= scans:
             return
         if by_steps and not kernel.ksm_runs() and kernel.ksm_by_steps():
             _command(kernel, "1")
-        if time.monotonic() > idle:
-            if not any(_advised(kernel.root, pid) for pid in pids):
-                return
-            idle = float("inf")
         try:
             patience()
         except Overdue as late:

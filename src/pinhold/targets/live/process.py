@@ -254,11 +254,11 @@ class Process:
         """Descriptors that cannot be sent stay open here until the controller has duplicated them."""
         _, address, pages = self._span(message)
         holder = HOLDERS[message.mechanism]
-        taken = holder.acquire(address, pages, message.write, message.fast)
+        taken = holder.acquire(address, pages, message.write, message.fast, message.charged)
         if holder.sendable:
             self._handing = taken.fds
         keep = [] if holder.sendable else taken.fds
-        return p.Acquired(taken.pages, taken.detail, os.getpid(), keep)
+        return p.Acquired(taken.pages, taken.detail, os.getpid(), taken.charged, keep)
 
     def _drop(self, message: p.Drop) -> None:
         for fd in message.keep:

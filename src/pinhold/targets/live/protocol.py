@@ -111,11 +111,13 @@ class Gone(Said):
 
 @message("acquired")
 class Acquired(Said):
-    """Pages taken.  keep: descriptors that cannot be sent, and stay open there until Drop."""
+    """Pages taken, and those of them that are charged, see Taken.  keep: descriptors that cannot be sent, and stay open
+    there until Drop."""
 
     held: int
     detail: Sequence[int]
     pid: int
+    charged: int
     keep: Sequence[int] = ()
 
 
@@ -295,11 +297,13 @@ class Capability(Request[Done]):
 
 @message("acquire")
 class Acquire(Ranged[Acquired]):
-    """Take pages by that mechanism; the descriptors that hold them come beside the reply."""
+    """Take pages by that mechanism; the descriptors that hold them come beside the reply.  charged: see
+    Holder.acquire()."""
 
     mechanism: str
     write: bool
     fast: bool
+    charged: int
 
 
 @message("drop")

@@ -132,7 +132,12 @@ class LiveSession:
                 last.callback(self._pins.release, name)
 
     def do(self, action: Action) -> Outcome:
-        """Do one step.  A process that is killed by the step is EFAULT, with a note that says so."""
+        """Do one step.  A process that is killed by the step is EFAULT, with a note that says so.
+
+        Raises CannotDo, before anything is done, where a place that it names is not mapped.
+        """
+        for place in action.places():
+            self._region(place.proc, place.range.region)
         self._pins.forget_contents()
         self._tree.stale()
         self._looking.after(action)

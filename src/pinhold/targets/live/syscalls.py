@@ -229,6 +229,12 @@ def has_permitted_capability(capability: int) -> bool:
     return bool(data[word].permitted >> bit & 1)
 
 
+def has_effective_capability(capability: int) -> bool:
+    _, data = _capabilities()
+    word, bit = divmod(capability, 32)
+    return bool(data[word].effective >> bit & 1)
+
+
 def swapon(path: str) -> None:
     """Swap to a file or block device with a swap header."""
     _checked(_function("swapon", _int, ctypes.c_char_p, _int)(os.fsencode(path), 0))

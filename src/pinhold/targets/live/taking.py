@@ -152,12 +152,13 @@ class LivePins:
         if isinstance(mechanism, External):
             where = self._tree.ask(proc, p.Where(*span))
             return mechanism.take(Owner(self._tree, proc, where.pid), where.address, where.pages, need.write)
-        request = p.Acquire(*span, mechanism.name, need.write, bool(need.fast))
+        charged = sum(pin.taken.charged for pin in self._held.values())
+        request = p.Acquire(*span, mechanism.name, need.write, bool(need.fast), charged)
         reply, fds = self._tree.ask_for_files(proc, request)
         if reply.keep:
             fds = [pidfd_getfd(reply.pid, fd) for fd in reply.keep]
             self._tree.ask(proc, p.Drop(reply.keep))
-        return Taken(fds, reply.held, tuple(reply.detail))
+        return Taken(fds, reply.held, tuple(reply.detail), reply.charged)
 
     # What is held
 

@@ -104,11 +104,13 @@ class Gives:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What a mechanism took.  fds: what holds it; pages: how many; detail: numbers that the mechanism wants back."""
+    """What a mechanism took.  fds: what holds it; pages: how many; detail: numbers that the mechanism wants back;
+    charged: pages of it that count against the user's RLIMIT_MEMLOCK, at least, until it is released."""
 
     fds: list[int]
     pages: int
     detail: tuple[int, ...] = ()
+    charged: int = 0
 
 
 class Mechanism(Protocol):
@@ -131,8 +133,8 @@ class Holder(Mechanism, Protocol):
 
     sendable: bool
 
-    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
-        """Take the pages.  Raises OSError, CannotDo."""
+    def acquire(self, address: int, pages: int, write: bool, fast: bool, charged: int = 0) -> Taken:
+        """Take the pages.  charged: those that others, which are held, are charged with.  Raises OSError, CannotDo."""
 
     def read_back(self, taken: Taken) -> list[Run]:
         """What the held pages contain, numbered from 0; changes nothing.  Raises OSError, CannotDo."""

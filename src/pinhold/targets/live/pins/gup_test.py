@@ -94,7 +94,7 @@ class GupTest:
             os.close(fd)
         return True
 
-    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
+    def acquire(self, address: int, pages: int, write: bool, fast: bool, charged: int = 0) -> Taken:
         try:
             fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         except OSError as error:

@@ -58,6 +58,8 @@ FIRST_FAST = (6, 10)
 
 _RING_PAGES = 2
 """Of a ring of one entry, where rings are charged."""
+CHARGED_RINGS = (6, 14), (7, 2)
+"""From the first to before the last of these rings are: rule io_uring_ring."""
 _LOOKS, _FREED = 20, 0.01
 """How often, and after how many seconds beside the grace period, what was refused is asked for again."""
 _FILLED = 256
@@ -76,7 +78,10 @@ class IoUring:
     def __init__(self, raw: Raw = syscalls.raw, root: Path = Path("/"), release: str | None = None) -> None:
         self._raw = raw
         self._root = root
-        fast = release_of(release or os.uname().release) >= FIRST_FAST
+        version = release_of(release or os.uname().release)
+        fast = version >= FIRST_FAST
+        first, last = CHARGED_RINGS
+        self._ring = _RING_PAGES if first <= version < last else 0
         self.summary = f"writable long-term pins by {'GUP-fast' if fast else 'GUP'}, accounted as io_uring,"
         self.gives = Gives(
             takes=FOLL_PIN,
@@ -119,9 +124,9 @@ class IoUring:
         os.set_inheritable(fd, False)
         return fd, _PARAMS.unpack(params.raw)
 
-    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
+    def acquire(self, address: int, pages: int, write: bool, fast: bool, charged: int = 0) -> Taken:
         try:
-            fd, params = _once_freed(self._setup, _RING_PAGES)
+            fd, params = _once_freed(self._setup, charged + self._ring)
         except OSError as error:
             if error.errno == errno.ENOMEM:  # the ring is charged to the limit, too
                 raise
@@ -129,11 +134,15 @@ class IoUring:
         vector = ctypes.create_string_buffer(_IOVEC.pack(address, pages * PAGE))
         where = ctypes.addressof(vector)
         try:
-            _once_freed(lambda: self._raw(NR_IO_URING_REGISTER, fd, IORING_REGISTER_BUFFERS, where, 1), pages)
+            _once_freed(
+                lambda: self._raw(NR_IO_URING_REGISTER, fd, IORING_REGISTER_BUFFERS, where, 1),
+                charged + self._ring + pages,
+            )
         except OSError:
             os.close(fd)
             raise
-        return Taken([fd], pages, (address, *params))
+        free = syscalls.has_effective_capability(syscalls.CAP_IPC_LOCK)
+        return Taken([fd], pages, (address, *params), 0 if free else self._ring + pages)
 
     def read_back(self, taken: Taken) -> list[Run]:
         length = taken.pages * PAGE
@@ -161,7 +170,7 @@ class IoUring:
 
 
 def _once_freed(call: Callable[[], T], pages: int) -> T:
-    """What is charged so many pages at least.  Rings that were closed are charged to their user until a worker has
+    """What makes the charge of its user so many pages at least.  Rings that were closed are charged until a worker has
     freed them, after an RCU grace period: ENOMEM counts after some of those, or where the limit is less than the pages.
     Linux: io_ring_exit_work()."""
     limit, _ = resource.getrlimit(resource.RLIMIT_MEMLOCK)

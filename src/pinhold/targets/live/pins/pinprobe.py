@@ -60,7 +60,7 @@ class PinProbe:
             return f"{self._path} cannot be opened by this user"
         return None
 
-    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
+    def acquire(self, address: int, pages: int, write: bool, fast: bool, charged: int = 0) -> Taken:
         flags = self._flags | (WRITE if write else 0) | (FAST if fast else 0)
         fd = os.open(self._path, os.O_RDWR | os.O_CLOEXEC)
         try:

@@ -57,7 +57,7 @@ class Vfio:
             return None
         return f"the edu device is not in the hands of vfio-pci here{_because()}"
 
-    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
+    def acquire(self, address: int, pages: int, write: bool, fast: bool, charged: int = 0) -> Taken:
         if pages > MOST_PAGES:
             raise CannotDo(f"the edu device reaches {1 << ADDRESS_BITS >> 20} MiB, too little for {pages} pages")
         device = _free_one(slots())

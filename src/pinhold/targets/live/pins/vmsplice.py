@@ -31,7 +31,7 @@ class Vmsplice:
     def unavailable(self) -> str | None:
         return None
 
-    def acquire(self, address: int, pages: int, write: bool, fast: bool) -> Taken:
+    def acquire(self, address: int, pages: int, write: bool, fast: bool, charged: int = 0) -> Taken:
         reader, writer = os.pipe()
         try:
             held = syscalls.vmsplice(writer, address, pages * PAGE, syscalls.SPLICE_F_NONBLOCK)
