@@ -147,11 +147,12 @@ class Heap:
 
 class Machine:
     """frames: of its memory.  pins: so many small pages are pinned, nine of ten anonymous and where they should be, the
-    tenth a page of a file, of which its process has written its own copy since."""
+    tenth a page of a file, of which its process has written its own copy since.  symbols: more of them, by name."""
 
     def __init__(self, frames: int, pins: int) -> None:
         self.frames, self.pins = frames, pins
         self.heap = Heap()
+        self.symbols: dict[str, int] = {}
         self._mix = [_section(np.random.default_rng(number)) for number in range(MIX)]
         self._pinned: dict[int, list[tuple[int, bytes]]] = defaultdict(list)
         self._init = self.heap.put("task_struct")
@@ -227,7 +228,8 @@ class Machine:
         view = View.__new__(View)  # which would look for BTF and kallsyms
         view.program, view.layout, view.levels = program, LAYOUT, 4
         view.vmemmap, view.page_offset = VMEMMAP, PAGE_OFFSET
-        view.symbols = Symbols({"init_task": self._init, "contig_page_data": node, "max_pfn": most})
+        there = {"init_task": self._init, "contig_page_data": node, "max_pfn": most}
+        view.symbols = Symbols(there | self.symbols)
         view.symbols.register(program)
         view.info = SimpleNamespace(release="made by hand")  # type: ignore[assignment]
         view.source = Source("a machine made by hand", program, view.info)

@@ -19,7 +19,11 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     what = pins.add_mutually_exclusive_group()
     what.add_argument("--pid", type=_number, metavar="P", help="of this process alone")
     what.add_argument("--pfn", type=_number, metavar="N", help="this page frame; 0x... is hexadecimal")
-    what.add_argument("--zone", metavar="Z", help="in this zone: DMA, DMA32, Normal, Movable or Device")
+    what.add_argument(
+        "--zone",
+        metavar="Z",
+        help="in this zone: DMA, DMA32, Normal, Movable or Device; or CMA, CMA:NAME: in CMA's areas",
+    )
     what.add_argument(
         "--block", type=_number, metavar="N", help="in this memory block: what keeps it from going offline"
     )

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from drgn import FaultError
 
+from pinhold.inspect import cma
 from pinhold.inspect.errors import CannotLook
 from pinhold.inspect.files import Task, tasks
 from pinhold.inspect.folio import Folio, folio_at, head_of
@@ -44,6 +45,7 @@ class Look:
         self._view = view
         self._at = at
         self._zones: list[Zone] = []
+        self._areas: list[cma.Area] = []
         self._by_mm: dict[int, Task] = {}
         self._folios: dict[object, PinnedFolio] = {}
         self._buffers: list[Buffer] = []
@@ -60,7 +62,7 @@ class Look:
             raise CannotLook(f"{self._view.source.name}: the kernel's memory cannot be read: {wrong}") from None
 
     def _look(self, selection: Selection) -> Told:
-        self._zones = zones(self._view)
+        self._zones, self._areas = zones(self._view), cma.areas(self._view)
         processes = self._processes()
         self._by_mm = {task.mm: task for task in processes}
         if selection.pid is not None and all(task.process.pid != selection.pid for task in processes):
@@ -93,6 +95,8 @@ class Look:
             return [block_of(self._view, selection.block)]
         if selection.zone is None:
             return [range(self._view.max_pfn)]
+        if selection.zone.partition(":")[0] == cma.NAME:
+            return cma.frames_of(self._areas, selection.zone)
         found = [zone.frames for zone in self._zones if zone.name == selection.zone]
         if not found:
             names = ", ".join(dict.fromkeys(zone.name for zone in self._zones))
@@ -224,6 +228,7 @@ class Look:
             holders=tuple(holders),
             state=judged.state,
             reason=judged.reason,
+            cma=cma.area_of(self._areas, run.pfn),
         )
         key = replace(one, holders=())
         before = self._folios.get(key)

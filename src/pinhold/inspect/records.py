@@ -88,7 +88,8 @@ class PinnedFolio:
 
     pfn: of its first page.  kind: anon, file, hugetlb, zero, ...  pins: their exact number; None: only references are
     held, or the number cannot be told.  dma_pinned: the kernel takes it for pinned (folio_maybe_dma_pinned()), which
-    1024 references of any other kind bring about, too.  reason: why the state cannot be told.
+    1024 references of any other kind bring about, too.  reason: why the state cannot be told.  cma: name of the area
+    of CMA that it lies in; "": in none.
     """
 
     pfn: int
@@ -102,6 +103,7 @@ class PinnedFolio:
     holders: tuple[Holder, ...] = ()
     state: State = State.UNKNOWN
     reason: str = ""
+    cma: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +146,11 @@ class Looked:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """What is asked for; None everywhere: all.  address: of the process `pid`; block: number of a memory block."""
+    """What is asked for; None everywhere: all.
+
+    address: of the process `pid`.  zone: by name, or CMA, CMA:NAME: areas of the contiguous memory allocator.  block:
+    number of a memory block.
+    """
 
     pid: int | None = None
     address: int | None = None

@@ -40,11 +40,15 @@ VARIABLES = {
     "contig_page_data": "struct pglist_data",
     "hugetlb_max_hstate": "int",
     "nr_cpu_ids": "unsigned int",
+    "cma_area_count": "unsigned int",
 }
 """Variables that have no type in BTF, with the type that they have."""
 
 NUMA_NODES = "node_data"
 """An array of pointers to struct pglist_data, one a node."""
+
+CMA_AREAS = "cma_areas"
+"""An array of struct cma, of which `cma_area_count` are areas."""
 
 BATCHES = {"lru_pvecs": "struct lru_pvecs", "cpu_fbatches": "struct cpu_fbatches", "lru_rotate": "struct lru_rotate"}
 """Variables of each CPU (see inspect.batches), with their types."""
@@ -77,7 +81,7 @@ FUNCTIONS = ("linear_hugepage_index",)
 
 TABLES = ("__start_BTF", "__stop_BTF")
 
-NEEDED = (*VARIABLES, NUMA_NODES, *BATCHES, CPU_OFFSETS, *OPERATIONS, *FUNCTIONS, *TABLES)
+NEEDED = (*VARIABLES, NUMA_NODES, CMA_AREAS, *BATCHES, CPU_OFFSETS, *OPERATIONS, *FUNCTIONS, *TABLES)
 _ANCHOR = "_stext"
 _IMAGE_MOST = 96 << 20
 _PIECE = 2 << 20

@@ -70,7 +70,7 @@ def _rows(told: Told, by: str) -> Iterator[tuple[tuple[int, str], Row]]:
     for buffer in told.buffers:
         yield _key(by, buffer.holder.process, buffer.holder, NO_ZONE), _of_buffer(buffer)
     for folio in told.folios:
-        zone = f"node {folio.node}, zone {folio.zone}"
+        zone = f"node {folio.node}, zone {folio.zone}{f', CMA area {one_line(folio.cma)}' if folio.cma else ''}"
         if by == "zone":
             yield (0, zone), _of_folio(folio, folio.pfn, _owners(folio), folio.holders)
         elif by == "holder":
