@@ -185,6 +185,11 @@ class Machine:
             struct.pack_into("<ii", page, LAYOUT.mapcount, *((-1, 1025) if copied else (0, 1025)))
             self._pinned[pfn // SECTION].append((pfn % SECTION, bytes(page)))
 
+    def give_back(self, pfn: int) -> None:
+        """Let go of a pin."""
+        section = self._pinned[pfn // SECTION]
+        section[:] = [(index, page) for index, page in section if index != pfn % SECTION]
+
     @property
     def states(self) -> dict[State, int]:
         """How many pins are in each state."""

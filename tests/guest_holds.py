@@ -288,8 +288,33 @@ def forked() -> list[dict[str, Any]]:
     return [{**made, "child": child}]
 
 
+def direct_reads() -> Callable[[], None]:
+    """Reads of a disk into one buffer after the other, past the page cache."""
+    disk = os.open("/dev/vda", os.O_RDONLY | os.O_DIRECT)
+    at = memory(16 * HUGE)
+    write(at, 16 * HUGE)
+    buffers = [(ctypes.c_char * HUGE).from_address(at + HUGE * number) for number in range(16)]
+
+    def one() -> None:
+        buffers.append(buffers.pop(0))
+        os.preadv(disk, [buffers[0]], 0)
+
+    return one
+
+
+def direct() -> list[dict[str, Any]]:
+    """A process that does nothing else."""
+    child = os.fork()
+    if not child:
+        read = direct_reads()
+        while True:
+            read()
+    CHILDREN.append(child)
+    return [{"pid": child}]
+
+
 def work() -> None:
-    """Maps and unmaps, pipes, registers and gives back buffers, and forks, without an end."""
+    """Maps and unmaps, pipes, registers and gives back buffers, reads a disk, and forks, without an end."""
 
     def in_turn(one: Callable[[], None]) -> None:
         def again() -> None:
@@ -317,7 +342,7 @@ def work() -> None:
         for end in ends:
             os.close(end)
 
-    for one in (maps, rings, pipes):
+    for one in (maps, rings, pipes, direct_reads()):
         in_turn(one)
     while True:
         child = os.fork()
@@ -341,6 +366,7 @@ def busy() -> list[dict[str, Any]]:
 
 WORDS = {
     "busy": busy,
+    "direct": direct,
     "holders": holders,
     "only_read": only_read,
     "written": written,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
+from contextlib import contextmanager, nullcontext
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -15,12 +15,13 @@ pytest.importorskip("numpy", reason="needs numpy: pip install 'pinhold[inspect]'
 
 import drgn
 
-from pinhold.inspect import pinned
+from pinhold.inspect import loose, pinned
 from pinhold.inspect.files import Task
 from pinhold.inspect.folio import Folio
 from pinhold.inspect.holders import Found
 from pinhold.inspect.holders.kept import Run
-from pinhold.inspect.pinned import CHANGED, Look
+from pinhold.inspect.loose import CHANGED, GIVEN_BACK, Loose
+from pinhold.inspect.pinned import Look
 from pinhold.inspect.records import Holder, Process, Selection, State
 from pinhold.inspect.state import Judged
 from synthetic import LAYOUT, SECTION, Machine
@@ -114,35 +115,84 @@ def test_what_never_is_the_same_twice_cannot_be_told(monkeypatch: pytest.MonkeyP
 
 
 def test_a_kernel_that_stands_still_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
-    """By the holder and by the scan."""
+    """What holds it cannot go away."""
     judged = Answers([STALE], [SAME])
     assert settled(looking(changes=False), monkeypatch, Answers([]), judged) == [STALE]
     assert judged.asked == 1
-    by_rmap = Answers([STALE], [])
-    monkeypatch.setattr(pinned, "by_rmap", by_rmap)
-    assert looking(changes=False)._of_nobody(FOLIO) == [STALE]
-    assert by_rmap.asked == 1
+
+
+WHERE = replace(SAME, run=Run(PFN, 1), places=((TASK.mm, 0x7000),))
+ELSEWHERE = replace(WHERE, places=((TASK.mm, 0x8000),))
+LARGE = replace(FOLIO, order=3, pincount=2)
+GONE = [replace(WHERE, folio=replace(FOLIO, refcount=1))]
+LASTS, TRANSIENT = (State.SAME, "", False), (State.UNKNOWN, GIVEN_BACK, True)
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "told"),
+    ("changes", "read", "told"),
     [
-        ([SAME], [SAME], [SAME]),
-        ([STALE], [SAME], []),
-        ([SAME], [STALE], []),
-        ([SAME], [replace(SAME, folio=replace(FOLIO, refcount=1))], []),
-        ([SAME], [replace(SAME, places=((0x5000, 0x7000),))], []),
-        ([SAME], drgn.FaultError("gone", 0), []),
-        (drgn.FaultError("gone", 0), [SAME], []),
+        (True, [[WHERE]], LASTS),
+        (True, [[WHERE], GONE], TRANSIENT),
+        (True, [[WHERE], [WHERE], GONE], TRANSIENT),
+        (True, [[WHERE], drgn.FaultError("freed", 0)], TRANSIENT),
+        (True, [drgn.FaultError("freed", 0), [WHERE]], LASTS),
+        (True, [[WHERE], [WHERE], [ELSEWHERE]], (State.UNKNOWN, CHANGED, False)),
+        (True, [[replace(WHERE, state=State.STALE)], [WHERE]], LASTS),
+        (False, [[WHERE]], LASTS),
+        (False, [[WHERE], GONE], TRANSIENT),
+        (False, [[WHERE], [WHERE], GONE], LASTS),
     ],
-    ids=["same", "was stale", "becomes stale", "pins gone", "elsewhere", "second fails", "first fails"],
+    ids=["lasts", "gone", "going", "freed", "read later", "moves", "was stale", "paused", "gone paused", "read once"],
 )
-def test_what_nobody_holds_is_told_if_it_is_the_same_twice(
-    monkeypatch: pytest.MonkeyPatch, first: Any, second: Any, told: list[Judged]
+def test_what_nobody_holds_is_looked_at_again(
+    monkeypatch: pytest.MonkeyPatch, changes: bool, read: list[Any], told: tuple[State, str, bool]
 ) -> None:
-    """Pins that a scan came upon; those of I/O that has ended meanwhile are gone."""
-    monkeypatch.setattr(pinned, "by_rmap", Answers(first, second))
-    assert looking()._of_nobody(FOLIO) == told
+    """A moment later: what is pinned no more was I/O in flight; what is, is told as it is then.  Of a kernel that runs
+    on it has to be the same twice; of one that is stopped it is read once."""
+    monkeypatch.setattr(loose, "by_rmap", Answers(*read))
+    found = Loose(SimpleNamespace(source=SimpleNamespace(changes=changes, goes_on=True)))  # type: ignore[arg-type]
+    assert found.wait == 0
+    found.add(FOLIO)
+    assert found.wait == loose.MOMENT
+    ((judged, gone),) = found.settled()
+    assert (judged.state, judged.reason, gone) == told
+    assert judged.run.pages == 1
+
+
+def test_what_nobody_holds_in_a_dump_is_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing will change there; a large folio is told as a whole."""
+    read = Answers([replace(WHERE, folio=LARGE)], GONE)
+    monkeypatch.setattr(loose, "by_rmap", read)
+    found = Loose(SimpleNamespace(source=SimpleNamespace(changes=False, goes_on=False)))  # type: ignore[arg-type]
+    found.add(LARGE)
+    assert found.wait == 0
+    ((judged, gone),) = found.settled()
+    assert (judged.state, judged.run.pages, gone, read.asked) == (State.SAME, 8, False, 1)
+
+
+def test_io_in_flight_is_told_as_transient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With its pins and its owner as they were at the first look; the kernel is stopped twice, and not in between."""
+    machine = Machine(SECTION, 2)
+    view = machine.view()
+    stops: list[str] = []
+
+    @contextmanager
+    def pause() -> Iterator[None]:
+        stops.append("stop")
+        yield
+        stops.append("go on")
+
+    def sleep(seconds: float) -> None:
+        stops.append("wait")
+        machine.give_back(1)
+
+    view.source = replace(view.source, goes_on=True, pause=pause)
+    monkeypatch.setattr(pinned.time, "sleep", sleep)
+    one, two = Look(view).look(Selection()).folios
+    assert stops == ["stop", "go on", "wait", "stop", "go on"]
+    assert (one.holders, one.state, one.reason) == ((Holder("transient"),), State.UNKNOWN, GIVEN_BACK)
+    assert (one.pins, [owner.process.pid for owner in one.owners]) == (1, [1])
+    assert (two.holders, two.state) == ((Holder("unknown"),), State.SAME)
 
 
 @pytest.mark.parametrize("changes", [True, False])

@@ -20,8 +20,9 @@ from pinhold.cli import main
 from pinhold.commands import watch
 from pinhold.inspect.memory import ram
 from pinhold.inspect.memory.qmp import Monitor
+from pinhold.inspect.opening import opened
 from pinhold.inspect.pinned import Look
-from pinhold.inspect.records import NotThere, PinnedFolio, Selection, State, Told
+from pinhold.inspect.records import Holder, NotThere, PinnedFolio, Selection, State, Told
 from pinhold.inspect.view import View
 
 pytestmark = pytest.mark.slow
@@ -174,6 +175,24 @@ def test_watch_tells_what_became_stale(
     stale = [line.split("STALE: ")[1] for line in lines if "  STALE: " in line]
     assert {one["at"] for one in made} >= {int(line.split(",")[0], 16) for line in stale}
     assert all("VFIO fd" in line for line in stale) and len(stale) >= 4
+
+
+@pytest.mark.parametrize("kernel", ["6.12"], indirect=True)
+def test_direct_io_is_transient(kernel: Kernel, held: Held) -> None:
+    """Buffers of reads in flight, of a guest that is stopped twice for each look: what was given back in between is
+    told as that, with its process; none of it is stale."""
+    (reader,) = held.do("direct")
+    seen: list[PinnedFolio] = []
+    with opened(f"qmp:{held.qmp}") as view:
+        for _ in range(100):
+            seen += Look(view).look(Selection()).folios
+            if sum(folio.holders == (Holder("transient"),) for folio in seen) > 50:
+                break
+    transient = [folio for folio in seen if folio.holders == (Holder("transient"),)]
+    assert len(transient) > 50
+    assert {owner.process.pid for folio in seen for owner in folio.owners} == {reader["pid"]}
+    assert {folio.state for folio in transient} == {State.UNKNOWN}
+    assert {folio.state for folio in seen} <= {State.UNKNOWN, State.SAME}
 
 
 @pytest.mark.nightly

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import time
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 
 from drgn import FaultError
 
-from pinhold.inspect import cma
+from pinhold.inspect import cma, loose
 from pinhold.inspect.errors import CannotLook
 from pinhold.inspect.files import Task, tasks
 from pinhold.inspect.folio import Folio, folio_at, head_of
 from pinhold.inspect.holders import Found, Holders, unknown
 from pinhold.inspect.holders.kept import PAGE, Run
+from pinhold.inspect.loose import CHANGED, Loose, without_counts
 from pinhold.inspect.records import (
     At,
     Buffer,
@@ -34,7 +36,6 @@ from pinhold.inspect.state import ENDED, Judged, by_rmap, judge
 from pinhold.inspect.view import View
 from pinhold.inspect.zones import Zone, block_of, zone_of, zones
 
-CHANGED = "it changed each time that it was read"
 _LOOKS = 5
 
 
@@ -51,17 +52,23 @@ class Look:
         self._buffers: list[Buffer] = []
         self._unknown: list[Holder] = []
         self._held: list[range] = []
+        self._loose = Loose(view)
         self._inconsistent: set[int] = set()
 
     def look(self, selection: Selection) -> Told:
         """What is asked for.  Raises NotThere, CannotLook."""
         try:
             with self._view.paused():
-                return self._look(selection)
+                frames, told = self._look(selection)
+            with self._later():
+                self._settle()
         except FaultError as wrong:
             raise CannotLook(f"{self._view.source.name}: the kernel's memory cannot be read: {wrong}") from None
+        wanted = filter(_wanted(selection, frames), self._folios.values())
+        return replace(told, folios=tuple(sorted(wanted, key=lambda folio: folio.pfn)))
 
-    def _look(self, selection: Selection) -> Told:
+    def _look(self, selection: Selection) -> tuple[list[range], Told]:
+        """Which frames are asked for, and all but the folios."""
         self._zones, self._areas = zones(self._view), cma.areas(self._view)
         processes = self._processes()
         self._by_mm = {task.mm: task for task in processes}
@@ -71,19 +78,18 @@ class Look:
         self._walk(processes)
         for some in frames:
             self._scan(some)
-        folios = sorted(filter(_wanted(selection, frames), self._folios.values()), key=lambda folio: folio.pfn)
         wanted = [task for task in processes if selection.pid in (None, task.process.pid)]
         buffers = tuple(
             one for one in self._buffers if selection.pid in (None, one.holder.process and one.holder.process.pid)
         )
-        return Told(
+        told = Told(
             source=self._view.source.name,
             release=self._view.info.release,
             processes=tuple(_charged(task) for task in wanted),
             buffers=() if selection.of_frames else buffers,
-            folios=tuple(folios),
             looked=Looked("processes", len(processes), len(self._inconsistent)),
         )
+        return frames, told
 
     def _frames(self, selection: Selection) -> list[range]:
         """Those that are asked for.  Raises NotThere."""
@@ -103,7 +109,7 @@ class Look:
             raise NotThere(f"this kernel has no zone {selection.zone!r}: it has {names}")
         return found
 
-    def _told(self, done: int) -> None:
+    def _scanned(self, done: int) -> None:
         self._at("frames", done, self._view.max_pfn)
 
     def _processes(self) -> list[Task]:
@@ -154,7 +160,7 @@ class Look:
             if now is None:
                 return []  # it has been given back
             second = self._judged(now)
-            if now == found and list(map(_without_counts, first)) == list(map(_without_counts, second)):
+            if now == found and list(map(without_counts, first)) == list(map(without_counts, second)):
                 return second
             found, first = now, second
         self._inconsistent.add(task.mm)
@@ -187,23 +193,24 @@ class Look:
         held = _Frames(self._held)
         if len(frames) == 1:  # perhaps within a folio
             frames = range(head_of(self._view, frames.start), frames.stop)
-        for folio in pinned(self._view, frames, self._told):
+        for folio in pinned(self._view, frames, self._scanned):
             if folio.pins and not held.meets(range(folio.pfn, folio.pfn + folio.pages)):
-                for judged in self._of_nobody(folio):
-                    whole = replace(judged.run, pages=folio.pages)
-                    self._add(replace(judged, run=whole), self._suspects(judged))
+                self._loose.add(folio)
 
-    def _of_nobody(self, folio: Folio) -> list[Judged]:
-        """By its head.  Nothing where the pins are gone, or it has changed, at a second look: of I/O that has ended."""
-        try:
-            first = list(by_rmap(self._view, Run(folio.pfn, 1)))
-            if not self._view.source.changes:
-                return first
-            second = list(by_rmap(self._view, Run(folio.pfn, 1)))
-        except (FaultError, CannotLook):
-            return []
-        same = list(map(_without_counts, first)) == list(map(_without_counts, second))
-        return second if same and all(judged.folio.pins for judged in second) else []
+    @contextmanager
+    def _later(self) -> Iterator[None]:
+        """A moment later, and the kernel stands still again; at once where nothing waits for it."""
+        if not self._loose.wait:
+            yield
+            return
+        time.sleep(self._loose.wait)
+        with self._view.paused():
+            yield
+
+    def _settle(self) -> None:
+        """What is held by nobody that is known: by a module perhaps, or by I/O that has ended since."""
+        for judged, gone in self._loose.settled():
+            self._add(judged, [Holder(loose.KIND)] if gone else self._suspects(judged))
 
     def _suspects(self, judged: Judged) -> list[Holder]:
         """Files of modules that are not known, of the processes whose memory it is; of all where it is nobody's."""
@@ -233,11 +240,6 @@ class Look:
         key = replace(one, holders=())
         before = self._folios.get(key)
         self._folios[key] = one if before is None else replace(one, holders=before.holders + one.holders)
-
-
-def _without_counts(judged: Judged) -> tuple[object, ...]:
-    """What has to be the same twice; the folio's counts go up and down."""
-    return judged.run, judged.state, judged.reason, judged.places, judged.folio.pfn, judged.folio.kind
 
 
 class _Frames:

@@ -52,4 +52,4 @@ def source() -> Source:
         info = vmcoreinfo.parse(bytes(program["VMCOREINFO"].string_()))
     except (FaultError, OSError, LookupError, ValueError) as wrong:
         raise CannotLook(f"the running kernel cannot be read: {wrong}") from None
-    return Source("live", program, info, own=True, changes=True)
+    return Source("live", program, info, own=True, changes=True, goes_on=True)

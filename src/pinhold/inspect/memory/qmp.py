@@ -147,7 +147,7 @@ def source(path: str) -> Source:
     except BaseException:
         close()
         raise
-    return Source(name, program, info, changes=False, pause=monitor.stopped, close=close)
+    return Source(name, program, info, goes_on=True, pause=monitor.stopped, close=close)
 
 
 def _readable(memory: int, host: int) -> bool:

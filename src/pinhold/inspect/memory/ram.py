@@ -31,4 +31,4 @@ def source(
     size = os.fstat(descriptor).st_size
     memory = mmap.mmap(descriptor, size, prot=mmap.PROT_READ)
     program, info = of_mapping(memory, q35(size))
-    return Source(name, program, info, own=True, changes=changes, pause=pause, close=memory.close)
+    return Source(name, program, info, own=True, changes=changes, goes_on=True, pause=pause, close=memory.close)

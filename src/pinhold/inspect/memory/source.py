@@ -25,8 +25,8 @@ class Source:
     """A kernel's memory.
 
     name: as the user names it.  program: knows the kernel and its memory, no types.  own: what is read belongs to this
-    machine or to a guest of ours, and not to a file that somebody sent.  changes: the kernel may run while it is read.
-    pause: stops it for a while, where it can be stopped.  close: lets go of it.
+    machine or to a guest of ours, and not to a file that somebody sent.  changes: the kernel may run while it is read;
+    goes_on: it does between two looks.  pause: stops it for a while, where it can be stopped.  close: lets go of it.
     """
 
     name: str
@@ -34,6 +34,7 @@ class Source:
     info: Vmcoreinfo
     own: bool = False
     changes: bool = False
+    goes_on: bool = False
     pause: Callable[[], AbstractContextManager[None]] = nullcontext
     close: Callable[[], None] = field(default=lambda: None)
 
