@@ -79,6 +79,15 @@ def vfio_batch(chosen: Row) -> Any:
     return played.errnos[-1], played.state(page=1), played.state(page=2)
 
 
+@probe({"each_page": (512, 500, 12), "one_folio": (1, 500, 12), "each_folio": (1, 1, 1)})
+def io_uring_coalesces(chosen: Row) -> Any:
+    """Pins of a THP that is a fixed buffer, and of two of which a buffer has the last 500 and the first 12 pages."""
+    pins = [Play(chosen, "map P x thp\nwrite P x 0x11\nio_uring P x as p\n")]
+    pins.append(Play(chosen, "map P x thp pages 1024\nwrite P x 0x11\nio_uring P x[12:524] as p\n"))
+    places = ((pins[0], 0), (pins[1], 0), (pins[1], 512))
+    return tuple(played.m.folio_pincount[played.frame(page=page)] for played, page in places)
+
+
 @probe({"charged": k.ENOMEM, "free": 0})
 def io_uring_ring(chosen: Row) -> Any:
     """The errno of a fixed buffer of as many pages as the limit has."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from pinhold.mm import flags as k
+from pinhold.mm import rules
 from play import Play, Row
 from rule_probes.registry import probe
 
@@ -22,6 +23,18 @@ def mprotect_upgrade(chosen: Row) -> Any:
     written = Play(chosen, f"map P x anon\nwrite P x 0x11\n{toggle}").writable()
     clean = Play(chosen, f"map P x anon\nwrite P x 0x11\nswapout P x\nread P x\n{toggle}").writable()
     return written, clean, Play(chosen, f"map P x thp\nwrite P x 0x11\n{toggle}").writable()
+
+
+@probe({"single": ((False, True), (False, False)), "rows": ((True, True), (True, True))})
+def mprotect_batch(chosen: Row) -> Any:
+    """Of a THP that base pages map the second page was written after MADV_FREE; it is made read-only: is its first page
+    dirty, and the second, and is each of them soft-dirty again, though nothing was since clear_refs?"""
+    whole = {"madv_free_large": rules.BY_NAME["madv_free_large"].names.index("whole")}
+    split = "map P x thp\nwrite P x 0x11\nmprotect P x[0] read\nmprotect P x rw\n"
+    text = f"{split}madvise P x free\nwrite P x[1] 0x22\nclear_softdirty P\nmprotect P x read\n"
+    played = Play({**chosen, **whole}, text, soft_dirty=1)
+    entries = [played.entry(page=page) for page in (0, 1)]
+    return tuple(tuple(entry & bit != 0 for entry in entries) for bit in (k.PTE_DIRTY, k.PTE_SOFT_DIRTY))
 
 
 @probe({"no": False, "yes": True})

@@ -30,16 +30,18 @@ SCENARIOS = (
     "map P x thp\nwrite P x 0x01\nfork P C\nwrite C x[0] 0x02\nexit C\nwrite P x 0x03\n",
     "map P x thp\nwrite P x 0x01\npin P x as p longterm\nmprotect P x[:8] read\nfork P C\nunpin p\n",
     "map P x thp\nread P x\nwrite P x[3] 0x01\n",
+    "map P x thp pages 1024\nwrite P x 0x01\nio_uring P x as p\nfork P C\nwrite C x[0] 0x02\nunpin p\n",
+    "map P x thp pages 1024\nwrite P x 0x01\nio_uring P x[12:524] as p\nio_uring P x[5] as q\nunpin p\n",
     "map P x hugetlb 2M\nwrite P x 0x01\nfork P C\nwrite P x 0x02\nexit C\nwrite P x 0x03\n",
     "map P x memfd_hugetlb 2M shared\nwrite P x 0x01\nfork P C\npin C x as p longterm\nunpin p\n",
+    "map P x hugetlb 2M pages 1024\nwrite P x 0x01\nio_uring P x as p\nfork P C\nunpin p\n",
     "map P x memfd pages 2 shared\nwrite P x 0x01\nmap P y of x\nread P y\nwrite P y[0] 0x02\nfork P C\n",
     "map P x anon pages 3\nwrite P x 0x01\ndrain\nswapout P x[:2]\nread P x\nwrite P x[0] 0x02\n",
+    "map P x thp\nwrite P x 0x01\nmprotect P x[0] read\nmprotect P x rw\nmadvise P x free\nwrite P x[1] 0x02\n"
+    "clear_softdirty P\nmprotect P x read\nmprotect P x rw\n",
     "map P x anon pages 2\nwrite P x 0x01\nclear_softdirty P\nread P x\nwrite P x[1] 0x02\nmprotect P x read\n",
 )
-"""What a suite's tests do, in small: reuse, copies, fork, pins and references, large folios, files, swap.
-
-Not io_uring's buffers of large folios: from 6.3 on it keeps one pin of a folio, which the specification does not.
-"""
+"""What a suite's tests do, in small: reuse, copies, fork, pins and references, large folios, files, swap."""
 
 
 @every
@@ -67,6 +69,6 @@ def test_a_wrong_count_is_told(kernel: Kernel, guest: VmTarget) -> None:
     """Beside a specification whose page cache has one reference on a huge page, as that of older kernels."""
     wrong = ModelTarget("6.12", configuration(guest.info().config), switches={"hugetlb_cache_refs": "one"})
     with Beside(guest, wrong) as beside:
-        found = beside.run(parse(f"scenario counts\nobserve\n{SCENARIOS[8]}"))
+        found = beside.run(parse(f"scenario counts\nobserve\n{SCENARIOS[10]}"))
     assert {unlike.field for unlike in found.tally.unlike} == {"refcount"}
     assert "P x[0]: refcount 513, 2" in str(found.tally.unlike[0])

@@ -8,6 +8,7 @@ ever.
 
 from __future__ import annotations
 
+from pinhold.mm.coalesce import pin_coalesced, run_pins
 from pinhold.mm.file import FOLIO_CLEAN, cache_refs, hweight
 from pinhold.mm.flags import (
     FOLIO_ANON,
@@ -190,8 +191,9 @@ def count_pins(m: State) -> None:
     for pin in range(len(m.pin_state)):
         if m.pin_state[pin] != PIN_FREE:
             base = pin * m.runs_per_pin
+            coalesced = pin_coalesced(m, pin)
             for run in range(base, base + m.pin_runs[pin]):
-                count_grab(m, m.run_page[run], m.run_count[run], m.pin_flags[pin])
+                count_grab(m, m.run_page[run], run_pins(m, pin, run, coalesced), m.pin_flags[pin])
 
 
 @kernel

@@ -7,7 +7,9 @@ from pinhold.mm.flags import (
     EACCES,
     ENOMEM,
     NO_VMA,
+    PTE_ACCESSED,
     PTE_DIRTY,
+    PTE_FLAGS,
     PTE_PRESENT,
     PTE_PSE,
     PTE_RW,
@@ -24,11 +26,21 @@ from pinhold.mm.huge_memory import split_huge_range
 from pinhold.mm.hugetlb import hugetlb_level
 from pinhold.mm.kernel import kernel
 from pinhold.mm.mmap import vma_modify_flags
-from pinhold.mm.pgtable import leaf_modify, level_pages, pt_walk, pte_modify, pte_pfn, pte_present, pte_special
-from pinhold.mm.rmap import page_anon_exclusive
-from pinhold.mm.rules.vma import UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_NONE
+from pinhold.mm.pgtable import (
+    entry_flags,
+    leaf_modify,
+    level_pages,
+    pt_walk,
+    pte_mkdirty,
+    pte_modify,
+    pte_pfn,
+    pte_present,
+    pte_special,
+)
+from pinhold.mm.rmap import folio_pte_batch, page_anon_exclusive
+from pinhold.mm.rules.vma import BATCH_SINGLE_PTES, UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_NONE
 from pinhold.mm.sites.site import decided
-from pinhold.mm.sites.vma import MPROTECT_STAYS_READ_ONLY, MPROTECT_UPGRADES
+from pinhold.mm.sites.vma import MPROTECT_ROW_IS_DIRTY, MPROTECT_STAYS_READ_ONLY, MPROTECT_UPGRADES
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, mmap_write_lock, mmap_write_unlock
 from pinhold.mm.vma import (
@@ -111,31 +123,60 @@ def change_protection(m: State, mm: int, vma: int, start: int, end: int) -> int:
     while addr < end:
         slot = pt_walk(m, mm, addr, 0)
         if slot >= 0:
-            if pte_present(m.pte[slot]):
-                change_entry(m, vma, slot, 0)
-            addr += 1
+            addr += change_ptes(m, vma, slot, min(end, (addr // span + 1) * span) - addr)
             continue
         slot = pt_walk(m, mm, addr, 1)
         if slot >= 0 and m.pte[slot] & PTE_PSE and pte_present(m.pte[slot]):
-            change_entry(m, vma, slot, 1)
+            m.pte[slot] = changed_entry(m, vma, m.pte[slot], 1)
         addr = (addr // span + 1) * span
     return 0
 
 
 @kernel
-def change_entry(m: State, vma: int, slot: int, level: int) -> None:
-    """One entry, PTE or PMD: new rights, and writable at once where a write fault would do nothing but that.
+def change_ptes(m: State, vma: int, slot: int, limit: int) -> int:
+    """The PTE at `slot`, and since cac1db8c3aad (6.17) what is like it behind it, `limit` in all at most.  How many.
 
-    Linux: change_pte_range(), change_huge_pmd().
+    Linux: change_pte_range(), mprotect_folio_pte_batch(), change_present_ptes().
     """
-    entry = leaf_modify(m, m.pte[slot], level, vm_page_prot(m, vma))
+    if not pte_present(m.pte[slot]):
+        return 1
+    if m.rule_mprotect_batch == BATCH_SINGLE_PTES or pte_special(m.pte[slot]):
+        m.pte[slot] = changed_entry(m, vma, m.pte[slot], 0)
+        return 1
+    count = folio_pte_batch(m, slot, limit, PTE_DIRTY | PTE_ACCESSED)
+    flags = row_flags(m, slot, count)
+    for i in range(slot, slot + count):
+        m.pte[i] = changed_entry(m, vma, m.pte[i] & ~PTE_FLAGS | flags, 0)
+    return count
+
+
+@kernel
+def row_flags(m: State, slot: int, count: int) -> int:
+    """What all entries of a row get: the first one's flags, accessed if any is, and dirty; by one that is dirty behind
+    the first soft-dirty as well.  Linux: modify_prot_start_ptes()."""
+    flags = entry_flags(m.pte[slot])
+    for i in range(slot + 1, slot + count):
+        flags |= m.pte[i] & PTE_ACCESSED
+        if m.pte[i] & PTE_DIRTY:
+            flags = pte_mkdirty(m, flags)
+    if flags & (PTE_DIRTY | PTE_SOFT_DIRTY) & ~m.pte[slot]:
+        decided(m, MPROTECT_ROW_IS_DIRTY)
+    return flags
+
+
+@kernel
+def changed_entry(m: State, vma: int, entry: int, level: int) -> int:
+    """One entry, PTE or PMD, with its new rights, and writable at once where a write fault would do nothing but that.
+
+    Linux: change_present_ptes(), change_pte_range() before 6.17, change_huge_pmd().
+    """
+    entry = leaf_modify(m, entry, level, vm_page_prot(m, vma))
     if not entry & PTE_RW and wants_write_upgrade(m, vma):
         if can_change_writable(m, vma, entry, level):
             decided(m, MPROTECT_UPGRADES)
-            entry |= PTE_RW
-        else:
-            decided(m, MPROTECT_STAYS_READ_ONLY)
-    m.pte[slot] = entry
+            return entry | PTE_RW
+        decided(m, MPROTECT_STAYS_READ_ONLY)
+    return entry
 
 
 @kernel

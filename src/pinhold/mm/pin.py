@@ -6,6 +6,7 @@ pincount beside one reference per pin.  GUP charges nobody: the pin's user does,
 
 from __future__ import annotations
 
+from pinhold.mm.coalesce import pin_coalesced, run_pins
 from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.flags import (
     FOLL_GET,
@@ -31,6 +32,7 @@ from pinhold.mm.rules.pin import (
     ZERO_PIN_SLOW_FAILS,
 )
 from pinhold.mm.sites.pin import (
+    IO_URING_COALESCES,
     IO_URING_NOT_COUNTED,
     MAYBE_PINNED_YES,
     MEMLOCK_REFUSED,
@@ -178,13 +180,27 @@ def run_split(m: State, pin: int, run: int, count: int) -> None:
 def pin_drop(m: State, pin: int) -> None:
     """Let go of every page that the pin holds.  Linux: unpin_user_pages() (or put_page() for FOLL_GET)."""
     base = pin * m.runs_per_pin
+    if pin_coalesced(m, pin):
+        for run in range(base, base + m.pin_runs[pin]):
+            m.run_count[run] = run_pins(m, pin, run, True)
     for run in range(base, base + m.pin_runs[pin]):
-        gup_put_folio(m, m.run_page[run], m.run_count[run], m.pin_flags[pin])
+        if m.run_count[run]:
+            gup_put_folio(m, m.run_page[run], m.run_count[run], m.pin_flags[pin])
         m.run_page[run] = 0
         m.run_count[run] = 0
         m.run_addr[run] = 0
     m.pin_runs[pin] = 0
     m.pin_count[pin] = 0
+
+
+@kernel
+def pin_coalesce(m: State, pin: int) -> None:
+    """io_uring lets go of what it does not need to keep the pages of a live pin.  Linux: io_coalesce_buffer()."""
+    if pin_coalesced(m, pin) and m.pin_count[pin] > 1:
+        decided(m, IO_URING_COALESCES)
+        for run in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
+            surplus = m.run_count[run] - run_pins(m, pin, run, True)
+            gup_put_folio(m, m.run_page[run], surplus, m.pin_flags[pin])
 
 
 @kernel

@@ -29,6 +29,7 @@ from pinhold.mm.pin import (
     memlock_charge_before,
     memlock_exceeded,
     memlock_step,
+    pin_coalesce,
     pin_drop,
     pin_free,
     pin_mark_dirty,
@@ -120,6 +121,7 @@ def pin_taken(m: State, task: int, pin: int, err: int) -> int:
     if not memlock_charge_after(m, pin):
         return pin_failed(m, task, pin, -ENOMEM)
     m.pin_state[pin] = PIN_LIVE
+    pin_coalesce(m, pin)
     return finish(m, task, m.pin_count[pin])
 
 

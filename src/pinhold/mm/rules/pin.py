@@ -50,6 +50,17 @@ class PinRules:
         ),
         Value("any", Commit("34ed8d0dcd69", "6.5"), "of whatever GUP gives"),
     )
+    rule_io_uring_coalesces = Switch(
+        "How many pins of a large folio io_uring keeps for a fixed buffer.",
+        "io_sqe_buffer_register",
+        Value("each_page", OLDEST, "one of each page, as it took them"),
+        Value("one_folio", Commit("57bebf807e2a", "6.3"), "one, where the buffer is of this folio alone"),
+        Value(
+            "each_folio",
+            Commit("a8edbb424b13", "6.12"),
+            "one of each of its folios, where they are of one size and follow each other",
+        ),
+    )
     rule_io_uring_ring = Switch(
         "Whether the pages of io_uring's rings count in the user's locked memory, too.",
         "io_create_region",
@@ -92,6 +103,7 @@ IO_URING_GUP_SLOW, IO_URING_GUP_FAST = PinRules.rule_io_uring_gup.numbers
 IO_URING_HUGETLB, IO_URING_HUGETLB_SHMEM, IO_URING_HUGETLB_SHMEM_ONE_FILE, IO_URING_ANY = (
     PinRules.rule_io_uring_files.numbers
 )
+COALESCES_EACH_PAGE, COALESCES_ONE_FOLIO, COALESCES_EACH_FOLIO = PinRules.rule_io_uring_coalesces.numbers
 RING_CHARGED, RING_FREE = PinRules.rule_io_uring_ring.numbers
 PINNED_VM_ALL, PINNED_VM_USER_PAYS = PinRules.rule_io_uring_pinned_vm.numbers
 VFIO_PIN_PAGE, VFIO_PIN_BATCH = PinRules.rule_vfio_batch.numbers

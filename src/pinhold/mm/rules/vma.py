@@ -27,6 +27,17 @@ class VmaRules:
         Value("exclusive_dirty", Commit("64fe24a3e05e", "6.0"), "exclusive, dirty ones mapped by PTEs"),
         Value("exclusive", Commit("d84887739d5c", "6.2"), "exclusive ones, THPs (c27f479ef542), too"),
     )
+    rule_mprotect_batch = Switch(
+        "How many PTEs of a large folio mprotect() changes at once.",
+        "change_pte_range",
+        Value("single", OLDEST, "each by itself"),
+        Value(
+            "rows",
+            Commit("cac1db8c3aad", "6.17"),
+            "those in a row that are equally writable and soft-dirty: all are dirty from here on if one was, and if it"
+            " was one behind the first, soft-dirty, and so perhaps writable at once",
+        ),
+    )
     rule_mprotect_unaccounts = Switch(
         "Whether private memory without pages of its own that becomes read-only is accounted no more.",
         "mprotect_fixup",
@@ -106,6 +117,7 @@ class VmaRules:
 
 REALIGNS_NO, REALIGNS_YES = VmaRules.rule_mremap_realigns.numbers
 UPGRADE_NONE, UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_EXCLUSIVE = VmaRules.rule_mprotect_upgrade.numbers
+BATCH_SINGLE_PTES, BATCH_ROWS = VmaRules.rule_mprotect_batch.numbers
 MERGES_IF_NEIGHBOUR_HAS, MERGES_IF_EITHER_HAS = VmaRules.rule_vma_merges_anon.numbers
 POPULATE_ABSENT, POPULATE_EACH_VMA, POPULATE_TO_A_HOLE = VmaRules.rule_madv_populate.numbers
 ZAP_DRAINS_YES, ZAP_DRAINS_NO = VmaRules.rule_zap_drains.numbers

@@ -28,5 +28,11 @@ IO_URING_FILES_DIFFER = site(
     PinRules.rule_io_uring_files,
     "hugetlb_shmem_one_file",
 )
+IO_URING_COALESCES = site(
+    "io_uring_coalesces",
+    "io_sqe_buffer_register",
+    "io_uring keeps one pin of each folio, and lets go of those of its other pages",
+    PinRules.rule_io_uring_coalesces,
+)
 IO_URING_NOT_COUNTED = by_value("io_uring_not_counted", PinRules.rule_io_uring_pinned_vm, "user_pays")
 PIN_ZERO_PAGE_FAILS = by_value("pin_zero_page_fails", PinRules.rule_zero_page_pin_exempt, "slow_fails")

@@ -18,6 +18,7 @@ MPROTECT_STAYS_READ_ONLY = site(
     "the entry stays read-only until a write faults",
     VmaRules.rule_mprotect_upgrade,
 )
+MPROTECT_ROW_IS_DIRTY = by_value("mprotect_row_is_dirty", VmaRules.rule_mprotect_batch, "rows")
 MREMAP_REALIGNS = by_value("mremap_realigns", VmaRules.rule_mremap_realigns, "yes")
 MREMAP_MOVES_TABLE = site(
     "mremap_moves_table",
