@@ -38,7 +38,7 @@ from pinhold.mm.pgtable import (
     pte_special,
 )
 from pinhold.mm.rmap import folio_pte_batch, page_anon_exclusive
-from pinhold.mm.rules.vma import BATCH_SINGLE_PTES, UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_NONE
+from pinhold.mm.rules.vma import CHANGES_SINGLE, UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_NONE
 from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.vma import MPROTECT_ROW_IS_DIRTY, MPROTECT_STAYS_READ_ONLY, MPROTECT_UPGRADES
 from pinhold.mm.state import State
@@ -140,7 +140,7 @@ def change_ptes(m: State, vma: int, slot: int, limit: int) -> int:
     """
     if not pte_present(m.pte[slot]):
         return 1
-    if m.rule_mprotect_batch == BATCH_SINGLE_PTES or pte_special(m.pte[slot]):
+    if m.rule_mprotect_batch == CHANGES_SINGLE or pte_special(m.pte[slot]):
         m.pte[slot] = changed_entry(m, vma, m.pte[slot], 0)
         return 1
     count = folio_pte_batch(m, slot, limit, PTE_DIRTY | PTE_ACCESSED)

@@ -117,7 +117,7 @@ class VmaRules:
 
 REALIGNS_NO, REALIGNS_YES = VmaRules.rule_mremap_realigns.numbers
 UPGRADE_NONE, UPGRADE_EXCLUSIVE_DIRTY, UPGRADE_EXCLUSIVE = VmaRules.rule_mprotect_upgrade.numbers
-BATCH_SINGLE_PTES, BATCH_ROWS = VmaRules.rule_mprotect_batch.numbers
+CHANGES_SINGLE, CHANGES_ROWS = VmaRules.rule_mprotect_batch.numbers
 MERGES_IF_NEIGHBOUR_HAS, MERGES_IF_EITHER_HAS = VmaRules.rule_vma_merges_anon.numbers
 POPULATE_ABSENT, POPULATE_EACH_VMA, POPULATE_TO_A_HOLE = VmaRules.rule_madv_populate.numbers
 ZAP_DRAINS_YES, ZAP_DRAINS_NO = VmaRules.rule_zap_drains.numbers
