@@ -45,9 +45,7 @@ def runs_coalesce(m: State, pin: int) -> bool:
 
 
 @kernel
-def run_pins(m: State, pin: int, run: int, coalesced: bool) -> int:
-    """How many pins, or references, one of a pin's runs stands for: of a coalesced one where a folio begins."""
-    if not coalesced:
-        return m.run_count[run]
+def run_pins(m: State, pin: int, run: int) -> int:
+    """How many pins one of the runs of a coalesced pin stands for: one where a folio begins."""
     page = m.run_page[run]
     return 1 if run == pin * m.runs_per_pin or folio_page(m, page_folio(m, page)) == page else 0

@@ -193,7 +193,8 @@ def count_pins(m: State) -> None:
             base = pin * m.runs_per_pin
             coalesced = pin_coalesced(m, pin)
             for run in range(base, base + m.pin_runs[pin]):
-                count_grab(m, m.run_page[run], run_pins(m, pin, run, coalesced), m.pin_flags[pin])
+                count = run_pins(m, pin, run) if coalesced else m.run_count[run]
+                count_grab(m, m.run_page[run], count, m.pin_flags[pin])
 
 
 @kernel

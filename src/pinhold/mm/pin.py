@@ -182,7 +182,7 @@ def pin_drop(m: State, pin: int) -> None:
     base = pin * m.runs_per_pin
     if pin_coalesced(m, pin):
         for run in range(base, base + m.pin_runs[pin]):
-            m.run_count[run] = run_pins(m, pin, run, True)
+            m.run_count[run] = run_pins(m, pin, run)
     for run in range(base, base + m.pin_runs[pin]):
         if m.run_count[run]:
             gup_put_folio(m, m.run_page[run], m.run_count[run], m.pin_flags[pin])
@@ -199,7 +199,7 @@ def pin_coalesce(m: State, pin: int) -> None:
     if pin_coalesced(m, pin) and m.pin_count[pin] > 1:
         decided(m, IO_URING_COALESCES)
         for run in range(pin * m.runs_per_pin, pin * m.runs_per_pin + m.pin_runs[pin]):
-            surplus = m.run_count[run] - run_pins(m, pin, run, True)
+            surplus = m.run_count[run] - run_pins(m, pin, run)
             gup_put_folio(m, m.run_page[run], surplus, m.pin_flags[pin])
 
 
