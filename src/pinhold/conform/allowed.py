@@ -35,6 +35,7 @@ from pinhold.scenario.compare import FRESH, KEPT, Difference, Pair, place_of
 from pinhold.scenario.observation import Observation, PageView
 from pinhold.scenario.steps.table import Place
 from pinhold.targets.base import Broken, CannotDo, Livelock, Outcome
+from pinhold.targets.model.film import Film
 from pinhold.targets.model.session import ModelSession
 from pinhold.targets.model.sight import anon_page, file_folio, may_move
 from pinhold.targets.model.target import ModelTarget
@@ -76,6 +77,24 @@ class Followed:
     masked: Counter[str] = field(default_factory=Counter)
     left_out: tuple[tuple[s.Step, str], ...] = ()
     trouble: str = ""
+
+
+def as_filmed(film: Film, model: ModelTarget, scenario: s.Scenario, seen: Sequence[Observation]) -> Followed | None:
+    """What follow() gives where a real kernel did all that the model did first; None where something differs, or the
+    film is of another scenario or another machine."""
+    if not film.fits(scenario, model.given(scenario)):
+        return None
+    found, records, masking = Followed(), list[StepRecord](), Masking(model.release)
+    before: tuple[Observation, Observation] | None = None
+    for index, (step, real, (outcome, shown)) in enumerate(zip(scenario.steps, seen, film.run(scenario), strict=True)):
+        pair = Pair(index, real, shown, before)
+        if any(masking.left(step, pair.differences(), found.masked)):
+            return None
+        found.values += pair.compared
+        records.append(StepRecord(index, step, outcome, shown))
+        before = real, shown
+    found.records = records
+    return found
 
 
 def follow(model: ModelTarget, scenario: s.Scenario, seen: Sequence[Observation], momentary: bool = True) -> Followed:

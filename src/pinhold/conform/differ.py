@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from pinhold.conform.allowed import MOMENTARY, follow
+from pinhold.conform.allowed import MOMENTARY, as_filmed, follow
 from pinhold.conform.wanted import by_any
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import Difference
 from pinhold.scenario.printer import format_step
 from pinhold.targets.model.configuration import configuration
+from pinhold.targets.model.film import Film
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, StepRecord, run_scenario
 
@@ -68,11 +69,14 @@ def compared(real: Run, model: ModelTarget, scenario: s.Scenario, momentary: boo
     return judged(real(scenario), model, scenario, momentary)
 
 
-def judged(ours: Result, model: ModelTarget, scenario: s.Scenario, momentary: bool = True) -> Compared:
+def judged(
+    ours: Result, model: ModelTarget, scenario: s.Scenario, momentary: bool = True, film: Film | None = None
+) -> Compared:
     """What the real kernel did, beside what the model allows that has as much of everything as that had.
 
     momentary: whether what others do for a moment explains a difference.  It does not in a run that is to show whether
-    the difference comes again.
+    the difference comes again.  film: of the scenario on the model, if there is one: where both did the same it need
+    not run again.
     """
     model = model.configured(configuration(ours.pools))
     stuck = ours.verdict.step if ours.verdict.kind == "livelock" else None
@@ -90,7 +94,8 @@ def judged(ours: Result, model: ModelTarget, scenario: s.Scenario, momentary: bo
         left = ((scenario.steps[0], ours.verdict.reason or ""),)
     if stuck is not None and _never_ends(model, both, scenario.steps[stuck]):
         trouble = ""
-    found = follow(model, both, ours.observations, momentary)
+    found = as_filmed(film, model, both, ours.observations) if film is not None else None
+    found = found or follow(model, both, ours.observations, momentary)
     until = None if found.difference is None else found.difference.index + 1
     both = replace(scenario, steps=tuple(record.step for record in done[:until]))
     return Compared(

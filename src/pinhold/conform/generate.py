@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from pinhold.conform.profiles import PROFILES
 from pinhold.conform.propose import MOST_PAGES, MOST_PINS, Proposer
@@ -13,6 +13,7 @@ from pinhold.scenario import steps as s
 from pinhold.scenario.check import Misuse, Things
 from pinhold.scenario.watch import PMD_PAGES, PUD_PAGES
 from pinhold.targets.base import Broken, CannotDo, Livelock
+from pinhold.targets.model.film import Film
 from pinhold.targets.model.target import ModelTarget
 
 ROOM = replace(
@@ -29,7 +30,20 @@ guest, and what is found is known (docs/findings.md)."""
 RISK = "random steps, among them some that a kernel may not come back from"
 
 
+@dataclass(frozen=True, slots=True)
+class Made:
+    """A scenario, and the film of the run on the model by which it was made."""
+
+    scenario: s.Scenario
+    film: Film
+
+
 def generate(model: ModelTarget, wanted: Wanted, seed: int, number: int) -> s.Scenario:
+    """Scenario `number` of a seed: see make()."""
+    return make(model, wanted, seed, number).scenario
+
+
+def make(model: ModelTarget, wanted: Wanted, seed: int, number: int) -> Made:
     """Scenario `number` of a seed: 10 to 50 steps, whatever comes of each.
 
     What the specification breaks at is the last step of its scenario.  What it never ends is so now and then, on a
@@ -41,7 +55,9 @@ def generate(model: ModelTarget, wanted: Wanted, seed: int, number: int) -> s.Sc
     steps: list[s.Step] = []
     things = Things(PMD_PAGES, PUD_PAGES)
     room = model.sized(ROOM)
-    with room.open(s.Scenario(title, ())) as session:
+    nothing = s.Scenario(title, ())
+    with room.open(nothing) as session:
+        film = Film(session, room.given(nothing))
         proposer = Proposer(rng, PROFILES[wanted.profile], session, things.unit, wanted)
         for _ in range(TRIES * length):
             if len(steps) == length:
@@ -54,7 +70,8 @@ def generate(model: ModelTarget, wanted: Wanted, seed: int, number: int) -> s.Sc
                 if things.loses_reserve(step) and not wanted.disposable:
                     continue
                 assert isinstance(taken, s.Action)
-                session.do(by_any(taken))
+                action = by_any(taken)
+                outcome = session.do(action)
             except (Misuse, CannotDo):
                 continue
             except Livelock:
@@ -65,5 +82,6 @@ def generate(model: ModelTarget, wanted: Wanted, seed: int, number: int) -> s.Sc
                 steps.append(taken)
                 break
             steps.append(taken)
+            film.take(action, outcome)
             proposer.did(taken)
-    return s.Scenario(title, tuple(steps), vm_only=RISK if wanted.disposable else None, observe=True)
+    return Made(s.Scenario(title, tuple(steps), vm_only=RISK if wanted.disposable else None, observe=True), film)

@@ -1,7 +1,7 @@
 """One kernel's part of a campaign: scenarios are made ahead of it, and what it did is compared while it does the next.
 
 The kernel may be in another process.  Then both are always at work: while it runs one scenario, the model makes those
-that follow and runs those before.
+that follow, and those before are compared.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Protocol
 
 from pinhold.conform.coverage import verb
 from pinhold.conform.differ import RUNS, Compared, Key, Run, again, compared, judged, not_momentary
-from pinhold.conform.generate import generate
+from pinhold.conform.generate import Made, make
 from pinhold.conform.shrink import shrink
 from pinhold.conform.tally import Difference, Tally, told
 from pinhold.conform.wanted import Wanted
@@ -85,7 +85,7 @@ class Lost(Exception):
 
 @dataclass(frozen=True, slots=True)
 class _Sent:
-    scenario: s.Scenario
+    made: Made
     profile: str
 
 
@@ -115,9 +115,9 @@ class Lane:
                 wanted = self._next()
             if not wanted or self._enough():
                 return
-            scenario = generate(self._model, profile, self._share.seed, number)
-            self._kernel.send(scenario)
-            self._sent.append(_Sent(scenario, profile.profile))
+            made = make(self._model, profile, self._share.seed, number)
+            self._kernel.send(made.scenario)
+            self._sent.append(_Sent(made, profile.profile))
 
     def _enough(self, also_sent: bool = False) -> bool:
         """Whether no scenario need be begun.  also_sent: if all steps of those that wait are done."""
@@ -125,14 +125,15 @@ class Lane:
             return True
         if self._share.steps is None:
             return False
-        ahead = sum(len(each.scenario.steps) for each in self._sent) if also_sent else 0
+        ahead = sum(len(each.made.scenario.steps) for each in self._sent) if also_sent else 0
         return self._steps + ahead >= self._share.steps
 
     def _next(self) -> bool:
         """Compare the first of those that wait.  Whether more is wanted."""
         sent = self._sent.popleft()
         ours = self._came.popleft() if self._came else self._kernel.receive()
-        found = not_momentary(self._run, self._model, ours, judged(ours, self._model, sent.scenario))
+        found = judged(ours, self._model, sent.made.scenario, film=sent.made.film)
+        found = not_momentary(self._run, self._model, ours, found)
         tally = told(sent.profile, found)
         if found.difference is not None:
             tally.differences.append(self._looked_into(found))

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from pinhold.mm.state import Geometry
 from pinhold.scenario import steps as s
 from pinhold.scenario.advice import ADVICE
+from pinhold.scenario.hugepages import hugepages_needed
 from pinhold.scenario.small import Small
 from pinhold.scenario.watch import huge_unit, ranges, region_pages, region_sizes
 
@@ -25,6 +26,19 @@ class Pools:
 
 
 AMPLE = Pools()
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """What the machine of a scenario is given: rules (by the release's name, which evidence is told of, and as they
+    are), configuration, room, and what its first process may lock: pages, -1 for any number, and CAP_IPC_LOCK."""
+
+    release: str
+    row: Mapping[str, int]
+    config: Mapping[str, int]
+    geometry: Geometry
+    memlock: int
+    ipc_lock: int
 
 
 def splits_vmas(step: s.Step) -> bool:
@@ -117,6 +131,17 @@ def huge_pages(geometry: Geometry, maps: Sequence[s.Map], nr_mms: int, pools: Po
             units[step.size] += region_pages(step, *pages) // huge_unit(step, *pages)
     small, large = (max(usual, units[size] * (nr_mms + 1)) for usual, size in zip(geometry.hugetlb, units, strict=True))
     return least(pools.hugetlb[0], small), least(pools.hugetlb[1], large)
+
+
+def missing(action: s.Action, scenario: s.Scenario, geometry: Geometry) -> str | None:
+    """Of a step for which memory was short: how many huge pages the scenario's mappings need together, where they are
+    too few for one of them."""
+    if not isinstance(action, s.Map) or not action.memory.hugetlb:
+        return None
+    size = action.size or "2M"
+    count = hugepages_needed(scenario, geometry.pmd_pages, geometry.pud_pages).get(size, 0)
+    has = geometry.hugetlb[size == "1G"]
+    return f"needs {count} hugepage{'s' if count != 1 else ''} of {size}, and the model's pool has {has}"
 
 
 def least(there_is: int | None, wanted: int) -> int:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 from pinhold.mm import flags as k
@@ -31,17 +30,18 @@ from pinhold.mm.task import FN_FORK, FN_MREMAP, call
 from pinhold.mm.trap import Unspecified, refuse_trapped
 from pinhold.mm.users import PROCESS_VM_PAGES, direct_io_flags, process_vm_flags
 from pinhold.scenario import steps as s
-from pinhold.scenario.hugepages import hugepages_needed
 from pinhold.scenario.kinds import Backing
-from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView, Run
+from pinhold.scenario.observation import Observation, Run
 from pinhold.scenario.ran import Decision
 from pinhold.scenario.watch import region_pages, watched
 from pinhold.targets.base import Broken, Livelock, Outcome
 from pinhold.targets.dispatch import on
 from pinhold.targets.model.calls import CALLS, PROT, Span, call_of, wanted
 from pinhold.targets.model.decisions import decision
+from pinhold.targets.model.looking import Held, Looking, Scene
 from pinhold.targets.model.names import Names
-from pinhold.targets.model.sight import compress, folio_place, foll_words, page_states, page_view, pin_walk, walk
+from pinhold.targets.model.room import missing
+from pinhold.targets.model.sight import compress, foll_words, head_of, page_states, pin_walk, walk
 from pinhold.targets.model.tasks import Tasks
 from pinhold.targets.model.users import free_pin, take, too_small, transfer
 
@@ -62,10 +62,8 @@ class ModelSession:
         self.properties = properties
         geometry = machine.geometry
         self.pmd_pages, self.pud_pages = geometry.pmd_pages, geometry.pud_pages
-        self.watched = watched(scenario, self.pmd_pages, self.pud_pages)
+        self.looking = Looking(watched(scenario, self.pmd_pages, self.pud_pages))
         self.copies: dict[str, tuple[int, Sequence[Run]]] = {}
-        self.frames = FrameNames()
-        self.folios = FrameNames()
         self.errno: int | None = None
         self.pin_bytes: dict[str, Sequence[Run]] = {}
         self.names = Names(machine)
@@ -96,18 +94,9 @@ class ModelSession:
             raise Broken(too_small(self.m, self.m.trapped[0]))
         self.errno = -result if result < 0 else 0
         broken = violated_properties(self.m) if self.properties else []
-        note = self.missing(action) if self.errno == k.ENOMEM else None
+        note = missing(action, self.scenario, self.m.geometry) if self.errno == k.ENOMEM else None
         violated = tuple(PROPERTIES[p] for p in broken)
         return Outcome(self.errno, note, self.decisions(self.m.trace.sites), violated, tuple(self.tasks.turns))
-
-    def missing(self, action: s.Action) -> str | None:
-        """How many huge pages the scenario's mappings need together, where they are too few for one of them."""
-        if not isinstance(action, s.Map) or not action.memory.hugetlb:
-            return None
-        size = action.size or "2M"
-        count = hugepages_needed(self.scenario, self.pmd_pages, self.pud_pages).get(size, 0)
-        has = self.m.geometry.hugetlb[size == "1G"]
-        return f"needs {count} hugepage{'s' if count != 1 else ''} of {size}, and the model's pool has {has}"
 
     def livelock(self, stuck: OutOfFuel) -> Livelock:
         """In words: what goes round, and what is decided each time."""
@@ -333,46 +322,36 @@ class ModelSession:
         return [PROPERTIES[bit] for bit in violated_properties(self.m)]
 
     def observe(self) -> Observation:
-        self.frames.begin()
-        self.folios.begin()
-        pages = tuple(
-            self.page_view(proc, region, start, page)
-            for proc, regions in self.names.regions.items()
-            for region, (start, size) in regions.items()
-            for page in self.watched.get(region, ())
-            if page < size
-        )
-        pins = tuple(view for name in (*self.names.pins, *self.copies) for view in self.pin_views(name))
-        self.frames.end()
-        self.folios.end()
         errno, self.errno = self.errno, None
-        return Observation(errno, pages, pins)
+        scene = self.scene()
+        return self.looking.at(self.looking.rows(scene), scene.pins, errno)
 
-    def page_view(self, proc: str, region: str, start: int, page: int) -> PageView:
-        """One watched page, from its entry."""
-        place = proc, region, page
-        return page_view(self.m, self.names.mms[proc], start + page, place, self.frames, self.folios)
+    def scene(self) -> Scene:
+        """What there is to look at now."""
+        pins = [held for name in self.names.pins for held in self.held(name)]
+        pins += (held for name in self.copies for held in self.copied(name))
+        return Scene(self.m, self.names.mms, self.names.regions, pins)
 
-    def pin_views(self, name: str) -> Iterator[PinView]:
-        """The first and the last page of a pin, or of a copy, which holds no frame."""
+    def held(self, name: str) -> Iterator[Held]:
+        """The first and the last page of a pin."""
+        m, pin = self.m, self.names.pins[name]
+        mm, count = m.pin_mm[pin], m.pin_count[pin]
+        told = self.names.process(mm), self.names.range(mm, m.pin_addr[pin], count), foll_words(m.pin_flags[pin])
+        for page in (0, count - 1)[:count]:
+            pfn = pin_page_at(m, pin, page)
+            yield Held(name, page, self.read_of(name, page), *told, pfn, head_of(m, pfn))
+
+    def copied(self, name: str) -> Iterator[Held]:
+        """The first and the last page of a copy."""
+        mm, runs = self.copies[name]
+        count = sum(run_.count for run_ in runs)
+        for page in (0, count - 1)[:count]:
+            yield Held(name, page, self.read_of(name, page), self.names.process(mm))
+
+    def read_of(self, name: str, page: int) -> int | None:
+        """What the step at hand has read of a pin's page."""
         read = self.pin_bytes.get(name, ())
-        if name in self.copies:
-            mm, copy = self.copies[name]
-            told = PinView(name, 0, owner=self.names.process(mm))
-            count = sum(run_.count for run_ in copy)
-        else:
-            pin = self.names.pins[name]
-            mm, count = self.m.pin_mm[pin], self.m.pin_count[pin]
-            held = self.names.range(mm, self.m.pin_addr[pin], count)
-            told = PinView(name, 0, None, None, self.names.process(mm), held, foll_words(self.m.pin_flags[pin]))
-        for page in sorted({0, count - 1}):
-            byte = next((run_.byte for run_ in read if run_.first <= page < run_.first + run_.count), None)
-            view = replace(told, page=page, byte=byte)
-            if name not in self.copies:
-                pfn = pin_page_at(self.m, pin, page)
-                folio, offset = folio_place(self.m, pfn, self.folios)
-                view = replace(view, frame=self.frames.name(pfn), folio=folio, offset=offset)
-            yield view
+        return next((run_.byte for run_ in read if run_.first <= page < run_.first + run_.count), None)
 
     def contents(self, proc: str, range: s.Range) -> Sequence[Run]:
         """What the process would read, without a fault: present pages only."""

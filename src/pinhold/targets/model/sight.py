@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from functools import cache
 from itertools import groupby
 from operator import itemgetter
+from typing import NamedTuple
 
 from pinhold.mm import flags as k
 from pinhold.mm.folio import (
@@ -18,20 +20,33 @@ from pinhold.mm.folio import (
 from pinhold.mm.machine import Machine
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_special, pte_swapped
 from pinhold.mm.rmap import folio_mapcount, page_mapped_count
+from pinhold.mm.state import State
 from pinhold.mm.vma import find_vma
-from pinhold.scenario.observation import FOLL_FLAGS, LEVELS, FrameNames, PageView, Run
+from pinhold.scenario.observation import FOLL_FLAGS, LEVELS, Run
 
 Stretch = tuple[int, int | None]
 """So many pages in a row, and the byte that they all hold; None where nothing is mapped."""
 
 
-def page_view(
-    m: Machine, mm: int, addr: int, place: tuple[str, str, int], frames: FrameNames, folios: FrameNames
-) -> PageView:
-    """The page at an address, from its entry; place: process, region and page by which the view calls it.
+class Row(NamedTuple):
+    """What a PageView says, but with frames by their numbers: pfn is the page's own, head the first of its folio."""
 
-    Nothing of the language write-protects by userfaultfd.
-    """
+    state: str
+    pfn: int = -1
+    head: int = -1
+    kind: str | None = None
+    exclusive: bool | None = None
+    mapcount: int | None = None
+    byte: int | None = None
+    anon: bool | None = None
+    level: str | None = None
+    writable: bool | None = None
+    dirty: bool | None = None
+    soft_dirty: bool | None = None
+
+
+def page_row(m: State, mm: int, addr: int) -> Row:
+    """The page at an address, from its entry.  Nothing of the language write-protects by userfaultfd."""
     slot, level = pt_leaf(m, mm, addr)
     entry = m.pte[slot]
     present = pte_present(entry)
@@ -42,43 +57,37 @@ def page_view(
         if soft_dirty is not None and swapped and entry & k.SWP_SOFT_DIRTY:
             soft_dirty = True
         exclusive = entry & k.SWP_EXCLUSIVE != 0 if swapped and m.rule_anon_exclusive else None
-        state = "swapped" if swapped else "none"
-        return PageView(*place, state, exclusive=exclusive, soft_dirty=soft_dirty, uffd_wp=False)
+        return Row("swapped" if swapped else "none", exclusive=exclusive, soft_dirty=soft_dirty)
     pfn = (entry >> k.PFN_SHIFT) + (addr & (level_pages(m, level) - 1))
-    folio = page_folio(m, pfn)
+    page, folio = page_index(m, pfn), page_folio(m, pfn)
     flags = m.folio_flags[folio]
     if soft_dirty is not None and entry & k.PTE_SOFT_DIRTY and not flags & k.FOLIO_HUGETLB:
         soft_dirty = True
     exclusive = None
     if flags & k.FOLIO_ANON and m.rule_anon_exclusive:
-        exclusive = bool(m.page_exclusive[folio if level else page_index(m, pfn)])
-    folio_name, offset = folio_place(m, pfn, folios)
-    return PageView(
-        *place,
-        state="present",
-        frame=frames.name(pfn),
-        kind=page_kind(m, pfn),
-        anon=bool(flags & (k.FOLIO_ANON | k.FOLIO_KSM)),
-        exclusive=exclusive,
-        mapcount=page_mapped_count(m, pfn),
-        byte=m.page_content[page_index(m, pfn)],
-        level=LEVELS[level],
-        writable=bool(entry & k.PTE_RW),
-        dirty=True if entry & k.PTE_DIRTY else None if shmem_shared(m, vma) else False,
-        soft_dirty=soft_dirty,
-        uffd_wp=False,
-        folio=folio_name,
-        offset=offset,
+        exclusive = bool(m.page_exclusive[folio if level else page])
+    return Row(
+        "present",
+        pfn,
+        folio_page(m, folio),
+        page_kind(m, pfn),
+        exclusive,
+        page_mapped_count(m, pfn),
+        m.page_content[page],
+        flags & (k.FOLIO_ANON | k.FOLIO_KSM) != 0,
+        LEVELS[level],
+        entry & k.PTE_RW != 0,
+        True if entry & k.PTE_DIRTY else None if shmem_shared(m, vma) else False,
+        soft_dirty,
     )
 
 
-def folio_place(m: Machine, pfn: int, folios: FrameNames) -> tuple[int, int]:
-    """Name of the folio that a frame belongs to, and which of its pages it is."""
-    folio = page_folio(m, pfn)
-    return folios.name(folio), pfn - folio_page(m, folio)
+def head_of(m: State, pfn: int) -> int:
+    """The first frame of the folio that a frame belongs to."""
+    return folio_page(m, page_folio(m, pfn))
 
 
-def shmem_shared(m: Machine, vma: int) -> bool:
+def shmem_shared(m: State, vma: int) -> bool:
     """Whether it is a shared mapping of shmem.  Since 4e92030c05dc (6.16) a read fault maps a dirty folio dirty if the
     entry is writable; whether a folio of shmem is dirty, the specification does not keep."""
     if vma == k.NO_VMA or not m.vma_flags[vma] & k.VM_SHARED:
@@ -86,17 +95,18 @@ def shmem_shared(m: Machine, vma: int) -> bool:
     return m.vma_file[vma] != k.NO_FILE and m.file_kind[m.vma_file[vma]] == k.FILE_SHMEM
 
 
-def vma_soft_dirty(m: Machine, vma: int) -> bool:
+def vma_soft_dirty(m: State, vma: int) -> bool:
     """Whether pagemap tells all of the VMA as soft-dirty: of hugetlb it looks at nothing else."""
     return vma != k.NO_VMA and m.vma_flags[vma] & k.VM_SOFTDIRTY != 0
 
 
+@cache
 def foll_words(flags: int) -> str:
     """The FOLL_FLAGS that are set."""
     return "|".join(name for name in FOLL_FLAGS if flags & getattr(k, name))
 
 
-def page_kind(m: Machine, pfn: int) -> str:
+def page_kind(m: State, pfn: int) -> str:
     """The observation's kind of a frame's page."""
     if pfn == k.ZERO_PFN or is_huge_zero_page(m, pfn):
         return "zero"

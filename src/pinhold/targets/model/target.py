@@ -12,7 +12,7 @@ from pinhold.mm.rules import BY_NAME
 from pinhold.mm.state import X86_64, Geometry
 from pinhold.scenario import steps as s
 from pinhold.scenario.ran import TargetInfo
-from pinhold.targets.model.room import Pools, roomy, small_geometry
+from pinhold.targets.model.room import Given, Pools, roomy, small_geometry
 from pinhold.targets.model.session import ModelSession
 
 CONFIG = {
@@ -81,20 +81,24 @@ class ModelTarget:
         config = {name: str(value) for name, value in self.config.items()}
         return TargetInfo(self.name, self.release, self.release, config, {"model": "available"}, self.what)
 
-    @contextmanager
-    def open(self, scenario: s.Scenario) -> Iterator[ModelSession]:
+    def given(self, scenario: s.Scenario) -> Given:
+        """What a scenario's machine is given."""
         if scenario.small is not None:
             tasks = {step.task for step in scenario.steps if isinstance(step, s.Start)}
-            shape, config = small_geometry(scenario.small, scenario.steps, 1 + len(tasks)), scenario.small.configuration
-            memlock, ipc_lock = -1, 1
-        else:
-            shape = roomy(self.geometry, scenario, self.pools())
-            config = {name: self.config[name] for name in CONFIG}
-            memlock, ipc_lock = self.config.get("memlock_pages", -1), self.config.get("ipc_lock", 1)
-        machine = create(shape, self.row, config, checked=self.checked)
+            shape = small_geometry(scenario.small, scenario.steps, 1 + len(tasks))
+            return Given(self.release, self.row, scenario.small.configuration, shape, -1, 1)
+        shape = roomy(self.geometry, scenario, self.pools())
+        config = {name: self.config[name] for name in CONFIG}
+        memlock, ipc_lock = self.config.get("memlock_pages", -1), self.config.get("ipc_lock", 1)
+        return Given(self.release, self.row, config, shape, memlock, ipc_lock)
+
+    @contextmanager
+    def open(self, scenario: s.Scenario) -> Iterator[ModelSession]:
+        given = self.given(scenario)
+        machine = create(given.geometry, given.row, given.config, checked=self.checked)
         session = ModelSession(machine, scenario, self.release, properties=self.properties)
-        session.limit_memlock(0, memlock)
-        machine.mm_ipc_lock[0] = ipc_lock
+        session.limit_memlock(0, given.memlock)
+        machine.mm_ipc_lock[0] = given.ipc_lock
         yield session
 
     def pools(self) -> Pools:
