@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from pinhold.commands import UsageError
 from pinhold.commands.charts import chart_file
 from pinhold.commands.looking import Looking
-from pinhold.inspect.records import MEANING, Selection, State, Told
+from pinhold.inspect.records import Selection, State, Told
 from pinhold.report import terminal
 from pinhold.report.pinsjson import pinsjson
 from pinhold.report.pinstable import pinstable
@@ -43,7 +43,7 @@ _TONES = {State.SAME: "good", State.SHARED: "good", State.STALE: "bad", State.UN
 def _chart(told: Told, by: str) -> Chart:
     from pinhold.pictures.chart import Cell, Chart, Column, Row
     from pinhold.report.pinsgroups import groups
-    from pinhold.report.pinstable import columns_of, sentences
+    from pinhold.report.pinstable import columns_of, meanings, sentences
 
     found = groups(told, by)
     (_, at), *columns = columns_of([row for group in found for row in group.rows], by, None) or [("", lambda _: "")]
@@ -55,7 +55,8 @@ def _chart(told: Told, by: str) -> Chart:
             rows.append(Row(at(row), cells, group=heading))
         if not group.rows:
             rows.append(Row("", [Cell() for _ in columns], group=heading))
-    about = " ".join(f"{state}: {words}." for state, words in MEANING.items() if state is not State.UNKNOWN)
     corner = "page frame" if by == "zone" else "address"
     title = f"What is pinned on Linux {told.release}, by {by}"
-    return Chart(title, about, corner, [Column(name) for name, _ in columns], rows, list(sentences(told)))
+    return Chart(
+        title, " ".join(meanings(told)), corner, [Column(name) for name, _ in columns], rows, list(sentences(told))
+    )

@@ -38,7 +38,7 @@ def pinstable(told: Told, by: str) -> Iterator[str]:
         yield ""
         yield from notes.lines(wide, counted=False)
     yield ""
-    for sentence in sentences(told):
+    for sentence in (*meanings(told), *sentences(told)):
         yield from textwrap.wrap(sentence, wide, break_on_hyphens=False)
 
 
@@ -86,12 +86,15 @@ def _cut(text: str, width: int) -> str:
     return text if len(text) <= width else f"{text[: width - 1]}\N{HORIZONTAL ELLIPSIS}"
 
 
-def sentences(told: Told) -> Iterator[str]:
-    """What the table rests on, and what is missing."""
-    states = dict.fromkeys(folio.state for folio in told.folios)
-    for state in states:
+def meanings(told: Told) -> Iterator[str]:
+    """Of the states that are there."""
+    for state in dict.fromkeys(folio.state for folio in told.folios):
         if state is not State.UNKNOWN:
             yield f"{state}: {MEANING[state]}."
+
+
+def sentences(told: Told) -> Iterator[str]:
+    """What the table rests on, and what is missing."""
     if told.counters is not None:
         yield _counted(told.counters)
     looked = told.looked
