@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from drgn import Program, Type, TypeKind, TypeMember
 
-from pinhold.inspect.layout import Layout
+from pinhold.inspect.layout import Layout, PageType
 from pinhold.inspect.memory.source import X86_64, Source
 from pinhold.inspect.records import State
 from pinhold.inspect.symbols import Symbols
@@ -27,7 +27,7 @@ LAYOUT = Layout(
     size=64, page_flags=0, head=8, mapping=24, index=32, private=40, mapcount=48, refcount=52, order=64,
     pincount=92, entire_mapcount=88, large_mapcount=80, nr_pages_mapped=84,
     flags={"PG_lru": 5, "PG_head": 6, "PG_private": 15, "PG_swapcache": 10, "PG_anon_exclusive": 17},
-    types={"PGTY_hugetlb": 0xF4, "PGTY_slab": 0xF5},
+    types={"hugetlb": PageType(0xFF << 24, 0xF4 << 24), "slab": PageType(0xFF << 24, 0xF5 << 24)},
 )  # fmt: skip
 VMEMMAP, PAGE_OFFSET, BASE = 0xFFFF_EA00_0000_0000, 0xFFFF_8880_0000_0000, 1 << 20
 SECTION, MIX = 1 << 15, 16

@@ -5,13 +5,13 @@ from __future__ import annotations
 import struct
 from dataclasses import replace
 
-from pinhold.inspect.layout import Layout
+from pinhold.inspect.layout import Layout, PageType
 
 FLAGS = {"PG_lru": 5, "PG_head": 6, "PG_private": 15, "PG_swapcache": 10, "PG_anon_exclusive": 17, "PG_swapbacked": 19}
 NEW = Layout(
     size=64, page_flags=0, head=8, mapping=24, index=32, private=40, mapcount=48, refcount=52, order=64,
     pincount=92, entire_mapcount=88, large_mapcount=80, nr_pages_mapped=84,
-    flags=FLAGS, types={"PGTY_hugetlb": 0xF4, "PGTY_slab": 0xF5},
+    flags=FLAGS, types={"hugetlb": PageType(0xFF << 24, 0xF4 << 24), "slab": PageType(0xFF << 24, 0xF5 << 24)},
 )  # fmt: skip
 """As 6.18 and 7.3 have it."""
 OLD = replace(
@@ -20,6 +20,13 @@ OLD = replace(
     types={},
 )  # fmt: skip
 """As 5.10 has it: flags of the second page among them, pins in the third."""
+CLEARED = {
+    "6.10": replace(
+        NEW, types={"hugetlb": PageType(0xF000_0800, 0xF000_0000), "slab": PageType(0xF000_1000, 0xF000_0000)}
+    ),
+    "6.11": replace(NEW, types={"hugetlb": PageType(0x8400_0000, 1 << 31), "slab": PageType(0x8200_0000, 1 << 31)}),
+}
+"""Two kernels whose page types are bits that are cleared."""
 VMEMMAP = 0xFFFF_EA00_0000_0000
 ANON = 0xFFFF_8880_0000_1000 | 1
 FILE = 0xFFFF_8880_0000_2000

@@ -21,7 +21,7 @@ from pinhold.inspect.memory.source import X86_64
 from pinhold.inspect.rmap import HUGE_INDEX, index_of
 from pinhold.inspect.types import TypesOfBtf
 from pinhold.inspect.vma import VM_SHARED, Vma
-from struct_pages import ANON, FILE, NEW, OLD, large, page
+from struct_pages import ANON, CLEARED, FILE, NEW, OLD, large, page
 
 Fields = list[tuple[str, int, str]]
 """Name, byte, and type: "word", "int" or "byte"."""
@@ -86,6 +86,31 @@ def test_the_newest() -> None:
     """7.3: compound_info, __folio_index, counts in struct folio, page types by their byte."""
     found = ask(kernel(NEWEST, LARGE, FLAGS, pagetype={"PGTY_hugetlb": 0xF4, "PGTY_slab": 0xF5}))
     assert found == replace(NEW, flags=FLAGS)
+
+
+TYPES = {
+    "6.10": {"PG_buddy": 0x80, "PG_hugetlb": 0x800, "PG_slab": 0x1000, "PAGE_TYPE_BASE": 0xF000_0000},
+    "6.11": {"PG_buddy": 1 << 30, "PG_hugetlb": 1 << 26, "PG_slab": 1 << 25, "PAGE_TYPE_BASE": 1 << 31},
+}
+
+
+@pytest.mark.parametrize("release", TYPES)
+def test_page_types_that_are_cleared_bits(release: str) -> None:
+    """6.10 and 6.11: of a word that is otherwise -1; which bits has changed between the two."""
+    named = TYPES[release]
+    found = ask(kernel(NEWEST, LARGE, FLAGS, pagetype={**named, "PAGE_MAPCOUNT_RESERVE": 0xFFFF_FF80})).types
+    assert {name: found[name] for name in ("hugetlb", "slab")} == CLEARED[release].types
+    for name in ("buddy", "hugetlb", "slab"):
+        word = 0xFFFF_FFFF & ~named[f"PG_{name}"]
+        assert [other for other in found if found[other].has(word)] == [name]
+    assert not any(type_.has(word) for type_ in found.values() for word in (0xFFFF_FFFF, 0, 5, 0x7FFF_FFFF))
+
+
+def test_page_types_without_a_name() -> None:
+    """6.9: hugetlb is a page type there, and neither a flag nor a destructor; slabs have their flag."""
+    found = ask(kernel(NEWEST, LARGE, FLAGS | {"PG_slab": 9}))
+    assert set(found.types) == {"hugetlb"} and found.types["hugetlb"] == CLEARED["6.10"].types["hugetlb"]
+    assert ask(kernel(NEWEST, LARGE, FLAGS | {"PG_hugetlb": 8})).types == {}
 
 
 @pytest.mark.parametrize("missing", ["_refcount", "mapping", "compound_head", "hpage_pinned_refcount"])

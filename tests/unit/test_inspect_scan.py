@@ -17,7 +17,7 @@ import drgn
 from pinhold.inspect.folio import Torn, decode
 from pinhold.inspect.layout import Layout
 from pinhold.inspect.scan import CHUNK, scan
-from struct_pages import ANON, FILE, NEW, OLD, large, page
+from struct_pages import ANON, CLEARED, FILE, NEW, OLD, large, page
 
 
 class Machine:
@@ -90,6 +90,18 @@ def test_what_only_looks_like_pins() -> None:
     machine.put(0, large(NEW, 3, 760, 0, refcount=1, mapcount=0xF500_0000 - (1 << 32)))
     machine.put(100, page(NEW, refcount=5000, mapcount=0xF500_0000 - (1 << 32)))
     assert machine.pinned() == []
+
+
+@pytest.mark.parametrize(("release", "slab", "hugetlb"), [("6.10", 0x1000, 0x800), ("6.11", 1 << 25, 1 << 26)])
+def test_page_types_that_are_cleared_bits(release: str, slab: int, hugetlb: int) -> None:
+    """A slab is left out, with whatever has the place of a pincount there; hugetlb is told as that."""
+    layout = CLEARED[release]
+    machine = Machine(layout, 4096)
+    machine.put(0, large(layout, 3, 760, 0, refcount=1, mapcount=-1 - slab))
+    machine.put(100, page(layout, refcount=5000, mapcount=-1 - slab))
+    machine.put(512, large(layout, 9, 2, 1, refcount=3, mapcount=-1 - hugetlb, mapping=FILE))
+    machine.put(1024, large(layout, 9, 2, 1, refcount=3, mapping=FILE))
+    assert machine.pinned() == [(512, "hugetlb", 2, True), (1024, "file", 2, True)]
 
 
 def test_a_large_folio_without_a_pincount_counts_as_a_small_one() -> None:

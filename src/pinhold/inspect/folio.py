@@ -173,7 +173,7 @@ def decode(layout: Layout, pfn: int, pages: bytes, zeros: frozenset[int] = froze
             large_mapcount = struct.unpack_from("<i", pages, layout.large_mapcount)[0] + 1
         if 1 << order > layout.pincount_page:
             (pincount,) = struct.unpack_from("<i", pages, layout.pincount)
-    # What is no count of entries is a page type: its highest byte is 0xf0 or more (page_type_has_type()).
+    # What is no count of entries is a page type: below -1 as a number (page_has_type(), page_type_has_type()).
     own = mapcount + 1 if mapcount >= -1 else 0
     return Folio(
         pfn=pfn,
@@ -194,21 +194,21 @@ def decode(layout: Layout, pfn: int, pages: bytes, zeros: frozenset[int] = froze
 def kind_of(layout: Layout, pages: bytes, flags: frozenset[str], mapping: int) -> str:
     """ "anon", "ksm", "file", "hugetlb", "slab", "free", or "other": what a driver or the kernel itself has."""
     (refcount,) = struct.unpack_from("<i", pages, layout.refcount)
-    type_ = pages[layout.mapcount + 3]
+    (word,) = struct.unpack_from("<I", pages, layout.mapcount)
     if refcount <= 0:
         return "free"
-    if "slab" in flags or type_ == layout.types.get("PGTY_slab"):
+    if "slab" in flags or ("slab" in layout.types and layout.types["slab"].has(word)):
         return "slab"
-    if "head" in flags and _hugetlb(layout, pages, type_):
+    if "head" in flags and _hugetlb(layout, pages, word):
         return "hugetlb"
     if mapping & MAPPING_ANON:
         return "ksm" if mapping & MAPPING_MOVABLE else "anon"
     return "file" if mapping and not mapping & MAPPING_MOVABLE else "other"
 
 
-def _hugetlb(layout: Layout, pages: bytes, type_: int) -> bool:
-    if "PGTY_hugetlb" in layout.types:
-        return type_ == layout.types["PGTY_hugetlb"]
+def _hugetlb(layout: Layout, pages: bytes, word: int) -> bool:
+    if "hugetlb" in layout.types:
+        return layout.types["hugetlb"].has(word)
     if layout.dtor is not None and layout.hugetlb_dtor is not None:
         return pages[layout.dtor] == layout.hugetlb_dtor
     bit = layout.flags.get("PG_hugetlb")

@@ -18,12 +18,23 @@ _MOST_PAGE = 1 << 10
 
 
 @dataclass(frozen=True, slots=True)
+class PageType:
+    """How the word of _mapcount tells that a page is of a type: what it is under `mask`."""
+
+    mask: int
+    value: int
+
+    def has(self, word: int) -> bool:
+        return word & self.mask == self.value
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """size: of struct page; None: this kernel has no such member.
 
     head: the word that tells of a tail page where its head is; index: of the head page; order, dtor: bytes of large
     folios; pincount, entire_mapcount, large_mapcount, nr_pages_mapped: of large folios.
-    flags: page flags by name, to their bit; types: page types by name, to the highest byte of page_type.
+    flags: page flags by name, to their bit; types: page types by name ("slab", "hugetlb", ...).
     hugetlb_dtor: what `dtor` is of hugetlb folios, where it is what tells them.
     """
 
@@ -43,7 +54,7 @@ class Layout:
     dtor: int | None = None
     hugetlb_dtor: int | None = None
     flags: Mapping[str, int] = field(default_factory=dict)
-    types: Mapping[str, int] = field(default_factory=dict)
+    types: Mapping[str, PageType] = field(default_factory=dict)
 
     @property
     def pincount_page(self) -> int:
@@ -59,6 +70,11 @@ def ask(program: Program) -> Layout:
     if not 32 <= size <= _MOST_PAGE or size % 8:
         raise CannotLook(f"struct page has {size} bytes in this kernel's types: they are damaged")
     large = _Members(page, folio, size)
+    flags = {name: bit for words in _FLAGS for name, bit in enumerators(program, words).items()}
+    dtor = large.perhaps("_folio_dtor", ("compound_dtor", 1))
+    types = _page_types(program)
+    if not types and dtor is None and "PG_hugetlb" not in flags:
+        types = _NAMELESS
     return Layout(
         size=size,
         page_flags=large.needed("flags"),
@@ -73,11 +89,34 @@ def ask(program: Program) -> Layout:
         entire_mapcount=large.needed("_entire_mapcount", ("compound_mapcount", 1)),
         large_mapcount=large.perhaps("_large_mapcount"),
         nr_pages_mapped=large.perhaps("_nr_pages_mapped"),
-        dtor=large.perhaps("_folio_dtor", ("compound_dtor", 1)),
+        dtor=dtor,
         hugetlb_dtor=enumerators(program, "enum compound_dtor_id").get("HUGETLB_PAGE_DTOR"),
-        flags={name: bit for words in _FLAGS for name, bit in enumerators(program, words).items()},
-        types=enumerators(program, "enum pagetype"),
+        flags=flags,
+        types=types,
     )
+
+
+_WORD = (1 << 32) - 1
+_NAMELESS = {"hugetlb": PageType(0xF000_0800, 0xF000_0000)}
+"""In 6.9, and in what stable kernels took of it (d99e3140a4d3): types are macros, which BTF does not have."""
+
+
+def _page_types(program: Program) -> dict[str, PageType]:
+    """A type is the highest byte (PGTY_slab, since 6.12), or a bit that is 0 where those of PAGE_TYPE_BASE are 1
+    (PG_slab in 6.10, 46df8e73a4a3; other bits in 6.11)."""
+    named = enumerators(program, "enum pagetype")
+    base = named.get("PAGE_TYPE_BASE")
+    if base is None:
+        return {
+            name.removeprefix("PGTY_"): PageType(0xFF << 24, value << 24)
+            for name, value in named.items()
+            if name.startswith("PGTY_") and 0 <= value <= 0xFF
+        }
+    return {
+        name.removeprefix("PG_"): PageType((base | bit) & _WORD, base & _WORD)
+        for name, bit in named.items()
+        if name.startswith("PG_")
+    }
 
 
 class _Members:

@@ -107,9 +107,9 @@ def _of_tail(table: np.ndarray, heads: np.ndarray, columns: int, at: int, beyond
 
 
 def _slabs(layout: Layout, words: np.ndarray, halves: np.ndarray) -> np.ndarray:
-    """By their flag, or by their page type, the highest byte of _mapcount's word."""
-    if "PGTY_slab" in layout.types:
-        types = halves[:, layout.mapcount // 4].view(np.uint32) >> np.uint32(24)
-        return np.asarray(types == layout.types["PGTY_slab"])
+    """By their flag, or by their page type, in _mapcount's word."""
+    if type_ := layout.types.get("slab"):
+        types = halves[:, layout.mapcount // 4].view(np.uint32)
+        return np.asarray(types & np.uint32(type_.mask) == np.uint32(type_.value))
     bit = layout.flags.get("PG_slab")
     return np.asarray(words[:, layout.page_flags // 8] & np.uint64(0 if bit is None else 1 << bit) != 0)
