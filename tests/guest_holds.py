@@ -33,7 +33,7 @@ VMSPLICE = 278
 F_ADD_SEALS, F_SEAL_SHRINK = 1033, 2
 MFD_CLOEXEC, MFD_ALLOW_SEALING, MFD_HUGETLB, MFD_HUGE_2MB = 1, 2, 4, 21 << 26
 UDMABUF_CREATE = 0x40187542
-MADV_HUGEPAGE = 14
+MADV_MERGEABLE, MADV_HUGEPAGE = 12, 14
 PROT_NONE, FIXED = 0, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x10
 
 LIBC = ctypes.CDLL(None, use_errno=True)
@@ -147,14 +147,46 @@ def holders() -> list[dict[str, Any]]:
 
 READ: list[tuple[int, int]] = []
 """Memory that was read alone, until now."""
+LATER: list[tuple[int, int]] = []
+"""Memory that is written when that has been."""
 
 
 def written() -> list[dict[str, Any]]:
     """It is written."""
     for at, size in READ:
         write(at, size, 0xFF)
-    READ.clear()
+    READ[:] = LATER
+    LATER.clear()
     return []
+
+
+def merged() -> list[dict[str, Any]]:
+    """Two pairs of ranges whose pages KSM has merged: references on the first of one, a read-only pin of that of the
+    other."""
+    size, ranges = 2 * PAGE, []
+    for content in (0x11, 0x11, 0x22, 0x22):
+        at = memory(size)
+        for page in range(2):
+            ctypes.memset(at + page * PAGE, content + page, PAGE)
+        LIBC.madvise(at, size, MADV_MERGEABLE)
+        ranges.append(at)
+
+    def ksm(name: str, value: str = "") -> int:
+        path = f"/sys/kernel/mm/ksm/{name}"
+        if value:
+            with open(path, "w") as file:
+                file.write(value)
+        with open(path) as file:
+            return int(file.read())
+
+    for name, value in (("sleep_millisecs", "10"), ("pages_to_scan", "1000"), ("run", "1")):
+        ksm(name, value)
+    guest.appeared(lambda: ksm("pages_sharing") >= 4 or None, "a merged page")
+    ksm("run", "0")  # what is merged stays
+    READ.extend((at, size) for at in (ranges[0], ranges[2]))
+    LATER.append((ranges[1], size))
+    found = [attempt("vmsplice", ranges[0], size, vmsplice), attempt("VFIO", ranges[2], size, device)]
+    return [*found, told("merged with the first", ranges[1], size, -1)]
 
 
 def only_read() -> list[dict[str, Any]]:
@@ -372,6 +404,7 @@ WORDS = {
     "written": written,
     "others": others,
     "forked": forked,
+    "merged": merged,
     "rdma": rdma,
 }
 

@@ -20,8 +20,8 @@ from pinhold.lab.qemu import Qemu
 from pinhold.lab.store import Kernel
 
 AGENT = "guest_holds"
-DRIVERS = ("crc32_generic", "ib_uverbs", "rdma_rxe")
-"""What it may use more than the lab's agent, where a kernel has it."""
+DRIVERS = ("crc32_generic", "ib_uverbs", "rdma_rxe", "qemu_fw_cfg")
+"""What it may use more than the lab's agent, where a kernel has it; the last gives QEMU the note of its dumps."""
 
 _PATIENCE = 900
 """Seconds; a boot takes 20."""
@@ -32,7 +32,7 @@ class Held:
 
     def __init__(self, kernel: Kernel, folder: str) -> None:
         self.qmp = os.path.join(folder, "qmp")
-        extra = ("-qmp", f"unix:{self.qmp},server=on,wait=off")
+        extra = ("-qmp", f"unix:{self.qmp},server=on,wait=off", "-device", "vmcoreinfo")
         self.qemu = Qemu(replace(_setup(kernel), extra=extra, icount=False))
         self.ram = self.qemu.ram.fileno()
         self._rest = b""

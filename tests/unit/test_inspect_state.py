@@ -14,7 +14,7 @@ from pinhold.inspect.folio import Folio
 from pinhold.inspect.holders.kept import Run
 from pinhold.inspect.records import State
 from pinhold.inspect.rmap import Place
-from pinhold.inspect.state import COPIED_NEXT, IN_SWAP_CACHE, MOVING, NOT_A_USERS, NOWHERE
+from pinhold.inspect.state import COPIED_NEXT, EVERYBODYS, IN_SWAP_CACHE, MERGED, MOVING, NOT_A_USERS, ONE_OF_SEVERAL
 from pinhold.inspect.tables import PRESENT, Entry
 from pinhold.inspect.vma import Vma
 
@@ -23,6 +23,7 @@ ANON = Folio(PFN, 0, "anon", frozenset({"lru"}), 1025, 1, None, None, 0x1000, Tr
 FILE = replace(ANON, kind="file", anon=False)
 HUGETLB = replace(FILE, kind="hugetlb", order=9, pincount=512)
 ZERO = replace(ANON, kind="zero", anon=False, mapping=0)
+KSM = replace(ANON, kind="ksm")
 SWAPPED = replace(ANON, flags=frozenset({"swapcache"}), private=77)
 ME, OTHER = 0x5000, 0x6000
 
@@ -56,6 +57,8 @@ class Mapping:
         (ANON, entry(PFN + 1), None, (State.STALE, "")),
         (ANON, None, Mapping(False), (State.UNMAPPED, "")),
         (ANON, None, None, (State.UNMAPPED, "")),
+        (KSM, entry(PFN), None, (State.SAME, MERGED)),
+        (KSM, entry(PFN + 1), None, (State.STALE, "")),
         (ZERO, entry(PFN), None, (State.ZERO, "")),
         (ZERO, entry(PFN + 1), None, (State.STALE, "")),
         (FILE, entry(PFN), Mapping(True), (State.SHARED, "")),
@@ -63,10 +66,13 @@ class Mapping:
         (FILE, entry(PFN + 1), Mapping(False), (State.STALE, "")),
         (FILE, None, Mapping(True), (State.SHARED, "")),
         (FILE, None, Mapping(False), (State.UNMAPPED, "")),
+        (FILE, None, Mapping(True, vm_file=0), (State.UNMAPPED, "")),
+        (ANON, None, Mapping(True), (State.UNMAPPED, "")),
         (HUGETLB, entry(PFN), Mapping(False), (State.SAME, COPIED_NEXT)),
         (replace(HUGETLB, anon=True), entry(PFN), Mapping(False), (State.SAME, "")),
         (SWAPPED, swap(77), None, (State.SAME, IN_SWAP_CACHE)),
         (SWAPPED, swap(78), None, (State.STALE, "")),
+        (replace(SWAPPED, pfn=PFN - 3, order=2), swap(80), None, (State.SAME, IN_SWAP_CACHE)),
         (ANON, swap(77), None, (State.STALE, "")),
         (ANON, swap(77, type_=30), None, (State.UNKNOWN, MOVING)),
     ],
@@ -101,8 +107,13 @@ def place(mm: int, pfn: int | None, shared: bool = False) -> Place:
         (FILE, [place(ME, PFN + 1)], (State.STALE, "")),
         (FILE, [place(ME, None, shared=True)], (State.SHARED, "")),
         (replace(FILE, mapping=0), [], (State.UNKNOWN, NOT_A_USERS)),
-        (replace(ANON, kind="ksm"), [], (State.UNKNOWN, NOWHERE["ksm"])),
-        (ZERO, [], (State.UNKNOWN, NOWHERE["zero"])),
+        (KSM, [place(ME, PFN)], (State.SAME, MERGED)),
+        (KSM, [place(OTHER, PFN), place(ME, PFN)], (State.SAME, MERGED)),
+        (KSM, [place(ME, PFN + 1), place(ME, PFN)], (State.UNKNOWN, ONE_OF_SEVERAL)),
+        (KSM, [place(ME, PFN + 1), place(OTHER, PFN)], (State.STALE, "")),
+        (KSM, [place(ME, PFN), place(OTHER, PFN + 1)], (State.SAME, MERGED)),
+        (KSM, [], (State.UNMAPPED, "")),
+        (ZERO, [], (State.UNKNOWN, EVERYBODYS)),
     ],
 )
 def test_by_the_reverse_mapping(

@@ -29,6 +29,18 @@ def entries_of(head: Object, type_: str, member: str) -> Iterator[Object]:
         here = here.next.read_()
 
 
+def chained_in(head: Object, type_: str, member: str) -> Iterator[Object]:
+    """Pointers to the members of a chain of hashes.  head: a struct hlist_head.  As above."""
+    seen: set[int] = set()
+    here = head.first.read_()
+    while here:
+        if here.value_() in seen or len(seen) > MOST:
+            raise Endless(f"a chain of {type_} goes in a circle: it is damaged, or changed while it was read")
+        seen.add(here.value_())
+        yield container_of(here, type_, member)
+        here = here.next.read_()
+
+
 def nodes_of(root: Object, type_: str, member: str) -> Iterator[Object]:
     """Pointers to the members of a red-black tree, in order.  root: its struct rb_node *.  As above."""
     seen: set[int] = set()

@@ -27,12 +27,13 @@ _SWAP_OFFSET = (1 << 58) - 1
 """Of a swp_entry_t."""
 
 COPIED_NEXT = "a page of a file, mapped privately: the next write of the process goes to another page"
+MERGED = "a page of KSM: the next write of the process goes to another page"
+ONE_OF_SEVERAL = "a page of KSM: the process has it at an address, and at another one no more"
 IN_SWAP_CACHE = "in the swap cache: a touch maps it again"
 MOVING = "the entry is neither a mapping nor of swap: the page is perhaps being moved"
 ENDED = "its process has ended"
 NOT_A_USERS = "neither a page of a process nor of a file"
-NOWHERE = {"ksm": "a page of KSM, which does not tell where it was", "zero": "the zero page belongs to everybody"}
-"""Kinds without a reverse mapping."""
+EVERYBODYS = "the zero page belongs to everybody"
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,7 +121,9 @@ def _state(view: View, mm: Object, at: int, pfn: int, folio: Folio, entry: Entry
         return State.STALE, ""
     if folio.kind == "zero":
         return State.ZERO, ""
-    return _of_file(view, mm, at, folio) if folio.kind in ("file", "hugetlb") else (State.SAME, "")
+    if folio.kind in ("file", "hugetlb"):
+        return _of_file(view, mm, at, folio)
+    return State.SAME, MERGED if folio.kind == "ksm" else ""
 
 
 def _of_nothing(view: View, mm: Object, at: int, folio: Folio) -> State:
@@ -160,14 +163,17 @@ def by_rmap(view: View, run: Run, mm: int = 0) -> Iterator[Judged]:
 
 
 def _by_rmap(view: View, folio: Folio, pfn: int, of_file: bool, mm: int) -> tuple[State, str, Sequence[Place]]:
-    if folio.kind not in ("anon", "file", "hugetlb") or not folio.mapping:
+    if folio.kind not in ("anon", "file", "hugetlb", "ksm") or not folio.mapping:
         # What was cut off a file has lost its mapping.
-        return (State.STALE, "", ()) if of_file else (State.UNKNOWN, NOWHERE.get(folio.kind, NOT_A_USERS), ())
+        nobodys = EVERYBODYS if folio.kind == "zero" else NOT_A_USERS
+        return (State.STALE, "", ()) if of_file else (State.UNKNOWN, nobodys, ())
     found = list(places(view, folio, pfn - folio.pfn))
     if of_file:
         return State.SHARED, "", [place for place in found if place.pfn == pfn]
     found = [place for place in found if place.mm == mm] or found
     here = [place for place in found if place.pfn == pfn]
+    if here and folio.kind == "ksm" and len(here) < len(found):
+        return State.UNKNOWN, ONE_OF_SEVERAL, found
     if here:
         return *_mapped(folio, here), here
     return _not_mapped(folio, found)
@@ -185,5 +191,5 @@ def _not_mapped(folio: Folio, found: Sequence[Place]) -> tuple[State, str, Seque
 
 def _mapped(folio: Folio, here: Sequence[Place]) -> tuple[State, str]:
     if folio.anon:
-        return State.SAME, ""
+        return State.SAME, MERGED if folio.kind == "ksm" else ""
     return (State.SHARED, "") if any(place.vma.shared for place in here) else (State.SAME, COPIED_NEXT)

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from drgn import Object
 
 from pinhold.inspect.holders.kept import MOST, PAGE, Run, bounded
-from pinhold.inspect.lists import entries_of
+from pinhold.inspect.lists import chained_in, entries_of
 from pinhold.inspect.view import View
 
 KIND = "vDPA"
@@ -42,10 +42,5 @@ def _tables(view: View, vdpa: Object) -> Iterator[Object]:
             yield iotlb
         return
     for bucket in vdpa.member_("as"):
-        here = bucket.first.read_()
-        for _ in range(1 << 16):
-            if not here:
-                break
-            space = view.pointer("struct vhost_vdpa_as *", here)  # hash_link is its first member
+        for space in chained_in(bucket, "struct vhost_vdpa_as", "hash_link"):
             yield space.iotlb.address_of_()
-            here = here.next.read_()
