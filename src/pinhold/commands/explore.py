@@ -164,6 +164,7 @@ def search_options(options: argparse.Namespace) -> Options:
         not options.no_invariants,
         budget=budget,
         checkpoint=checkpoint,
+        jobs=options.jobs or 0,
     )
 
 

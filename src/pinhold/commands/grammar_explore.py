@@ -28,6 +28,12 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     engine = explore.add_mutually_exclusive_group()
     engine.add_argument("--compiled", action="store_true", help="compile; default for all but small scopes")
     engine.add_argument("--interpreted", action="store_true", help="do not compile; default for small scopes")
+    explore.add_argument(
+        "--jobs",
+        type=_positive,
+        metavar="N",
+        help="threads of a compiled search; what is found is the same with any number; default: one a core",
+    )
     explore.add_argument("--time", type=_positive, metavar="SECONDS", help="stop then, and say so")
     explore.add_argument("--memory", type=_positive, metavar="MIB", help="stop there, and say so")
     explore.add_argument("--depth", type=_positive, metavar="N", help="stop after so many steps")

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Generator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
@@ -25,9 +27,11 @@ from pinhold.explore.checkpoint import Checkpoint, read
 from pinhold.explore.facts import facts_of
 from pinhold.explore.moves import move
 from pinhold.explore.result import SearchResult, Violation
+from pinhold.explore.room import FULLEST, PARENT, VIA, Array, Room, address
 from pinhold.explore.scope import beyond, too_many_outcomes
 from pinhold.explore.search import ALL_PROPERTIES, Stepper
 from pinhold.explore.searched import SEARCHED, image
+from pinhold.explore.threads import AHEAD, WORTH_IT, Stretch, in_order
 from pinhold.explore.world import World
 from pinhold.mm.kernel import load_specification
 
@@ -37,18 +41,6 @@ CHUNK = 1 << 14
 BATCH = 32
 """Successors that are made before they are looked up together."""
 
-FULLEST = 0.6
-"""Of the table of fingerprints, before it is doubled."""
-
-VIA = np.dtype(f"u{via.WORD_BYTES}")
-"""A word that says how a state was reached."""
-
-Array = np.ndarray[Any, Any]
-
-
-def address(array: Array) -> int:
-    return int(array.ctypes.data)
-
 
 @dataclass
 class Level:
@@ -56,31 +48,6 @@ class Level:
 
     parents: Array
     vias: Array
-
-
-@dataclass
-class Room:
-    """Where a level is put while it is found: states, parents, vias.  Two of them take turns."""
-
-    states: Array
-    parents: Array
-    vias: Array
-
-    @classmethod
-    def of(cls, count: int, words: int) -> Room:
-        return cls(np.empty((count, words), np.int64), np.empty(count, np.int32), np.empty(count, VIA))
-
-    def grow(self, count: int) -> None:
-        """To at least `count` states, and by half at least, where they are: nothing is copied, no view is left."""
-        if count > len(self.states):
-            count = max(count, len(self.states) + len(self.states) // 2)
-            self.states.resize((count, self.states.shape[1]), refcheck=False)
-            self.parents.resize(count, refcheck=False)
-            self.vias.resize(count, refcheck=False)
-
-    @property
-    def nbytes(self) -> int:
-        return int(self.states.nbytes + self.parents.nbytes + self.vias.nbytes)
 
 
 class CompiledSearch:
@@ -93,7 +60,9 @@ class CompiledSearch:
         symmetric: bool = True,
         properties: int = ALL_PROPERTIES,
         invariants: bool = True,
+        jobs: int = 1,
     ) -> None:
+        """jobs: threads at most; what is found is the same with any number."""
         load_specification()
         self.world = world
         self.symmetric = symmetric
@@ -119,6 +88,9 @@ class CompiledSearch:
         self.registers = np.zeros(64, dtype=np.int64)
         self.set_registers()
         self.rooms = [Room.of(2 * self.branch, self.words) for _ in range(2)]
+        self.jobs = jobs
+        self.pool: Executor = ThreadPoolExecutor(jobs)
+        self.stretches: list[Stretch] = []
 
     def set_registers(self) -> None:
         """What stays the same for the whole search."""
@@ -143,9 +115,11 @@ class CompiledSearch:
             self.module.rehash(address(self.table), len(self.table), address(bigger), len(bigger) - 1)
             self.use_table(bigger)
 
-    def used(self) -> int:
-        kept = sum(level.parents.nbytes + level.vias.nbytes for level in self.levels)
-        return int(self.table.nbytes + kept + sum(room.nbytes for room in self.rooms))
+    def used(self, states: int) -> int:
+        """Bytes, where all levels but the one that is being found have so many states."""
+        kept = states * (PARENT.itemsize + VIA.itemsize)
+        aside = sum(stretch.nbytes for stretch in self.stretches)
+        return int(self.table.nbytes + kept + sum(room.nbytes for room in self.rooms) + aside)
 
     # --- the search ---
 
@@ -156,6 +130,7 @@ class CompiledSearch:
             self.module.rehash(address(self.table), 0, address(self.table), len(self.table) - 1)
             self.module.fingerprint_of(address(self.batch))
             self.module.expand(address(self.registers), 0, 0, 0)
+            self.module.take_over(address(self.registers), address(self.registers), 0, 0)
         return time.monotonic() - start
 
     def run(
@@ -165,6 +140,10 @@ class CompiledSearch:
         checkpoint: Path | None = None,
     ) -> SearchResult:
         """Search from the start, or from the checkpoint; a search that a limit ends leaves one there."""
+        with self.pool:
+            return self.searched(budget, watch, checkpoint)
+
+    def searched(self, budget: Budget, watch: Watch, checkpoint: Path | None) -> SearchResult:
         result = SearchResult(states=1, levels=[1])
         result.compile_seconds = self.compile()
         clock = Clock(budget)
@@ -233,7 +212,7 @@ class CompiledSearch:
             key=self.key(),
             seen=np.setdiff1d(self.table[self.table != 0], fresh),
             frontier=source,
-            parents=np.concatenate([np.empty(0, np.int32), *(level.parents for level in self.levels)]),
+            parents=np.concatenate([np.empty(0, PARENT), *(level.parents for level in self.levels)]),
             vias=np.concatenate([np.empty(0, VIA), *(level.vias for level in self.levels)]),
             counts=np.array(result.levels, dtype=np.int64),
             transitions=before[0],
@@ -257,29 +236,22 @@ class CompiledSearch:
 
     def next_level(self, source: Array, result: SearchResult, clock: Clock, watch: Watch) -> tuple[Array, Level]:
         """All successors of a level; room and table grow as they fill."""
-        count = len(source)
         room, _ = self.rooms
         r = self.registers
         r[engine.SOURCE], r[engine.BAD], r[engine.STUCK] = address(source), -1, -1
-        new = done = 0
-        room.grow(count + 2 * self.branch)
-        while done < count:
-            if new + self.branch > len(room.states):
-                room.grow(new + 2 * self.branch)
-            self.room_in_table(2 * self.branch)
-            r[engine.ROOM] = min(len(room.states), int(FULLEST * len(self.table)) - result.states)
-            r[engine.TARGET], r[engine.PARENTS] = address(room.states), address(room.parents)
-            r[engine.VIAS] = address(room.vias)
-            new = int(self.module.expand(address(r), done, min(done + CHUNK, count), new))
-            self.inserted = result.states + new
-            done = int(r[engine.REACHED])
-            result.transitions = int(r[engine.TRANSITIONS])
-            used = self.used()
-            result.bytes = max(result.bytes, used)
-            watch(Progress(self.inserted, result.transitions, result.depth, count, clock.seconds, used))
-            result.limit = clock.over(used)
-            if result.limited():
-                break
+        room.grow(len(source) + 2 * self.branch)
+        new = 0
+        together = self.jobs > 1 and len(source) >= WORTH_IT
+        with closing(self.together(source, room) if together else self.alone(len(source), room)) as counts:
+            for new in counts:
+                self.inserted = result.states + new
+                result.transitions = int(r[engine.TRANSITIONS])
+                used = self.used(result.states)
+                result.bytes = max(result.bytes, used)
+                watch(Progress(self.inserted, result.transitions, result.depth, len(source), clock.seconds, used))
+                result.limit = clock.over(used)
+                if result.limited():
+                    break
         if outcomes := int(r[engine.OUTCOMES_MET]):
             raise too_many_outcomes(self.world.scope, outcomes)
         if place := self.raised("left_out"):
@@ -290,11 +262,45 @@ class CompiledSearch:
         self.rooms.reverse()
         return room.states[:new], Level(room.parents[:new].copy(), room.vias[:new].copy())
 
+    def alone(self, count: int, room: Room) -> Generator[int, None, None]:
+        """Expand a level by one thread; gives the count of new states as it grows."""
+        r = self.registers
+        before = self.inserted
+        new = done = 0
+        while done < count:
+            if new + self.branch > len(room.states):
+                room.grow(new + 2 * self.branch)
+            self.room_in_table(2 * self.branch)
+            r[engine.ROOM] = min(len(room.states), int(FULLEST * len(self.table)) - before)
+            room.tell(r)
+            new = int(self.module.expand(address(r), done, min(done + CHUNK, count), new))
+            done = int(r[engine.REACHED])
+            yield new
+
+    def together(self, source: Array, room: Room) -> Generator[int, None, None]:
+        """Expand a level by several threads; gives the count of new states as it grows."""
+        if not self.stretches:
+            like = (self.module, self.registers, self.batch, self.uses, self.words)
+            self.stretches = [Stretch(*like) for _ in range(AHEAD * self.jobs)]
+        new = 0
+        with closing(in_order(self.pool, self.stretches, source, lambda: self.table)) as stretches:
+            for stretch in stretches:
+                self.room_in_table(stretch.count)
+                room.grow(new + stretch.count)
+                room.tell(self.registers)
+                registers = address(self.registers), address(stretch.registers)
+                new = int(self.module.take_over(*registers, stretch.count, new))
+                self.uses += stretch.uses
+                yield new
+
     def raised(self, flag: str) -> int:
         """What a state came to that ends a search: a value of `trapped` (mm/limits.py, mm/trap.py) or of `left_out`
         (compiler/record.py), or 0."""
         slot = self.machine.layout.slots[flag]
-        return int(self.batch[:, slot.offset].max())
+        return int(max(batch[:, slot.offset].max() for batch in self.batches()))
+
+    def batches(self) -> list[Array]:
+        return [self.batch, *(stretch.batch for stretch in self.stretches)]
 
     def look_for_violation(self, result: SearchResult) -> None:
         """Take the first stuck state of the level that was expanded, or the first bad one of the new level."""
@@ -324,5 +330,5 @@ class CompiledSearch:
     def sites(self) -> frozenset[int]:
         """The decision sites passed so far."""
         slot = self.machine.layout.slots["coverage"]
-        passed = self.batch[:, slot.offset : slot.offset + slot.count].any(axis=0)
-        return self.sites_before | {int(site) for site in np.flatnonzero(passed)}
+        passed = [batch[:, slot.offset : slot.offset + slot.count].any(axis=0) for batch in self.batches()]
+        return self.sites_before | {int(site) for site in np.flatnonzero(np.any(passed, axis=0))}

@@ -13,7 +13,7 @@ first, so that the cache misses overlap, and then they are inserted; what is new
 
 from __future__ import annotations
 
-from pinhold.compiler.memory import fold, load8, store2, store4, store8
+from pinhold.compiler.memory import fold, load2, load4, load8, store2, store4, store8
 from pinhold.explore.linked import (
     RECORD_BYTES,
     STATE_WORDS,
@@ -55,7 +55,10 @@ from pinhold.explore.via import WENT_ON, begun, packed
     REACHED,
     OUTCOMES_MET,
     TOUCHED,
-) = range(27)
+    ASIDE,
+    OWN,
+    OWN_MASK,
+) = range(30)
 """Registers of a search.
 
 BATCH: records, BATCH_SIZE of them before it is flushed; NOTES: of each its fingerprint, its parent's place and how it
@@ -69,6 +72,9 @@ What is found: TRANSITIONS; BAD: place in TARGET of the first bad state, or -1, 
 STUCK: place in SOURCE of the first state in which everybody waits, or -1; REACHED: the first state that was not
 expanded, for want of room; OUTCOMES_MET: of a step that has more than OUTCOMES, or 0.  TOUCHED keeps the touching of
 the table alive.
+
+Of one of several threads (threads.py), whose TABLE is only read: ASIDE, the fingerprints of the states of TARGET; OWN,
+a table of them, OWN_MASK + 1 of it.  ASIDE is 0 where new states go into the TABLE at once.
 """
 
 ACTION_WORDS = 7
@@ -110,6 +116,18 @@ def insert(table: int, mask: int, h: int) -> bool:
             store8(table + 8 * place, h)
             return True
         if there == h:
+            return False
+        place = (place + 1) & mask
+
+
+def known(table: int, mask: int, h: int) -> bool:
+    """Whether the fingerprint is in the table.  Another thread may insert meanwhile: what it inserts may be missed."""
+    place = h & mask
+    while True:
+        there = load8(table + 8 * place)
+        if there == h:
+            return True
+        if there == 0:
             return False
         place = (place + 1) & mask
 
@@ -204,6 +222,9 @@ def flush(s: int, filled: int, new: int) -> int:
     notes = register(s, NOTES)
     target = register(s, TARGET)
     uses = register(s, USES)
+    aside = register(s, ASIDE)
+    own = register(s, OWN)
+    own_mask = register(s, OWN_MASK)
     touched = 0
     for k in range(filled):
         touched ^= load8(table + 8 * (load8(notes + 24 * k) & mask))
@@ -213,7 +234,12 @@ def flush(s: int, filled: int, new: int) -> int:
         action = begun(via)
         if action != WENT_ON:
             store8(uses + 8 * action, load8(uses + 8 * action) + 1)
-        if not insert(table, mask, load8(notes + 24 * k)):
+        h = load8(notes + 24 * k)
+        if aside:
+            if known(table, mask, h) or not insert(own, own_mask, h):
+                continue
+            store8(aside + 8 * new, h)
+        elif not insert(table, mask, h):
             continue
         m = register(s, BATCH) + RECORD_BYTES * k
         copy_state(m, target + 8 * STATE_WORDS * new)
@@ -234,6 +260,40 @@ def look(s: int, m: int, place: int) -> None:
         store8(s + 8 * BAD, place)
         store8(s + 8 * BAD_PROPERTIES, violated)
         store8(s + 8 * BAD_INVARIANT, broken)
+
+
+def take_over(s: int, other: int, count: int, new: int) -> int:
+    """Insert what another thread has put aside, `count` states in its order; those that are new go to TARGET from place
+    `new` on.
+
+    Gives the new count of TARGET.  other: the registers of that thread.  If its first bad state is not new, the thread
+    that found it before has found it bad.
+    """
+    table = register(s, TABLE)
+    mask = register(s, MASK)
+    aside = register(other, ASIDE)
+    target = register(s, TARGET)
+    touched = 0
+    for k in range(count):
+        touched ^= load8(table + 8 * (load8(aside + 8 * k) & mask))
+    store8(s + 8 * TOUCHED, touched)
+    for k in range(count):
+        if not insert(table, mask, load8(aside + 8 * k)):
+            continue
+        copy_state(register(other, TARGET) + 8 * STATE_WORDS * k, target + 8 * STATE_WORDS * new)
+        store4(register(s, PARENTS) + 4 * new, load4(register(other, PARENTS) + 4 * k))
+        store2(register(s, VIAS) + 2 * new, load2(register(other, VIAS) + 2 * k))
+        if k == register(other, BAD) and register(s, BAD) < 0:
+            store8(s + 8 * BAD, new)
+            store8(s + 8 * BAD_PROPERTIES, register(other, BAD_PROPERTIES))
+            store8(s + 8 * BAD_INVARIANT, register(other, BAD_INVARIANT))
+        new += 1
+    if register(s, STUCK) < 0:
+        store8(s + 8 * STUCK, register(other, STUCK))
+    if register(other, OUTCOMES_MET):
+        store8(s + 8 * OUTCOMES_MET, register(other, OUTCOMES_MET))
+    store8(s + 8 * TRANSITIONS, register(s, TRANSITIONS) + register(other, TRANSITIONS))
+    return new
 
 
 def fingerprint_of(state: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from pinhold.explore.world import World
 @dataclass(frozen=True)
 class Options:
     """engine: "interpreted", "compiled", or "" for the one that fits.  checkpoint: where a compiled search that a limit
-    ends is put aside, and gone on with."""
+    ends is put aside, and gone on with.  jobs: threads of a compiled search; 0: as many as it may use processors."""
 
     engine: str = ""
     symmetric: bool = True
@@ -24,6 +25,7 @@ class Options:
     properties: int = ALL_PROPERTIES
     budget: Budget = field(default_factory=Budget)
     checkpoint: Path | None = None
+    jobs: int = 0
 
 
 def compiler_at_hand() -> bool:
@@ -43,7 +45,11 @@ def explore(world: World, options: Options = Options(), watch: Watch = unwatched
         from pinhold.explore.compiled_search import CompiledSearch  # noqa: PLC0415 # needs numba
 
         result = CompiledSearch(
-            world, symmetric=options.symmetric, properties=options.properties, invariants=options.invariants
+            world,
+            symmetric=options.symmetric,
+            properties=options.properties,
+            invariants=options.invariants,
+            jobs=options.jobs or len(os.sched_getaffinity(0)),
         ).run(options.budget, watch, options.checkpoint)
     else:
         result = search(stepper, options.budget, watch)

@@ -41,11 +41,12 @@ LOOP = (
     engine.fingerprint,
     engine.copy_state,
     engine.insert,
+    engine.known,
     engine.successors,
     engine.look,
     engine.flush,
 )
-ENTRIES = (engine.expand, engine.rehash, engine.fingerprint_of)
+ENTRIES = (engine.expand, engine.take_over, engine.rehash, engine.fingerprint_of)
 
 HEADER = """# Made by pinhold/explore/searched.py: the @kernel functions of mm/ and explore/, and explore/engine.py.
 

@@ -1,0 +1,107 @@
+"""Several threads expand one level, and what they find does not depend on who was first.
+
+A level is expanded a stretch at a time.  A thread makes a stretch's successors, leaves out those whose fingerprints the
+table has, and puts the others aside, with all that has to be worked out for them.  The searching thread takes over what
+has been put aside, one stretch after the other in the level's order; it alone writes to the table.  So the states
+of the next level have the order, the parents and the first bad state that they have with one thread.  A look into the
+table that comes too early to see a fingerprint costs work, never the result: that it is there is found when its stretch
+is taken over.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator
+from concurrent.futures import Executor, Future, wait
+from types import ModuleType
+
+import numpy as np
+
+from pinhold.explore import engine
+from pinhold.explore.room import FULLEST, Array, Room, address
+
+STRETCH = 512
+"""States that a thread expands before it looks for more: fewer are more often waited for, more are more often found
+twice, by neighbours that cannot see each other's yet."""
+
+WORTH_IT = 4096
+"""States of a level below which one thread is sooner done."""
+
+AHEAD = 3
+"""Stretches, for each thread, under way or waiting to be taken over."""
+
+
+class Stretch:
+    """What one thread has for itself: registers and a batch of its own, and what it has put aside."""
+
+    def __init__(self, module: ModuleType, registers: Array, batch: Array, uses: Array, words: int) -> None:
+        """registers, batch, uses: of the search, which these are like; words: of a state."""
+        self.expand_states = module.expand
+        self.rehash = module.rehash
+        self.registers = r = registers.copy()
+        self.batch, self.uses = batch.copy(), uses.copy()
+        self.notes = np.zeros(3 * len(batch), np.int64)
+        self.branch = int(r[engine.BRANCH])
+        self.room = Room.of(STRETCH + 2 * self.branch, words)
+        self.fingerprints = np.empty(len(self.room.states), np.int64)
+        self.own = np.zeros(4 * STRETCH, np.int64)
+        self.count = 0
+        r[engine.BATCH], r[engine.NOTES], r[engine.USES] = map(address, (self.batch, self.notes, self.uses))
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.room.nbytes + self.fingerprints.nbytes + self.own.nbytes)
+
+    def expand(self, source: Array, table_now: Callable[[], Array], first: int, last: int) -> Stretch:
+        """Expand the states first … last - 1 of a level.  table_now: gives the table, which is only read."""
+        r = self.registers
+        table = table_now()  # kept until the stretch is done, though a larger one may take its place
+        r[engine.SOURCE], r[engine.TABLE], r[engine.MASK] = address(source), address(table), len(table) - 1
+        r[engine.TRANSITIONS], r[engine.BAD], r[engine.STUCK] = 0, -1, -1
+        self.uses[:] = self.own[:] = 0
+        self.count, done = 0, first
+        while done < last:
+            self.grow(self.count + 2 * self.branch)
+            self.count = int(self.expand_states(address(r), done, last, self.count))
+            done = int(r[engine.REACHED])
+        return self
+
+    def grow(self, count: int) -> None:
+        """To place for at least `count` states."""
+        self.room.grow(count)
+        if len(self.fingerprints) < len(self.room.states):
+            self.fingerprints.resize(len(self.room.states), refcheck=False)
+        while count > FULLEST * len(self.own):
+            self.own = np.zeros(2 * len(self.own), np.int64)
+            self.rehash(address(self.fingerprints), self.count, address(self.own), len(self.own) - 1)
+        r = self.registers
+        r[engine.ROOM] = min(len(self.room.states), int(FULLEST * len(self.own)))
+        self.room.tell(r)
+        r[engine.ASIDE], r[engine.OWN] = address(self.fingerprints), address(self.own)
+        r[engine.OWN_MASK] = len(self.own) - 1
+
+
+def in_order(
+    pool: Executor, stretches: list[Stretch], source: Array, table_now: Callable[[], Array]
+) -> Generator[Stretch, None, None]:
+    """A level's stretches as they have been expanded, each when all before it have been taken over.
+
+    stretches: as many as may be under way at a time.
+    """
+    free = list(stretches)
+    firsts = iter(range(0, len(source), STRETCH))
+    under_way: deque[Future[Stretch]] = deque()
+    try:
+        while True:
+            while free and (first := next(firsts, -1)) >= 0:
+                last = min(first + STRETCH, len(source))
+                under_way.append(pool.submit(free.pop().expand, source, table_now, first, last))
+            if not under_way:
+                return
+            stretch = under_way.popleft().result()
+            yield stretch
+            free.append(stretch)
+    finally:
+        for future in under_way:
+            future.cancel()
+        wait(under_way)

@@ -1,0 +1,73 @@
+"""A scope's image that nobody compiles: the inner loop of the compiled search and the specification, as Python.
+
+What numba makes machine code of reads and stores at addresses; here ctypes does, some thousand states a second.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType, SimpleNamespace
+from typing import Any, cast
+
+import numpy as np
+import pytest
+
+from pinhold.compiler.facts import Facts
+from pinhold.compiler.settled import settled_fields
+from pinhold.compiler.source import Kernel
+from pinhold.explore import compiled_search, engine
+from pinhold.explore.moves import move
+from pinhold.explore.record import SearchMachine
+from pinhold.explore.searched import ENTRIES, SEARCHED
+from pinhold.explore.world import World
+from pinhold.mm.state import Layout
+
+WIDTHS = {1: ctypes.c_int8, 2: ctypes.c_int16, 4: ctypes.c_int32, 8: ctypes.c_int64}
+
+
+def load(width: int) -> Callable[[int], int]:
+    return lambda place: int(WIDTHS[width].from_address(place).value)
+
+
+def store(width: int) -> Callable[[int, int], None]:
+    def stored(place: int, value: int) -> None:
+        WIDTHS[width].from_address(place).value = value
+
+    return stored
+
+
+def fold(one: int, other: int) -> int:
+    """compiler.memory.fold"""
+    product = (one % 2**64) * (other % 2**64)
+    return ctypes.c_int64((product ^ product >> 64) % 2**64).value
+
+
+def by_hand(monkeypatch: pytest.MonkeyPatch, ready: World, folder: Path) -> None:
+    """From now on a CompiledSearch of this world runs so.  folder: where it may put a lock."""
+    for width in (2, 4, 8):
+        monkeypatch.setattr(engine, f"load{width}", load(width))
+        monkeypatch.setattr(engine, f"store{width}", store(width))
+    monkeypatch.setattr(engine, "fold", fold)
+
+    def image(facts: Facts, layout: Layout) -> ModuleType:
+        monkeypatch.setattr(engine, "STATE_WORDS", layout.mutable_size // 8)
+        monkeypatch.setattr(engine, "RECORD_BYTES", layout.size)
+        settled = settled_fields(SEARCHED, move, facts, ready.machine.layout)
+
+        @cache
+        def machine(place: int) -> SearchMachine:
+            record = np.ctypeslib.as_array((ctypes.c_uint8 * layout.size).from_address(place))
+            return SearchMachine(ready.machine.geometry, cast(bytearray, memoryview(record)), settled=settled)
+
+        def at_address(function: Kernel) -> Callable[..., Any]:
+            return lambda place, *rest: function(machine(place), *rest)
+
+        for function in SEARCHED:
+            monkeypatch.setattr(engine, function.__name__, at_address(function))
+        entries = {entry.__name__: entry for entry in ENTRIES}
+        return cast(ModuleType, SimpleNamespace(__file__=str(folder / "image.py"), **entries))
+
+    monkeypatch.setattr(compiled_search, "image", image)
