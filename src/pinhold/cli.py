@@ -152,6 +152,7 @@ def _run(command: Callable[..., argparse.ArgumentParser]) -> None:
     grammar_lab.add_luggage(run)
     grammar_lab.add_deadline(run)
     grammar_lab.add_without(run)
+    grammar_lab.add_counts(run)
     add_html(run)
     _allow_change(run)
 

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import io
 from dataclasses import replace
 
 from pinhold.mm.releases import row
-from pinhold.scenario.counts import Counts, compare_counts
+from pinhold.scenario.compare import compare, first_difference
+from pinhold.scenario.counts import Counts, Tally
+from pinhold.scenario.observation import Observation, PageView
+from pinhold.scenario.parse import parse
+from pinhold.scenario.runfile import RecordedStep, RunWriter, read_run
 from pinhold.targets.model.counts import counts_at
+from pinhold.targets.model.target import ModelTarget
+from pinhold.targets.runner import run_scenario
 from play import Play
 
 PAGE = ("P", "x", 0)
@@ -15,17 +22,46 @@ ONE = Counts(level="pte", writable=True, refcount=1, mapcount=1, anon_exclusive=
 
 def test_a_wrong_count_is_told_with_its_place() -> None:
     """Step, page, field and both values; the rest agrees."""
-    tally = compare_counts({0: {PAGE: ONE}, 1: {PAGE: ONE}}, {0: {PAGE: ONE}, 1: {PAGE: replace(ONE, refcount=2)}})
+    tally = Tally()
+    tally.add(0, {PAGE: ONE}, {PAGE: ONE})
+    tally.add(1, {PAGE: ONE}, {PAGE: replace(ONE, refcount=2)})
     assert [str(unlike) for unlike in tally.unlike] == ["step 2, P x[0]: refcount 1, 2"]
     assert tally.compared["refcount"] == tally.compared["mapcount"] == 2
 
 
 def test_what_one_side_does_not_know_is_passed_over() -> None:
-    """A value, a page, a step."""
-    other = {PAGE: replace(ONE, refcount=None), ("C", "x", 0): ONE}
-    tally = compare_counts({0: {PAGE: ONE}}, {0: other, 1: {PAGE: ONE}})
+    """A value, and a page."""
+    tally = Tally()
+    tally.add(0, {PAGE: ONE}, {PAGE: replace(ONE, refcount=None), ("C", "x", 0): ONE})
     assert tally.unlike == []
     assert "refcount" not in tally.compared and tally.compared["mapcount"] == 1
+
+
+def seen(counts: Counts | None) -> Observation:
+    return Observation(0, (PageView("P", "x", 0, counts=counts),))
+
+
+def test_observations_are_compared_by_their_counts() -> None:
+    """Where both have them: the field by its name, both values; None is passed over."""
+    difference = first_difference([seen(ONE)], [seen(replace(ONE, refcount=2))])
+    assert difference is not None
+    assert difference.words() == "in observation 1, P x[0]: counts.refcount: 1 on left, 2 on right"
+    assert compare([seen(ONE)], [seen(None)]).compared == 1
+    assert compare([seen(ONE)], [seen(replace(ONE, mapcount=None))]).compared == 5
+
+
+def test_the_model_observes_counts_where_it_is_asked_to() -> None:
+    """Its observations have them, and a run file brings them back."""
+    scenario = parse("scenario counts\nobserve\nmap P x anon\nwrite P x 0x01\n")
+    told = run_scenario(ModelTarget("6.12").counting(), scenario).observations
+    assert [page.counts and page.counts.refcount for page in told[-1].pages] == [1]
+    assert all(
+        page.counts is None for o in run_scenario(ModelTarget("6.12"), scenario).observations for page in o.pages
+    )
+    stream = io.StringIO()
+    writer = RunWriter(stream, "0")
+    writer.step(writer.begin("model:6.12", "counts", scenario), RecordedStep(1, "write P x 0x01", told[-1]))
+    assert read_run(stream.getvalue().splitlines(True)).runs[0].steps[0].observation == told[-1]
 
 
 def counted(played: Play, page: int = 0, process: str = "P") -> Counts:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import collections
+from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -10,7 +12,9 @@ pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
 
 from lab_kernels import KERNELS
 from pinhold.commands.registry import model_of
-from pinhold.lab.counts import Beside
+from pinhold.conform.campaign import campaign, run_on
+from pinhold.conform.wanted import wanted
+from pinhold.lab.counts import Counter, beside
 from pinhold.lab.store import Kernel
 from pinhold.lab.target import VmTarget
 from pinhold.scenario.counts import FIELDS
@@ -44,19 +48,26 @@ SCENARIOS = (
 """What a suite's tests do, in small: reuse, copies, fork, pins and references, large folios, files, swap."""
 
 
+@pytest.fixture
+def counting(guest: VmTarget) -> Iterator[VmTarget]:
+    """The guest, which is looked at after each step."""
+    guest.counting = Counter
+    yield guest
+    guest.counting = None
+
+
 @every
-def test_counts_agree(kernel: Kernel, guest: VmTarget) -> None:
+def test_counts_agree(kernel: Kernel, counting: VmTarget) -> None:
     """Of every watched page after every step.  Each field was compared where the kernel keeps it."""
-    wrong, compared = {}, Counter[str]()
-    model = model_of(guest.info())
+    wrong, compared = {}, collections.Counter[str]()
+    model = model_of(counting.info())
     assert isinstance(model, ModelTarget)
-    with Beside(guest, model) as beside:
-        for number, text in enumerate(SCENARIOS):
-            found = beside.run(parse(f"scenario counts {number}\nobserve\n{text}"))
-            compared += found.tally.compared
-            assert found.tally.compared["level"], found.result.verdict.reason
-            if found.tally.unlike:
-                wrong[text] = [str(unlike) for unlike in found.tally.unlike]
+    for number, text in enumerate(SCENARIOS):
+        found = beside(counting, model, parse(f"scenario counts {number}\nobserve\n{text}"))
+        compared += found.tally.compared
+        assert found.tally.compared["level"], found.result.verdict.reason
+        if found.tally.unlike:
+            wrong[text] = [str(unlike) for unlike in found.tally.unlike]
     assert wrong == {}
     missing = {"anon_exclusive", "swap_exclusive", "large_mapcount"} if kernel.release.startswith("5.10.") else set()
     if kernel.release.startswith("6.1."):
@@ -65,10 +76,21 @@ def test_counts_agree(kernel: Kernel, guest: VmTarget) -> None:
 
 
 @pytest.mark.parametrize("kernel", ["6.12"], indirect=True)
-def test_a_wrong_count_is_told(kernel: Kernel, guest: VmTarget) -> None:
+def test_a_wrong_count_is_told(kernel: Kernel, counting: VmTarget) -> None:
     """Beside a specification whose page cache has one reference on a huge page, as that of older kernels."""
-    wrong = ModelTarget("6.12", configuration(guest.info().config), switches={"hugetlb_cache_refs": "one"})
-    with Beside(guest, wrong) as beside:
-        found = beside.run(parse(f"scenario counts\nobserve\n{SCENARIOS[10]}"))
+    wrong = ModelTarget("6.12", configuration(counting.info().config), switches={"hugetlb_cache_refs": "one"})
+    found = beside(counting, wrong, parse(f"scenario counts\nobserve\n{SCENARIOS[10]}"))
     assert {unlike.field for unlike in found.tally.unlike} == {"refcount"}
     assert "P x[0]: refcount 513, 2" in str(found.tally.unlike[0])
+
+
+@pytest.mark.parametrize("kernel", ["6.12"], indirect=True)
+def test_random_steps_agree_count_by_count(kernel: Kernel, counting: VmTarget) -> None:
+    """Some hundred, each observation with its counts; and a wrong one is a difference, made small."""
+    model = model_of(counting.info())
+    assert isinstance(model, ModelTarget)
+    profiles = [wanted("mixed", model, True, counting.info())]
+    run = partial(run_on, counting)
+    tally = campaign(run, model.counting(), profiles, 14, 150)
+    assert [found.words for found in tally.differences if found.counts] == []
+    assert tally.values > 20 * tally.steps

@@ -34,7 +34,7 @@ def main(options: Namespace) -> int:
         if options.bisect and (image := unbuilt(name)) is not None:
             print(f"cannot be tested: there is no {image}")
             return EXIT_UNTESTABLE
-    targets = make_targets(given, pins=pins, luggage=bags, deadline=limit)
+    targets = make_targets(given, pins=pins, luggage=bags, deadline=limit, counts=options.counts)
     for target in targets:
         ready(target)
     with page_at(options.html) as page:

@@ -69,9 +69,10 @@ def main(options: Namespace) -> int:
         chart_file(options) as draw,
     ):
         for name in names:
-            ready(make_target(name, deadline=limit))
+            ready(make_target(name, deadline=limit, counts=options.counts))
         jobs = options.jobs or fitting()
-        plans = _plans(options.on, limit, jobs, steps, partial(_begin, model, profiles))
+        begin = partial(_begin, model, profiles, options.counts)
+        plans = _plans(options.on, limit, jobs, steps, begin, options.counts)
         run = Campaign(plans, limits, jobs, _progress(steps))
         cut: KeyboardInterrupt | None = None
         try:
@@ -121,6 +122,7 @@ def _plans(
     jobs: int,
     steps: int | None,
     begin: Callable[[bool, TargetInfo], tuple[ModelTarget, Sequence[Wanted]]],
+    counts: bool,
 ) -> list[Plan]:
     """One for each target; where there is room for more than one each, a guest has several lanes."""
     from pinhold.conform.campaign import WORTH_A_LANE, Plan
@@ -131,18 +133,18 @@ def _plans(
         what = split(text)[1]
         guest = what != "live"
         lanes = min(max(1, jobs // len(on)), worth) if guest else 1
-        plans.append(Plan(name, partial(_named, what, name, limit), partial(begin, guest), lanes))
+        plans.append(Plan(name, partial(_named, what, name, limit, counts), partial(begin, guest), lanes))
     return plans
 
 
-def _named(what: str, name: str, limit: float | None) -> Target | BatchTarget:
-    target = make_target(what, deadline=limit)
+def _named(what: str, name: str, limit: float | None, counts: bool) -> Target | BatchTarget:
+    target = make_target(what, deadline=limit, counts=counts)
     target.name = name
     return target
 
 
 def _begin(
-    model: Target | None, profiles: Iterable[str], guest: bool, info: TargetInfo
+    model: Target | None, profiles: Iterable[str], counts: bool, guest: bool, info: TargetInfo
 ) -> tuple[ModelTarget, Sequence[Wanted]]:
     """What a kernel is compared with, and what of the profiles it can run.  Raises NotRun."""
     from pinhold.conform.campaign import NotRun
@@ -155,7 +157,7 @@ def _begin(
     here = [wanted(name, configured, guest, info) for name, lack in lacks.items() if lack is None]
     if not here:
         raise NotRun(f"it can run no profile: {next(iter(lacks.values()))} is missing")
-    return configured, here
+    return configured.counting() if counts else configured, here
 
 
 def _progress(steps: int | None) -> Callable[[Ran], None]:

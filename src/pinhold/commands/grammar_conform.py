@@ -37,6 +37,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
         metavar="WHAT,...",
         help="let the target live change this machine until the run ends: hugepages, swap, ksm, thp; default: nothing",
     )
+    grammar_lab.add_counts(conform)
     grammar_lab.add_jobs(conform, "so many kernels at once; default: as many as fit")
     grammar_lab.add_deadline(conform)
 

@@ -47,6 +47,15 @@ def _seconds(text: str) -> int:
     return int(text)
 
 
+def add_counts(command: argparse.ArgumentParser) -> None:
+    """--counts, for a command that runs guests."""
+    command.add_argument(
+        "--counts",
+        action="store_true",
+        help="see of each page what the kernel counts, from outside of guests: references, pins, flags, its entry",
+    )
+
+
 def add_without(command: argparse.ArgumentParser) -> None:
     """What is left out of the tests."""
     command.add_argument(
@@ -71,6 +80,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     add_luggage(compare)
     add_deadline(compare)
     add_without(compare)
+    add_counts(compare)
     compare.add_argument("--bisect", action="store_true", help="the exit statuses that git bisect run takes")
     add_jobs(compare)
     add_html(compare)

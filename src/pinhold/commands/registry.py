@@ -15,6 +15,7 @@ from pinhold.targets.batch import BatchTarget
 
 if TYPE_CHECKING:
     from pinhold.lab.luggage import Luggage
+    from pinhold.lab.target import Counter
     from pinhold.targets.live.pins.external import External
 
 
@@ -54,7 +55,7 @@ def _live(rest: str, _properties: bool, pins: Sequence[External] = (), deadline:
     return LiveTarget(Deadline(deadline or DEADLINE), external=pins)
 
 
-def _vm(rest: str, luggage: Luggage | None = None, deadline: float | None = None) -> Target:
+def _vm(rest: str, luggage: Luggage | None = None, deadline: float | None = None, counts: bool = False) -> Target:
     from pinhold.lab.errors import LabError
     from pinhold.lab.luggage import Luggage
     from pinhold.lab.target import VmTarget
@@ -63,12 +64,33 @@ def _vm(rest: str, luggage: Luggage | None = None, deadline: float | None = None
     if not rest:
         raise UsageError("vm: names no kernel: write vm:6.1, vm:newest or vm:PATH of a bzImage")
     try:
-        return VmTarget(rest, luggage=luggage or Luggage(), deadline=deadline or DEADLINE)
+        target = VmTarget(rest, luggage=luggage or Luggage(), deadline=deadline or DEADLINE)
     except LabError as reason:
         raise (UsageError if "/" in rest else NothingToRun)(str(reason)) from None
+    if counts:
+        target.counting = _counter()
+    return target
+
+
+def _counter() -> Callable[[str], Counter]:
+    """What looks at guests from outside.  Raises NothingToRun."""
+    from pinhold.inspect.errors import missing
+
+    if lack := missing():
+        raise NothingToRun(lack)
+    from pinhold.lab.counts import Counter
+
+    return Counter
 
 
 _FACTORIES: dict[str, Callable[[str, bool], Target]] = {"model": _model, "live": _live}
+
+
+def _counting(target: Target) -> Target:
+    """A model that tells counts, too."""
+    from pinhold.targets.model.target import ModelTarget
+
+    return target.counting() if isinstance(target, ModelTarget) else target
 
 
 def target_names() -> list[str]:
@@ -86,22 +108,27 @@ def make_target(
     pins: Sequence[External] = (),
     luggage: Luggage | None = None,
     deadline: float | None = None,
+    counts: bool = False,
 ) -> Target:
     """The target of that name.  Raises UsageError.
 
     properties: a model looks at the safety properties after every step: for scenarios of one's own, which may expect
     nothing; suites say what they expect.  pins: programs that pin memory, for live.  luggage: what guests take along.
-    deadline: seconds of processor time that one step on a real kernel may take; None: the usual ones.
+    deadline: seconds of processor time that one step on a real kernel may take; None: the usual ones.  counts: what a
+    kernel counts of each page is looked up from outside of a guest, and the model tells it.
     """
     if name == "live":
+        if counts:
+            raise UsageError("--counts looks at guests from outside, and live is this machine: name a vm:REL")
         return _live("", False, pins, deadline)
     prefix, _, rest = name.partition(":")
     if prefix == "vm":
-        return _vm(rest, luggage, deadline)
+        return _vm(rest, luggage, deadline, counts)
     factory = _FACTORIES.get(prefix)
     if factory is None:
         raise UsageError(f"unknown target {name!r}: {nearest(name, target_names())}")
-    return factory(rest, properties)
+    target = factory(rest, properties)
+    return _counting(target) if counts else target
 
 
 def make_targets(
@@ -111,12 +138,15 @@ def make_targets(
     pins: Sequence[External] = (),
     luggage: Luggage | None = None,
     deadline: float | None = None,
+    counts: bool = False,
 ) -> list[Target]:
     """The targets of a command line, each TARGET or NAME=TARGET, by the names that reports call them; all else as of
     make_target().  Raises UsageError."""
     made = []
     for text, name in zip(texts, called(texts), strict=True):
-        target = make_target(split(text)[1], properties=properties, pins=pins, luggage=luggage, deadline=deadline)
+        target = make_target(
+            split(text)[1], properties=properties, pins=pins, luggage=luggage, deadline=deadline, counts=counts
+        )
         target.name = name
         made.append(target)
     return made

@@ -39,7 +39,7 @@ def _run(options: Namespace, tests: Sequence[Selected]) -> int:
     pins = external(options.pin, names)
     bags = luggage(options, names)
     limit = deadline(options, names)
-    targets = make_targets(options.on, properties=own, pins=pins, luggage=bags, deadline=limit)
+    targets = make_targets(options.on, properties=own, pins=pins, luggage=bags, deadline=limit, counts=options.counts)
     for target in targets:
         ready(target)
     told = sys.stderr if options.output is None and options.format != "table" else sys.stdout

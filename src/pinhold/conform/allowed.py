@@ -81,8 +81,8 @@ class Followed:
 
 def as_filmed(film: Film, model: ModelTarget, scenario: s.Scenario, seen: Sequence[Observation]) -> Followed | None:
     """What follow() gives where a real kernel did all that the model did first; None where something differs, or the
-    film is of another scenario or another machine."""
-    if not film.fits(scenario, model.given(scenario)):
+    film is of another scenario or another machine, and where counts are wanted, which a still does not have."""
+    if model.counts or not film.fits(scenario, model.given(scenario)):
         return None
     found, records, masking = Followed(), list[StepRecord](), Masking(model.release)
     before: tuple[Observation, Observation] | None = None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from drgn import Object
+from drgn import FaultError, Object
 
-from pinhold.inspect.batches import in_batches
+from pinhold.inspect.batches import Waiting, in_batches
 from pinhold.inspect.errors import CannotLook
 from pinhold.inspect.folio import Folio, page_at
 from pinhold.inspect.tables import NAMES, Entry
@@ -27,24 +26,30 @@ class Counting:
     def __init__(self, view: View) -> None:
         self._view = view
         self._mms: dict[int, Object] = {}
-        self._batches: Mapping[int, int] = {}
+        self._waiting = Waiting()
 
     def again(self) -> None:
-        """Raises CannotLook, drgn.FaultError."""
-        self._batches = in_batches(self._view)
+        """Raises CannotLook."""
+        try:
+            self._waiting = in_batches(self._view)
+        except FaultError as fault:
+            raise CannotLook(f"the batches for the LRU lists cannot be read: {fault}") from None
 
     def at(self, pid: int, address: int) -> Counts:
-        """Raises CannotLook where there is no such process, drgn.FaultError."""
-        if pid not in self._mms:
-            task = task_of(self._view, pid)
-            if task is None:
-                raise CannotLook(f"the kernel has no process {pid}")
-            self._mms[pid] = task.mm.read_()
-        return counts_at(self._view, self._mms[pid], address, self._batches)
+        """Raises CannotLook where there is no such process."""
+        try:
+            if pid not in self._mms:
+                task = task_of(self._view, pid)
+                if task is None:
+                    raise CannotLook(f"the kernel has no process {pid}")
+                self._mms[pid] = task.mm.read_()
+            return counts_at(self._view, self._mms[pid], address, self._waiting)
+        except FaultError as fault:
+            raise CannotLook(f"page {address:#x} of process {pid} cannot be read: {fault}") from None
 
 
-def counts_at(view: View, mm: Object, address: int, batches: Mapping[int, int]) -> Counts:
-    """mm: a struct mm_struct *; batches: as of in_batches().  Raises Torn, drgn.FaultError."""
+def counts_at(view: View, mm: Object, address: int, waiting: Waiting) -> Counts:
+    """mm: a struct mm_struct *; waiting: as of in_batches().  Raises Torn, drgn.FaultError."""
     entry = view.entry(mm, address)
     pfn = entry.pfn(address)
     if pfn is None:
@@ -57,13 +62,13 @@ def counts_at(view: View, mm: Object, address: int, batches: Mapping[int, int]) 
     return Counts(
         *(of_entry.level, of_entry.writable, of_entry.dirty, of_entry.soft_dirty),
         order=folio.order,
-        refcount=folio.refcount - batches.get(folio.pfn, 0) - (folio.kind == "file" and "private" in folio.flags),
+        refcount=folio.refcount - waiting.places[folio.pfn] - (folio.kind == "file" and "private" in folio.flags),
         pincount=folio.pincount,
         mapcount=page.mapcount,
         large_mapcount=folio.large_mapcount if folio.order else None,
         anon_exclusive=_exclusive(view, folio, entry, page.exclusive),
         swapcache=_swapcache(folio),
-        swapbacked="swapbacked" in folio.flags if folio.kind in ("anon", "ksm") else None,
+        swapbacked=_swapbacked(folio, waiting) if folio.kind in ("anon", "ksm") else None,
         folio_dirty="dirty" in folio.flags,
     )
 
@@ -79,6 +84,11 @@ def _exclusive(view: View, folio: Folio, entry: Entry, own: bool | None) -> bool
     if own is None or folio.kind == "file":
         return None
     return page_at(view, folio.pfn).exclusive if entry.level > 1 else own
+
+
+def _swapbacked(folio: Folio, waiting: Waiting) -> bool:
+    """As it is once the batches are drained: until then MADV_FREE has changed nothing of a base page."""
+    return "swapbacked" in folio.flags and (folio.pfn not in waiting.lazyfree or "swapcache" in folio.flags)
 
 
 def _swapcache(folio: Folio) -> bool | None:

@@ -59,7 +59,7 @@ def _heard(told: list[list[Any]], before: Sequence[PageView]) -> Iterator[PageVi
 
 
 # Not asdict(), which copies deeply: a guest under TCG makes thousands of these.
-_page_values = attrgetter(*(field.name for field in fields(PageView)))
+_page_values = attrgetter(*(field.name for field in fields(PageView) if field.name != "counts"))
 _pin_values = attrgetter(*(field.name for field in fields(PinView)))
 
 

@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import threading
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager, suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Protocol
 
 from pinhold.lab import disk, layout
 from pinhold.lab.conversation import Conversation, GuestLost
@@ -74,11 +76,23 @@ def kernel_of(wanted: str, store: Store | None = None) -> Kernel:
     return (store or Store()).find(wanted)
 
 
+class Counter(Protocol):
+    """Looks at the guests of one lane from outside."""
+
+    def counted(self, run: Callable[[Look], Result]) -> Result:
+        """What a run comes to, with counts in its observations; `run` is given what has to look after each step."""
+
+    def close(self) -> None:
+        """Nothing is kept of any guest."""
+
+
 class VmTarget:
     """One kernel.
 
     luggage: what the user gives its guests.  big: whether scenarios with 1 GiB pages are run: they take gigabytes and
     most of the time.  device: pins are read by the edu device.  deadline: seconds of processor time of one step.
+    counting: makes what looks at guests from outside, so that observations have counts (counts.Counter), by the
+    target's name.
     """
 
     def __init__(
@@ -89,11 +103,14 @@ class VmTarget:
         big: bool = True,
         device: bool = False,
         deadline: float = DEADLINE,
+        counting: Callable[[str], Counter] | None = None,
     ) -> None:
         """Raises LabError where there is no such kernel."""
         self.big = big
         self._device = device
         self._deadline = deadline
+        self.counting = counting
+        self._counters: dict[Lane, Counter] = {}
         self._stopped = threading.Event()
         self.name = self.what = f"vm:{wanted}"
         self.kernel = kernel or kernel_of(wanted)
@@ -192,7 +209,11 @@ class VmTarget:
             return lane.without(scenario, "skipped", SCHEDULED)
         if gigantic(scenario) and not self.big:
             return lane.without(scenario, "skipped", "1 GiB pages are left out on this target; with --on it has them")
-        return lane.run(scenario, look)
+        if self.counting is None or look is not None:
+            return lane.run(scenario, look)
+        if lane not in self._counters:
+            self._counters[lane] = self.counting(self.name)
+        return self._counters[lane].counted(partial(lane.run, scenario))
 
     def _boot(self, gigantic: bool) -> Conversation:
         """A guest, with 1 GiB pages where they are needed and this machine has the memory."""
@@ -253,6 +274,9 @@ class VmTarget:
 
     def close(self) -> None:
         """End the guests; the next scenario boots another."""
+        for counter in self._counters.values():
+            counter.close()
+        self._counters.clear()
         for lane in self._lanes:
             lane.close()
 

@@ -139,7 +139,7 @@ def move_page_tables(m: State, mm: int, vma: int, start: int, end: int, to: int)
     if vma_is_hugetlb(m, vma):
         level = hugetlb_level(m, m.vma_order[vma])
         for addr in range(start, end, 1 << m.vma_order[vma]):
-            if move_entry(m, mm, addr, to + addr - start, level) < 0:
+            if move_entry(m, mm, addr, to + addr - start, level, 0) < 0:
                 return -ENOMEM
         return 0
     if split_huge_range(m, mm, start, end) < 0:
@@ -183,7 +183,7 @@ def move_extent(m: State, mm: int, start: int, end: int, to: int) -> int:
         whole = end - start == level_pages(m, 1)
         if m.pte[upper] & PTE_PSE:
             if whole:
-                return move_entry(m, mm, start, to, 1)
+                return move_entry(m, mm, start, to, 1, m.config_soft_dirty)
             if split_huge_pmd(m, mm, start, 0) < 0:
                 return -ENOMEM
         elif whole:
@@ -198,14 +198,17 @@ def move_extent(m: State, mm: int, start: int, end: int, to: int) -> int:
         if pt_alloc(m, mm, to, 0) < 0:
             return -ENOMEM
     for addr in range(start, end):
-        if move_entry(m, mm, addr, to + addr - start, 0) < 0:
+        if move_entry(m, mm, addr, to + addr - start, 0, m.config_soft_dirty) < 0:
             return -ENOMEM
     return 0
 
 
 @kernel
-def move_entry(m: State, mm: int, addr: int, to: int, level: int) -> int:
-    """Move one entry, which comes out soft-dirty.  0, or -ENOMEM.  Linux: move_ptes(), move_huge_pmd()."""
+def move_entry(m: State, mm: int, addr: int, to: int, level: int, soft_dirty: int) -> int:
+    """Move one entry; soft_dirty: it is so afterwards, which is for all but hugetlb.  0, or -ENOMEM.
+
+    Linux: move_ptes(), move_huge_pmd() (move_soft_dirty_pte()); move_huge_pte() (mm/hugetlb.c).
+    """
     source = pt_walk(m, mm, addr, level)
     if source < 0 or m.pte[source] == 0:
         return 0
@@ -214,7 +217,7 @@ def move_entry(m: State, mm: int, addr: int, to: int, level: int) -> int:
         return -ENOMEM
     entry = m.pte[source]
     m.pte[source] = 0
-    if m.config_soft_dirty:
+    if soft_dirty:
         entry |= PTE_SOFT_DIRTY if pte_present(entry) else SWP_SOFT_DIRTY
     m.pte[target] = entry
     return 0

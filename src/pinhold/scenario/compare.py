@@ -15,6 +15,7 @@ from itertools import takewhile
 from operator import attrgetter
 from typing import Protocol
 
+from pinhold.scenario.counts import known
 from pinhold.scenario.errnos import errno_name
 from pinhold.scenario.observation import MIXED, Observation, PageView, PinView
 
@@ -42,8 +43,8 @@ class Difference:
     """The first place where two runs differ.
 
     index: of the observation; where: "P x[0]", "pin p[0]" or "" for the step itself; field: of the view ("state",
-    "frame", "level", ...), "held" of a pin, "errno" or "length"; left, right: both values in words; kind: of the page,
-    where a side knows it.
+    "frame", "level", "counts.refcount", ...), "held" of a pin, "errno" or "length"; left, right: both values in words;
+    kind: of the page, where a side knows it.
     """
 
     index: int
@@ -163,6 +164,17 @@ class Pair:
                     self.compared += 1
                     if mine != theirs:
                         yield self._difference(place, field, _value(field, mine), _value(field, theirs))
+            if isinstance(view, PageView) and isinstance(other, PageView):
+                yield from self._counts(place, view, other)
+
+    def _counts(self, place: str, view: PageView, other: PageView) -> Iterator[Difference]:
+        """What no process sees."""
+        if view.counts is None or other.counts is None:
+            return
+        for field, mine, theirs in known(view.counts, other.counts):
+            self.compared += 1
+            if mine != theirs:
+                yield self._difference(place, f"counts.{field}", _value(field, mine), _value(field, theirs))
 
     def _frames(self) -> Iterator[Difference]:
         """Views whose frame is shared with an earlier view on one side only."""

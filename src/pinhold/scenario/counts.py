@@ -22,7 +22,7 @@ class Counts:
     a file system's buffers; pincount: of a large
     folio; mapcount: of the page, by itself and with its folio; large_mapcount: of all pages of a large folio;
     anon_exclusive: of the page, or of the head where one entry maps the folio.  swapcache, swapbacked, folio_dirty:
-    flags of the folio.
+    flags of the folio, swapbacked as it is once the batches are drained.
     """
 
     level: str | None = None
@@ -72,20 +72,13 @@ class Tally:
     def add(self, step: int, left: Look, right: Look) -> None:
         """Compare what both sides had after one step."""
         for place in left.keys() & right.keys():
-            for name, one, other in _known(left[place], right[place]):
+            for name, one, other in known(left[place], right[place]):
                 self.compared[name] += 1
                 if one != other:
                     self.unlike.append(Unlike(step, place, name, one, other))
 
 
-def compare_counts(left: Mapping[int, Look], right: Mapping[int, Look]) -> Tally:
-    """Both sides' looks by the number of the step, as far as both went."""
-    tally = Tally()
-    for step in sorted(left.keys() & right.keys()):
-        tally.add(step, left[step], right[step])
-    return tally
-
-
-def _known(left: Counts, right: Counts) -> Iterator[tuple[str, object, object]]:
+def known(left: Counts, right: Counts) -> Iterator[tuple[str, object, object]]:
+    """(field, left, right) of what both sides know."""
     values: Sequence[tuple[str, object, object]] = list(zip(FIELDS, astuple(left), astuple(right), strict=True))
     return (each for each in values if each[1] is not None and each[2] is not None)

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from pinhold.scenario.counts import Counts
+
 PAGE_STATES = ("none", "present", "swapped")
 PAGE_KINDS = ("anon", "file", "zero", "hugetlb", "ksm")
 LEVELS = ("pte", "pmd", "pud")
@@ -24,7 +26,7 @@ class PageView:
     of hugetlb the kind does not tell.  Of the entry that maps it: level; writable; dirty (pte_dirty(), which is not the
     folio's dirty flag); soft_dirty, of a swap entry too, and true wherever the VMA has VM_SOFTDIRTY, as pagemap tells
     it; uffd_wp, of a swap entry too.  folio: a name for the folio that it belongs to, as of frames; offset: which page
-    of the folio it is.
+    of the folio it is.  counts: what no process sees of itself, where somebody looked from outside.
     """
 
     proc: str
@@ -44,6 +46,7 @@ class PageView:
     uffd_wp: bool | None = None
     folio: int | None = None
     offset: int | None = None
+    counts: Counts | None = None
 
 
 @dataclass(frozen=True, slots=True)

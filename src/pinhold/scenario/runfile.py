@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, TextIO, TypeVar
 
+from pinhold.scenario.counts import Counts
 from pinhold.scenario.observation import Observation, PageView, PinView
 from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.ran import Decision, Expected, Search, TargetInfo, Turn
@@ -340,6 +341,8 @@ _VIEW_TYPES: dict[str, type] = {
     "proc": str, "region": str, "pin": str, "page": int, "state": str, "frame": int, "kind": str, "exclusive": bool,
     "mapcount": int, "byte": int, "anon": bool, "level": str, "writable": bool, "dirty": bool, "soft_dirty": bool,
     "uffd_wp": bool, "owner": str, "range": str, "flags": str, "folio": int, "offset": int,
+    "swap_exclusive": bool, "order": int, "refcount": int, "pincount": int, "large_mapcount": int,
+    "anon_exclusive": bool, "swapcache": bool, "swapbacked": bool, "folio_dirty": bool,
 }  # fmt: skip
 
 
@@ -347,7 +350,9 @@ def _view(cls: Callable[..., _Made], record: Mapping[str, Any]) -> _Made:
     values = {}
     for f in fields(cls):  # type: ignore[arg-type]
         value = record.get(f.name)
-        if value is not None and type(value) is not _VIEW_TYPES[f.name]:
+        if value is not None and f.name == "counts":
+            value = _view(Counts, value)
+        elif value is not None and type(value) is not _VIEW_TYPES[f.name]:
             raise TypeError(f"{f.name} is {type(value).__name__}")
         values[f.name] = value
     return cls(**values)

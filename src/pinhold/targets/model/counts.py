@@ -13,14 +13,14 @@ from pinhold.mm.folio import (
     page_folio,
     page_index,
 )
-from pinhold.mm.machine import Machine
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_swapped
 from pinhold.mm.rmap import page_mapped_count
+from pinhold.mm.state import State
 from pinhold.scenario.counts import Counts
 from pinhold.scenario.observation import LEVELS
 
 
-def counts_at(m: Machine, mm: int, addr: int) -> Counts:
+def counts_at(m: State, mm: int, addr: int) -> Counts:
     """addr: in pages.  See pinhold.inspect.counts.counts_at() for a real kernel."""
     slot, level = pt_leaf(m, mm, addr)
     entry = m.pte[slot]
@@ -54,13 +54,13 @@ def counts_at(m: Machine, mm: int, addr: int) -> Counts:
     )
 
 
-def _dirty(m: Machine, folio: int, anon: bool) -> bool | None:
+def _dirty(m: State, folio: int, anon: bool) -> bool | None:
     """PG_dirty, which is kept of anonymous memory and of files that track dirtying."""
     known = anon or folio_dirty_tracked(m, folio)
     return m.folio_dirty[folio] != FOLIO_CLEAN if known else None
 
 
-def _absent(m: Machine, entry: int) -> Counts:
+def _absent(m: State, entry: int) -> Counts:
     if not pte_swapped(entry):
         return Counts()
     soft_dirty = entry & k.SWP_SOFT_DIRTY != 0 if m.config_soft_dirty else None

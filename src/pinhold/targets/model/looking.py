@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from pinhold.mm.state import State
 from pinhold.scenario.observation import FrameNames, Observation, PageView, PinView
+from pinhold.targets.model.counts import counts_at
 from pinhold.targets.model.sight import Row, page_row
 
 Regions = Mapping[str, Mapping[str, tuple[int, int]]]
@@ -42,11 +43,12 @@ class Scene:
 
 
 class Looking:
-    """watched: the pages of each region.  Frames and folios keep their names from one look to the next, and what looks
+    """watched: the pages of each region; counts: whether views have counts.  Frames and folios keep their names from one look to the next, and what looks
     as it did before is the same view."""
 
-    def __init__(self, watched: Mapping[str, Sequence[int]]) -> None:
+    def __init__(self, watched: Mapping[str, Sequence[int]], counts: bool = False) -> None:
         self._watched = watched
+        self._counts = counts
         self._frames = FrameNames()
         self._folios = FrameNames()
         self._pages: dict[object, PageView] = {}
@@ -55,12 +57,16 @@ class Looking:
     def rows(self, scene: Scene) -> Rows:
         """Every watched page of every process."""
         return [
-            ((proc, region, page), page_row(scene.m, scene.mms[proc], start + page))
+            ((proc, region, page), self._row(scene.m, scene.mms[proc], start + page))
             for proc, regions in scene.regions.items()
             for region, (start, size) in regions.items()
             for page in self._watched.get(region, ())
             if page < size
         ]
+
+    def _row(self, m: State, mm: int, addr: int) -> Row:
+        row = page_row(m, mm, addr)
+        return row._replace(counts=counts_at(m, mm, addr)) if self._counts else row
 
     def at(self, rows: Rows, pins: Sequence[Held], errno: int | None) -> Observation:
         """Those pages, and first and last page of every pin, their frames with names."""
@@ -92,6 +98,7 @@ class Looking:
                 uffd_wp=False,
                 folio=folio,
                 offset=offset,
+                counts=row.counts,
             )
         return view
 

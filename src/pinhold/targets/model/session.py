@@ -55,14 +55,16 @@ TASK = 0
 class ModelSession:
     """One scenario on one machine, whose rules are those of the release or switched against them."""
 
-    def __init__(self, machine: Machine, scenario: s.Scenario, release: str, *, properties: bool = False) -> None:
+    def __init__(
+        self, machine: Machine, scenario: s.Scenario, release: str, *, properties: bool = False, counts: bool = False
+    ) -> None:
         self.m = machine
         self.release = release
         self.scenario = scenario
         self.properties = properties
         geometry = machine.geometry
         self.pmd_pages, self.pud_pages = geometry.pmd_pages, geometry.pud_pages
-        self.looking = Looking(watched(scenario, self.pmd_pages, self.pud_pages))
+        self.looking = Looking(watched(scenario, self.pmd_pages, self.pud_pages), counts)
         self.copies: dict[str, tuple[int, Sequence[Run]]] = {}
         self.errno: int | None = None
         self.pin_bytes: dict[str, Sequence[Run]] = {}

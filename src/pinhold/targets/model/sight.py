@@ -22,6 +22,7 @@ from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_s
 from pinhold.mm.rmap import folio_mapcount, page_mapped_count
 from pinhold.mm.state import State
 from pinhold.mm.vma import find_vma
+from pinhold.scenario.counts import Counts
 from pinhold.scenario.observation import FOLL_FLAGS, LEVELS, Run
 
 Stretch = tuple[int, int | None]
@@ -43,6 +44,7 @@ class Row(NamedTuple):
     writable: bool | None = None
     dirty: bool | None = None
     soft_dirty: bool | None = None
+    counts: Counts | None = None
 
 
 def page_row(m: State, mm: int, addr: int) -> Row:

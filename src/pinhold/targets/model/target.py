@@ -42,8 +42,9 @@ class ModelTarget:
     release: as in releases.row(), e.g. "6.1" or "6.18.44".  config: what a real kernel has instead of CONFIG, and how
     much of the RESOURCES.
     geometry: another one than x86-64's, for scenarios whose ranges were made for it.  properties: look at the safety
-    properties after every step (slow on large regions).  checked: trap stores outside a field's range.  switches: rules
-    with other values than the release's, as releases.switched() takes them.
+    properties after every step (slow on large regions).  checked: trap stores outside a field's range.  counts:
+    observations have what a kernel counts of each page.  switches: rules with other values than the release's, as
+    releases.switched() takes them.
     """
 
     def __init__(
@@ -54,6 +55,7 @@ class ModelTarget:
         geometry: Geometry = X86_64,
         properties: bool = False,
         checked: bool = False,
+        counts: bool = False,
         switches: Mapping[str, str] = {},
     ) -> None:
         self.release = release
@@ -64,11 +66,18 @@ class ModelTarget:
         self.geometry = geometry
         self.properties = properties
         self.checked = checked
+        self.counts = counts
 
     def configured(self, config: Mapping[str, int]) -> ModelTarget:
         """The same, with that configuration where it says something."""
         other = copy(self)
         other.config = self.config | dict(config)
+        return other
+
+    def counting(self) -> ModelTarget:
+        """The same, with counts in its observations."""
+        other = copy(self)
+        other.counts = True
         return other
 
     def sized(self, geometry: Geometry) -> ModelTarget:
@@ -96,7 +105,7 @@ class ModelTarget:
     def open(self, scenario: s.Scenario) -> Iterator[ModelSession]:
         given = self.given(scenario)
         machine = create(given.geometry, given.row, given.config, checked=self.checked)
-        session = ModelSession(machine, scenario, self.release, properties=self.properties)
+        session = ModelSession(machine, scenario, self.release, properties=self.properties, counts=self.counts)
         session.limit_memlock(0, given.memlock)
         machine.mm_ipc_lock[0] = given.ipc_lock
         yield session
