@@ -170,3 +170,11 @@ def test_a_run_that_comes_to_the_end_of_swap_fits_its_own_machine_alone() -> Non
     film = filmed(little, again)
     assert film.fits(again, little.given(again))
     assert not film.fits(again, MODEL.given(again))
+
+
+def test_a_film_shows_no_counts() -> None:
+    """Where they are wanted, the model runs: what the film cannot show is not passed over."""
+    each = made(MODEL, "anon", 0)
+    ours = run_scenario(MODEL.counting(), whole(each.scenario))
+    with_counts = judged(ours, MODEL.counting(), each.scenario, film=each.film)
+    assert with_counts.values > 2 * judged(ours, MODEL, each.scenario, film=each.film).values

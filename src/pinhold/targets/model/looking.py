@@ -43,8 +43,8 @@ class Scene:
 
 
 class Looking:
-    """watched: the pages of each region; counts: whether views have counts.  Frames and folios keep their names from one look to the next, and what looks
-    as it did before is the same view."""
+    """watched: the pages of each region; counts: whether views have counts.  Frames and folios keep their names from
+    one look to the next, and what looks as it did before is the same view."""
 
     def __init__(self, watched: Mapping[str, Sequence[int]], counts: bool = False) -> None:
         self._watched = watched
