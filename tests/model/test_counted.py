@@ -11,3 +11,10 @@ def test_a_moved_huge_page_is_as_soft_dirty_as_before() -> None:
     huge = Play(row("6.1"), "map P x hugetlb 2M pages 512\nread P x\nmremap P x to y\n", soft_dirty=1)
     base = Play(row("6.1"), "map P x anon\nwrite P x 0x01\nclear_softdirty P\nmremap P x to y\n", soft_dirty=1)
     assert [played.entry("y") & k.PTE_SOFT_DIRTY != 0 for played in (huge, base)] == [False, True]
+
+
+def test_the_copy_of_a_pinned_huge_page_is_soft_dirty() -> None:
+    """fork() makes it writable up to 6.13, where the mapping is not, and dirty, and so soft-dirty: make_huge_pte()."""
+    text = "map P x hugetlb 2M pages 512\nwrite P x 0x01\nio_uring P x as p\nmprotect P x read\nfork P C\n"
+    entry = Play(row("6.12"), text, soft_dirty=1).entry(process="C")
+    assert all(entry & bit for bit in (k.PTE_RW, k.PTE_DIRTY, k.PTE_SOFT_DIRTY))

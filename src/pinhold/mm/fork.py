@@ -447,6 +447,6 @@ def hugetlb_install_folio(m: State, act: int, child: int) -> int:
     folio_add_rmap_entire(m, child, page_folio(m, new))
     entry = hugetlb_entry(m, dst_vma, new, 1)
     if m.rule_fork_hugetlb_copy_writable == HUGETLB_COPY_ALWAYS:
-        entry |= PTE_RW | PTE_DIRTY
+        entry = pte_mkdirty(m, entry) | PTE_RW
     m.pte[pt_walk(m, child, m.act_addr[act], level)] = entry
     return copied(m, act, level_pages(m, level))
