@@ -107,8 +107,17 @@ def longterm_dirty_tracked(chosen: Row) -> Any:
 @probe({"any": True, "writes": False})
 def touch_pmd(chosen: Row) -> Any:
     """Whether a pin for reading leaves the entry of a huge page that nobody has written dirty."""
-    played = Play(chosen, "map P x hugezero\nread P x\npin P x as p\n")
+    played = Play(chosen, "map P x hugezero\nread P x\nprocess_vm_readv P x as p\n")
     return played.entry() & k.PTE_DIRTY != 0
+
+
+@probe({"all": (True, True), "not_longterm_fast": (False, False), "fast": (False, True)})
+def pin_touches(chosen: Row) -> Any:
+    """Whether a pin for writing leaves the clean entry of a huge page dirty: by pin_user_pages(), and by its long-term
+    fast form, which comes to the slow path at the page before."""
+    text = "map P x thp pages 1024\nwrite P x[512:] 0x11\nmadvise P x[512:] free\n"
+    pins = ("pin P x[512:] as p write\n", "pin P x as p write longterm fast\n")
+    return tuple(Play(chosen, text + pin).entry(page=512) & k.PTE_DIRTY != 0 for pin in pins)
 
 
 @probe({"faults": False, "follows": True})

@@ -134,6 +134,55 @@ def test_batches_that_others_drained_twice_are_counted_twice() -> None:
     assert dict(found.settled) == {DRAINED: 2}
 
 
+def drained_within(place: int, pages: int, touched: int | None = None) -> Run:
+    """A kernel whose LRU batch others fill in the midst of a write, after so many of its pages.  touched: a page of x
+    that the last step copies all the same."""
+
+    def run(scenario: s.Scenario) -> Result:
+        steps, whole = list(scenario.steps), scenario.steps[place]
+        assert isinstance(whole, s.Write | s.Poke)
+        name = whole.range.region
+        halves = [replace(whole, range=s.Range(name, 0, pages)), replace(whole, range=s.Range(name, pages, None))]
+        steps[place : place + 1] = [halves[0], s.Drain(), halves[1]]
+        done = list(run_scenario(OLD, replace(scenario, steps=tuple(steps), watch=(s.Range("x"),))).steps)
+        del done[place : place + 2]
+        records = [replace(record, index=i, step=scenario.steps[i]) for i, record in enumerate(done)]
+        last = records[-1].observation
+        assert last is not None
+        shown = tuple(replace(view, frame=90) if view.page == touched else view for view in last.pages)
+        records[-1] = replace(records[-1], observation=replace(last, pages=shown))
+        return replace(run_scenario(OLD, scenario), steps=tuple(records))
+
+    return run
+
+
+SIX = """scenario a batch that is full in the midst of a write
+watch x
+observe
+map      P x anon pages 6
+write    P x 1
+mprotect P x read
+mprotect P x rw
+write    P x 2
+"""
+
+
+@pytest.mark.parametrize("pages", [1, 3, 5])
+def test_a_batch_that_others_filled_in_the_midst_of_a_step(pages: int) -> None:
+    """What the step had put into it until then is on the LRU, and the rest is copied by the next write."""
+    found = compared(drained_within(1, pages), OLD, parse(SIX))
+    assert found.difference is None
+    assert dict(found.settled) == {DRAINED: pages}
+
+
+def test_two_chances_may_show_in_one_step() -> None:
+    """The batch was drained in the midst of a forced write, and one of its pages, which GUP has touched, is copied."""
+    text = SIX.replace("write    P x 1", "poke     P x 1")
+    found = compared(drained_within(1, 3, touched=1), OLD, parse(text))
+    assert found.difference is None
+    assert dict(found.settled) == {DRAINED: 2, ACTIVATED: 1}
+
+
 def test_a_page_that_ksm_copied_in_vain_may_come_back() -> None:
     """x[1], which cannot be merged with x[0], that is pinned; and no other page, nor in another step."""
     text = "scenario x\nobserve\nmap P x anon pages 2\nwrite P x 1\npin P x[0] as p write longterm\nksm P x with P x\n"

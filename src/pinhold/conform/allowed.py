@@ -2,7 +2,8 @@
 
 The model does one thing where a kernel may do one of several.  Where both differ it is asked for the others:
 
-- the LRU batch may have been drained before any step: by whatever else runs on that CPU;
+- the LRU batch may have been drained before any step, or in the midst of one: by whatever else runs on that CPU, and
+  fills it;
 - a page may be in the LRU batch of another CPU, that of the process which made the file, of the debugger that wrote to
   it, or of ksmd, which has copied it as it made a KSM page in vain.  MADV_PAGEOUT and a write drain their own CPU's
   alone: the one passes over what is not on the LRU, the other copies a page for the sake of the batch's reference;
@@ -28,8 +29,8 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from pinhold.conform.masks import Masking
-from pinhold.mm.flags import FOLIO_LOCKED
-from pinhold.mm.folio import folio_get, folio_put, lru_add_drain
+from pinhold.mm.flags import FOLIO_LOCKED, NO_PAGE
+from pinhold.mm.folio import folio_alloc, folio_batch_add, folio_get, folio_put, lru_add_drain
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH, KEPT, Difference, Pair, place_of
 from pinhold.scenario.observation import Observation, PageView
@@ -60,6 +61,9 @@ LOOK_BACK = 4
 
 ALIVE = 2
 """So many ways are followed at a time: what is seen later may tell one from the other."""
+
+TOGETHER = 2
+"""So many chances may show in one step for the first time."""
 
 
 @dataclass(slots=True)
@@ -116,7 +120,7 @@ def follow(model: ModelTarget, scenario: s.Scenario, seen: Sequence[Observation]
                 first.found.trouble = f"{model.name}: {type(raised).__name__.lower()}: {raised}"
                 return first.found
             agree = [way for way in ways if not way.differences]
-            ways = agree or list(_others(ways, index))[:ALIVE]
+            ways = agree or list(itertools.islice(_others(ways, index), ALIVE))
             if not ways:
                 first.found.difference = first.differences[0]
                 return first.found
@@ -125,24 +129,31 @@ def follow(model: ModelTarget, scenario: s.Scenario, seen: Sequence[Observation]
 
 def _others(ways: Sequence[_Way], index: int) -> Iterator[_Way]:
     """The ways that agree with what was seen up to a step: before it or shortly before it the batch was drained, or
-    during it some pages were in another CPU's."""
-    for way in ways:
-        for name, chance in way.chances(index):
-            other = way.again(chance)
-            if other.runs_to(index):
-                other.chosen = [*way.chosen, *[name] * len(way.differences)]
+    during it some pages were in another CPU's, or both."""
+    for _ in range(TOGETHER):
+        nearer = []
+        for way in ways:
+            for name, chance in way.chances(index):
+                other = way.again(chance)
+                if not other.runs_to(index) or len(other.differences) >= len(way.differences):
+                    continue
+                other.chosen = [*way.chosen, *(name for d in way.differences if d not in other.differences)]
+                if other.differences:
+                    nearer.append(other)
+                    continue
                 other.found.settled.update(other.chosen)
                 yield other
+        ways = nearer
 
 
 @dataclass(frozen=True, slots=True)
 class _Chance:
-    """How the undetermined turns out.  momentary: whether anything of it may be MOMENTARY.  drained: the steps before
-    which the LRU batch is empty, whoever did it.  held: step -> process, region and page that reclaim cannot take then.
-    kept: that a batch has a reference to, which nobody drains."""
+    """How the undetermined turns out.  momentary: whether anything of it may be MOMENTARY.  drained: step -> after how
+    many of its pages the LRU batch is drained, 0: before it, whoever did it.  held: step -> process, region and page
+    that reclaim cannot take then.  kept: that a batch has a reference to, which nobody drains."""
 
     momentary: bool
-    drained: frozenset[int] = frozenset()
+    drained: Mapping[int, int] = field(default_factory=dict)
     held: Mapping[int, Sequence[At]] = field(default_factory=dict)
     kept: Mapping[int, Sequence[At]] = field(default_factory=dict)
 
@@ -166,7 +177,8 @@ class _Way:
         self._session: ModelSession = sessions.enter_context(model.open(scenario))
         self._records: list[StepRecord] = []
         self._masking = Masking(model.release)
-        self._in_batch: list[bool] = []
+        self._in_batch: list[int] = []
+        """Before each step: how many pages."""
         self._elsewhere: set[int] = set()
         """The model's anonymous pages that are in the batch of another CPU, maybe."""
         self._touched: set[int] = set()
@@ -176,9 +188,7 @@ class _Way:
 
     def chances(self, index: int) -> Iterator[tuple[str, _Chance]]:
         """Other ways to a step at which this one differs, by what happened."""
-        for before in range(index, max(index - LOOK_BACK, -1), -1):
-            if self._in_batch[before]:
-                yield DRAINED, replace(self._chance, drained=self._chance.drained | {before})
+        yield from ((DRAINED, self._draining(*when)) for when in self._drains(index))
         step = self._scenario.steps[index]
         if isinstance(step, s.SwapOut) or (isinstance(step, s.Madvise) and step.advice == "pageout"):
             present = [v for v in self._seen[index].pages if v.kind in ("file", "anon")]
@@ -197,6 +207,21 @@ class _Way:
         for name, kept in ((ACTIVATED, touched), (HELD, elsewhere)):
             if kept:
                 yield name, replace(self._chance, kept={**self._chance.kept, index: kept})
+
+    def _drains(self, index: int) -> Iterator[tuple[int, int]]:
+        """Shortly before a step, or in one: after how many of its pages.
+
+        In the midst of a step it is a matter of frames alone: a page that the batch has is copied by the next write.
+        """
+        lately = range(index, max(index - LOOK_BACK, -1), -1)
+        yield from ((before, 0) for before in lately if self._in_batch[before])
+        if any(d.field == "frame" for d in self.differences):
+            counts = [*self._in_batch, self._session.m.lru_batch[0]]
+            for step in lately:
+                yield from ((step, pages) for pages in range(1, counts[step + 1] - counts[step]))
+
+    def _draining(self, step: int, pages: int) -> _Chance:
+        return replace(self._chance, drained={**self._chance.drained, step: pages})
 
     def _holding(self, index: int, pages: Sequence[At]) -> _Chance:
         return replace(self._chance, held={**self._chance.held, index: pages})
@@ -234,12 +259,12 @@ class _Way:
         return _Way(self._model, self._scenario, self._seen, self._sessions, chance)
 
     def runs_to(self, index: int) -> bool:
-        """Do the steps up to this one; whether all of them agree."""
+        """Do the steps up to this one; whether all of them before it agree."""
         try:
             while len(self._records) <= index:
-                self.step()
                 if self.differences:
                     return False
+                self.step()
         except (CannotDo, Livelock, Broken):
             return False
         return True
@@ -249,9 +274,8 @@ class _Way:
         index = len(self._records)
         step = self._scenario.steps[index]
         assert isinstance(step, s.Action)
-        if index in self._chance.drained:
-            lru_add_drain(self._session.m)
-        self._in_batch.append(self._session.m.lru_batch[0] > 0)
+        self._in_batch.append(self._session.m.lru_batch[0])
+        self._drain(self._chance.drained.get(index))
         self._by_others.append(set(self._mapped_elsewhere()))
         with self._held(index), self._kept(index):
             outcome: Outcome = self._session.do(step)
@@ -265,6 +289,16 @@ class _Way:
         self._records.append(StepRecord(index, step, outcome, shown))
         self.found.records = self._records
         self._compare(index, step, shown)
+
+    def _drain(self, pages: int | None) -> None:
+        """Drain the batch now, or have it full after so many pages more: a page of others is in it often enough."""
+        m = self._session.m
+        if pages == 0:
+            lru_add_drain(m)
+        elif pages is not None and (folio := folio_alloc(m, 0)) != NO_PAGE:
+            for _ in range(m.lru_batch_size - m.lru_batch[0] - pages):
+                folio_batch_add(m, folio)
+            folio_put(m, folio)
 
     def _anon_pages(self, ranges: Iterable[tuple[str, s.Range]]) -> Iterator[int]:
         """The model's, mapped in such ranges of processes."""

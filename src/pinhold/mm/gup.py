@@ -64,6 +64,7 @@ from pinhold.mm.sites.gup import (
     GUP_ARGS_INVALID,
     GUP_DIRTY_TRACKED_REFUSED,
     GUP_VMA_REFUSED,
+    PIN_LEAVES_CLEAN,
     TOUCH_PMD_READ,
 )
 from pinhold.mm.sites.site import decided
@@ -274,8 +275,8 @@ def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
     """Take what the entry maps, up to its or the range's end, for the pin or the caller; False: the page cannot be
     grabbed, or the pin has no room.
 
-    For a write the page is marked dirty where its entry is not (FOLL_TOUCH, see touch_pmd()).  Huge pages of hugetlb
-    are followed like THPs since 6.10; it can be told where a write is forced that leaves their entries clean.
+    With FOLL_TOUCH a write marks the page dirty where its entry is not (see touch_pmd()).  Huge pages of hugetlb are
+    followed like THPs since 6.10; it can be told where a write is forced that leaves their entries clean.
     """
     addr = m.act_addr[act]
     level = entry_level(m, vma, addr)
@@ -284,9 +285,13 @@ def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
     count = min(pages - offset, m.act_end[act] - addr)
     page = pte_pfn(m.pte[slot]) + offset
     m.act_addr[act] = addr + count
-    if level == 1 and (not vma_is_hugetlb(m, vma) or m.rule_hugetlb_force_write == HUGETLB_WRITE_SUPPORTED):
+    dirties = m.act_flags[act] & FOLL_WRITE != 0 and not m.pte[slot] & PTE_DIRTY
+    if not m.act_flags[act] & FOLL_TOUCH:
+        if dirties:
+            decided(m, PIN_LEAVES_CLEAN)
+    elif level == 1 and (not vma_is_hugetlb(m, vma) or m.rule_hugetlb_force_write == HUGETLB_WRITE_SUPPORTED):
         touch_pmd(m, slot, follow_flags(m, m.act_flags[act]))
-    elif m.act_flags[act] & FOLL_WRITE and not m.pte[slot] & PTE_DIRTY:
+    elif dirties:
         folio_mark_dirty(m, page_folio(m, page))
     m.act_flags[act] &= ~FOLL_COW
     if m.act_arg[act] == NO_PAGE:
@@ -304,8 +309,7 @@ def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
 def touch_pmd(m: State, slot: int, flags: int) -> None:
     """Mark the huge entry that was followed as accessed and dirty: for a write, up to 4.14 for a read as well.
 
-    Linux: touch_pmd() (mm/huge_memory.c), up to 4.8 in follow_trans_huge_pmd(); a8f97366452e (4.15).  FOLL_TOUCH comes
-    with all of the slow path but pin_user_pages(), which is taken to pass it, too.
+    Linux: touch_pmd() (mm/huge_memory.c), up to 4.8 in follow_trans_huge_pmd(); a8f97366452e (4.15).
     """
     if not flags & FOLL_WRITE:
         if m.rule_touch_pmd == TOUCH_PMD_WRITES:

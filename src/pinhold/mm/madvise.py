@@ -12,6 +12,7 @@ from pinhold.mm.flags import (
     EINVAL,
     ENOMEM,
     FOLL_MADV_POPULATE,
+    FOLL_TOUCH,
     FOLL_WRITE,
     NO_PAGE,
     NO_VMA,
@@ -211,7 +212,7 @@ def madvise_populate_next(m: State, task: int, act: int) -> int:
         end = min(end, m.vma_end[vma])
     m.act_addr[act] = end
     m.act_pc[act] = MADVISE_POPULATED
-    flags = FOLL_MADV_POPULATE | (FOLL_WRITE if m.act_flags[act] == MADV_POPULATE_WRITE else 0)
+    flags = FOLL_MADV_POPULATE | FOLL_TOUCH | (FOLL_WRITE if m.act_flags[act] == MADV_POPULATE_WRITE else 0)
     return call(m, task, FN_GUP_SLOW, mm, start, end, flags, NO_PAGE)
 
 

@@ -7,12 +7,16 @@ from pinhold.mm.flags import (
     ENOMEM,
     FOLL_FAST_ONLY,
     FOLL_GET,
+    FOLL_LONGTERM,
     FOLL_PIN,
+    FOLL_REMOTE,
+    FOLL_TOUCH,
     FOLL_WRITE,
     PIN_FREE,
     PIN_LIVE,
     PIN_TAKING,
     USER_IO_URING,
+    USER_VFIO,
     WANT_FAST,
 )
 from pinhold.mm.gup import (
@@ -34,7 +38,7 @@ from pinhold.mm.pin import (
     pin_free,
     pin_mark_dirty,
 )
-from pinhold.mm.rules.gup import ARGS_IS_VALID_GUP_ARGS
+from pinhold.mm.rules.gup import ARGS_IS_VALID_GUP_ARGS, PIN_TOUCHES_ALL, PIN_TOUCHES_FAST
 from pinhold.mm.state import State
 from pinhold.mm.task import FN_GUP_FAST, FN_GUP_SLOW, FN_PIN, call, current, finish, returned
 from pinhold.mm.trap import TRAP_STAGE, trap
@@ -47,7 +51,8 @@ PIN_START, PIN_FAST_DONE, PIN_SLOW_DONE = 0, 1, 2
 def pin_start(m: State, task: int, pin: int, mm: int, addr: int, end: int, flags: int, user: int) -> int:
     """Let a task begin to take [addr, end) for the free pin slot `pin`.
 
-    flags: FOLL_GET or FOLL_PIN with what the caller passes, and WANT_FAST for a *_fast entry point.
+    flags: FOLL_GET or FOLL_PIN with what the caller passes, WANT_FAST for a *_fast entry point, and FOLL_REMOTE for a
+    *_remote one.
     """
     m.pin_state[pin] = PIN_TAKING
     m.pin_mm[pin] = mm
@@ -70,7 +75,7 @@ def pin_user_pages(m: State, task: int) -> int:
     mm = m.act_mm[act]
     flags = m.act_flags[act]
     if m.act_pc[act] == PIN_START:
-        own = FOLL_PIN | FOLL_GET | WANT_FAST | (FOLL_FAST_ONLY if flags & WANT_FAST else 0)
+        own = FOLL_PIN | FOLL_GET | FOLL_REMOTE | WANT_FAST | (FOLL_FAST_ONLY if flags & WANT_FAST else 0)
         err = is_valid_gup_args(m, gup_api(flags), flags & ~own)
         if err == NO_PAGES or (err and flags & FOLL_FAST_ONLY and m.rule_gup_args != ARGS_IS_VALID_GUP_ARGS):
             return pin_failed(m, task, pin, 0)  # up to 6.2 *_fast_only may not return errors
@@ -99,7 +104,21 @@ def pin_user_pages(m: State, task: int) -> int:
     end = start + memlock_step(m, pin, m.act_end[act] - start)
     m.act_addr[act] = end
     m.act_pc[act] = PIN_SLOW_DONE
+    if pin_touches(m, flags, m.pin_user[pin]):
+        flags |= FOLL_TOUCH
     return call(m, task, FN_GUP_SLOW, mm, start, end, flags, pin)
+
+
+@kernel
+def pin_touches(m: State, flags: int, user: int) -> bool:
+    """Whether the entry point has the slow path mark what it follows as accessed and, for a write, dirty: all but
+    pin_user_pages() do, and up to 6.2 a *_fast one that leaves a long-term request to the slow path.
+
+    VFIO's is pin_user_pages_remote().
+    """
+    if m.rule_pin_touches == PIN_TOUCHES_ALL or flags & (FOLL_GET | FOLL_REMOTE) or user == USER_VFIO:
+        return True
+    return flags & WANT_FAST != 0 and (m.rule_pin_touches == PIN_TOUCHES_FAST or not flags & FOLL_LONGTERM)
 
 
 @kernel

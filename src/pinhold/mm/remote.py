@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pinhold.mm.access import store
 from pinhold.mm.file import folio_mark_dirty
-from pinhold.mm.flags import BLOCKED, EIO, FOLL_FORCE, FOLL_GET, FOLL_WRITE, NO_PAGE
+from pinhold.mm.flags import BLOCKED, EIO, FOLL_FORCE, FOLL_GET, FOLL_TOUCH, FOLL_WRITE, NO_PAGE
 from pinhold.mm.folio import folio_put, page_folio
 from pinhold.mm.gup import gup_locked
 from pinhold.mm.kernel import kernel
@@ -13,7 +13,7 @@ from pinhold.mm.task import current, finish, goto, mmap_read_lock, mmap_read_unl
 
 REMOTE_START, REMOTE_COPY = 0, 1
 
-REMOTE_WRITE = FOLL_GET | FOLL_WRITE | FOLL_FORCE
+REMOTE_WRITE = FOLL_GET | FOLL_WRITE | FOLL_FORCE | FOLL_TOUCH
 
 
 @kernel

@@ -13,6 +13,7 @@ from pinhold.mm.flags import (
     FOLL_GET,
     FOLL_LONGTERM,
     FOLL_PIN,
+    FOLL_REMOTE,
     FOLL_WRITE,
     NO_FILE,
     NO_VMA,
@@ -75,7 +76,7 @@ def io_uring_refuses(m: State, pin: int) -> int:
 @kernel
 def process_vm_flags(write: int) -> int:
     """process_vm_readv(), or process_vm_writev().  Linux: process_vm_rw_single_vec() (mm/process_vm_access.c)."""
-    return FOLL_PIN | (FOLL_WRITE if write else 0)
+    return FOLL_PIN | FOLL_REMOTE | (FOLL_WRITE if write else 0)
 
 
 @kernel

@@ -81,6 +81,17 @@ class GupRules:
         ),
         Value("writes", Commit("a8f97366452e", "4.15"), "only a write marks the huge entry dirty"),
     )
+    rule_pin_touches = Switch(
+        "Which pins have the slow path mark what it follows as accessed and, for a write, dirty (FOLL_TOUCH).",
+        "__gup_longterm_locked",
+        Value("all", OLDEST, "all, as whoever asks for references"),
+        Value(
+            "not_longterm_fast",
+            Commit("eddb1c228f79", "5.6"),
+            "neither those of pin_user_pages() nor long-term ones that GUP-fast leaves to the slow path",
+        ),
+        Value("fast", Commit("b2a72dff85fa", "6.3"), "all but those of pin_user_pages()"),
+    )
     rule_write_protect_seq = Switch(
         "Whether GUP-fast lets its pins go again when fork() write-protected meanwhile.",
         "gup_fast",
@@ -105,3 +116,4 @@ DIRTY_TRACKED_ALLOWED, DIRTY_TRACKED_REFUSED = GupRules.rule_longterm_dirty_trac
 FORCE_DROPS_WRITE, FORCE_BY_FOLL_COW, FORCE_BY_EXCLUSIVE = GupRules.rule_foll_force.numbers
 PROTNONE_FAULTS, PROTNONE_FOLLOWS = GupRules.rule_gup_protnone.numbers
 TOUCH_PMD_ANY, TOUCH_PMD_WRITES = GupRules.rule_touch_pmd.numbers
+PIN_TOUCHES_ALL, PIN_TOUCHES_NOT_LONGTERM_FAST, PIN_TOUCHES_FAST = GupRules.rule_pin_touches.numbers

@@ -75,6 +75,12 @@ FAST_DIRTY_TRACKED_REFUSED = site(
 )
 FAST_FORK_SEEN = by_value("fast_fork_seen", GupRules.rule_write_protect_seq, "yes")
 FOLL_WRITE_DROPPED = by_value("foll_write_dropped", GupRules.rule_foll_force, "drops_write")
+PIN_LEAVES_CLEAN = site(
+    "pin_leaves_clean",
+    "__gup_longterm_locked",
+    "pinned for writing, and neither the entry nor the page is marked dirty",
+    GupRules.rule_pin_touches,
+)
 TOUCH_PMD_READ = by_value("touch_pmd_read", GupRules.rule_touch_pmd, "any")
 GUP_HONORS_NUMA_FAULT = site(
     "gup_honors_numa_fault",
