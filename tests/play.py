@@ -10,9 +10,9 @@ from pinhold.mm import releases, rules
 from pinhold.mm.machine import Machine
 from pinhold.mm.pgtable import level_pages, pt_leaf_level, pt_walk, pte_pfn
 from pinhold.mm.state import X86_64, Geometry
-from pinhold.scenario.observation import PageView
 from pinhold.scenario.parse import parse
 from pinhold.scenario.steps import Action
+from pinhold.targets.model import sight
 from pinhold.targets.model.session import ModelSession
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
@@ -83,9 +83,9 @@ class Play:
         offset = address & (level_pages(self.m, pt_leaf_level(self.m, mm, address)) - 1)
         return pte_pfn(self.entry(region, page, process)) + offset
 
-    def view(self, region: str = "x", page: int = 0, process: str = "P") -> PageView:
+    def view(self, region: str = "x", page: int = 0, process: str = "P") -> sight.Row:
         """What an observer sees of the page."""
-        return self.session.page_view(process, region, self.session.names.regions[process][region][0], page)
+        return sight.page_row(self.m, *self.address(region, page, process))
 
     def state(self, region: str = "x", page: int = 0, process: str = "P") -> str:
         return self.view(region, page, process).state

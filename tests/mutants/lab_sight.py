@@ -16,11 +16,12 @@ from pinhold.mm import flags as k
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present
 from pinhold.mm.vma import find_vma
 from pinhold.scenario import steps as s
-from pinhold.scenario.observation import PageView, PinView
+from pinhold.scenario.observation import Observation, PageView
 from pinhold.scenario.ran import TargetInfo
 from pinhold.targets.base import Outcome
 from pinhold.targets.live.pins.base import Access, Gives, choose
 from pinhold.targets.live.taking import ITS_OWN, NEEDS
+from pinhold.targets.model.looking import Held
 from pinhold.targets.model.session import ModelSession
 from pinhold.targets.model.target import ModelTarget
 
@@ -103,10 +104,13 @@ class LabSession(ModelSession):
         entry = self.m.pte[slot]
         return pte_pfn(entry) + (addr & (level_pages(self.m, level) - 1)) if pte_present(entry) else None
 
-    def page_view(self, proc: str, region: str, start: int, page: int) -> PageView:
+    def observe(self) -> Observation:
+        seen = super().observe()
+        return replace(seen, pages=tuple(map(self.page_view, seen.pages)))
+
+    def page_view(self, view: PageView) -> PageView:
         """Bytes where the process may read; what only pinprobe tells where it is."""
-        view = super().page_view(proc, region, start, page)
-        mm, addr = self.names.mms[proc], start + page
+        mm, addr = self.names.mms[view.proc], self.names.regions[view.proc][view.region][0] + view.page
         unseen = ["uffd_wp"] if self.release == LAB[0] else []
         if self.release in NO_PINPROBE:
             unseen += ["writable", "dirty"]
@@ -123,11 +127,11 @@ class LabSession(ModelSession):
             return pfn is not None and self.m.page_offset[pfn] > 0
         return addr % level_pages(self.m, pt_leaf(self.m, mm, addr)[1]) > 0
 
-    def pin_views(self, name: str) -> Iterator[PinView]:
-        """Of pins as of copies."""
-        for view in super().pin_views(name):
-            frame = self.taken.get(name, {}).get(view.page)
-            yield replace(view, frame=None if frame is None else self.frames.name(frame))
+    def held(self, name: str) -> Iterator[Held]:
+        """Of what folio the page is, is not seen."""
+        for held in super().held(name):
+            frame = self.taken.get(name, {}).get(held.page)
+            yield held._replace(pfn=-1 if frame is None else frame)
 
 
 class LabTarget(ModelTarget):

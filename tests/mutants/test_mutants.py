@@ -101,7 +101,7 @@ def test_what_only_reads_otherwise_is_not_found() -> None:
 def test_what_the_lab_shows_otherwise_is_no_mistakes(monkeypatch: pytest.MonkeyPatch) -> None:
     """A lab that differs from the specification without a mistake is told as such, and finds nothing."""
     view = LabSession.page_view
-    monkeypatch.setattr(LabSession, "page_view", lambda *args: replace(view(*args), mapcount=7))
+    monkeypatch.setattr(LabSession, "page_view", lambda self, seen: replace(view(self, seen), mapcount=7))
     with pytest.raises(Unlike, match="without a mistake"):
         next(hunt(list(MUTANTS[:1]), SEED, 4_000))
 
