@@ -23,7 +23,7 @@ def test_every_page_is_unmapped_and_some_go(kind: str, swap: int, away: bool) ->
 def test_a_held_page_is_unmapped_and_stays(held: str) -> None:
     """Whoever holds it, and the next fault, have the same page."""
     played = Play(row(), f"{WRITTEN.format(kind='memfd')}{held}\nswapout P x\nread P x\n")
-    assert played.view(page=1).frame == played.session.observe().pins[0].frame
+    assert played.view(page=1).pfn == next(played.session.held("p")).pfn
     assert sum(played.m.cache_away) == 0
 
 

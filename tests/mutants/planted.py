@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from importlib.abc import MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
@@ -111,16 +111,16 @@ def mistaken(mutant: Mutant, config: Mapping[str, int]) -> ModelTarget:
 
 def steps_by(right: type[ModelTarget]) -> None:
     """From now on `pinhold conform` makes its steps by a specification without the mistake, which so cannot hide what
-    it does wrong by never coming to it."""
+    it does wrong by never coming to it.  No film is kept: it would be one of the right specification."""
     lane = import_module("pinhold.conform.lane")
-    generate = lane.generate
+    make = lane.make
 
-    def generated(model: ModelTarget, *which: Any) -> Any:
+    def made(model: ModelTarget, *which: Any) -> Any:
         without = right(model.release, model.config)
         without.row = model.row
-        return generate(without, *which)
+        return replace(make(without, *which), film=None)
 
-    lane.generate = generated  # type: ignore[attr-defined]
+    lane.make = made  # type: ignore[attr-defined]
 
 
 def main(name: str, arguments: Sequence[str]) -> int:

@@ -14,7 +14,7 @@ from hunt import Hunted, Unlike, hunt
 from lab_sight import LAB, LabSession, LabTarget, lab, lab_config
 from pinhold import mm
 from pinhold.conform import lane
-from pinhold.conform.generate import generate
+from pinhold.conform.generate import generate, make
 from pinhold.conform.wanted import wanted
 from pinhold.scenario.parse import parse
 from pinhold.targets.model.target import ModelTarget
@@ -88,9 +88,10 @@ def test_conform_with_a_mistake_in_it_makes_its_steps_without(monkeypatch: pytes
     profile = wanted("pins", right, disposable=True, info=lab(release))
     made = generate(right, profile, SEED, 2)
     assert generate(wrong, profile, SEED, 2) != made
-    monkeypatch.setattr(lane, "generate", generate)  # is put back
+    monkeypatch.setattr(lane, "make", make)  # is put back
     steps_by(ModelTarget)
-    assert lane.generate(wrong, profile, SEED, 2) == made
+    by_lane = lane.make(wrong, profile, SEED, 2)
+    assert (by_lane.scenario, by_lane.film) == (made, None)
 
 
 def test_what_only_reads_otherwise_is_not_found() -> None:

@@ -32,10 +32,10 @@ RISK = "random steps, among them some that a kernel may not come back from"
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A scenario, and the film of the run on the model by which it was made."""
+    """A scenario, and the film of the run on the model by which it was made, where one is kept."""
 
     scenario: s.Scenario
-    film: Film
+    film: Film | None
 
 
 def generate(model: ModelTarget, wanted: Wanted, seed: int, number: int) -> s.Scenario:
