@@ -45,12 +45,19 @@ def fold(one: int, other: int) -> int:
     return ctypes.c_int64((product ^ product >> 64) % 2**64).value
 
 
-def by_hand(monkeypatch: pytest.MonkeyPatch, ready: World, folder: Path) -> None:
-    """From now on a CompiledSearch of this world runs so.  folder: where it may put a lock."""
+def loop_by_hand(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The entries of the inner loop, of which those that know no state can be called."""
     for width in (2, 4, 8):
         monkeypatch.setattr(engine, f"load{width}", load(width))
         monkeypatch.setattr(engine, f"store{width}", store(width))
     monkeypatch.setattr(engine, "fold", fold)
+    return cast(ModuleType, SimpleNamespace(**{entry.__name__: entry for entry in ENTRIES}))
+
+
+def by_hand(monkeypatch: pytest.MonkeyPatch, ready: World, folder: Path) -> None:
+    """From now on a CompiledSearch of this world runs so.  folder: where it may put a lock."""
+    module = loop_by_hand(monkeypatch)
+    module.__file__ = str(folder / "image.py")
 
     def image(facts: Facts, layout: Layout) -> ModuleType:
         monkeypatch.setattr(engine, "STATE_WORDS", layout.mutable_size // 8)
@@ -67,7 +74,6 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, ready: World, folder: Path) -> None
 
         for function in SEARCHED:
             monkeypatch.setattr(engine, function.__name__, at_address(function))
-        entries = {entry.__name__: entry for entry in ENTRIES}
-        return cast(ModuleType, SimpleNamespace(__file__=str(folder / "image.py"), **entries))
+        return module
 
     monkeypatch.setattr(compiled_search, "image", image)

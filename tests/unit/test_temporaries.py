@@ -138,6 +138,6 @@ def test_a_checkpoint_follows_no_link_and_takes_old_parts_away(tmp_path: Path) -
     old.touch()
     os.utime(old, (HOURS_AGO, HOURS_AGO))
     nothing = np.zeros(0, np.int64)
-    Checkpoint("key", nothing, nothing, nothing, nothing, nothing, 0, nothing, nothing).save(file)
+    Checkpoint("key", [], nothing, nothing, [], [], nothing, 0, nothing, nothing).save(file)
     assert precious.read_text() == "precious"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["precious", file.name]

@@ -33,6 +33,10 @@ def unwatched(_: Progress) -> None:
     """Nobody wants to know."""
 
 
+class UsedUp(Exception):
+    """What a search needs next is beyond its budget; the message says why it ends."""
+
+
 class Clock:
     """Says when the budget is used up."""
 
@@ -51,3 +55,9 @@ class Clock:
         if self.budget.bytes and used > self.budget.bytes:
             return f"the memory of {self.budget.bytes >> 20} MiB is used up"
         return ""
+
+    def before(self, used: int, more: int) -> None:
+        """Raises UsedUp where there is no room for `more` bytes beside those that are used."""
+        reason = self.over(used + more)
+        if more and reason:
+            raise UsedUp(reason)

@@ -1,7 +1,8 @@
 """A compiled search put aside at the end of a level, to be gone on with later.
 
 One file: what has been seen (fingerprints), the last level's states, and how each state was reached.  It belongs to one
-scope under one set of rules and one version of the sources, and is refused for any other.
+scope under one set of rules and one version of the sources, and is refused for any other.  What is large is written and
+read in pieces, so that there is no second copy of it in memory.
 """
 
 from __future__ import annotations
@@ -9,11 +10,14 @@ from __future__ import annotations
 import glob
 import os
 import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.lib import format as npy
 
 from pinhold.compiler.cache import clean
 
@@ -24,20 +28,33 @@ class Unusable(ValueError):
     """A file that is no checkpoint, or another search's; the message says which."""
 
 
+IN_PIECES = ("seen", "parents", "vias")
+
+
 @dataclass
 class Checkpoint:
-    """key: what the search was of.  seen: fingerprints; frontier: the last level's states; parents, vias: of all
-    levels, one after the other; counts: states of each level; uses: per action; sites: passed."""
+    """key: what the search was of.  seen: fingerprints; unfinished: those of them that belong to the next level, found
+    in part; frontier: the last level's states; parents, vias: of each level but the first; counts: states of each
+    level; uses: per action; sites: passed."""
 
     key: str
-    seen: Array
+    seen: Iterable[Array]
+    unfinished: Array
     frontier: Array
-    parents: Array
-    vias: Array
+    parents: Iterable[Array]
+    vias: Iterable[Array]
     counts: Array
     transitions: int
     uses: Array
     sites: Array
+
+    def arrays(self) -> Iterator[tuple[str, Array]]:
+        """What is written, each with its name."""
+        for name, value in vars(self).items():
+            if name in IN_PIECES:
+                yield from ((f"{name} {number}", piece) for number, piece in enumerate(value))
+            else:
+                yield name, value
 
     def save(self, path: Path) -> None:
         """Write it beside the place first: an interrupted save leaves the checkpoint before."""
@@ -46,7 +63,10 @@ class Checkpoint:
         part.unlink(missing_ok=True)
         try:
             with part.open("xb") as file:  # never through a link that somebody has put there
-                np.savez(file, **{name: np.asarray(value) for name, value in vars(self).items()})  # type: ignore[arg-type]
+                with zipfile.ZipFile(file, "w") as archive:
+                    for name, array in self.arrays():
+                        with archive.open(f"{name}.npy", "w", force_zip64=True) as member:
+                            npy.write_array(member, np.asarray(array), allow_pickle=False)
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(path)
@@ -55,14 +75,29 @@ class Checkpoint:
 
 
 def read(path: Path, key: str) -> Checkpoint | None:
-    """The checkpoint at that place, None where there is none.  Raises Unusable, OSError."""
+    """The checkpoint at that place, None where there is none; `seen` is read when it is asked for.
+
+    Raises Unusable, OSError.
+    """
     if not path.exists():
         return None
     try:
         with np.load(path, allow_pickle=False) as file:
-            parts = {name: file[name] for name in Checkpoint.__dataclass_fields__}
+            if str(file["key"]) != key:
+                raise Unusable(
+                    f"{path}: the checkpoint of another search: of another scope, other rules or other sources"
+                )
+            whole = {name: file[name] for name in Checkpoint.__dataclass_fields__ if name not in IN_PIECES}
     except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
         raise Unusable(f"{path}: no checkpoint of a search ({error})") from None
-    if str(parts["key"]) != key:
-        raise Unusable(f"{path}: the checkpoint of another search: of another scope, other rules or other sources")
-    return Checkpoint(**{**parts, "key": key, "transitions": int(parts["transitions"])})
+    parents, vias = list(pieces(path, "parents")), list(pieces(path, "vias"))
+    whole |= {"key": key, "transitions": int(whole["transitions"])}
+    return Checkpoint(**whole, seen=pieces(path, "seen"), parents=parents, vias=vias)
+
+
+def pieces(path: Path, name: str) -> Iterator[Array]:
+    with np.load(path, allow_pickle=False) as file:
+        for number in count():
+            if f"{name} {number}" not in file:
+                return
+            yield file[f"{name} {number}"]

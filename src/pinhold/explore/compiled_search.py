@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -22,15 +22,16 @@ from pinhold.compiler.image import alone
 from pinhold.compiler.record import function_at
 from pinhold.compiler.settled import settled_fields
 from pinhold.explore import engine, via
-from pinhold.explore.budget import Budget, Clock, Progress, Watch, unwatched
+from pinhold.explore.budget import Budget, Clock, Progress, UsedUp, Watch, unwatched
 from pinhold.explore.checkpoint import Checkpoint, read
 from pinhold.explore.facts import facts_of
 from pinhold.explore.moves import move
 from pinhold.explore.result import SearchResult, Violation
-from pinhold.explore.room import FULLEST, PARENT, VIA, Array, Room, address
+from pinhold.explore.room import PARENT, VIA, Array, Room, address
 from pinhold.explore.scope import beyond, too_many_outcomes
 from pinhold.explore.search import ALL_PROPERTIES, Stepper
 from pinhold.explore.searched import SEARCHED, image
+from pinhold.explore.table import Table
 from pinhold.explore.threads import AHEAD, WORTH_IT, Stretch, in_order
 from pinhold.explore.world import World
 from pinhold.mm.kernel import load_specification
@@ -48,6 +49,14 @@ class Level:
 
     parents: Array
     vias: Array
+
+
+def within(counts: Iterator[int], result: SearchResult) -> Iterator[int]:
+    """These, up to where the budget does not go."""
+    try:
+        yield from counts
+    except UsedUp as reason:
+        result.limit = str(reason)
 
 
 class CompiledSearch:
@@ -82,8 +91,9 @@ class CompiledSearch:
         self.menu = np.array([(menu.start, menu.stop) for menu in world.menu], dtype=np.int64)
         self.uses = np.zeros(len(self.actions), dtype=np.int64)
         self.levels: list[Level] = []
-        self.table = np.zeros(1 << 16, dtype=np.int64)
-        self.inserted = 0
+        self.table = Table(self.module, self.before)
+        self.stored = 0
+        self.clock: Clock | None = None
         self.sites_before: frozenset[int] = frozenset()
         self.registers = np.zeros(64, dtype=np.int64)
         self.set_registers()
@@ -100,24 +110,23 @@ class CompiledSearch:
         r[engine.SYMMETRIC], r[engine.PROPERTIES] = int(self.symmetric), self.properties
         r[engine.INVARIANTS], r[engine.USES], r[engine.BRANCH] = int(self.invariants), address(self.uses), self.branch
         r[engine.OUTCOMES] = self.world.scope.outcomes
-        self.use_table(self.table)
-
-    def use_table(self, table: Array) -> None:
-        self.table = table
-        self.registers[engine.TABLE], self.registers[engine.MASK] = address(table), len(table) - 1
+        r[engine.TABLE] = address(self.table.directory)
 
     # --- storage ---
 
-    def room_in_table(self, more: int) -> None:
-        """Double the table until `more` fingerprints fit."""
-        while self.inserted + more > FULLEST * len(self.table):
-            bigger = np.zeros(2 * len(self.table), dtype=np.int64)
-            self.module.rehash(address(self.table), len(self.table), address(bigger), len(bigger) - 1)
-            self.use_table(bigger)
+    def before(self, more: int) -> None:
+        """Called before so many bytes are used.  Raises UsedUp."""
+        if self.clock:
+            self.clock.before(self.used(), more)
 
-    def used(self, states: int) -> int:
-        """Bytes, where all levels but the one that is being found have so many states."""
-        kept = states * (PARENT.itemsize + VIA.itemsize)
+    def room_for(self, room: Room, count: int) -> None:
+        self.before(room.growth(count))
+        room.grow(count)
+        room.tell(self.registers)
+
+    def used(self) -> int:
+        """Bytes."""
+        kept = self.stored * (PARENT.itemsize + VIA.itemsize)
         aside = sum(stretch.nbytes for stretch in self.stretches)
         return int(self.table.nbytes + kept + sum(room.nbytes for room in self.rooms) + aside)
 
@@ -127,8 +136,8 @@ class CompiledSearch:
         """Compile what is not on disk yet; gives the seconds it took."""
         start = time.monotonic()
         with alone(self.module):
-            self.module.rehash(address(self.table), 0, address(self.table), len(self.table) - 1)
-            self.module.fingerprint_of(address(self.batch))
+            self.module.rehash(address(self.batch), 0, address(self.batch), 0)
+            self.module.fingerprints_of(address(self.batch), 0, address(self.batch))
             self.module.expand(address(self.registers), 0, 0, 0)
             self.module.take_over(address(self.registers), address(self.registers), 0, 0)
         return time.monotonic() - start
@@ -149,6 +158,7 @@ class CompiledSearch:
         clock = Clock(budget)
         saved = read(checkpoint, self.key()) if checkpoint else None
         source = self.resumed(saved, result) if saved else self.begun(result)
+        self.clock = clock
         while len(source) and result.violation is None and not result.limited():
             before = self.transitions_and_uses()
             target, level = self.next_level(source, result, clock, watch)
@@ -177,18 +187,13 @@ class CompiledSearch:
         stepper.put(first)
         arranged = stepper.m.arranged(self.machine.geometry, self.machine.settled).saved()
         source = np.frombuffer(arranged, dtype=np.int64).reshape(1, -1).copy()
-        self.remember(self.fingerprints(source))
+        self.table.fill(self.fingerprints(source))
         return source
 
     def fingerprints(self, states: Array) -> Array:
-        hashes = [self.module.fingerprint_of(address(states) + 8 * self.words * i) for i in range(len(states))]
-        return np.array(hashes, dtype=np.int64)
-
-    def remember(self, fingerprints: Array) -> None:
-        """Put fingerprints into the table."""
-        self.room_in_table(len(fingerprints))
-        self.module.rehash(address(fingerprints), len(fingerprints), address(self.table), len(self.table) - 1)
-        self.inserted += len(fingerprints)
+        found = np.empty(len(states), np.int64)
+        self.module.fingerprints_of(address(states), len(states), address(found))
+        return found
 
     # --- checkpoints ---
 
@@ -207,13 +212,13 @@ class CompiledSearch:
         self, result: SearchResult, source: Array, unfinished: Array, before: tuple[int, Array]
     ) -> Checkpoint:
         """The search as it was at the end of the last whole level."""
-        fresh = self.fingerprints(unfinished)
         return Checkpoint(
             key=self.key(),
-            seen=np.setdiff1d(self.table[self.table != 0], fresh),
+            seen=self.table.pieces(),
+            unfinished=self.fingerprints(unfinished),
             frontier=source,
-            parents=np.concatenate([np.empty(0, PARENT), *(level.parents for level in self.levels)]),
-            vias=np.concatenate([np.empty(0, VIA), *(level.vias for level in self.levels)]),
+            parents=[level.parents for level in self.levels],
+            vias=[level.vias for level in self.levels],
             counts=np.array(result.levels, dtype=np.int64),
             transitions=before[0],
             uses=before[1],
@@ -222,16 +227,14 @@ class CompiledSearch:
 
     def resumed(self, saved: Checkpoint, result: SearchResult) -> Array:
         """Go on where the checkpoint was taken; gives the last level's states."""
-        self.remember(np.ascontiguousarray(saved.seen, dtype=np.int64))
+        for piece in saved.seen:
+            self.table.fill(piece[~np.isin(piece, saved.unfinished)])
         result.levels = [int(count) for count in saved.counts]
         result.states = sum(result.levels)
         self.registers[engine.TRANSITIONS] = result.transitions = saved.transitions
         self.uses[:] = saved.uses
         self.sites_before = frozenset(int(site) for site in saved.sites)
-        start = 0
-        for count in result.levels[1:]:
-            self.levels.append(Level(saved.parents[start : start + count], saved.vias[start : start + count]))
-            start += count
+        self.levels = [Level(*each) for each in zip(saved.parents, saved.vias, strict=True)]
         return np.ascontiguousarray(saved.frontier, dtype=np.int64)
 
     def next_level(self, source: Array, result: SearchResult, clock: Clock, watch: Watch) -> tuple[Array, Level]:
@@ -239,16 +242,15 @@ class CompiledSearch:
         room, _ = self.rooms
         r = self.registers
         r[engine.SOURCE], r[engine.BAD], r[engine.STUCK] = address(source), -1, -1
-        room.grow(len(source) + 2 * self.branch)
+        self.stored = result.states
         new = 0
         together = self.jobs > 1 and len(source) >= WORTH_IT
         with closing(self.together(source, room) if together else self.alone(len(source), room)) as counts:
-            for new in counts:
-                self.inserted = result.states + new
+            for new in within(counts, result):
                 result.transitions = int(r[engine.TRANSITIONS])
-                used = self.used(result.states)
+                used = self.used()
                 result.bytes = max(result.bytes, used)
-                watch(Progress(self.inserted, result.transitions, result.depth, len(source), clock.seconds, used))
+                watch(Progress(result.states + new, result.transitions, result.depth, len(source), clock.seconds, used))
                 result.limit = clock.over(used)
                 if result.limited():
                     break
@@ -265,14 +267,12 @@ class CompiledSearch:
     def alone(self, count: int, room: Room) -> Generator[int, None, None]:
         """Expand a level by one thread; gives the count of new states as it grows."""
         r = self.registers
-        before = self.inserted
         new = done = 0
+        self.room_for(room, count + 2 * self.branch)
         while done < count:
-            if new + self.branch > len(room.states):
-                room.grow(new + 2 * self.branch)
-            self.room_in_table(2 * self.branch)
-            r[engine.ROOM] = min(len(room.states), int(FULLEST * len(self.table)) - before)
-            room.tell(r)
+            self.room_for(room, new + 2 * self.branch)
+            self.table.make_room(2 * self.branch)
+            r[engine.ROOM] = min(len(room.states), new + self.table.room())
             new = int(self.module.expand(address(r), done, min(done + CHUNK, count), new))
             done = int(r[engine.REACHED])
             yield new
@@ -283,11 +283,11 @@ class CompiledSearch:
             like = (self.module, self.registers, self.batch, self.uses, self.words)
             self.stretches = [Stretch(*like) for _ in range(AHEAD * self.jobs)]
         new = 0
-        with closing(in_order(self.pool, self.stretches, source, lambda: self.table)) as stretches:
+        self.room_for(room, len(source) + 2 * self.branch)
+        with closing(in_order(self.pool, self.stretches, source, self.table)) as stretches:
             for stretch in stretches:
-                self.room_in_table(stretch.count)
-                room.grow(new + stretch.count)
-                room.tell(self.registers)
+                self.table.make_room(stretch.count)
+                self.room_for(room, new + stretch.count)
                 registers = address(self.registers), address(stretch.registers)
                 new = int(self.module.take_over(*registers, stretch.count, new))
                 self.uses += stretch.uses

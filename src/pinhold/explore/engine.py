@@ -37,7 +37,6 @@ from pinhold.explore.via import WENT_ON, begun, packed
     BRANCH,
     OUTCOMES,
     TABLE,
-    MASK,
     PARENTS,
     VIAS,
     ACTIONS,
@@ -58,15 +57,16 @@ from pinhold.explore.via import WENT_ON, begun, packed
     ASIDE,
     OWN,
     OWN_MASK,
-) = range(30)
+) = range(29)
 """Registers of a search.
 
 BATCH: records, BATCH_SIZE of them before it is flushed; NOTES: of each its fingerprint, its parent's place and how it
 was reached.  SOURCE, TARGET: the two frontiers, states as the words with which a record begins; ROOM: how many the
-second has place for; BRANCH: the most successors that a state has; OUTCOMES: the most that a step has.  TABLE:
-fingerprints, MASK + 1 of them.  PARENTS, VIAS: for each state of TARGET its parent's place in SOURCE, and how it came
-from there (via.py).  ACTIONS: of each operation kind, function, mm, addr, end, flags, arg; MENU: for each of the TASKS
-the numbers of its first action and of the one behind its last; USES: per action, how often it was begun.
+second has place for; BRANCH: the most successors that a state has; OUTCOMES: the most that a step has.  TABLE: the
+parts of the table of fingerprints, see below.  PARENTS, VIAS: for each state of TARGET its parent's place in SOURCE,
+and how it came from there (via.py).  ACTIONS: of each operation kind, function, mm, addr, end, flags, arg; MENU: for
+each of the TASKS the numbers of its first action and of the one behind its last; USES: per action, how often it was
+begun.
 
 What is found: TRANSITIONS; BAD: place in TARGET of the first bad state, or -1, with its properties and its invariant;
 STUCK: place in SOURCE of the first state in which everybody waits, or -1; REACHED: the first state that was not
@@ -76,6 +76,13 @@ the table alive.
 Of one of several threads (threads.py), whose TABLE is only read: ASIDE, the fingerprints of the states of TARGET; OWN,
 a table of them, OWN_MASK + 1 of it.  ASIDE is 0 where new states go into the TABLE at once.
 """
+
+PART_BITS = 5
+PARTS = 1 << PART_BITS
+ADDRESS, MASK, COUNT = 0, 8, 16
+PART_BYTES = 24
+"""The table of fingerprints is in parts, by the upper bits of a fingerprint.  Of each: where it is, its size less one,
+and how many fingerprints are in it."""
 
 ACTION_WORDS = 7
 KEY_A, KEY_B, KEY_C = 0x2D358DCCAA6C78A5, -0x74439EA36E07C9A7, 0x4B33A62ED433D4A3
@@ -107,8 +114,8 @@ def copy_state(source: int, target: int) -> None:
         store8(target + 8 * i, load8(source + 8 * i))
 
 
-def insert(table: int, mask: int, h: int) -> bool:
-    """Whether the fingerprint is new; it is in the table afterwards."""
+def put(table: int, mask: int, h: int) -> bool:
+    """Whether the fingerprint is new in an array of mask + 1; it is in there afterwards."""
     place = h & mask
     while True:
         there = load8(table + 8 * place)
@@ -120,11 +127,34 @@ def insert(table: int, mask: int, h: int) -> bool:
         place = (place + 1) & mask
 
 
-def known(table: int, mask: int, h: int) -> bool:
+def part_of(table: int, h: int) -> int:
+    """The part of the table in which a fingerprint is, if it is in there."""
+    return table + PART_BYTES * ((h >> (64 - PART_BITS)) & (PARTS - 1))
+
+
+def touch(table: int, h: int) -> int:
+    """What is where the look for a fingerprint begins."""
+    part = part_of(table, h)
+    return load8(load8(part + ADDRESS) + 8 * (h & load8(part + MASK)))
+
+
+def insert(table: int, h: int) -> bool:
+    """Whether the fingerprint is new; it is in the table afterwards."""
+    part = part_of(table, h)
+    if not put(load8(part + ADDRESS), load8(part + MASK), h):
+        return False
+    store8(part + COUNT, load8(part + COUNT) + 1)
+    return True
+
+
+def known(table: int, h: int) -> bool:
     """Whether the fingerprint is in the table.  Another thread may insert meanwhile: what it inserts may be missed."""
+    part = part_of(table, h)
+    array = load8(part + ADDRESS)
+    mask = load8(part + MASK)
     place = h & mask
     while True:
-        there = load8(table + 8 * place)
+        there = load8(array + 8 * place)
         if there == h:
             return True
         if there == 0:
@@ -133,11 +163,11 @@ def known(table: int, mask: int, h: int) -> bool:
 
 
 def rehash(old: int, size: int, table: int, mask: int) -> None:
-    """Move every fingerprint of an old table to a larger one."""
+    """Put every fingerprint of an array of `size` into one of mask + 1."""
     for place in range(size):
         h = load8(old + 8 * place)
         if h != 0:
-            insert(table, mask, h)
+            put(table, mask, h)
 
 
 def expand(s: int, first: int, last: int, new: int) -> int:
@@ -218,7 +248,6 @@ def successors(s: int, state: int, number: int, filled: int) -> int:
 def flush(s: int, filled: int, new: int) -> int:
     """Insert the batch; gives the new count of TARGET."""
     table = register(s, TABLE)
-    mask = register(s, MASK)
     notes = register(s, NOTES)
     target = register(s, TARGET)
     uses = register(s, USES)
@@ -227,7 +256,7 @@ def flush(s: int, filled: int, new: int) -> int:
     own_mask = register(s, OWN_MASK)
     touched = 0
     for k in range(filled):
-        touched ^= load8(table + 8 * (load8(notes + 24 * k) & mask))
+        touched ^= touch(table, load8(notes + 24 * k))
     store8(s + 8 * TOUCHED, touched)
     for k in range(filled):
         via = load8(notes + 24 * k + 16)
@@ -236,10 +265,10 @@ def flush(s: int, filled: int, new: int) -> int:
             store8(uses + 8 * action, load8(uses + 8 * action) + 1)
         h = load8(notes + 24 * k)
         if aside:
-            if known(table, mask, h) or not insert(own, own_mask, h):
+            if known(table, h) or not put(own, own_mask, h):
                 continue
             store8(aside + 8 * new, h)
-        elif not insert(table, mask, h):
+        elif not insert(table, h):
             continue
         m = register(s, BATCH) + RECORD_BYTES * k
         copy_state(m, target + 8 * STATE_WORDS * new)
@@ -270,15 +299,14 @@ def take_over(s: int, other: int, count: int, new: int) -> int:
     that found it before has found it bad.
     """
     table = register(s, TABLE)
-    mask = register(s, MASK)
     aside = register(other, ASIDE)
     target = register(s, TARGET)
     touched = 0
     for k in range(count):
-        touched ^= load8(table + 8 * (load8(aside + 8 * k) & mask))
+        touched ^= touch(table, load8(aside + 8 * k))
     store8(s + 8 * TOUCHED, touched)
     for k in range(count):
-        if not insert(table, mask, load8(aside + 8 * k)):
+        if not insert(table, load8(aside + 8 * k)):
             continue
         copy_state(register(other, TARGET) + 8 * STATE_WORDS * k, target + 8 * STATE_WORDS * new)
         store4(register(s, PARENTS) + 4 * new, load4(register(other, PARENTS) + 4 * k))
@@ -296,6 +324,7 @@ def take_over(s: int, other: int, count: int, new: int) -> int:
     return new
 
 
-def fingerprint_of(state: int) -> int:
-    """The fingerprint of one state."""
-    return fingerprint(state)
+def fingerprints_of(states: int, count: int, to: int) -> None:
+    """The fingerprints of so many states."""
+    for i in range(count):
+        store8(to + 8 * i, fingerprint(states + 8 * STATE_WORDS * i))

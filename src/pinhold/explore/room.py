@@ -9,9 +9,6 @@ import numpy as np
 
 from pinhold.explore import engine, via
 
-FULLEST = 0.6
-"""Of a table of fingerprints, before it is doubled."""
-
 VIA = np.dtype(f"u{via.WORD_BYTES}")
 """A word that says how a state was reached."""
 
@@ -37,10 +34,19 @@ class Room:
     def of(cls, count: int, words: int) -> Room:
         return cls(np.empty((count, words), np.int64), np.empty(count, PARENT), np.empty(count, VIA))
 
+    def enough(self, count: int) -> int:
+        """What it grows to for `count` states: by half at least."""
+        return max(count, len(self.states) + len(self.states) // 2) if count > len(self.states) else len(self.states)
+
+    def growth(self, count: int) -> int:
+        """The bytes that it grows by for `count` states."""
+        each = VIA.itemsize + PARENT.itemsize + self.states.itemsize * self.states.shape[1]
+        return int((self.enough(count) - len(self.states)) * each)
+
     def grow(self, count: int) -> None:
-        """To at least `count` states, and by half at least, where they are: nothing is copied, no view is left."""
+        """To at least `count` states, where they are: nothing is copied, no view is left."""
+        count = self.enough(count)
         if count > len(self.states):
-            count = max(count, len(self.states) + len(self.states) // 2)
             self.states.resize((count, self.states.shape[1]), refcheck=False)
             self.parents.resize(count, refcheck=False)
             self.vias.resize(count, refcheck=False)

@@ -40,13 +40,16 @@ LOOP = (
     engine.register,
     engine.fingerprint,
     engine.copy_state,
+    engine.put,
+    engine.part_of,
+    engine.touch,
     engine.insert,
     engine.known,
     engine.successors,
     engine.look,
     engine.flush,
 )
-ENTRIES = (engine.expand, engine.take_over, engine.rehash, engine.fingerprint_of)
+ENTRIES = (engine.expand, engine.take_over, engine.rehash, engine.fingerprints_of)
 
 HEADER = """# Made by pinhold/explore/searched.py: the @kernel functions of mm/ and explore/, and explore/engine.py.
 

@@ -11,14 +11,15 @@ is taken over.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from concurrent.futures import Executor, Future, wait
 from types import ModuleType
 
 import numpy as np
 
 from pinhold.explore import engine
-from pinhold.explore.room import FULLEST, Array, Room, address
+from pinhold.explore.room import Array, Room, address
+from pinhold.explore.table import FULLEST, Parts, Table
 
 STRETCH = 512
 """States that a thread expands before it looks for more: fewer are more often waited for, more are more often found
@@ -52,11 +53,10 @@ class Stretch:
     def nbytes(self) -> int:
         return int(self.room.nbytes + self.fingerprints.nbytes + self.own.nbytes)
 
-    def expand(self, source: Array, table_now: Callable[[], Array], first: int, last: int) -> Stretch:
-        """Expand the states first … last - 1 of a level.  table_now: gives the table, which is only read."""
+    def expand(self, source: Array, table: Parts, first: int, last: int) -> Stretch:
+        """Expand the states first … last - 1 of a level.  table: as it was not long ago; is only read."""
         r = self.registers
-        table = table_now()  # kept until the stretch is done, though a larger one may take its place
-        r[engine.SOURCE], r[engine.TABLE], r[engine.MASK] = address(source), address(table), len(table) - 1
+        r[engine.SOURCE], r[engine.TABLE] = address(source), address(table.directory)
         r[engine.TRANSITIONS], r[engine.BAD], r[engine.STUCK] = 0, -1, -1
         self.uses[:] = self.own[:] = 0
         self.count, done = 0, first
@@ -81,9 +81,7 @@ class Stretch:
         r[engine.OWN_MASK] = len(self.own) - 1
 
 
-def in_order(
-    pool: Executor, stretches: list[Stretch], source: Array, table_now: Callable[[], Array]
-) -> Generator[Stretch, None, None]:
+def in_order(pool: Executor, stretches: list[Stretch], source: Array, table: Table) -> Generator[Stretch, None, None]:
     """A level's stretches as they have been expanded, each when all before it have been taken over.
 
     stretches: as many as may be under way at a time.
@@ -95,7 +93,7 @@ def in_order(
         while True:
             while free and (first := next(firsts, -1)) >= 0:
                 last = min(first + STRETCH, len(source))
-                under_way.append(pool.submit(free.pop().expand, source, table_now, first, last))
+                under_way.append(pool.submit(free.pop().expand, source, table.parts_now(), first, last))
             if not under_way:
                 return
             stretch = under_way.popleft().result()

@@ -1,0 +1,97 @@
+"""The table of the fingerprints that have been seen, in parts that grow one by one.
+
+Doubled as a whole it would need room for the old and the new one; so it needs that for one part.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from types import ModuleType
+
+import numpy as np
+
+from pinhold.explore import engine
+from pinhold.explore.room import Array, address
+
+FULLEST = 0.6
+"""Of a table of fingerprints, before it is doubled."""
+
+FULL = 0.9
+"""Of a part, never to be exceeded: so many may belong there by chance before anybody looks."""
+
+FIRST = 1 << 11
+"""Of a part, at first."""
+
+
+@dataclass(frozen=True)
+class Parts:
+    """The parts as they are at a time, kept for whoever reads them though larger ones take their places."""
+
+    directory: Array
+    arrays: tuple[Array, ...]
+
+
+class Table:
+    """The directory is what compiled code knows of it: for each part its address, its size less one, its count."""
+
+    def __init__(self, module: ModuleType, before: Callable[[int], None]) -> None:
+        """before: is called before so many bytes are used, and may raise."""
+        self.module = module
+        self.before = before
+        self.arrays = [np.zeros(FIRST, np.int64) for _ in range(engine.PARTS)]
+        self.directory = np.zeros((engine.PARTS, engine.PART_BYTES // 8), np.int64)
+        for part, array in enumerate(self.arrays):
+            self.directory[part] = address(array), len(array) - 1, 0
+
+    @property
+    def nbytes(self) -> int:
+        return 8 * int(self.sizes.sum())
+
+    @property
+    def sizes(self) -> Array:
+        return self.directory[:, 1] + 1
+
+    @property
+    def counts(self) -> Array:
+        return self.directory[:, 2]
+
+    def room(self) -> int:
+        """How many more there is room for, wherever they belong."""
+        return int((FULL * self.sizes - self.counts).min())
+
+    def make_room(self, more: int) -> None:
+        """For so many, wherever they belong, and in every part as much as keeps looks short."""
+        needed = np.maximum(self.counts / FULLEST, (self.counts + more) / FULL)
+        for part in np.flatnonzero(needed > self.sizes):
+            self.grow(int(part), float(needed[part]))
+
+    def grow(self, part: int, needed: float) -> None:
+        """Double a part until it has that size."""
+        old = self.arrays[part]
+        size = len(old)
+        while size < needed:
+            size *= 2
+        self.before(8 * size)
+        array = np.zeros(size, np.int64)
+        self.module.rehash(address(old), len(old), address(array), size - 1)
+        self.arrays[part] = array
+        self.directory[part, :2] = address(array), size - 1
+
+    def fill(self, fingerprints: Array) -> None:
+        """Put those of one part into it, which are not in there."""
+        if len(fingerprints):
+            part = (int(fingerprints[0]) >> (64 - engine.PART_BITS)) & (engine.PARTS - 1)
+            needed = (int(self.counts[part]) + len(fingerprints)) / FULLEST
+            if needed > self.sizes[part]:
+                self.grow(part, needed)
+            where = int(self.directory[part, 0]), int(self.directory[part, 1])
+            self.module.rehash(address(fingerprints), len(fingerprints), *where)
+            self.directory[part, 2] += len(fingerprints)
+
+    def parts_now(self) -> Parts:
+        return Parts(self.directory.copy(), tuple(self.arrays))
+
+    def pieces(self) -> Iterator[Array]:
+        """The fingerprints of each part."""
+        return (array[array != 0] for array in self.arrays)
