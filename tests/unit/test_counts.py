@@ -93,3 +93,9 @@ def test_the_zero_page_is_everybodys() -> None:
     """Its entry is compared, and not who else has it."""
     told = counted(Play(row("6.12"), "map P x anon\nread P x\n"))
     assert (told.level, told.writable, told.refcount, told.mapcount) == ("pte", False, None, None)
+
+
+def test_what_the_specification_leaves_open_is_not_told() -> None:
+    """Whether a clean entry of shared shmem is dirty; of private memory it is known."""
+    assert counted(Play(row("7.3"), "map P x memfd shared\nread P x\n")).dirty is None
+    assert counted(Play(row("7.3"), "map P x memfd private\nread P x\n")).dirty is False

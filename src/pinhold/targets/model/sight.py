@@ -79,7 +79,7 @@ def page_row(m: State, mm: int, addr: int) -> Row:
         flags & (k.FOLIO_ANON | k.FOLIO_KSM) != 0,
         LEVELS[level],
         entry & k.PTE_RW != 0,
-        True if entry & k.PTE_DIRTY else None if shmem_shared(m, vma) else False,
+        entry_dirty(m, entry, vma),
         soft_dirty,
     )
 
@@ -89,9 +89,19 @@ def head_of(m: State, pfn: int) -> int:
     return folio_page(m, page_folio(m, pfn))
 
 
+def entry_dirty(m: State, entry: int, vma: int) -> bool | None:
+    """Whether an entry of the VMA is dirty; None where the specification does not know.
+
+    Since 4e92030c05dc (6.16) a read fault maps a dirty folio of a shared mapping dirty if the entry is writable; whether
+    a folio of shmem is dirty, the specification does not keep.
+    """
+    if entry & k.PTE_DIRTY:
+        return True
+    return None if shmem_shared(m, vma) else False
+
+
 def shmem_shared(m: State, vma: int) -> bool:
-    """Whether it is a shared mapping of shmem.  Since 4e92030c05dc (6.16) a read fault maps a dirty folio dirty if the
-    entry is writable; whether a folio of shmem is dirty, the specification does not keep."""
+    """Whether it is a shared mapping of shmem."""
     if vma == k.NO_VMA or not m.vma_flags[vma] & k.VM_SHARED:
         return False
     return m.vma_file[vma] != k.NO_FILE and m.file_kind[m.vma_file[vma]] == k.FILE_SHMEM
