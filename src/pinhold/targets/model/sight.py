@@ -92,8 +92,8 @@ def head_of(m: State, pfn: int) -> int:
 def entry_dirty(m: State, entry: int, vma: int) -> bool | None:
     """Whether an entry of the VMA is dirty; None where the specification does not know.
 
-    Since 4e92030c05dc (6.16) a read fault maps a dirty folio of a shared mapping dirty if the entry is writable; whether
-    a folio of shmem is dirty, the specification does not keep.
+    Since 4e92030c05dc (6.16) a read fault maps a dirty folio of a shared mapping dirty if the entry is writable;
+    whether a folio of shmem is dirty, the specification does not keep.
     """
     if entry & k.PTE_DIRTY:
         return True
