@@ -94,6 +94,54 @@ def udmabuf(file: int, size: int) -> int:
     return fcntl.ioctl(device, UDMABUF_CREATE, bytearray(struct.pack("=IIQQ", file, 1, 0, size)), True)
 
 
+def add_vdpa(family: str, device: str) -> None:
+    """vdpa dev add name DEVICE mgmtdev FAMILY: returns when a driver has the device, which may be never."""
+    line = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 16)  # NETLINK_GENERIC
+    line.bind((0, 0))
+
+    def ask(protocol: int, command: int, *attributes: bytes) -> bytes:
+        body = struct.pack("<BBH", command, 1, 0) + b"".join(attributes)
+        line.send(struct.pack("<IHHII", 16 + len(body), protocol, 5, 1, 0) + body)
+        return line.recv(4096)
+
+    said = ask(16, 3, attribute(2, b"vdpa\0"))  # CTRL_CMD_GETFAMILY by CTRL_ATTR_FAMILY_NAME
+    at = 20
+    while struct.unpack_from("<H", said, at + 2) != (1,):  # CTRL_ATTR_FAMILY_ID
+        at += struct.unpack_from("<H", said, at)[0] + 3 & -4
+    (protocol,) = struct.unpack_from("<H", said, at + 4)
+    ask(protocol, 3, attribute(2, family.encode() + b"\0"), attribute(4, device.encode() + b"\0"))  # VDPA_CMD_DEV_NEW
+
+
+def vduse(at: int, size: int) -> int:
+    """The bounce buffer of a block device that a driver begins to read from, and gets no answer."""
+    control = os.open("/dev/vduse/control", os.O_RDWR)
+    features = 1 << 32 | 1 << 33  # VIRTIO_F_VERSION_1, VIRTIO_F_ACCESS_PLATFORM
+    config = struct.pack("<Q52x", 2048)
+    made = struct.pack("<256sIIQII52xI", b"pins", 0, 2, features, 1, PAGE, len(config)) + config
+    fcntl.ioctl(control, 0x41508102, bytearray(made), True)  # VDUSE_CREATE_DEV
+    with open("/sys/class/vduse/pins/bounce_size", "w") as file:
+        file.write(str(size))
+    device = guest.appeared(lambda: os.open("/dev/vduse/pins", os.O_RDWR), "its device")
+    fcntl.ioctl(device, 0x40208114, bytearray(struct.pack("<IH26x", 0, 64)), True)  # VDUSE_VQ_SETUP
+
+    def answer() -> None:
+        while True:
+            _, number = struct.unpack_from("<II", os.read(device, 152))
+            os.write(device, struct.pack("<II144x", number, 0))
+
+    def registered() -> int | None:
+        """Only once the driver has used the buffer."""
+        try:
+            fcntl.ioctl(device, 0x40308118, bytearray(struct.pack("<QQQ24x", at, 0, size)), True)  # ..._REG_UMEM
+        except OSError:
+            return None
+        return device
+
+    threading.Thread(target=answer, daemon=True).start()
+    threading.Thread(target=add_vdpa, args=("vduse", "pins"), daemon=True).start()
+    return guest.appeared(registered, "a driver")
+
+
 EDU: list[edu.Edu] = []
 
 
@@ -129,6 +177,7 @@ def holders() -> list[dict[str, Any]]:
         ("VFIO", lambda at, size: device(at, size, edu.DMA_READ | edu.DMA_WRITE), 4),
         ("AF_XDP", af_xdp, 16),
         ("vmsplice", vmsplice, 3),
+        ("VDUSE", vduse, 256),
     ):
         at = memory(pages * PAGE)
         write(at, pages * PAGE)
@@ -211,6 +260,13 @@ def only_read() -> list[dict[str, Any]]:
     write(memory(HUGE, mmap.MAP_SHARED, file), HUGE)  # a private read of a hole would be a page of its own
     one("hugetlb", memory(HUGE, mmap.MAP_PRIVATE, file), HUGE)
     return found
+
+
+def spliced() -> list[dict[str, Any]]:
+    """References on pages of a large range, far from each other: some are in an area of CMA, if that is large."""
+    at = memory(128 << 20)
+    write(at, 128 << 20)
+    return [attempt("vmsplice", at + where, PAGE, vmsplice) for where in range(0, 128 << 20, HUGE)]
 
 
 def pinprobe(at: int, size: int) -> int:
@@ -406,6 +462,7 @@ WORDS = {
     "forked": forked,
     "merged": merged,
     "rdma": rdma,
+    "spliced": spliced,
 }
 
 

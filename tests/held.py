@@ -20,7 +20,7 @@ from pinhold.lab.qemu import Qemu
 from pinhold.lab.store import Kernel
 
 AGENT = "guest_holds"
-DRIVERS = ("crc32_generic", "ib_uverbs", "rdma_rxe", "qemu_fw_cfg")
+DRIVERS = ("crc32_generic", "ib_uverbs", "rdma_rxe", "vduse", "virtio_vdpa", "qemu_fw_cfg")
 """What it may use more than the lab's agent, where a kernel has it; the last gives QEMU the note of its dumps."""
 
 _PATIENCE = 900
@@ -30,10 +30,10 @@ _PATIENCE = 900
 class Held:
     """ram: the descriptor of the guest's memory; qmp: the path of its socket."""
 
-    def __init__(self, kernel: Kernel, folder: str) -> None:
+    def __init__(self, kernel: Kernel, folder: str, **other: Any) -> None:
         self.qmp = os.path.join(folder, "qmp")
-        extra = ("-qmp", f"unix:{self.qmp},server=on,wait=off", "-device", "vmcoreinfo")
-        self.qemu = Qemu(replace(_setup(kernel), extra=extra, icount=False))
+        extra = ("-qmp", f"unix:{self.qmp},server=on,wait=off", "-device", "vmcoreinfo", *other.pop("extra", ()))
+        self.qemu = Qemu(replace(_setup(kernel), extra=extra, icount=False, **other))
         self.ram = self.qemu.ram.fileno()
         self._rest = b""
         self.missing = self._hear()["missing"]
@@ -70,10 +70,10 @@ def _setup(kernel: Kernel) -> lab.Setup:
 
 
 @contextmanager
-def holding(kernel: Kernel) -> Iterator[Held]:
-    """The guest, as long as it is looked at."""
+def holding(kernel: Kernel, **other: Any) -> Iterator[Held]:
+    """The guest, as long as it is looked at.  other: of its Setup, instead of what is usual."""
     with tempfile.TemporaryDirectory(prefix="pinhold-") as folder:
-        guest = Held(kernel, folder)
+        guest = Held(kernel, folder, **other)
         try:
             yield guest
         finally:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+from types import SimpleNamespace
 
 import pytest
 
@@ -10,10 +11,14 @@ pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
 
 from drgn import FaultError
 
+from pinhold.inspect import holders, symbols
 from pinhold.inspect.errors import CannotLook
-from pinhold.inspect.holders import iommu, vfio
+from pinhold.inspect.files import Opened, Task
+from pinhold.inspect.holders import iommu_amd, iommu_intel, unknown, vfio
+from pinhold.inspect.holders.iommu_tables import Tables, mapped_in
 from pinhold.inspect.holders.kept import Run, bounded, joined
 from pinhold.inspect.pinned import _Frames
+from pinhold.inspect.records import Process
 
 BASE = 0xFFFF_8880_0000_0000
 
@@ -89,7 +94,42 @@ HUGE, GIGANTIC = 1 << 21, 1 << 30
 )
 def test_an_iommus_tables(start: int, end: int, leaves: list[tuple[int, int, int]]) -> None:
     """Entries of each size, those for writing alone too, cut to what is asked for."""
-    assert list(iommu._leaves(Memory(TABLES), 0x1000, 3, 0, start, end)) == leaves  # type: ignore[arg-type]
+    tables = Tables(iommu_intel.FORM, 0x1000, 3)
+    assert list(mapped_in(Memory(TABLES), tables, start, end - start)) == leaves  # type: ignore[arg-type]
+
+
+def amd(address: int, below: int) -> int:
+    """An entry of AMD's, readable and writable; below: the level of the table there, 0 or 7 for a page."""
+    return address | below << 9 | 3 << 61 | 1
+
+
+AMD_TABLES = {
+    BASE + 0x1000: amd(0x2000, 2),
+    BASE + 0x1008: amd(1 << 30, 0),
+    BASE + 0x2000: amd(0x3000, 1),
+    BASE + 0x2008: amd(0x40_0000, 0),
+    # 4 MiB in two entries of 2 MiB: its size is told by where the lowest 0 of the address is.
+    **{BASE + 0x2010 + 8 * part: amd(0x1000_0000 | 0x1F_F000, 7) for part in range(2)},
+    BASE + 0x3000: amd(0x5000, 0),
+    BASE + 0x3008: 0x6000 | 3 << 61,  # not present
+    # 16 KiB in four entries
+    **{BASE + 0x3020 + 8 * part: amd(0x2_0000 | 0x1000, 7) for part in range(4)},
+}
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "leaves"),
+    [
+        (0, 0x8000, [(0, 5, 1), *((0x4000 + 0x1000 * part, 0x20 + part, 1) for part in range(4))]),
+        (HUGE + 0x1000, HUGE + 0x3000, [(HUGE + 0x1000, 0x401, 2)]),
+        (3 * HUGE - 0x1000, 3 * HUGE + 0x1000, [(3 * HUGE - 0x1000, 0x101FF, 1), (3 * HUGE, 0x10200, 1)]),
+        (GIGANTIC + 0x5000, GIGANTIC + 0x6000, [(GIGANTIC + 0x5000, (GIGANTIC >> 12) + 5, 1)]),
+    ],
+)
+def test_tables_of_amds_iommu(start: int, end: int, leaves: list[tuple[int, int, int]]) -> None:
+    """An entry says itself what it leads to; a page of another size than a level's is in several entries."""
+    tables = Tables(iommu_amd.FORM, 0x1000, 3)
+    assert list(mapped_in(Memory(AMD_TABLES), tables, start, end - start)) == leaves  # type: ignore[arg-type]
 
 
 def node(at: int, left: int = 0, right: int = 0) -> dict[int, int]:
@@ -114,7 +154,13 @@ def test_a_tree_that_is_a_circle_ends(left: bool, monkeypatch: pytest.MonkeyPatc
         list(vfio._Words(Memory({BASE: at, **circle})).nodes(BASE))  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("pointer", [0, 0x1000, BASE + 4, 0x7FFF_FFFF_F000])
+@pytest.mark.parametrize("pointer", [BASE, 0xFF20_6E1C_69E7_0160, 0xFFFF_FFFF_8100_0000])
+def test_a_pointer_of_the_kernel_is_followed(pointer: int) -> None:
+    """With page tables of four levels and of five."""
+    assert vfio._Words(Memory({BASE: pointer})).pointer(BASE) == pointer  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("pointer", [0, 0x1000, BASE + 4, 0x7FFF_FFFF_F000, 0xFE00_0000_0000_0000])
 def test_a_pointer_is_looked_at_before_it_is_followed(pointer: int) -> None:
     """Null, a user's, and one into the middle of a word are none."""
     with pytest.raises(CannotLook, match="is no pointer of the kernel"):
@@ -136,3 +182,40 @@ def test_frames_that_are_held() -> None:
     asked = [range(0, 50), range(59, 61), range(60, 100), range(611, 612), range(612, 700), range(690, 800)]
     assert [held.meets(frames) for frames in asked] == [False, True, False, True, False, True]
     assert not _Frames([]).meets(range(5))
+
+
+def test_operations_that_are_built_in_have_names() -> None:
+    """Those of a module are its own; where it is built into the kernel, they are among the symbols that are kept."""
+    for kind in holders.KINDS:
+        assert {symbol for _, symbol in kind.OPERATIONS} <= set(symbols.OPERATIONS), kind.KIND
+    assert set(unknown.BUILT_IN) <= set(symbols.OPERATIONS)
+
+
+@pytest.mark.parametrize(
+    ("name", "kind", "module"),
+    [
+        (("vfio", "vfio_fops"), "VFIO", None),
+        (("", "vfio_fops"), "VFIO", None),
+        (("", "vduse_dev_fops"), "VDUSE", None),
+        (("iommufd", "iommufd_fops"), "unknown", "iommufd"),
+        (("", "iommufd_fops"), "unknown", "iommufd"),
+        (("snd", "vfio_fops"), "unknown", "snd"),
+        (("vfio", "vfio_device_fops"), None, None),
+        (("", "ext4_file_operations"), None, None),
+        (("", ""), None, None),
+    ],
+)
+def test_which_holder_an_open_file_is(
+    monkeypatch: pytest.MonkeyPatch, name: tuple[str, str], kind: str | None, module: str | None
+) -> None:
+    """By module and symbol of its operations; a device of a module, or of iommufd, that is none of them may be one."""
+    for one in holders.KINDS:
+        monkeypatch.setattr(one, "held", lambda view, private: iter([Run(1, 1)]))
+    character = SimpleNamespace(i_mode=SimpleNamespace(value_=lambda: 0o20600))
+    file = SimpleNamespace(f_inode=SimpleNamespace(read_=lambda: character))
+    made = object.__new__(holders.Holders)
+    made._view = SimpleNamespace(pointer=lambda type_, address: file)  # type: ignore[assignment]
+    made._names = SimpleNamespace(operations=lambda address: name)  # type: ignore[assignment]
+    one = Opened(Task(Process(1, "one"), None, 0x1000), 3, 0x2000, 0x3000, 0x4000)
+    found = [(each.holder.kind, each.holder.module, each.holder.fd) for each in made._of_file(one)]
+    assert found == ([] if kind is None else [(kind, module, 3)])

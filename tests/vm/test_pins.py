@@ -81,7 +81,7 @@ def test_holders_and_states(kernel: Kernel, held: Held) -> None:
     told = look(held)
     there = [one for one in made if "why" not in one]
     missing = {one["how"] for one in made} - {one["how"] for one in there}
-    assert missing == ({"udmabuf"} if not newer(kernel) else set())
+    assert missing == ({"udmabuf", "VDUSE"} if not newer(kernel) else set())
     for one in there:
         assert holders(told, one) == {(one["how"], one["fd"])}
         state = State.SHARED if one["how"] == "udmabuf" else State.SAME
@@ -232,11 +232,15 @@ def test_a_busy_guest_has_nothing_stale(kernel: Kernel, held: Held) -> None:
             assert [folio for folio in told.folios if folio.state is State.STALE] == []
 
 
+FULL = pytest.mark.parametrize("kernel", ["full"], indirect=True)
+"""A kernel with what those of the lab do not have: `pinhold kernels add full --image PATH --modules DIR`, of Debian's
+linux-image-amd64."""
+
+
 @pytest.mark.nightly
-@pytest.mark.parametrize("kernel", ["rdma"], indirect=True)
+@FULL
 def test_a_memory_region_of_rdma(kernel: Kernel, held: Held) -> None:
-    """By soft-RoCE, which the lab's kernels do not have: `pinhold kernels add rdma --image PATH --modules DIR` gives
-    one that has, such as Debian's linux-image-amd64.  A region that begins within a page holds the page."""
+    """By soft-RoCE.  A region that begins within a page holds the page."""
     (region,) = held.do("rdma")
     if "why" in region:
         pytest.skip(f"this kernel has no soft-RoCE: {region['why']}")
@@ -244,6 +248,22 @@ def test_a_memory_region_of_rdma(kernel: Kernel, held: Held) -> None:
     assert holders(told, region) == {("RDMA", region["fd"])}
     assert states(told, region) == {State.SAME: region["size"]}
     assert sum(folio.size for folio in told.folios) == region["size"]
+
+
+@pytest.mark.nightly
+@FULL
+def test_the_tables_of_amds_iommu(kernel: Kernel) -> None:
+    """What VFIO holds is found in them as in Intel's: small pages and a huge one, each where its process has it."""
+    with holding(kernel, edu=0, append="intremap=off", extra=("-device", "amd-iommu", "-device", "edu")) as held:
+        made = held.do("only_read")
+        if "why" in made[0]:
+            pytest.skip(f"this kernel has no driver of AMD's IOMMU: {made[0]['why']}")
+        held.do("written")
+        told = look(held)
+    for one in made:
+        assert states(told, one) == {State.SAME if newer(kernel) else State.STALE: one["size"]}, one
+        assert holders(told, one) == {("VFIO", one["fd"])}
+    assert told.buffers == ()
 
 
 @pytest.mark.parametrize("kernel", KERNELS, indirect=True)

@@ -68,9 +68,13 @@ OPERATIONS = (
     "iommufd_fops",
     "uverbs_fops",
     "uverbs_mmap_fops",
+    "vhost_vdpa_fops",
+    "vduse_dev_fops",
     "intel_iommu_ops",
     "intel_fs_paging_domain_ops",
     "intel_ss_paging_domain_ops",
+    "amd_iommu_ops",
+    "amdv1_ops",
     "shmem_aops",
     "hugetlbfs_aops",
 )

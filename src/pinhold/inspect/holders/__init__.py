@@ -13,15 +13,18 @@ from drgn import FaultError
 
 from pinhold.inspect.errors import CannotLook
 from pinhold.inspect.files import Names, Opened, Task, opened
-from pinhold.inspect.holders import af_xdp, io_uring, pipe, rdma, udmabuf, unknown, vdpa, vfio
+from pinhold.inspect.holders import af_xdp, io_uring, pipe, rdma, udmabuf, unknown, vdpa, vduse, vfio
 from pinhold.inspect.holders.kept import Run, Unseen
 from pinhold.inspect.records import Holder
 from pinhold.inspect.view import View
 
-KINDS: tuple[ModuleType, ...] = (io_uring, vfio, rdma, af_xdp, udmabuf, vdpa, pipe)
+KINDS: tuple[ModuleType, ...] = (io_uring, vfio, rdma, af_xdp, udmabuf, vdpa, vduse, pipe)
 """Each has KIND, OPERATIONS, (module, symbol) of its files' operations, and held(view, private_data)."""
 
-_BY_OPERATIONS: dict[tuple[str, str], ModuleType] = {name: kind for kind in KINDS for name in kind.OPERATIONS}
+_BY_OPERATIONS: dict[tuple[str, str], ModuleType] = {
+    (where, symbol): kind for kind in KINDS for module, symbol in kind.OPERATIONS for where in (module, "")
+}
+"""What a module has can be built into the kernel."""
 _MODULES = frozenset(module for kind in KINDS for module, _ in kind.OPERATIONS if module)
 """Whose files are walked: what else they open belongs to what is walked."""
 
@@ -76,7 +79,8 @@ class Holders:
         kind = _BY_OPERATIONS.get(name)
         if kind is None:
             if name[0] not in _MODULES and unknown.may_hold(self._view, one, name):
-                yield Found(Holder(unknown.KIND, one.task.process, one.fd, name[0]), (name[0], one.private))
+                module = unknown.module(name)
+                yield Found(Holder(unknown.KIND, one.task.process, one.fd, module), (module, one.private))
             return
         found = Found(Holder(kind.KIND, one.task.process, one.fd), (kind.KIND, one.private))
         runs: list[Run] = []

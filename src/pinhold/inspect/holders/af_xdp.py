@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 
-from pinhold.inspect.holders.kept import MOST, Run, bounded, joined
+from pinhold.inspect.holders.kept import MOST, Run, bounded, joined, pointers
 from pinhold.inspect.view import View
 
 KIND = "AF_XDP"
@@ -23,5 +22,4 @@ def held(view: View, private: int) -> Iterator[Run]:
     if not umem:
         return
     count = bounded(int(umem.npgs.value_()), MOST, "pages of a umem")
-    pages = struct.iter_unpack("<Q", view.read(int(umem.pgs.value_()), 8 * count))
-    yield from joined(Run(view.pfn_of(page), 1) for (page,) in pages)
+    yield from joined(Run(view.pfn_of(page), 1) for page in pointers(view, int(umem.pgs.value_()), count))

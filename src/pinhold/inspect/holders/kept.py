@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 
 from pinhold.inspect.errors import CannotLook
+from pinhold.inspect.view import View
 
 PAGE = 4096
 
@@ -57,6 +59,11 @@ def _after(run: Run) -> Run:
     """The one that would go on where it ends."""
     address = None if run.address is None else run.address + run.pages * PAGE
     return replace(run, pfn=run.pfn + run.pages, address=address)
+
+
+def pointers(view: View, address: int, count: int) -> Iterator[int]:
+    """An array of them.  Raises drgn.FaultError."""
+    return (word for (word,) in struct.iter_unpack("<Q", view.read(address, 8 * count)))
 
 
 def bounded(count: int, most: int, what: str) -> int:

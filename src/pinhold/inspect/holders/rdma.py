@@ -45,7 +45,8 @@ def held(view: View, private: int) -> Iterator[Run | Unseen]:
 
 
 def _of_region(view: View, region: Object) -> Iterator[Run | Unseen]:
-    driver = region.device.ops.owner.name.string_().decode("utf-8", "backslashreplace")
+    owner = region.device.ops.owner.read_()
+    driver = owner.name.string_().decode("utf-8", "backslashreplace") if owner else "that is built in"
     if driver not in _DRIVERS or not view.module_types(driver):
         reason = f"what the driver {driver} keeps of a memory region is not known"
         yield Unseen(int(region.iova.value_()), int(region.length.value_()), reason)

@@ -5,10 +5,9 @@ It pins the folios since 6.12 (memfd_pin_folios()), and had references on pages 
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 
-from pinhold.inspect.holders.kept import MOST, PAGE, Run, bounded, joined
+from pinhold.inspect.holders.kept import MOST, PAGE, Run, bounded, joined, pointers
 from pinhold.inspect.view import View
 
 KIND = "udmabuf"
@@ -24,14 +23,10 @@ def held(view: View, private: int) -> Iterator[Run]:
         return
     udmabuf = view.pointer(f"{_TYPE} *", buffer.priv)
     count = bounded(int(udmabuf.pagecount.value_()), MOST, "pages of a udmabuf")
-    pages = _words(view, int(udmabuf.member_("folios" if view.has(_TYPE, "folios") else "pages").value_()), count)
-    offsets = _words(view, int(udmabuf.offsets.value_()), count) if view.has(_TYPE, "offsets") else [0] * count
+    pages = pointers(view, int(udmabuf.member_("folios" if view.has(_TYPE, "folios") else "pages").value_()), count)
+    offsets = pointers(view, int(udmabuf.offsets.value_()), count) if view.has(_TYPE, "offsets") else [0] * count
     pinned = any(view.has(_TYPE, name) for name in ("pinned_folios", "unpin_list"))
     yield from joined(
         Run(view.pfn_of(page) + at // PAGE, 1, pinned=pinned, of_file=True)
         for page, at in zip(pages, offsets, strict=True)
     )
-
-
-def _words(view: View, address: int, count: int) -> list[int]:
-    return [word for (word,) in struct.iter_unpack("<Q", view.read(address, 8 * count))]

@@ -16,7 +16,8 @@ from dataclasses import dataclass
 from drgn import Object, Program, offsetof
 
 from pinhold.inspect.errors import CannotLook
-from pinhold.inspect.holders.iommu import OtherIommu, mapped
+from pinhold.inspect.holders.iommu import mapped
+from pinhold.inspect.holders.iommu_tables import OtherIommu
 from pinhold.inspect.holders.kept import PAGE, Run, Unseen, joined
 from pinhold.inspect.layout import offset
 from pinhold.inspect.view import View
@@ -25,8 +26,8 @@ KIND = "VFIO"
 OPERATIONS = (("vfio", "vfio_fops"),)
 
 _DRIVER = b"vfio-iommu-type1"
-_KERNEL = 0xFFFF_8000_0000_0000
-"""The lowest address of the kernel's own."""
+_KERNEL = 0xFF00_0000_0000_0000
+"""The lowest address of the kernel's own, with page tables of five levels."""
 _NODE_RIGHT, _NODE_LEFT = 8, 16
 """Of struct rb_node."""
 _MOST_NODES = 1 << 20
@@ -84,9 +85,11 @@ _NAMES = {
 
 def layout(view: View) -> Layout:
     """Of this kernel's modules.  Raises CannotLook, drgn.FaultError."""
-    modules = dict(view.modules())
-    if view.module_types("vfio") and view.module_types("vfio_iommu_type1"):
+    for module in ("vfio", "vfio_iommu_type1"):
+        view.module_types(module)
+    if view.has("struct vfio_container", "iommu_data") and view.has("struct vfio_iommu", "domain_list"):
         return _of_types(view.program)
+    modules = dict(view.modules())
     if "vfio" not in modules or "vfio_iommu_type1" not in modules:
         raise CannotLook("the container has no driver of type 1")
     builds = _build_id(view, modules["vfio"]), _build_id(view, modules["vfio_iommu_type1"])
