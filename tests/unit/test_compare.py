@@ -1,6 +1,6 @@
 """Comparing two runs: fields, frames as a relation, and the words for a difference."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -213,3 +213,17 @@ def test_within_an_observation_the_relation_is_exact(left: list[int], right: lis
     ]
     differs = first_difference([_see(*left[:count])], [_see(*right[:count])]) is not None
     assert differs == (sharing[0] != sharing[1])
+
+
+def test_what_is_told_again_by_the_same_view_is_compared_again() -> None:
+    """As many values are counted as for equal views, and a value that differs is found beside views that stay."""
+    first, second = (PageView("P", "x", page, "present", page, "anon", byte=1) for page in (0, 1))
+    same = [Observation(0, (first, second))] * 3
+    fresh = [Observation(0, (replace(first), replace(second))) for _ in range(3)]
+    assert compare(same, same) == compare(same, fresh) == compare(fresh, fresh)
+    other = [*same[:2], Observation(0, (first, replace(second, byte=2)))]
+    found = first_difference(same, other)
+    assert found is not None and (found.index, found.where, found.field) == (2, "P x[1]", "byte")
+    moved = [*same[:2], Observation(0, (first, replace(second, frame=7)))]
+    kept = first_difference(same, moved)
+    assert kept is not None and (kept.index, kept.where, kept.field) == (2, "P x[1]", "frame")

@@ -89,14 +89,13 @@ def as_filmed(film: Film, model: ModelTarget, scenario: s.Scenario, seen: Sequen
     if model.counts or not film.fits(scenario, model.given(scenario)):
         return None
     found, records, masking = Followed(), list[StepRecord](), Masking(model.release)
-    before: tuple[Observation, Observation] | None = None
+    pair: Pair | None = None
     for index, (step, real, (outcome, shown)) in enumerate(zip(scenario.steps, seen, film.run(scenario), strict=True)):
-        pair = Pair(index, real, shown, before)
+        pair = Pair(index, real, shown, pair)
         if any(masking.left(step, pair.differences(), found.masked)):
             return None
         found.values += pair.compared
         records.append(StepRecord(index, step, outcome, shown))
-        before = real, shown
     found.records = records
     return found
 
@@ -176,6 +175,7 @@ class _Way:
         self._chance = chance
         self._session: ModelSession = sessions.enter_context(model.open(scenario))
         self._records: list[StepRecord] = []
+        self._pair: Pair | None = None
         self._masking = Masking(model.release)
         self._in_batch: list[int] = []
         """Before each step: how many pages."""
@@ -340,13 +340,7 @@ class _Way:
             m.folio_flags[folio] &= ~FOLIO_LOCKED
 
     def _compare(self, index: int, step: s.Action, shown: Observation) -> None:
-        real = self._seen[index]
-        before = None
-        if index:
-            told = self._records[index - 1].observation
-            assert told is not None
-            before = self._seen[index - 1], told
-        pair = Pair(index, real, shown, before)
+        pair = self._pair = Pair(index, self._seen[index], shown, self._pair)
         self.differences = list(self._masking.left(step, pair.differences(), self.found.masked))
         self.found.values += pair.compared
         outcomes = [self._outcome(step, difference) for difference in self.differences]

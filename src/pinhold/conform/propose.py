@@ -369,8 +369,8 @@ class Proposer:
         """(first, end, flags) of the mapped parts of a region, in its pages."""
         m = self._session.m
         for vma in range(mm * m.vmas_per_mm, (mm + 1) * m.vmas_per_mm):
-            first, end = max(m.vma_start[vma], start), min(m.vma_end[vma], start + size)
-            if first < end:
+            if m.vma_end[vma] > start and m.vma_start[vma] < start + size:
+                first, end = max(m.vma_start[vma], start), min(m.vma_end[vma], start + size)
                 yield first - start, end - start, m.vma_flags[vma]
 
 

@@ -77,14 +77,13 @@ class Comparison:
 def compare(a: Sequence[Observation], b: Sequence[Observation]) -> Comparison:
     """Compare field by field up to the first difference; None fields are passed over."""
     compared = 0
-    before: tuple[Observation, Observation] | None = None
+    pair: Pair | None = None
     for index, (left, right) in enumerate(zip(a, b, strict=False)):
-        pair = Pair(index, left, right, before)
+        pair = Pair(index, left, right, pair)
         difference = next(pair.differences(), None)
         compared += pair.compared
         if difference is not None:
             return Comparison(difference, compared)
-        before = left, right
     if len(a) != len(b):
         return Comparison(Difference(min(len(a), len(b)), "", "length", _observations(a), _observations(b)), compared)
     return Comparison(None, compared)
@@ -113,33 +112,50 @@ def first_difference(a: Sequence[Observation], b: Sequence[Observation]) -> Diff
     return compare(a, b).difference
 
 
-_Frames = dict[str, int]
-"""Place to frame, of the page views that show one."""
+_Place = tuple[str, str, int] | tuple[str, int]
+"""Process, region and page; or pin and page."""
+
+_Views = dict[_Place, PageView | PinView]
 
 
 class Pair:
     """The observations that two targets made after the same step.
 
-    before: those after the step before, or None.  compared: how many fields both sides saw, as far as was looked.
+    before: those after the step before, if there is one.  compared: how many fields both sides saw, as far as was
+    looked.
+
+    Many targets tell what looks as it did before by the same view.  Where both sides do, it is known what comes of it.
     """
 
-    def __init__(
-        self, index: int, left: Observation, right: Observation, before: tuple[Observation, Observation] | None
-    ) -> None:
+    def __init__(self, index: int, left: Observation, right: Observation, before: Pair | None = None) -> None:
         self.compared = 0
         self._index = index
         self._errnos = left.errno, right.errno
         self._pins = _pins(left), _pins(right)
         self._left = _views(left)
         self._right = _views(right)
-        self._before = before
+        self._both = [
+            (place, view, other) for place, view in self._left.items() if (other := self._right.get(place)) is not None
+        ]
+        self._before: tuple[_Views, _Views] = ({}, {}) if before is None else (before._left, before._right)
+        self._alike: dict[_Place, int] = {}
+        """Of the views of which no value differs: how many values both sides saw."""
+        self._unchanged = {} if before is None else self._since(before)
+
+    def _since(self, before: Pair) -> dict[_Place, int]:
+        """What of it is just as it was."""
+        left, right, alike = before._left.get, before._right.get, before._alike
+        return {
+            place: alike[place]
+            for place, view, other in self._both
+            if left(place) is view and right(place) is other and place in alike
+        }
 
     def differences(self) -> Iterator[Difference]:
         """Whatever differs: values, then frames within the observation, then those that only one side has kept."""
         yield from self._values()
         yield from self._frames()
-        if self._before is not None:
-            yield from self._kept(*map(_frames, self._before))
+        yield from self._kept()
 
     def _values(self) -> Iterator[Difference]:
         """Anything but frames."""
@@ -154,20 +170,35 @@ class Pair:
             if pin not in left_pins or pin not in right_pins:
                 held = (_value("held", pin in pins) for pins in self._pins)
                 yield Difference(self._index, f"pin {pin}", "held", *held)
-        for place, view in self._left.items():
-            other = self._right.get(place)
-            if other is None:
-                continue
-            fields, values = _FIELDS[type(view)]
-            for field, mine, theirs in zip(fields, values(view), values(other), strict=True):
-                if mine is not None and theirs is not None:
-                    self.compared += 1
-                    if mine != theirs:
-                        yield self._difference(place, field, _value(field, mine), _value(field, theirs))
-            if isinstance(view, PageView) and isinstance(other, PageView):
-                yield from self._counts(place, view, other)
+        for place, view, other in self._both:
+            if place in self._unchanged:
+                alike = self._unchanged[place]
+                self.compared += alike
+                self._alike[place] = alike
+            else:
+                yield from self._view(place, view, other)
 
-    def _counts(self, place: str, view: PageView, other: PageView) -> Iterator[Difference]:
+    def _view(self, place: _Place, view: PageView | PinView, other: PageView | PinView) -> Iterator[Difference]:
+        """The values of one place."""
+        before, differs = self.compared, False
+        for difference in self._fields(place, view, other):
+            differs = True
+            yield difference
+        if not differs:
+            self._alike[place] = self.compared - before
+
+    def _fields(self, place: _Place, view: PageView | PinView, other: PageView | PinView) -> Iterator[Difference]:
+        """What of them differs."""
+        fields, values = _FIELDS[type(view)]
+        for field, mine, theirs in zip(fields, values(view), values(other), strict=True):
+            if mine is not None and theirs is not None:
+                self.compared += 1
+                if mine != theirs:
+                    yield self._difference(place, field, _value(field, mine), _value(field, theirs))
+        if isinstance(view, PageView) and isinstance(other, PageView):
+            yield from self._counts(place, view, other)
+
+    def _counts(self, place: _Place, view: PageView, other: PageView) -> Iterator[Difference]:
         """What no process sees."""
         if view.counts is None or other.counts is None:
             return
@@ -178,11 +209,10 @@ class Pair:
 
     def _frames(self) -> Iterator[Difference]:
         """Views whose frame is shared with an earlier view on one side only."""
-        first_of_left: dict[int, str] = {}
-        first_of_right: dict[int, str] = {}
-        for place, view in self._left.items():
-            other = self._right.get(place)
-            if other is None or view.frame is None or other.frame is None:
+        first_of_left: dict[int, _Place] = {}
+        first_of_right: dict[int, _Place] = {}
+        for place, view, other in self._both:
+            if view.frame is None or other.frame is None:
                 continue
             self.compared += 1
             left = first_of_left.setdefault(view.frame, place)
@@ -190,49 +220,57 @@ class Pair:
             if left != right:
                 yield self._difference(place, "frame", *_sharing(place, left, right))
 
-    def _kept(self, left_before: _Frames, right_before: _Frames) -> Iterator[Difference]:
+    def _kept(self) -> Iterator[Difference]:
         """Pages that kept their frames since the observation before on one side only."""
-        for place, view in self._left.items():
-            other = self._right.get(place)
-            if other is None or not isinstance(view, PageView) or view.frame is None or other.frame is None:
+        left_before, right_before = self._before
+        for place, view, other in self._both:
+            if not isinstance(view, PageView) or view.frame is None or other.frame is None:
                 continue
-            if place not in left_before or place not in right_before:
+            if place in self._unchanged:
+                self.compared += 1
+                continue
+            was, others = left_before.get(place), right_before.get(place)
+            if was is None or was.frame is None or others is None or others.frame is None:
                 continue
             self.compared += 1
-            left, right = view.frame == left_before[place], other.frame == right_before[place]
+            left, right = view.frame == was.frame, other.frame == others.frame
             if left != right:
                 yield self._difference(place, "frame", *((KEPT if kept else FRESH) for kept in (left, right)))
 
-    def _difference(self, place: str, field: str, left: str, right: str) -> Difference:
+    def _difference(self, place: _Place, field: str, left: str, right: str) -> Difference:
         views = self._left[place], self._right[place]
         kind = next((view.kind for view in views if isinstance(view, PageView) and view.kind is not None), None)
-        return Difference(self._index, place, field, left, right, kind)
+        return Difference(self._index, _words(place), field, left, right, kind)
 
 
-def _sharing(place: str, left: str, right: str) -> tuple[str, str]:
+def _sharing(place: _Place, left: _Place, right: _Place) -> tuple[str, str]:
     """Whose frame `place` shows on each side, left and right being the first places that show it."""
     other = left if left != place else right
-    words = {True: f"the frame of {other}", False: f"another frame than {other}"}
+    words = {True: f"the frame of {_words(other)}", False: f"another frame than {_words(other)}"}
     return words[left == other], words[right == other]
 
 
 def place_of(view: PageView) -> str:
     """Where a page is, as a difference says it."""
-    return f"{view.proc} {view.region}[{view.page}]"
+    return _words(_PLACE(view))
 
 
-def _views(observation: Observation) -> dict[str, PageView | PinView]:
-    views: dict[str, PageView | PinView] = {place_of(v): v for v in observation.pages}
-    views.update({f"pin {v.pin}[{v.page}]": v for v in observation.pins})
+_PLACE: Callable[[PageView], tuple[str, str, int]] = attrgetter("proc", "region", "page")
+_PIN_PLACE: Callable[[PinView], tuple[str, int]] = attrgetter("pin", "page")
+
+
+def _words(place: _Place) -> str:
+    return f"pin {place[0]}[{place[1]}]" if len(place) == 2 else f"{place[0]} {place[1]}[{place[2]}]"
+
+
+def _views(observation: Observation) -> _Views:
+    views: _Views = dict(zip(map(_PLACE, observation.pages), observation.pages, strict=True))
+    views.update(zip(map(_PIN_PLACE, observation.pins), observation.pins, strict=True))
     return views
 
 
 def _pins(observation: Observation) -> dict[str, None]:
     return dict.fromkeys(view.pin for view in observation.pins)
-
-
-def _frames(observation: Observation) -> _Frames:
-    return {place_of(v): v.frame for v in observation.pages if v.frame is not None}
 
 
 def _value(field: str, value: object) -> str:
