@@ -31,31 +31,29 @@ was split; the others are in reserve, for what a merge makes possible."""
 
 def neighbour(kernel: RunningKernel, pids: Collection[int]) -> str | None:
     """Who else has memory that ksmd would scan, and merge with the scenario's, in a sentence, as far as kernels tell
-    (6.18 does, 6.12 does not); nobody where ksmd does not run for steps.  Where there was nobody, it is not looked for
-    again within a second."""
+    (6.18 does, 6.12 does not); nobody where ksmd does not run for steps."""
     if kernel.disposable or not kernel.ksm_by_steps():
         return None
-    if time.monotonic() < _alone.get(kernel.root, 0.0):
-        return None
-    for stat in Path(kernel.root, "proc").glob("[0-9]*/ksm_stat"):
-        pid = stat.parent.name
-        with suppress(OSError):
-            if "ksm_mergeable: yes" in stat.read_text() and int(pid) not in pids:
-                return (
-                    f"needs KSM for itself: process {pid} ({_name(stat.parent)}) has memory that is advised mergeable"
-                )
-    _alone[kernel.root] = time.monotonic() + _ALONE_SECONDS
+    proc = kernel.root / "proc"
+    for pid in filter(str.isdecimal, os.listdir(proc)):
+        if b"ksm_mergeable: yes" in _read(f"{proc}/{pid}/ksm_stat") and int(pid) not in pids:
+            name = (proc / pid / "comm").read_text().strip()
+            return f"needs KSM for itself: process {pid} ({name}) has memory that is advised mergeable"
     return None
 
 
-_ALONE_SECONDS = 1.0
-
-_alone: dict[Path, float] = {}
-"""Until when nobody else is taken to have mergeable memory, where it was looked for."""
-
-
-def _name(process: Path) -> str:
-    return (process / "comm").read_text().strip()
+def _read(path: str) -> bytes:
+    """What is in a short file, nothing where it is gone.  By system calls, as each step looks at all processes."""
+    try:
+        file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        return os.read(file, 4096)
+    except OSError:
+        return b""
+    finally:
+        os.close(file)
 
 
 def tune(kernel: RunningKernel) -> None:
