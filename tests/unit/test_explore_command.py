@@ -255,6 +255,10 @@ def test_a_scope_that_cannot_be_meant_is_refused_in_a_line(
         (["seed-shmem", "--rules", "9.9"], "no rules for 9.9"),
         (["x", "--file", "/nonexistent"], "/nonexistent: No such file"),
         (["seed-shmem", "--time", "0"], "is not a number from 1 on"),
+        (["seed-shmem", "shmem-cow", "-o", "x.pin"], "are of one scope"),
+        (["seed-shmem", "shmem-cow", "--checkpoint", "x"], "are of one scope"),
+        (["seed-shmem", "shmem-cow", "--html", "x.html"], "are of one scope"),
+        (["seed-shmem", "seed-shmen"], "did you mean seed-shmem?"),
     ],
 )
 def test_wrong_use_is_one_line(arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:

@@ -96,3 +96,51 @@ def test_a_still_image_has_the_search_above_what_it_found(tmp_path: Path, capsys
     assert "they part" in "".join(below.itertext())
     assert main(["explore", RACE[0], "--svg", str(path)]) == 0
     assert len(ET.fromstring(path.read_text()).findall("{http://www.w3.org/2000/svg}svg")) == 1
+
+
+SEVERAL = ("shmem-cow", "fork-races-gup-fast", "seed-shmem")
+
+
+def test_several_scopes_are_told_one_after_the_other(capsys: pytest.CaptureFixture[str]) -> None:
+    """Status 1 where one of them found something; 2 where none did and a limit ended one."""
+    assert main(["explore", *SEVERAL, "--without", "write_protect_seq"]) == 1
+    out = capsys.readouterr().out
+    places = [out.index(f"{name} under the rules of") for name in SEVERAL]
+    assert places == sorted(places)
+    assert out.count("Exhausted: nothing bad is reachable.") == 2
+    assert main(["explore", "shmem-cow", "seed-shmem", "--depth", "9"]) == 2
+    assert main(["explore", "shmem-cow", "seed-shmem"]) == 0
+
+
+def test_several_scopes_are_one_run_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a search of each, and a run of what was found; each search is there when it has ended."""
+    path, still = tmp_path / "all.json", tmp_path / "all.svg"
+    arguments = ["explore", *SEVERAL, "--without", "write_protect_seq", "--format", "json", "-o", str(path)]
+    assert main([*arguments, "--svg", str(still)]) == 1
+    file = read(path)
+    assert file.complete
+    assert tuple(search.scope for search in file.searches) == SEVERAL
+    assert [bool(search.found) for search in file.searches] == [False, True, False]
+    assert {run.name for run in file.runs} == {file.searches[1].run}
+    assert all(name in still.read_text() for name in SEVERAL)
+    lines = path.read_text().splitlines()
+    first = next(number for number, line in enumerate(lines) if json.loads(line)["line"] == "search")
+    assert read_run([f"{line}\n" for line in lines[: first + 1]]).searches[0].scope == SEVERAL[0]
+
+
+def test_searches_are_tests_of_a_continuous_integration(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """JUnit by explore itself, and by report of its run file, which has the run of what was found, too."""
+    path, junit = tmp_path / "all.json", tmp_path / "all.xml"
+    asked = ["explore", *SEVERAL, "--without", "write_protect_seq"]
+    assert main([*asked, "--format", "junit", "-o", str(junit)]) == 1
+    (suite,) = ET.fromstring(junit.read_text())
+    assert [case.get("name") for case in suite] == list(SEVERAL)
+    assert [case.find("failure") is not None for case in suite] == [False, True, False]
+    assert main([*asked, "--format", "json", "-o", str(path)]) == 1
+    capsys.readouterr()
+    assert main(["report", str(path), "--format", "junit"]) == 0
+    names = [element.get("name") for element in ET.fromstring(capsys.readouterr().out)]
+    assert names == ["model:6.2,write_protect_seq=no", "model:6.2", "explore"]
+    assert main(["explore", "seed-shmem", "--format", "json", "-o", str(path)]) == 0
+    assert main(["report", str(path), "--format", "junit"]) == 0
+    assert [element.get("name") for element in ET.fromstring(capsys.readouterr().out)] == ["explore"]

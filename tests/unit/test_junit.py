@@ -4,6 +4,7 @@ from xml.etree import ElementTree as ET
 
 from fakes import case_result, target_run
 from pinhold.report.junit import junit
+from pinhold.scenario.ran import Search
 from pinhold.scenario.verdict import Verdict
 
 
@@ -32,3 +33,28 @@ def test_counts_and_reasons_are_what_a_continuous_integration_reads() -> None:
     assert skipped.get("message") == "no gup_test"
     assert suite.findtext(".//system-out") == "pinned by vmsplice"
     assert suite.find(".//property[@name='THP']") is not None
+
+
+def test_searches_are_a_suite_of_their_own() -> None:
+    """Exhausted: held; something found: a failure with the way to it; ended by a limit: an error."""
+    searches = (
+        Search("good", "6.2", {}, 4, 5, (1, 3)),
+        Search("bad", "6.1", {"thp": "no"}, 2, 2, (1, 1), found="stale & <old>", path=(("cpu", "write P x 1"),)),
+        Search("large", "6.2", {}, 9, 9, (1, 8), limit="the depth of 1 is reached"),
+    )
+    (suite,) = ET.fromstring("\n".join(junit([], searches=searches)))
+    assert {k: suite.get(k) for k in ("name", "tests", "failures", "errors", "skipped")} == {
+        "name": "explore",
+        "tests": "3",
+        "failures": "1",
+        "errors": "1",
+        "skipped": "0",
+    }
+    cases = {case.get("name"): case for case in suite}
+    assert [element.tag for element in cases["good"]] == ["system-out"]
+    assert cases["good"].findtext("system-out") == "4 states, 5 transitions, depth 1"
+    failure, error = cases["bad"].find("failure"), cases["large"].find("error")
+    assert failure is not None and error is not None
+    assert (failure.get("message"), failure.text) == ("stale & <old>", "cpu: write P x 1")
+    assert cases["bad"].get("classname") == "model:6.1,thp=no"
+    assert error.get("message") == "the depth of 1 is reached"

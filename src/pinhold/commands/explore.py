@@ -6,13 +6,13 @@ import argparse
 import sys
 import textwrap
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from pinhold.commands import NothingToRun, UsageError, nearest
 from pinhold.commands.board import BOARD
-from pinhold.commands.explored import run_file, write
+from pinhold.commands.explored import SearchReport, run_file
 from pinhold.commands.output import output
 from pinhold.commands.pages import page_at
 from pinhold.commands.registry import switches
@@ -27,6 +27,7 @@ from pinhold.explore.world import World, world
 from pinhold.mm import releases
 from pinhold.mm.sites import SITES
 from pinhold.report import terminal
+from pinhold.report.junit import junit
 from pinhold.scenario.parse import parse
 from pinhold.scenario.runfile import RunFile
 from pinhold.scenario.verdict import Verdict
@@ -43,7 +44,7 @@ def main(options: argparse.Namespace) -> int:
             return list_scopes()
         if options.history:
             return tell_history(options)
-        return search_scope(options)
+        return search_scopes(options)
     except Untrusted as reason:
         raise NothingToRun(f"{reason.filename}: {reason.strerror}") from None
     except (BadScope, releases.UnknownRelease, releases.UnknownRule) as error:
@@ -68,37 +69,69 @@ def say(text: str) -> None:
     )
 
 
-def search_scope(options: argparse.Namespace) -> int:
-    scope = chosen(options)
-    row = releases.row(scope.rules)
-    ready = world(scope, releases.switched(row, switches(options.without)))
+def search_scopes(options: argparse.Namespace) -> int:
+    """One scope after the other; each is told when it has ended."""
     how = search_options(options)
     if how.engine == "compiled" and not compiler_at_hand():
         raise NothingToRun("--compiled and --checkpoint need numba: pip install 'pinhold[explore]'")
-    engine = engine_for(ready, how)
-    if scope.size != "small" and not compiler_at_hand():
+    worlds = [
+        world(scope, releases.switched(releases.row(scope.rules), switches(options.without)))
+        for scope in chosen(options)
+    ]
+    if not compiler_at_hand() and any(ready.scope.size != "small" for ready in worlds):
         print("pinhold: interpreted; with numba (pip install 'pinhold[explore]') it is far faster", file=sys.stderr)
-    line = Line(expected(ready, how))
-    if engine == "compiled":
-        line.show("compiling the scope: half a minute, the first time ...")
-    try:
-        result = explore(ready, how, line)
-    except ValueError as error:
-        if how.checkpoint is None:
-            raise
-        raise UsageError(str(error)) from None
-    finally:
-        line.show("")
-    with page_at(options.html, sys.stderr if options.format == "json" and not options.output else None) as page:
+    with page_at(options.html, None if options.format == "text" or options.output else sys.stderr) as page:
+        found = told(options, worlds, how)
         if options.html:
-            page.draw_file(run_file(ready, result))
+            page.draw_file(run_file(found))
         if options.svg:
-            draw_still(options.svg, run_file(ready, result))
-        if options.format == "json":
-            with output(options.output) as stream:
-                write(stream, ready, result)
-            return EXIT_VIOLATED if result.violation else EXIT_HELD if result.exhausted else EXIT_UNKNOWN
-        return tell(options, ready, result, summary(ready, result, engine, how))
+            draw_still(options.svg, run_file(found))
+    results = [result for _, result in found]
+    if any(result.violation for result in results):
+        return EXIT_VIOLATED
+    return EXIT_HELD if all(result.exhausted for result in results) else EXIT_UNKNOWN
+
+
+def told(options: argparse.Namespace, worlds: Sequence[World], how: Options) -> list[tuple[World, SearchResult]]:
+    """What the searches came to, written as it was asked for."""
+    found: list[tuple[World, SearchResult]] = []
+    if options.format == "text":
+        for ready, result in searched(worlds, how):
+            if found:
+                say("")
+            tell(options, ready, result, summary(ready, result, engine_for(ready, how), how))
+            sys.stdout.flush()
+            found.append((ready, result))
+        return found
+    with output(options.output) as stream:
+        if options.format == "junit":
+            found = list(searched(worlds, how))
+            stream.writelines(f"{line}\n" for line in junit((), None, run_file(found).searches))
+            return found
+        report = SearchReport(stream)
+        for ready, result in searched(worlds, how):
+            report.add(ready, result)
+            stream.flush()
+            found.append((ready, result))
+        report.close()
+    return found
+
+
+def searched(worlds: Sequence[World], how: Options) -> Iterator[tuple[World, SearchResult]]:
+    """Each with what its search came to, and a line of progress meanwhile."""
+    for number, ready in enumerate(worlds, 1):
+        line = Line(expected(ready, how), f"{ready.scope.name}, {number} of {len(worlds)}: " if len(worlds) > 1 else "")
+        if engine_for(ready, how) == "compiled":
+            line.show("compiling the scope: half a minute, the first time ...")
+        try:
+            result = explore(ready, how, line)
+        except ValueError as error:
+            if how.checkpoint is None:
+                raise
+            raise UsageError(str(error)) from None
+        finally:
+            line.show("")
+        yield ready, result
 
 
 def draw_still(path: str, file: RunFile) -> None:
@@ -110,14 +143,13 @@ def draw_still(path: str, file: RunFile) -> None:
     print(path, file=sys.stderr)
 
 
-def tell(options: argparse.Namespace, ready: World, result: SearchResult, head: str) -> int:
+def tell(options: argparse.Namespace, ready: World, result: SearchResult, head: str) -> None:
     """What came of it, in words; with -o what was found is written as a scenario."""
     say(head)
-    if result.violation is None:
-        if not result.exhausted:
-            return EXIT_UNKNOWN
+    if result.exhausted:
         print_unreached(ready, result)
-        return EXIT_HELD
+    if result.violation is None:
+        return
     told = story(ready, result.path, result.violation, terminal.width(WIDTH))
     terminal.write(["", *told.split("\n")])
     if options.output:
@@ -125,7 +157,6 @@ def tell(options: argparse.Namespace, ready: World, result: SearchResult, head: 
         with output(options.output) as stream:
             stream.write(text)
         terminal.write(["", promise(ready, options.output, outcome(ready, parse(text)))])  # a command to copy
-    return EXIT_VIOLATED
 
 
 def promise(ready: World, file: str, verdict: Verdict) -> str:
@@ -136,15 +167,19 @@ def promise(ready: World, file: str, verdict: Verdict) -> str:
     return f"The scenario is in {file}, but does not show it: {run} ends as {verdict.kind}."
 
 
-def chosen(options: argparse.Namespace) -> Scope:
-    """The scope of that name, from one's own file or the library, under the rules asked for."""
+def chosen(options: argparse.Namespace) -> list[Scope]:
+    """The scopes of those names, from one's own file or the library, under the rules asked for."""
     known = own_scopes(options.file) if options.file else library()
-    if not options.scope:
+    names: list[str] = list(dict.fromkeys(options.scopes))
+    if not names:
         raise UsageError("names no scope; pinhold explore --list shows them")
-    if options.scope not in known:
-        raise UsageError(f"unknown scope {options.scope!r}: {nearest(options.scope, list(known))}")
-    scope = known[options.scope]
-    return replace(scope, rules=options.rules) if options.rules else scope
+    for name in names:
+        if name not in known:
+            raise UsageError(f"unknown scope {name!r}: {nearest(name, list(known))}")
+    scenario_there = options.output and options.format == "text"
+    if len(names) > 1 and (options.checkpoint or options.html or scenario_there):
+        raise UsageError("--checkpoint, --html and a scenario (-o without --format) are of one scope")
+    return [replace(known[name], rules=options.rules) if options.rules else known[name] for name in names]
 
 
 def own_scopes(file: str) -> Mapping[str, Scope]:
@@ -231,10 +266,12 @@ def expected(ready: World, how: Options) -> int:
 
 
 class Line:
-    """A progress line on a terminal, for what takes over a second.  states: how many there will be; 0: not known."""
+    """A progress line on a terminal, for what takes over a second.  states: how many there will be; 0: not known.
+    head: what it begins with."""
 
-    def __init__(self, states: int = 0) -> None:
+    def __init__(self, states: int = 0, head: str = "") -> None:
         self.states = states
+        self.head = head
         self.next = 1.0
 
     def __call__(self, p: Progress) -> None:
@@ -251,7 +288,7 @@ class Line:
     def show(self, text: str) -> None:
         """Only this, in place of what was there; "": nothing."""
         if text:
-            BOARD.show("explore", text)
+            BOARD.show("explore", f"{self.head}{text}")
         else:
             self.next = 1.0
             BOARD.clear("explore")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from itertools import count
 from typing import TextIO
 
 from pinhold.explore.facts import decisions_of
@@ -22,24 +23,35 @@ from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
 
 
-def write(stream: TextIO, ready: World, result: SearchResult) -> None:
-    """The search, and a run of the scenario that shows what was found."""
-    report = RunFileReport(stream)
-    name = ""
-    if result.violation is not None:
-        name = f"{ready.scope.name}.pin"
-        shown = parse(scenario(ready, result.path, result.violation))
-        for place, target in enumerate(_targets(ready)):
-            report.begin(place, target.info())
-            report.result(place, CaseResult(1, name, shown.title, run_scenario(target, shown)))
-    report.search(searched(ready, result, name))
-    report.close(None)
+class SearchReport:
+    """Searches as a run file, each written when it has ended, and a run of each scenario that shows what was found."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._report = RunFileReport(stream)
+        self._places = count()
+
+    def add(self, ready: World, result: SearchResult) -> None:
+        name = ""
+        if result.violation is not None:
+            name = f"{ready.scope.name}.pin"
+            shown = parse(scenario(ready, result.path, result.violation))
+            for place, target in zip(self._places, _targets(ready), strict=False):
+                self._report.begin(place, target.info())
+                self._report.result(place, CaseResult(1, name, shown.title, run_scenario(target, shown)))
+        self._report.search(searched(ready, result, name))
+
+    def close(self) -> None:
+        """All has been searched.  A file that has not been closed is one that was cut off."""
+        self._report.close(None)
 
 
-def run_file(ready: World, result: SearchResult) -> RunFile:
+def run_file(searches: Iterable[tuple[World, SearchResult]]) -> RunFile:
     """The same, read back."""
     stream = io.StringIO()
-    write(stream, ready, result)
+    report = SearchReport(stream)
+    for ready, result in searches:
+        report.add(ready, result)
+    report.close()
     return read_run(stream.getvalue().splitlines(keepends=True))
 
 

@@ -13,7 +13,7 @@ COMMANDS = ("explore",)
 def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     """Add the command."""
     explore = command("explore", "every interleaving of a bounded scope, searched exhaustively")
-    explore.add_argument("scope", nargs="?", metavar="SCOPE", help="its name; --list shows them")
+    explore.add_argument("scopes", nargs="*", metavar="SCOPE", help="their names; --list shows them")
     explore.add_argument("--list", action="store_true", help="the scopes that come with pinhold")
     explore.add_argument(
         "--history", action="store_true", help="find every historic defect, and not find it once mended"
@@ -48,9 +48,9 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     )
     explore.add_argument(
         "--format",
-        choices=("text", "json"),
+        choices=("text", "json", "junit"),
         default="text",
-        help="json: the search as a run file, with a run of what was found; default: text",
+        help="json: the searches as a run file, with a run of what was found; junit: one test a search; default: text",
     )
     explore.add_argument("--svg", metavar="FILE", help="draw the states of each depth, and what was found, there")
     add_html(explore, "the search, and what was found step by step,")

@@ -20,8 +20,10 @@ def main(options: Namespace) -> int:
     if (options.output is None) == (options.format is None):
         raise UsageError("give -o DIR for all, or --format FORMAT for one on standard output")
     file = joined([read_run_file(path) for path in options.runs], [Path(path).name for path in options.runs])
-    if not file.runs:
-        raise NothingToRun("there is no test to report, only a search: pinhold show draws it")
+    if not file.runs and not (file.searches and options.format == "junit"):
+        raise NothingToRun(
+            "there is no test to report, only a search: pinhold show draws it, and --format junit has it"
+        )
     try:
         if options.format:
             sys.stdout.writelines(f"{line}\n" for line in FORMATS[options.format](file))
@@ -35,7 +37,7 @@ def main(options: Namespace) -> int:
 def _junit(file: RunFile) -> Iterable[str]:
     from pinhold.report.junit import junit
 
-    return junit(target_runs(file), None if file.complete else "the run file ends early")
+    return junit(target_runs(file), None if file.complete else "the run file ends early", file.searches)
 
 
 def _ktap(file: RunFile) -> Iterable[str]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
 from pinhold.report.results import CaseResult, TargetRun, one_line
+from pinhold.scenario.ran import Search
 
 _ELEMENT = {
     "violated": "failure",
@@ -56,10 +57,36 @@ def _testsuite(run: TargetRun, cut: str | None) -> ET.Element:
     return suite
 
 
-def junit(runs: Sequence[TargetRun], cut: str | None = None) -> Iterator[str]:
-    """The lines of the document.  cut: what ended the run early."""
+def _searched(search: Search) -> ET.Element:
+    """A search: held if it was exhausted, failed if something bad was found, an error if a limit ended it."""
+    switched = "".join(f",{rule}={value}" for rule, value in search.switched.items())
+    case = ET.Element("testcase", classname=one_line(f"model:{search.rules}{switched}"), name=one_line(search.scope))
+    if search.found:
+        failure = ET.SubElement(case, "failure", type="violated", message=one_line(search.found))
+        failure.text = "\n".join(one_line(f"{task}: {does}") for task, does in search.path)
+    elif search.limit:
+        ET.SubElement(case, "error", type="unknown", message=one_line(search.limit))
+    depth = len(search.levels) - 1
+    space = f"{search.states:,} states, {search.transitions:,} transitions, depth {depth}"
+    ET.SubElement(case, "system-out").text = space
+    return case
+
+
+def _searches(searches: Sequence[Search]) -> ET.Element:
+    failures = sum(bool(search.found) for search in searches)
+    errors = sum(bool(search.limit and not search.found) for search in searches)
+    suite = ET.Element("testsuite", name="explore", tests=str(len(searches)), failures=str(failures))
+    suite.attrib |= {"errors": str(errors), "skipped": "0"}
+    suite.extend(_searched(search) for search in searches)
+    return suite
+
+
+def junit(runs: Sequence[TargetRun], cut: str | None = None, searches: Sequence[Search] = ()) -> Iterator[str]:
+    """The lines of the document.  cut: what ended the run early.  searches: of the explorer, a suite of their own."""
     root = ET.Element("testsuites", name="pinhold")
     root.extend(_testsuite(run, cut) for run in runs)
+    if searches:
+        root.append(_searches(searches))
     ET.indent(root)
     yield '<?xml version="1.0" encoding="UTF-8"?>'
     yield from ET.tostring(root, encoding="unicode").splitlines()
