@@ -5,6 +5,10 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 
+import pytest
+
+from pinhold.commands import NothingToRun, UsageError
+from pinhold.commands.registry import make_target
 from pinhold.mm.releases import row
 from pinhold.scenario.compare import compare, first_difference
 from pinhold.scenario.counts import Counts, Tally
@@ -99,3 +103,15 @@ def test_what_the_specification_leaves_open_is_not_told() -> None:
     """Whether a clean entry of shared shmem is dirty; of private memory it is known."""
     assert counted(Play(row("7.3"), "map P x memfd shared\nread P x\n")).dirty is None
     assert counted(Play(row("7.3"), "map P x memfd private\nread P x\n")).dirty is False
+
+
+def test_a_target_counts_where_it_can_be_looked_at_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model, and guests where the packages are; the machine that pinhold runs on is refused by a sentence."""
+    model = make_target("model:6.12", counts=True)
+    assert isinstance(model, ModelTarget) and model.counts
+    with pytest.raises(UsageError, match="live is this machine: name a vm:REL"):
+        make_target("live", counts=True)
+    monkeypatch.setattr("pinhold.lab.target.VmTarget", lambda *_, **__: model)
+    monkeypatch.setattr("pinhold.inspect.errors.missing", lambda: "it needs drgn")
+    with pytest.raises(NothingToRun, match="it needs drgn"):
+        make_target("vm:6.12", counts=True)

@@ -13,6 +13,7 @@ pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
 from lab_kernels import KERNELS
 from pinhold.commands.registry import model_of
 from pinhold.conform.campaign import campaign, run_on
+from pinhold.conform.differ import compared
 from pinhold.conform.wanted import wanted
 from pinhold.lab.counts import Counter, beside
 from pinhold.lab.store import Kernel
@@ -59,12 +60,12 @@ def counting(guest: VmTarget) -> Iterator[VmTarget]:
 @every
 def test_counts_agree(kernel: Kernel, counting: VmTarget) -> None:
     """Of every watched page after every step.  Each field was compared where the kernel keeps it."""
-    wrong, compared = {}, collections.Counter[str]()
+    wrong, values = {}, collections.Counter[str]()
     model = model_of(counting.info())
     assert isinstance(model, ModelTarget)
     for number, text in enumerate(SCENARIOS):
         found = beside(counting, model, parse(f"scenario counts {number}\nobserve\n{text}"))
-        compared += found.tally.compared
+        values += found.tally.compared
         assert found.tally.compared["level"], found.result.verdict.reason
         if found.tally.unlike:
             wrong[text] = [str(unlike) for unlike in found.tally.unlike]
@@ -72,7 +73,7 @@ def test_counts_agree(kernel: Kernel, counting: VmTarget) -> None:
     missing = {"anon_exclusive", "swap_exclusive", "large_mapcount"} if kernel.release.startswith("5.10.") else set()
     if kernel.release.startswith("6.1."):
         missing = {"large_mapcount"}
-    assert {name for name in FIELDS if not compared[name]} == missing
+    assert {name for name in FIELDS if not values[name]} == missing
 
 
 @pytest.mark.parametrize("kernel", ["6.12"], indirect=True)
@@ -86,7 +87,7 @@ def test_a_wrong_count_is_told(kernel: Kernel, counting: VmTarget) -> None:
 
 @pytest.mark.parametrize("kernel", ["6.12"], indirect=True)
 def test_random_steps_agree_count_by_count(kernel: Kernel, counting: VmTarget) -> None:
-    """Some hundred, each observation with its counts; and a wrong one is a difference, made small."""
+    """Some hundred, each observation with its counts, which are values that are compared like others."""
     model = model_of(counting.info())
     assert isinstance(model, ModelTarget)
     profiles = [wanted("mixed", model, True, counting.info())]
@@ -94,3 +95,8 @@ def test_random_steps_agree_count_by_count(kernel: Kernel, counting: VmTarget) -
     tally = campaign(run, model.counting(), profiles, 14, 150)
     assert [found.words for found in tally.differences if found.counts] == []
     assert tally.values > 20 * tally.steps
+    wrong = ModelTarget(
+        "6.12", configuration(counting.info().config), switches={"hugetlb_cache_refs": "one"}
+    ).counting()
+    found = compared(run, wrong, parse(f"scenario counts\nobserve\n{SCENARIOS[10]}"))
+    assert found.difference is not None and found.difference.field == "counts.refcount"
