@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pinhold.mm import flags as k
+from pinhold.mm.file import FOLIO_CLEAN
 from play import Play, row
 
 
@@ -18,3 +19,12 @@ def test_the_copy_of_a_pinned_huge_page_is_soft_dirty() -> None:
     text = "map P x hugetlb 2M pages 512\nwrite P x 0x01\nio_uring P x as p\nmprotect P x read\nfork P C\n"
     entry = Play(row("6.12"), text, soft_dirty=1).entry(process="C")
     assert all(entry & bit for bit in (k.PTE_RW, k.PTE_DIRTY, k.PTE_SOFT_DIRTY))
+
+
+def test_a_pinned_page_that_cannot_be_unmapped_is_dirty() -> None:
+    """Reclaim of a page in the swap cache takes the entry's dirty bit to the folio before it finds the page pinned, and
+    puts the entry back: try_to_unmap_one()."""
+    begin = "map P x anon\nwrite P x 0x01\nswapout P x\nswapin P x\nclear_softdirty P\npin P x as p write longterm\n"
+    dirty = {end: Play(row("6.12"), begin + end, soft_dirty=1) for end in ("", "swapout P x\n")}
+    assert [each.m.folio_dirty[each.frame()] != FOLIO_CLEAN for each in dirty.values()] == [False, True]
+    assert all(each.entry() & k.PTE_DIRTY for each in dirty.values())

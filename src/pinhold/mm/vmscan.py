@@ -326,6 +326,8 @@ def try_to_unmap_pte(m: State, mm: int, slot: int, folio: int, page: int) -> boo
     entry = m.pte[slot]
     if not pte_present(entry) or pte_special(entry) or pte_pfn(entry) != page:
         return False
+    if entry & PTE_DIRTY:
+        folio_mark_dirty(m, folio)  # and it stays so where the entry is put back
     exclusive = page_anon_exclusive(m, page)
     if not page_try_share_anon_rmap(m, page):
         return False
@@ -333,8 +335,6 @@ def try_to_unmap_pte(m: State, mm: int, slot: int, folio: int, page: int) -> boo
     flags = SWP_EXCLUSIVE if exclusive else 0
     if entry & PTE_SOFT_DIRTY:
         flags |= SWP_SOFT_DIRTY
-    if entry & PTE_DIRTY:
-        folio_mark_dirty(m, folio)
     m.pte[slot] = mk_pte(swap, flags)
     m.swap_count[swap] += 1
     folio_remove_rmap_pte(m, mm, page)
