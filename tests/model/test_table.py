@@ -73,7 +73,7 @@ def in_small(monkeypatch: pytest.MonkeyPatch, folder: Path) -> World:
     monkeypatch.setattr(table, "FIRST", 4)
     monkeypatch.setattr(compiled_search, "CHUNK", 4)
     monkeypatch.setattr(compiled_search, "WORTH_IT", 2)
-    monkeypatch.setattr(threads, "STRETCH", 2)
+    monkeypatch.setattr(threads, "COST", 1)
     scope = library()["dirty-cow"]
     made = world(scope, releases.row(scope.rules))
     by_hand(monkeypatch, made, folder)

@@ -76,7 +76,7 @@ def test_the_order_in_which_threads_end_changes_nothing(
     by_hand(monkeypatch, made, tmp_path)
     one = found(CompiledSearch(made))
     monkeypatch.setattr(compiled_search, "WORTH_IT", 2)
-    monkeypatch.setattr(threads, "STRETCH", 2)
+    monkeypatch.setattr(threads, "COST", 1)
     backwards = CompiledSearch(made, jobs=3)
     backwards.pool = Backwards()
     assert found(backwards) == one

@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Generator
 from concurrent.futures import Executor, Future, wait
+from math import isqrt
 from types import ModuleType
 
 import numpy as np
@@ -21,15 +22,20 @@ from pinhold.explore import engine
 from pinhold.explore.room import Array, Room, address
 from pinhold.explore.table import FULLEST, Parts, Table
 
-STRETCH = 512
-"""States that a thread expands before it looks for more: fewer are more often waited for, more are more often found
-twice, by neighbours that cannot see each other's yet."""
+COST = 40
+"""Of a stretch, whatever its length, in the time that a state takes."""
 
 WORTH_IT = 4096
 """States of a level below which one thread is sooner done."""
 
 AHEAD = 3
 """Stretches, for each thread, under way or waiting to be taken over."""
+
+
+def stretch_of(count: int) -> int:
+    """How many states of a level a thread expands at a time: what the stretches cost, and the time that threads have
+    nothing to do while the last is expanded, half a stretch, are then least together."""
+    return max(1, isqrt(2 * COST * count))
 
 
 class Stretch:
@@ -43,9 +49,9 @@ class Stretch:
         self.batch, self.uses = batch.copy(), uses.copy()
         self.notes = np.zeros(3 * len(batch), np.int64)
         self.branch = int(r[engine.BRANCH])
-        self.room = Room.of(STRETCH + 2 * self.branch, words)
+        self.room = Room.of(2 * self.branch, words)
         self.fingerprints = np.empty(len(self.room.states), np.int64)
-        self.own = np.zeros(4 * STRETCH, np.int64)
+        self.own = np.zeros(1 << 11, np.int64)
         self.count = 0
         r[engine.BATCH], r[engine.NOTES], r[engine.USES] = map(address, (self.batch, self.notes, self.uses))
 
@@ -87,12 +93,13 @@ def in_order(pool: Executor, stretches: list[Stretch], source: Array, table: Tab
     stretches: as many as may be under way at a time.
     """
     free = list(stretches)
-    firsts = iter(range(0, len(source), STRETCH))
+    length = stretch_of(len(source))
+    firsts = iter(range(0, len(source), length))
     under_way: deque[Future[Stretch]] = deque()
     try:
         while True:
             while free and (first := next(firsts, -1)) >= 0:
-                last = min(first + STRETCH, len(source))
+                last = min(first + length, len(source))
                 under_way.append(pool.submit(free.pop().expand, source, table.parts_now(), first, last))
             if not under_way:
                 return
