@@ -232,6 +232,21 @@ def test_a_busy_guest_has_nothing_stale(kernel: Kernel, held: Held) -> None:
             assert [folio for folio in told.folios if folio.state is State.STALE] == []
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("kernel", ["newest"], indirect=True)
+def test_what_keeps_an_area_of_cma(kernel: Kernel) -> None:
+    """References on pages there, with the area's name; what is pinned for long has left it."""
+    with holding(kernel, append="cma=768M", memory=1280) as held:
+        made = [*held.do("holders"), *held.do("spliced")]
+        told = look(held)
+        inside = look(held, zone="CMA")
+    area = [folio for folio in told.folios if folio.cma]
+    assert list(inside.folios) == area and {folio.cma for folio in area} == {"reserved"}
+    assert {holder.kind for folio in area for holder in folio.holders} == {"vmsplice"} and len(area) > 8
+    frames = {folio.pfn >> 18 for folio in area}  # it is in one piece
+    assert max(frames) - min(frames) <= 1 and len(told.folios) > len(area) and len(made) > 60
+
+
 FULL = pytest.mark.parametrize("kernel", ["full"], indirect=True)
 """A kernel with what those of the lab do not have: `pinhold kernels add full --image PATH --modules DIR`, of Debian's
 linux-image-amd64."""
