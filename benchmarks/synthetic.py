@@ -41,13 +41,14 @@ rb_node: long parent, rb_node* rb_right, rb_node* rb_left
 rb_root: rb_node* rb_node
 rb_root_cached: rb_root rb_root, rb_node* rb_leftmost
 atomic: long counter
-files_struct: long count
+fdtable: int max_fds, long fd
+files_struct: fdtable* fdt
 mm_struct: long pgd, atomic pinned_vm, long locked_vm
 task_struct: list_head tasks, int pid, int tgid, char[16] comm, mm_struct* mm, files_struct* files
 in_file: rb_node rb
 anon_vma: rb_root_cached rb_root
 address_space: rb_root_cached i_mmap
-file: address_space* f_mapping
+file: address_space* f_mapping, long f_op, long private_data
 vm_area_struct: long vm_start, long vm_end, mm_struct* vm_mm, long vm_flags, long vm_pgoff, file* vm_file, \
 anon_vma* anon_vma, in_file shared
 anon_vma_chain: vm_area_struct* vma, anon_vma* anon_vma, rb_node rb

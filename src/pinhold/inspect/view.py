@@ -25,6 +25,9 @@ NO_TYPES = (
 )
 
 
+_HIGHEST = (1 << 64) - 1
+
+
 class View:
     """program: drgn's, for everything that is kept in structures; Object reads raise drgn.FaultError.
 
@@ -71,12 +74,17 @@ class View:
 
     def read(self, address: int, size: int) -> bytes:
         """The kernel's memory by its own addresses.  Raises drgn.FaultError."""
-        data: bytes = self.program.read(address, size)
-        return data
+        return self._read(address, size, False)
 
     def words(self, physical: int, count: int) -> memoryview:
         """So many words of 64 bits at a physical address.  Raises drgn.FaultError."""
-        return memoryview(self.program.read(physical, 8 * count, True)).cast("Q")
+        return memoryview(self._read(physical, 8 * count, True)).cast("Q")
+
+    def _read(self, address: int, size: int, physical: bool) -> bytes:
+        if not 0 <= address <= _HIGHEST:  # which drgn takes for a mistake of its caller
+            raise FaultError("no such address", address & _HIGHEST)
+        data: bytes = self.program.read(address, size, physical)
+        return data
 
     def at(self, type_: str, address: int) -> Object:
         """What is at an address, as a type by name.  Raises LookupError where the kernel has no such type."""
