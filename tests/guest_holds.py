@@ -6,6 +6,7 @@ Runs in the guest, with what its agent has.
 from __future__ import annotations
 
 import ctypes
+import errno
 import fcntl
 import json
 import mmap
@@ -151,7 +152,10 @@ IOVA = [0x100_0000]
 def device(at: int, size: int, access: int = edu.DMA_READ) -> int:
     """Pinned by VFIO for the edu device."""
     if not EDU:
-        EDU.append(edu.Edu.open(edu.slots()[0]))
+        slots = edu.slots()
+        if not slots:
+            raise OSError(errno.ENODEV, "no edu device")
+        EDU.append(edu.Edu.open(slots[0]))
     EDU[0].map(at, IOVA[0], size, access)
     IOVA[0] += HUGE
     return EDU[0].container

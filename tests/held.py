@@ -32,7 +32,7 @@ class Held:
 
     def __init__(self, kernel: Kernel, folder: str, **other: Any) -> None:
         self.qmp = os.path.join(folder, "qmp")
-        extra = ("-qmp", f"unix:{self.qmp},server=on,wait=off", "-device", "vmcoreinfo", *other.pop("extra", ()))
+        extra = ("-qmp", f"unix:{self.qmp},server=on,wait=off", *other.pop("extra", ()))
         self.qemu = Qemu(replace(_setup(kernel), extra=extra, icount=False, **other))
         self.ram = self.qemu.ram.fileno()
         self._rest = b""

@@ -282,25 +282,33 @@ def test_the_tables_of_amds_iommu(kernel: Kernel) -> None:
 
 
 @pytest.mark.parametrize("kernel", KERNELS, indirect=True)
-def test_dumps(kernel: Kernel, held: Held, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
-    """The command says the same of dumps that QEMU writes, ELF and compressed (which it flattens), as of the guest; of
-    each of the dumps the same in the same words."""
-    made = held.do("holders")
-    before = look(held)
-    assert len(made) > 5 and len(before.folios) > 20
-    monitor = Monitor(held.qmp, seconds=600)
+def test_each_way_tells_the_same(kernel: Kernel, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """The command says of a guest, by its socket, and of the dumps that QEMU writes of it, ELF and compressed (which it
+    flattens), what its memory shows; of both dumps in the same words."""
+    with holding(kernel, extra=("-device", "vmcoreinfo")) as held:
+        made = held.do("holders")
+        before = look(held)
+        path = {form: tmp_path / form for form in ("elf", "kdump-zlib")}
+        told = {"qmp": said(capsys, f"qmp:{held.qmp}")}
+        monitor = Monitor(held.qmp, seconds=600)
+        try:
+            for form, file in path.items():
+                monitor("dump-guest-memory", paging=False, protocol=f"file:{file}", format=form)
+        finally:
+            monitor.close()
     words = []
-    try:
-        for form in ({}, {"format": "kdump-zlib"}):
-            path = tmp_path / "vmcore"
-            monitor("dump-guest-memory", paging=False, protocol=f"file:{path}", **form)
-            assert main(["pins", "--on", f"vmcore:{path}", "--format", "json"]) == 0
-            read = json.loads(capsys.readouterr().out)
-            assert read["folios"] == json.loads(json.dumps([asdict(folio) for folio in before.folios]))
-            assert read["buffers"] == [] and read["release"] == before.release
-            assert main(["pins", "--on", f"vmcore:{path}", "--by", "holder"]) == 0
-            words.append(capsys.readouterr().out)
-            path.unlink()
-    finally:
-        monitor.close()
+    for form, file in path.items():
+        told[form] = said(capsys, f"vmcore:{file}")
+        assert main(["pins", "--on", f"vmcore:{file}", "--by", "holder"]) == 0
+        words.append(capsys.readouterr().out.replace(form, "FORM"))
+    assert len(made) > 5 and len(before.folios) > 20
+    for read in told.values():
+        assert read["folios"] == json.loads(json.dumps([asdict(folio) for folio in before.folios]))
+        assert read["buffers"] == [] and read["release"] == before.release
     assert words[0] == words[1] and "io_uring" in words[0] and "VFIO" in words[0]
+
+
+def said(capsys: pytest.CaptureFixture[str], on: str) -> Any:
+    """The command's JSON."""
+    assert main(["pins", "--on", on, "--format", "json"]) == 0
+    return json.loads(capsys.readouterr().out)
