@@ -22,7 +22,7 @@ from pinhold.inspect.records import (
     State,
     Told,
 )
-from pinhold.report.pinswatch import changes
+from pinhold.report.pinswatch import begun, changes
 
 ME = Process(7, "me")
 AT = 0x7F0000000000
@@ -46,6 +46,14 @@ def test_what_became_stale_is_told_with_its_place() -> None:
     assert list(changes(before, after)) == [(f"STALE: {AT + 4096:x}, 8 KiB, VFIO fd 5, was same", True)]
     assert list(changes(after, after)) == []
     assert list(changes(after, before)) == [(f"same: {AT + 4096:x}, 8 KiB, VFIO fd 5, was STALE", False)]
+
+
+def test_io_in_flight_comes_and_goes_in_silence() -> None:
+    """Every look finds other pages of it."""
+    before = told(folio(1, State.SAME), folio(2, State.UNKNOWN, Holder("transient")))
+    after = told(folio(1, State.SAME), folio(3, State.UNKNOWN, Holder("transient")))
+    assert list(changes(before, after)) == []
+    assert begun(before).endswith("; 1 held, 0 of them STALE")
 
 
 def test_what_comes_and_goes() -> None:

@@ -18,9 +18,6 @@ from pinhold.inspect.records import State
 from pinhold.inspect.state import Judged, by_rmap
 from pinhold.inspect.view import View
 
-KIND = "transient"
-"""What is told as the holder of what was given back."""
-
 CHANGED = "it changed each time that it was read"
 GIVEN_BACK = "given back a moment later: I/O in flight, such as direct I/O"
 

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from drgn import FaultError
 
-from pinhold.inspect import cma, loose
+from pinhold.inspect import cma
 from pinhold.inspect.errors import CannotLook
 from pinhold.inspect.files import Task, tasks
 from pinhold.inspect.folio import Folio, folio_at, head_of
@@ -18,6 +18,7 @@ from pinhold.inspect.holders import Found, Holders, unknown
 from pinhold.inspect.holders.kept import PAGE, Run
 from pinhold.inspect.loose import CHANGED, Loose, without_counts
 from pinhold.inspect.records import (
+    TRANSIENT,
     At,
     Buffer,
     Holder,
@@ -210,7 +211,7 @@ class Look:
     def _settle(self) -> None:
         """What is held by nobody that is known: by a module perhaps, or by I/O that has ended since."""
         for judged, gone in self._loose.settled():
-            self._add(judged, [Holder(loose.KIND)] if gone else self._suspects(judged))
+            self._add(judged, [Holder(TRANSIENT)] if gone else self._suspects(judged))
 
     def _suspects(self, judged: Judged) -> list[Holder]:
         """Files of modules that are not known, of the processes whose memory it is; of all where it is nobody's."""

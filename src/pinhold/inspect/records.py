@@ -54,6 +54,10 @@ class Owner:
     address: int
 
 
+TRANSIENT = "transient"
+"""What is told as the holder of pins that were given back a moment after they were seen."""
+
+
 @dataclass(frozen=True, slots=True)
 class Holder:
     """What took the pins.

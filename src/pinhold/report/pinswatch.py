@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from pinhold.inspect.records import State, Told
+from pinhold.inspect.records import TRANSIENT, State, Told
 from pinhold.report.pinsgroups import Row, charged, joined, rows_by_process, size_words
 
 _BY = tuple[int | None, str]
@@ -14,7 +14,7 @@ _BY = tuple[int | None, str]
 
 def begun(told: Told) -> str:
     """What there is at the first look."""
-    rows = rows_by_process(told)
+    rows = _held(told)
     stale = sum(row.state is State.STALE for row in rows)
     words = f"{len(rows)} held, {stale} of them STALE" if rows else "nothing is seen to be held"
     return f"{', '.join(charged(one) for one in told.processes)}; {words}"
@@ -40,7 +40,12 @@ def changes(before: Told, after: Told) -> Iterator[tuple[str, bool]]:
 
 
 def _rows(told: Told) -> dict[_BY, Row]:
-    return {(row.at, row.holder): row for row in rows_by_process(told)}
+    return {(row.at, row.holder): row for row in _held(told)}
+
+
+def _held(told: Told) -> list[Row]:
+    """A row for each record; of I/O in flight every look has others, which are left out."""
+    return [row for row in rows_by_process(told) if row.holder != TRANSIENT]
 
 
 def _as(row: Row, reason: str) -> Row:
