@@ -68,6 +68,14 @@ def test_between_two_anon_vmas_one_is_joined(release: str) -> None:
     assert Play(row(release), f"{text}mremap P x to y\n").errnos[-1] == k.EFAULT
 
 
+@pytest.mark.parametrize("release", NEW)
+def test_what_was_never_faulted_in_does_not_join_what_it_was_moved_with(release: str) -> None:
+    """Its index is that of its new place, the other's that of its old one; what stayed joins it."""
+    text = f"{PARTS}read P x[1]\nwrite P x[0] 0x11\nmremap P x to y\nmprotect P y rw\nfork P C\n"
+    assert Play(row(release), text).state("y", page=1, process="C") == "none"
+    assert copied(release, text.replace("mremap P x to y\n", "").replace("P y rw", "P x rw"))
+
+
 def test_a_part_of_a_file_is_one_with_the_next_of_it() -> None:
     """File mappings are merged by their place in the file, and the file keeps as many users as there are VMAs."""
     played = Play(row(), "map P x memfd private pages 4\nmprotect P x[1] read\nmprotect P x[1] rw\n")

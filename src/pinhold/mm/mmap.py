@@ -27,7 +27,15 @@ from pinhold.mm.interval_tree import (
 )
 from pinhold.mm.kernel import kernel
 from pinhold.mm.state import State
-from pinhold.mm.vma import find_vma, is_mergeable_anon_vma, vma_alloc, vma_continues, vma_copy, vma_free
+from pinhold.mm.vma import (
+    find_vma,
+    is_mergeable_anon_vma,
+    vma_alloc,
+    vma_continues,
+    vma_copy,
+    vma_free,
+    vma_is_anonymous,
+)
 
 
 @kernel
@@ -67,6 +75,7 @@ def mmap_region(m: State, mm: int, start: int, end: int, flags: int, file: int, 
     m.vma_end[vma] = end
     m.vma_flags[vma] = flags
     m.vma_file[vma] = file
+    m.vma_pgoff[vma] = start if vma_is_anonymous(m, vma) else 0
     m.vma_order[vma] = order
     if flags & VM_HUGETLB and hugetlb_reserve(m, vma) < 0:
         vma_free(m, vma)

@@ -30,7 +30,7 @@ from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.vma import MREMAP_MOVES_TABLE, MREMAP_REALIGNS
 from pinhold.mm.state import State
 from pinhold.mm.task import current, finish, gup_fast_running, mmap_write_lock, mmap_write_unlock, returned
-from pinhold.mm.vma import find_vma, vma_is_hugetlb, vma_within
+from pinhold.mm.vma import find_vma, vma_is_anonymous, vma_is_hugetlb, vma_within
 from pinhold.mm.zap import munmap_locked
 
 MREMAP_START, MREMAP_NEXT, MREMAP_BREAKING = 0, 1, 2
@@ -103,7 +103,11 @@ def mremap_check(m: State, mm: int, start: int, end: int, to: int) -> int:
 
 @kernel
 def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
-    """Move [start, end), a part of one VMA, to a place where nothing is mapped.  0, or a negative errno."""
+    """Move [start, end), a part of one VMA, to a place where nothing is mapped.  0, or a negative errno.
+
+    Anonymous memory that was never faulted in goes on where it is now, not where it was: it merges with no other part
+    of what it was mapped with (copy_vma(), mm/vma.c).
+    """
     whole = find_vma(m, mm, start)
     first = m.vma_start[whole]
     behind = m.vma_end[whole]
@@ -117,6 +121,8 @@ def move_vma(m: State, mm: int, start: int, end: int, to: int) -> int:
         return -ENOMEM
     m.vma_start[vma] = to
     m.vma_end[vma] = to + end - start
+    if vma_is_anonymous(m, vma) and m.vma_anon[vma] == 0:
+        m.vma_pgoff[vma] = to
     if vma_is_hugetlb(m, vma):
         vma_interval_tree_remove(m, vma)
         vma_interval_tree_insert(m, vma)
