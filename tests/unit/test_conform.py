@@ -10,9 +10,9 @@ import pytest
 
 from pinhold.conform.campaign import campaign
 from pinhold.conform.differ import Run, compared
-from pinhold.conform.generate import LONGEST, SHORTEST, generate
+from pinhold.conform.generate import LONGEST, ROOM, SHORTEST, generate
 from pinhold.conform.profiles import PROFILES
-from pinhold.conform.propose import MOST_PINS, POKED, drawable
+from pinhold.conform.propose import MOST_PAGES, MOST_PINS, POKED, drawable
 from pinhold.conform.shrink import MOST, shrink, valid
 from pinhold.conform.wanted import ABSENT, Wanted, wanted
 from pinhold.scenario import steps as s
@@ -140,6 +140,14 @@ def test_what_never_ends_is_given_to_guests_now_and_then(monkeypatch: pytest.Mon
         given = [steps for steps in made if any(isinstance(step, s.Write) for step in steps)]
         assert all(isinstance(steps[-1], s.Write) for steps in given)
         assert 2 <= len(given) <= 30 if disposable else not given
+
+
+@pytest.mark.parametrize("kind", ["anon", "memfd", "file"])
+def test_there_is_room_for_the_largest_region(kind: str) -> None:
+    """Of each kind; a scenario in which there is none ends there."""
+    steps = parse(f"scenario x\nmap P x {kind} pages {MOST_PAGES}\nread P x\nwrite P x 1\n").steps
+    with MODEL.sized(ROOM).open(s.Scenario("x", ())) as session:
+        assert [session.do(step).errno for step in steps if isinstance(step, s.Action)] == [0, 0, 0]
 
 
 def test_limits_are_not_generated() -> None:

@@ -17,7 +17,14 @@ from pinhold.targets.model.film import Film
 from pinhold.targets.model.target import ModelTarget
 
 ROOM = replace(
-    X86_64, pages=1 << 15, tables=400, vmas_per_mm=96, pins=MOST_PINS + 1, runs_per_pin=2 * MOST_PAGES, swap=1 << 14
+    X86_64,
+    pages=1 << 15,
+    tables=400,
+    vmas_per_mm=96,
+    file_pages=1 << MOST_PAGES.bit_length(),
+    pins=MOST_PINS + 1,
+    runs_per_pin=2 * MOST_PAGES,
+    swap=1 << 14,
 )
 """As large as a random scenario can need: nobody knows it before the steps are there."""
 
