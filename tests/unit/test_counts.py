@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
 
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.registry import make_target
+from pinhold.inspect.errors import CannotLook
 from pinhold.mm.releases import row
 from pinhold.scenario.compare import compare, first_difference
 from pinhold.scenario.counts import Counts, Tally
@@ -17,7 +19,7 @@ from pinhold.scenario.parse import parse
 from pinhold.scenario.runfile import RecordedStep, RunWriter, read_run
 from pinhold.targets.model.counts import counts_at
 from pinhold.targets.model.target import ModelTarget
-from pinhold.targets.runner import run_scenario
+from pinhold.targets.runner import Result, run_scenario
 from play import Play
 
 PAGE = ("P", "x", 0)
@@ -115,3 +117,25 @@ def test_a_target_counts_where_it_can_be_looked_at_from_outside(monkeypatch: pyt
     monkeypatch.setattr("pinhold.inspect.errors.missing", lambda: "it needs drgn")
     with pytest.raises(NothingToRun, match="it needs drgn"):
         make_target("vm:6.12", counts=True)
+
+
+def test_a_guest_that_cannot_be_looked_at_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With the reason; the scenario goes on, so that the guest is there for the next, and nobody looks again."""
+    counts = pytest.importorskip("pinhold.lab.counts", reason="needs drgn")
+    tried = []
+
+    def view_of(guest: object, name: str) -> None:
+        tried.append(name)
+        raise CannotLook("it has no types")
+
+    monkeypatch.setattr(counts, "view_of", view_of)
+    ran = run_scenario(ModelTarget("6.12"), parse("scenario counts\nobserve\nmap P x anon\nwrite P x 0x01\n"))
+
+    def run(look: Callable[[object, object], None]) -> Result:
+        for record in ran.steps:
+            look(None, record)
+        return ran
+
+    found = counts.Counter("vm:6.12").counted(run)
+    assert (found.verdict.kind, found.verdict.reason) == ("error", "its kernel cannot be looked at: it has no types")
+    assert found.steps == ran.steps and tried == ["vm:6.12"]

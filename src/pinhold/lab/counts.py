@@ -16,7 +16,7 @@ from pinhold.lab.target import VmTarget
 from pinhold.scenario.counts import Counts, Place, Tally
 from pinhold.scenario.observation import Observation
 from pinhold.scenario.steps import Scenario
-from pinhold.targets.base import Broken
+from pinhold.scenario.verdict import Verdict
 from pinhold.targets.model.configuration import configuration
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, StepRecord, run_scenario
@@ -34,25 +34,29 @@ class Counter:
         self._view: View | None = None
 
     def counted(self, run: Callable[[Look], Result]) -> Result:
-        """What a run comes to, with counts in its observations.  run: is given what has to look after each step.
+        """What a run comes to, with counts in its observations; an error where the kernel cannot be looked at.
 
-        Raises Broken where the kernel cannot be looked at.
+        run: is given what has to look after each step.
         """
         found: dict[int, Mapping[Place, Counts]] = {}
         counting: list[Counting] = []
+        trouble: list[str] = []
 
         def look(guest: Conversation, record: StepRecord) -> None:
-            if record.observation is None:
+            if record.observation is None or trouble:
                 return
             try:
                 if not counting:
                     counting.append(Counting(self._view_of(guest)))
                 found[record.index] = _look(counting[0], guest, record.observation)
             except CannotLook as reason:
-                raise Broken(f"{self._target}: its kernel cannot be looked at: {reason}") from reason
+                trouble.append(f"its kernel cannot be looked at: {reason}")
 
         result = run(look)
-        return replace(result, steps=tuple(_with_counts(record, found.get(record.index)) for record in result.steps))
+        steps = tuple(_with_counts(record, found.get(record.index)) for record in result.steps)
+        if trouble and result.verdict.kind != "crashed":
+            return replace(result, steps=steps, verdict=Verdict("error", None, trouble[0]))
+        return replace(result, steps=steps)
 
     def _view_of(self, guest: Conversation) -> View:
         if self._view is None or guest is not self._guest:
