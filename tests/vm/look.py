@@ -5,8 +5,14 @@ from __future__ import annotations
 import json
 import os
 import traceback
+from collections.abc import Callable
+from dataclasses import asdict
 
+import guest_holds
 from pinhold.inspect.opening import opened
+from pinhold.inspect.pinned import Look
+from pinhold.inspect.records import Selection
+from pinhold.inspect.view import View
 from pinhold.lab import guest
 from pinhold.scenario.parse import parse
 from pinhold.targets.live.progress import Deadline
@@ -15,17 +21,18 @@ from pinhold.targets.runner import StepRecord, run_scenario
 from seen import HELD, seen
 
 
-def apart() -> dict[str, object]:
+def apart(show: Callable[[View], object]) -> dict[str, object]:
     """What a view shows, in a process of its own: drgn keeps /proc/kcore open, and a scenario leaves nothing open."""
     read, write = os.pipe()
     child = os.fork()
     if not child:
         try:
             with opened("live") as view, view.paused() as still:
-                told = {"seen": seen(view), "still": still, "release": view.info.release}
+                told = {"seen": show(view), "still": still, "release": view.info.release}
         except BaseException:
             told = {"broken": traceback.format_exc()}
-        os.write(write, json.dumps(told).encode())
+        with open(write, "wb") as file:
+            file.write(json.dumps(told).encode())
         os._exit(0)
     os.close(write)
     with open(read, "rb") as file:
@@ -41,13 +48,15 @@ def main(port: str = "/dev/ttyS1") -> None:
 
     def look(record: StepRecord) -> None:
         if record.index == 5:
-            told.update(apart())
+            told.update(apart(seen))
 
     try:
         guest.quieten()
         target = LiveTarget(Deadline(3600.0), disposable=True)  # by its own clock, which a busy host makes go on
         target.ready()
         result = run_scenario(target, parse(HELD), look)
+        made = guest_holds.holders()
+        told["pins"] = {"made": made, **apart(lambda view: asdict(Look(view).look(Selection(pid=1))))}
         told["verdict"] = f"{result.verdict.kind} {result.verdict.reason}"
     except BaseException:
         told["broken"] = traceback.format_exc()

@@ -65,7 +65,8 @@ class Guest(VmTarget):
 
 @pytest.mark.parametrize("kernel", ["6.12", *nightly("5.10", "6.1", "6.18", "newest")], indirect=True)
 def test_a_kernel_is_looked_at_from_within(kernel: Kernel) -> None:
-    """Eight pages and a THP of an io_uring buffer, with the counts and the owner that a view from outside shows."""
+    """Eight pages and a THP of an io_uring buffer, with the counts and the owner that a view from outside shows; then
+    what `pinhold pins` tells of each holder that needs no device."""
     python = str(Path(sys.executable).resolve())
     files = {**luggage(), "/look": LOOK.format(python=python, paths=paths()).encode()}
     setup = replace(
@@ -94,3 +95,21 @@ def test_a_kernel_is_looked_at_from_within(kernel: Kernel) -> None:
     ] * 8
     assert [(f["kind"], f["order"], f["pins"], f["same"]) for f in large] == [("anon", 9, pins, [True])]
     assert {name for folio in told["seen"] for name in folio["names"]} == {"pinhold"}
+    pins = told["pins"]
+    assert "broken" not in pins, pins["broken"]
+    made = [one for one in pins["made"] if "why" not in one]
+    newer = not kernel.release.startswith(("5.10.", "6.1."))
+    assert {one["how"] for one in made} == {"io_uring", "AF_XDP", "vmsplice", *(["udmabuf"] if newer else [])}
+    for one in made:
+        there = [
+            folio
+            for folio in pins["seen"]["folios"]
+            if any(one["at"] <= owner["address"] < one["at"] + one["size"] for owner in folio["owners"])
+        ]
+        assert {(holder["kind"], holder["fd"]) for folio in there for holder in folio["holders"]} == {
+            (one["how"], one["fd"])
+        }
+        assert {folio["state"] for folio in there} == {"shared" if one["how"] == "udmabuf" else "same"}
+        assert sum(folio["size"] for folio in there) == one["size"]
+        assert all(folio["pins"] for folio in there) is (one["how"] != "vmsplice")
+    assert pins["seen"]["looked"]["inconsistent"] == 0
