@@ -1,9 +1,12 @@
-"""Exhaust one scope, compiled, and say in JSON what it took: what peers.py measures as one process."""
+"""Exhaust one scope, compiled, and say in JSON what it took: what peers.py measures as one process.
+
+seconds: of processor time, all threads; wall; load: of the machine, over the last minute."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -50,6 +53,7 @@ def main() -> None:
     parser.add_argument("scope")
     parser.add_argument("--no-symmetry", action="store_true")
     parser.add_argument("--one-property", action="store_true", help="look at the long-term pin alone, as the peers do")
+    parser.add_argument("--jobs", type=int, default=1, metavar="N", help="threads; default: 1")
     options = parser.parse_args()
     scope = library()[options.scope]
     ready = world(scope, releases.row(scope.rules))
@@ -59,17 +63,20 @@ def main() -> None:
             symmetric=not options.no_symmetry,
             properties=LONGTERM_PIN_RELIABLE if options.one_property else ALL_PROPERTIES,
             invariants=not options.one_property,
+            jobs=options.jobs,
         )
         compiling = search.compile()
-    start = time.process_time()
+    start, wall = time.process_time(), time.monotonic()
     result = search.run()
-    seconds = time.process_time() - start
+    seconds, wall = time.process_time() - start, time.monotonic() - wall
     said = {
         "exhausted": result.exhausted,
         "states": result.states,
         "transitions": result.transitions,
         "compile_seconds": compiling,
         "seconds": seconds,
+        "wall": wall,
+        "load": os.getloadavg()[0],
         "functions": times.seconds,
     }
     print(json.dumps(said))
