@@ -102,9 +102,10 @@ def test_the_zero_page_is_everybodys() -> None:
 
 
 def test_what_the_specification_leaves_open_is_not_told() -> None:
-    """Whether a clean entry of shared shmem is dirty; of private memory it is known."""
-    assert counted(Play(row("7.3"), "map P x memfd shared\nread P x\n")).dirty is None
-    assert counted(Play(row("7.3"), "map P x memfd private\nread P x\n")).dirty is False
+    """Whether a clean entry of shared shmem is dirty, and so soft-dirty; of private memory it is known."""
+    for how, told in (("shared", None), ("private", False)):
+        found = counted(Play(row("7.3"), f"map P x memfd {how}\nread P x\n", soft_dirty=1))
+        assert (found.dirty, found.soft_dirty) == (told, told)
 
 
 def test_a_target_counts_where_it_can_be_looked_at_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:

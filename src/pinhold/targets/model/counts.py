@@ -19,7 +19,7 @@ from pinhold.mm.state import State
 from pinhold.mm.vma import find_vma
 from pinhold.scenario.counts import Counts
 from pinhold.scenario.observation import LEVELS
-from pinhold.targets.model.sight import entry_dirty
+from pinhold.targets.model.sight import entry_dirty, entry_soft_dirty
 
 
 def counts_at(m: State, mm: int, addr: int) -> Counts:
@@ -31,8 +31,9 @@ def counts_at(m: State, mm: int, addr: int) -> Counts:
     pfn = pte_pfn(entry) + (addr & (level_pages(m, level) - 1))
     folio = page_folio(m, pfn)
     flags = m.folio_flags[folio]
-    level_name, writable, dirty = LEVELS[level], entry & k.PTE_RW != 0, entry_dirty(m, entry, find_vma(m, mm, addr))
-    soft_dirty = entry & k.PTE_SOFT_DIRTY != 0 if m.config_soft_dirty else None
+    vma = find_vma(m, mm, addr)
+    level_name, writable, dirty = LEVELS[level], entry & k.PTE_RW != 0, entry_dirty(m, entry, vma)
+    soft_dirty = entry_soft_dirty(m, entry, vma)
     if pfn == k.ZERO_PFN or is_huge_zero_page(m, pfn):
         return Counts(level_name, writable, dirty, soft_dirty)
     hugetlb = flags & k.FOLIO_HUGETLB != 0

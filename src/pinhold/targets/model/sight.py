@@ -100,6 +100,13 @@ def entry_dirty(m: State, entry: int, vma: int) -> bool | None:
     return None if shmem_shared(m, vma) else False
 
 
+def entry_soft_dirty(m: State, entry: int, vma: int) -> bool | None:
+    """The same of soft-dirty, which goes with it: pte_mkdirty() sets both.  None also where it is not tracked."""
+    if not m.config_soft_dirty:
+        return None
+    return True if entry & k.PTE_SOFT_DIRTY else None if shmem_shared(m, vma) else False
+
+
 def shmem_shared(m: State, vma: int) -> bool:
     """Whether it is a shared mapping of shmem."""
     if vma == k.NO_VMA or not m.vma_flags[vma] & k.VM_SHARED:
