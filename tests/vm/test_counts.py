@@ -90,9 +90,9 @@ def test_random_steps_agree_count_by_count(kernel: Kernel, counting: VmTarget) -
     """Some hundred, each observation with its counts, which are values that are compared like others."""
     model = model_of(counting.info())
     assert isinstance(model, ModelTarget)
-    profiles = [wanted("mixed", model, True, counting.info())]
+    profiles = [wanted(name, model, True, counting.info()) for name in ("anon", "fork", "pins")]
     run = partial(run_on, counting)
-    tally = campaign(run, model.counting(), profiles, 14, 150)
+    tally = campaign(run, model.counting(), profiles, 15, 150)
     assert [found.words for found in tally.differences if found.counts] == []
     assert tally.values > 20 * tally.steps
     wrong = ModelTarget(
