@@ -28,3 +28,19 @@ def test_a_pinned_page_that_cannot_be_unmapped_is_dirty() -> None:
     dirty = {end: Play(row("6.12"), begin + end, soft_dirty=1) for end in ("", "swapout P x\n")}
     assert [each.m.folio_dirty[each.frame()] != FOLIO_CLEAN for each in dirty.values()] == [False, True]
     assert all(each.entry() & k.PTE_DIRTY for each in dirty.values())
+
+
+def test_what_a_pin_that_fails_got_is_dirty() -> None:
+    """Who asked lets go of it as of a whole pin: unpin_user_pages_dirty_lock(), for all users but io_uring."""
+    hole = "map P x anon pages 2\nmadvise P x dontneed\nunmap P x[1]\n"
+    pins = ("pin P x as p write\n", "pin P x as p write longterm user io_uring\n", "pin P x as p\n")
+    played = [Play(row("6.12"), hole + pin) for pin in pins]
+    assert [each.errnos[-1] for each in played] == [k.EFAULT] * 3
+    assert [each.m.folio_dirty[each.frame()] != FOLIO_CLEAN for each in played[:2]] == [True, False]
+
+
+def test_a_huge_page_that_is_split_is_dirty_if_its_entry_was() -> None:
+    """Also where the pages become folios of their own: __split_huge_pmd_locked()."""
+    text = "map P x thp\nwrite P x 0x00\nwrite P x[0] 0x01\nksm P x with P x\n"
+    played = Play(row("6.12"), text, ksm=1)
+    assert played.m.folio_dirty[played.frame()] != FOLIO_CLEAN

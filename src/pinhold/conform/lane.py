@@ -23,8 +23,9 @@ from pinhold.scenario import steps as s
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result
 
-AHEAD = 2
-"""So many scenarios wait at the kernel."""
+AHEAD = 8
+"""So many scenarios wait at the kernel: one that takes it long leaves the model at work meanwhile, and the other way
+round."""
 
 LOST = 3
 """After so many scenarios in a row of which the kernel did no step, it is taken for lost."""

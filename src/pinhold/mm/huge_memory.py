@@ -262,10 +262,10 @@ def huge_can_reuse(m: State, folio: int) -> bool:
 
 @kernel(needs=Part.THP)
 def split_huge_pmd(m: State, mm: int, addr: int, frozen: int) -> int:
-    """Map the same pages by PTEs instead of a PMD; the folio stays whole, but where it is `frozen` to be split itself,
-    which then decides about the dirty bit (split_folio()).  0 (also where there is no PMD leaf), or
-    -ENOMEM.  The PTEs have the mapping's protection, whether the PMD was made inaccessible by a NUMA scan or not; those
-    of the zero page nothing else.
+    """Map the same pages by PTEs instead of a PMD; the folio is dirty if the entry was, and stays whole, but where it
+    is `frozen` to be split itself, which then decides about the entries' dirty bit (split_folio()).  0 (also where
+    there is no PMD leaf), or -ENOMEM.  The PTEs have the mapping's protection, whether the PMD was made inaccessible by
+    a NUMA scan or not; those of the zero page nothing else.
 
     Linux: __split_huge_pmd_locked(), __split_huge_zero_page_pmd().
     """
@@ -285,8 +285,9 @@ def split_huge_pmd(m: State, mm: int, addr: int, frozen: int) -> int:
         for i in range(1 << m.bits):
             m.pte[(table << m.bits) + i] = mk_pte(ZERO_PFN, flags & ~(PTE_RW | PTE_SOFT_DIRTY) | PTE_SPECIAL)
     else:
-        if flags & PTE_DIRTY and not frozen:
+        if flags & PTE_DIRTY:
             folio_mark_dirty(m, folio)
+        if flags & PTE_DIRTY and not frozen:
             if m.rule_thp_split_dirty == SPLIT_DIRTY_ENTRIES:
                 decided(m, SPLIT_KEEPS_DIRTY)
                 flags = pte_mkdirty(m, flags)

@@ -146,24 +146,29 @@ def pin_taken(m: State, task: int, pin: int, err: int) -> int:
 
 @kernel
 def pin_failed(m: State, task: int, pin: int, err: int) -> int:
-    """Nothing is held."""
-    pin_drop(m, pin)
-    pin_free(m, pin)
+    """Nothing is held: who asked lets go of what it got."""
+    pin_let_go(m, pin)
     return finish(m, task, err)
 
 
 @kernel
 def unpin(m: State, pin: int) -> None:
-    """Drop every page of a live pin and free its slot; an idle slot stays idle.
+    """Drop every page of a live pin and free its slot; an idle slot stays idle."""
+    if m.pin_state[pin] != PIN_FREE:
+        pin_let_go(m, pin)
+
+
+@kernel
+def pin_let_go(m: State, pin: int) -> None:
+    """Drop every page and free the slot.
 
     What was pinned for writing is marked dirty: by all users but io_uring, which relies on the entry.  Linux:
     unpin_user_pages_dirty_lock().
     """
-    if m.pin_state[pin] != PIN_FREE:
-        if m.pin_flags[pin] & FOLL_WRITE and m.pin_user[pin] != USER_IO_URING:
-            pin_mark_dirty(m, pin)
-        pin_drop(m, pin)
-        pin_free(m, pin)
+    if m.pin_flags[pin] & FOLL_WRITE and m.pin_user[pin] != USER_IO_URING:
+        pin_mark_dirty(m, pin)
+    pin_drop(m, pin)
+    pin_free(m, pin)
 
 
 @kernel
