@@ -7,13 +7,17 @@ from dataclasses import replace
 
 import pytest
 
-from pinhold.conform.allowed import ACTIVATED, CAME_BACK, DRAINED, HELD, ISOLATED, MOVED
+from pinhold.conform.allowed import ACTIVATED, CAME_BACK, DRAINED, HELD, ISOLATED, MOVED, ROTATED
 from pinhold.conform.differ import Compared, Run, compared, judged, not_momentary
+from pinhold.mm.folio import folio_get, folio_put
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH
 from pinhold.scenario.observation import Observation, PageView
 from pinhold.scenario.parse import parse
+from pinhold.targets.base import Outcome
 from pinhold.targets.model.calls import COLLAPSE_OF_FILES
+from pinhold.targets.model.session import ModelSession
+from pinhold.targets.model.sight import swapped_page
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, StepRecord, run_scenario
 
@@ -181,6 +185,35 @@ def test_two_chances_may_show_in_one_step() -> None:
     found = compared(drained_within(1, 3, touched=1), OLD, parse(text))
     assert found.difference is None
     assert dict(found.settled) == {DRAINED: 2, ACTIVATED: 1}
+
+
+@pytest.mark.parametrize(("text", "found"), [("write P x 2\n", {ROTATED: 3}), ("read P x\nwrite P x 2\n", {})])
+def test_a_page_that_was_written_to_swap_may_stay_in_the_swap_cache(text: str, found: dict[str, int]) -> None:
+    """As the batch of pages to rotate has a reference to it when a write wants it back; a read leaves it there."""
+    model = ModelTarget("6.12", {"swap": 1}).counting()
+    scenario = parse(f"scenario x\nobserve\nmap P x anon\nwrite P x 1\nswapout P x\n{text}")
+
+    def opened(session: ModelSession) -> None:
+        do = session.do
+
+        def rotates(action: s.Action) -> Outcome:
+            page = (
+                swapped_page(session.m, 0, session.names.span("P", s.Range("x"))[1])
+                if session.names.regions["P"]
+                else None
+            )
+            if page is None:
+                return do(action)
+            folio_get(session.m, page)
+            outcome = do(action)
+            folio_put(session.m, page)
+            return outcome
+
+        session.do = rotates  # type: ignore[method-assign]
+
+    got = compared(lambda scenario: run_scenario(model, scenario, on_open=opened), model, scenario)
+    assert got.difference is None
+    assert dict(got.settled) == found
 
 
 def test_a_page_that_ksm_copied_in_vain_may_come_back() -> None:

@@ -11,6 +11,9 @@ The model does one thing where a kernel may do one of several.  Where both diffe
   it where that does not drain the batch: which touch puts it there depends on how old the page is to reclaim, which is
   not in the specification, and PTRACE_POKEDATA is two touches a page (mark_page_accessed(), follow_page_pte()).  A
   write drains what is not on the LRU; what waits to be activated was off it from 6.11 to 6.16 alone (33dfe9204f29);
+- a page that was written to swap may be in the CPU's batch of pages to rotate, where its writeback ended after reclaim
+  had put it back (folio_rotate_reclaimable()).  A write that wants it back drains what is not on the LRU; where that
+  page is (all but 6.11 to 6.16), the batch's reference leaves it in the swap cache, as counts tell;
 - MADV_COLLAPSE finds a page that somebody else has off the LRU or locked at the moment, as khugepaged, compaction and
   reclaim do: that PMD stays as it is, and the errno is EAGAIN;
 - a page that nobody holds and that the step is not about may have another frame: compaction has moved it;
@@ -38,7 +41,7 @@ from pinhold.scenario.steps.table import Place
 from pinhold.targets.base import Broken, CannotDo, Livelock, Outcome
 from pinhold.targets.model.film import Film
 from pinhold.targets.model.session import ModelSession
-from pinhold.targets.model.sight import anon_page, file_folio, may_move
+from pinhold.targets.model.sight import anon_page, file_folio, may_move, swapped_page
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import StepRecord
 
@@ -46,6 +49,7 @@ DRAINED = "the LRU batch was drained by others"
 HELD = "a page was in another CPU's LRU batch"
 ISOLATED = "a page was off the LRU when MADV_COLLAPSE looked at it"
 ACTIVATED = "a page that GUP touched was in the batch of pages to activate"
+ROTATED = "a page that was written to swap was in the batch of pages to rotate"
 TOUCHES = (s.Poke, s.Fill, s.Copy, s.Hold)
 """Steps that look pages up by GUP."""
 MOVED = "a page was moved by others"
@@ -204,7 +208,7 @@ class _Way:
         copied = list(self._copied(index))
         touched = [_at(v) for v in copied if not self._touched.isdisjoint(self._anon_pages([_range(_at(v))]))]
         elsewhere = [_at(v) for v in copied if _at(v) in self._by_others[index]]
-        for name, kept in ((ACTIVATED, touched), (HELD, elsewhere)):
+        for name, kept in ((ACTIVATED, touched), (HELD, elsewhere), (ROTATED, list(self._in_swap_cache(index)))):
             if kept:
                 yield name, replace(self._chance, kept={**self._chance.kept, index: kept})
 
@@ -253,6 +257,12 @@ class _Way:
         for view in self._seen[index].pages:
             if place_of(view) in fresh and any(_names(place, view) for place in here):
                 yield view
+
+    def _in_swap_cache(self, index: int) -> Iterator[At]:
+        """The pages that were swapped out before, and that a kernel whose counts are seen leaves in the swap cache."""
+        there = {d.where for d in self.differences if (d.field, d.left) == ("counts.swapcache", "yes")}
+        before = {_at(view) for view in self._seen[index - 1].pages if view.state == "swapped"} if index else set()
+        yield from (_at(v) for v in self._seen[index].pages if place_of(v) in there and _at(v) in before)
 
     def again(self, chance: _Chance) -> _Way:
         """The same scenario with another chance, from its beginning."""
@@ -318,7 +328,9 @@ class _Way:
     def _kept(self, index: int) -> Iterator[None]:
         """Pages to which a batch has a reference meanwhile, and nobody drains it."""
         m = self._session.m
-        folios = set(self._anon_pages(map(_range, self._chance.kept.get(index, ()))))
+        spans = [self._session.names.span(*_range(at)) for at in self._chance.kept.get(index, ())]
+        found = [look(m, mm, addr) for mm, addr, _ in spans for look in (anon_page, swapped_page)]
+        folios = {folio for folio in found if folio is not None}
         for folio in folios:
             folio_get(m, folio)
         yield

@@ -156,6 +156,15 @@ def anon_page(m: Machine, mm: int, addr: int) -> int | None:
     return page if small and m.folio_flags[page] & k.FOLIO_ANON else None
 
 
+def swapped_page(m: Machine, mm: int, addr: int) -> int | None:
+    """The page, not of a large folio, that the swap cache has of what a swap entry at the address names."""
+    slot, level = pt_leaf(m, mm, addr)
+    if level or not pte_swapped(m.pte[slot]):
+        return None
+    page = m.swap_page[pte_pfn(m.pte[slot])]
+    return page if page != k.NO_PAGE and m.folio_order[page_folio(m, page)] == 0 else None
+
+
 def may_move(m: Machine, mm: int, addr: int) -> bool:
     """Whether compaction may give the page at the address another frame: an ordinary one that its mappings, the caches
     and the LRU batch hold, and nobody else.  Linux: folio_expected_ref_count(), folio_migrate_mapping()."""
