@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from pinhold.mm import flags as k
 from pinhold.mm import rules
 from play import Play, Row
 from rule_probes.registry import probe
@@ -40,11 +41,13 @@ def lazyfree_held(chosen: Row) -> Any:
     return played.state(), played.play().state()
 
 
-@probe({"split": "none", "whole": "present"})
+@probe({"split_folio": ("none", True), "split": ("none", False), "whole": ("present", False)})
 def lazyfree_thp(chosen: Row) -> Any:
-    """A lazyfree THP is paged out, and one of its pages read: is another mapped, by a huge entry?"""
-    text = "map P x thp\nwrite P x 0x11\nmadvise P x free\nmadvise P x pageout\nread P x[1]\n"
-    return Play(chosen, text).state()
+    """A lazyfree THP is paged out, and one of its pages read: is another mapped, by a huge entry?  And is one that
+    somebody holds mapped so still?"""
+    freed = "map P x thp\nwrite P x 0x11\nmadvise P x free\n"
+    held = Play(chosen, f"{freed}vmsplice P x[1] as p\nmadvise P x pageout\n")
+    return Play(chosen, f"{freed}madvise P x pageout\nread P x[1]\n").state(), held.entry() & k.PTE_PSE != 0
 
 
 @probe(

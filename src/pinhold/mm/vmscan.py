@@ -54,7 +54,7 @@ from pinhold.mm.rmap import (
     page_anon_exclusive,
     page_try_share_anon_rmap,
 )
-from pinhold.mm.rules.lazyfree import FREE_WHOLE
+from pinhold.mm.rules.lazyfree import FREE_WHOLE, LAZYFREE_THP_SPLIT_FOLIO
 from pinhold.mm.rules.swap import PAGEOUT_GIVES_UP, SWAP_SPLIT, SWAP_WHOLE
 from pinhold.mm.sites.site import decided
 from pinhold.mm.sites.swap import (
@@ -135,11 +135,12 @@ def pageout_next(m: State, act: int) -> None:
         span = level_pages(m, 1)
         whole = addr % span == 0 and addr + span <= m.act_end[act]
         free = not m.folio_flags[folio] & FOLIO_LOCKED
-        if whole and free and folio_test_lazyfree(m, folio) and folio_mapcount(m, folio) == 1:
+        lazyfree = whole and free and folio_test_lazyfree(m, folio) and folio_mapcount(m, folio) == 1
+        if lazyfree and m.rule_lazyfree_thp != LAZYFREE_THP_SPLIT_FOLIO:
             m.act_addr[act] = addr + span
             pageout_lock(m, act, folio)
             return
-        if not pageout_split_pmd(m, mm, addr, upper, 0 if whole else 1):
+        if not pageout_split_pmd(m, mm, addr, upper, 0 if whole and not lazyfree else 1):
             m.act_addr[act] = (addr // span + 1) * span
             return
     slot = pt_walk(m, mm, addr, 0)

@@ -46,13 +46,14 @@ class LazyfreeRules:
     )
     rule_lazyfree_thp = Switch(
         "How reclaim discards a THP freed by MADV_FREE that a huge entry maps.",
-        "try_to_unmap_one",
-        Value("split", OLDEST, "it splits the entry first, and leaves a page table behind"),
-        Value("whole", Commit("735ecdfaf4e8", "6.11"), "it takes the huge entry away"),
+        "shrink_folio_list",
+        Value("split_folio", OLDEST, "it splits the THP first; one that is held stays as it is"),
+        Value("split", Commit("820c4e2e6f51", "5.18"), "it splits the entry first, and leaves a page table behind"),
+        Value("whole", Commit("735ecdfaf4e8", "6.11"), "it takes the huge entry away (try_to_unmap_one())"),
     )
 
 
 FREE_SPLITS, FREE_SPLITS_BY_FIRST, FREE_WHOLE = LazyfreeRules.rule_madv_free_large.numbers
 HELD_DISCARDED, HELD_SWAP_BACKED, HELD_KEPT = LazyfreeRules.rule_lazyfree_held.numbers
 BATCH_SINGLE, BATCH_ANY_RIGHTS, BATCH_SAME_RIGHTS = LazyfreeRules.rule_lazyfree_batch.numbers
-LAZYFREE_THP_SPLIT, LAZYFREE_THP_WHOLE = LazyfreeRules.rule_lazyfree_thp.numbers
+LAZYFREE_THP_SPLIT_FOLIO, LAZYFREE_THP_SPLIT, LAZYFREE_THP_WHOLE = LazyfreeRules.rule_lazyfree_thp.numbers
