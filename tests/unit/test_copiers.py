@@ -104,9 +104,13 @@ def test_a_file_system_that_copies_is_no_direct_io() -> None:
 
 
 def test_a_disk_that_is_full_is_no_answer_of_the_transfer(memory, tmp_path, monkeypatch) -> None:
-    """Where its file does not fit, direct I/O cannot be done: no errno of the kernel's for the memory."""
+    """Where its file does not fit, direct I/O cannot be done: no errno of the kernel's for the memory.  What the file
+    got of the disk until then is given back."""
+    files = []
 
     def full(fd: int, offset: int, length: int) -> None:
+        os.ftruncate(fd, PAGE)
+        files.append(fd)
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     monkeypatch.setattr(direct_io, "_does_direct_io", lambda directory: True)
@@ -115,6 +119,7 @@ def test_a_disk_that_is_full_is_no_answer_of_the_transfer(memory, tmp_path, monk
     for transfer in (DirectIo([str(tmp_path)]).copy, partial(DirectIo([str(tmp_path)]).fill, byte=1)):
         with pytest.raises(CannotDo, match=sentence):
             transfer(memory, 3)
+    assert [os.fstat(fd).st_size for fd in files] == [0, 0]
 
 
 @pytest.mark.parametrize(("release", "takes"), [("6.4.16", FOLL_GET), ("6.5.0", FOLL_PIN), ("7.3.4", FOLL_PIN)])

@@ -83,13 +83,19 @@ class DirectIo:
             os.posix_fallocate(self._opened, 0, pages * PAGE)
             os.lseek(self._opened, 0, os.SEEK_SET)
         except OSError as error:
+            self._empty()
             size = f"{pages * PAGE // 1024} KiB"
             raise CannotDo(f"needs a file of {size} in {self._directory()}: {error.strerror}") from None
         try:
             yield self._opened
         finally:
             if pages > _KEPT:
-                os.ftruncate(self._opened, 0)
+                self._empty()
+
+    def _empty(self) -> None:
+        """Give back all blocks of the file, also those that it got of more than there were."""
+        if self._opened is not None:
+            os.ftruncate(self._opened, 0)
 
     def copy(self, address: int, pages: int) -> list[Run]:
         with self._file(pages) as fd, content.scratch(pages) as buffer:
