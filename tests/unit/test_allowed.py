@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pinhold.conform.allowed import ACTIVATED, CAME_BACK, DRAINED, HELD, ISOLATED, MOVED, ROTATED
+from pinhold.conform.allowed import ACTIVATED, CAME_BACK, DRAINED, FREED, HELD, ISOLATED, MOVED, ROTATED
 from pinhold.conform.differ import Compared, Run, compared, judged, not_momentary
 from pinhold.mm.folio import folio_get, folio_put
 from pinhold.scenario import steps as s
@@ -214,6 +214,28 @@ def test_a_page_that_was_written_to_swap_may_stay_in_the_swap_cache(text: str, f
     got = compared(lambda scenario: run_scenario(model, scenario, on_open=opened), model, scenario)
     assert got.difference is None
     assert dict(got.settled) == found
+
+
+def test_a_page_that_madv_free_marked_may_be_in_a_batch_that_is_not_full() -> None:
+    """Fresh pages fill another: a child's write copies what its parent's pins did not drain.  Without MADV_FREE it is a
+    difference."""
+    model = ModelTarget("6.18")
+    text = "scenario x\nobserve\nmap P a anon pages 11\nwrite P a 1\n{}fork P C\nio_uring P a as p\nwrite C a 1\n"
+
+    def found(more: str) -> Compared:
+        scenario = parse(text.format(more))
+        result = run_scenario(model, scenario)
+        *others, last = result.steps
+        assert last.observation is not None
+        pages = tuple(replace(v, frame=90) if (v.proc, v.page) == ("C", 10) else v for v in last.observation.pages)
+        shown = replace(last, observation=replace(last.observation, pages=pages))
+        return judged(replace(result, steps=(*others, shown)), model, scenario)
+
+    freed = found("madvise P a free\n")
+    assert freed.difference is None
+    assert dict(freed.settled) == {FREED: 1}
+    assert found("madvise P a dontfork\nmadvise P a dofork\n").difference is not None
+    assert found("madvise P a free\ndrain\n").difference is not None
 
 
 def test_a_page_that_ksm_copied_in_vain_may_come_back() -> None:

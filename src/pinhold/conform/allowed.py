@@ -11,6 +11,8 @@ The model does one thing where a kernel may do one of several.  Where both diffe
   it where that does not drain the batch: which touch puts it there depends on how old the page is to reclaim, which is
   not in the specification, and PTRACE_POKEDATA is two touches a page (mark_page_accessed(), follow_page_pte()).  A
   write drains what is not on the LRU; what waits to be activated was off it from 6.11 to 6.16 alone (33dfe9204f29);
+- a page that MADV_FREE has marked may be in that purpose's batch, which is full by itself: here all purposes have one
+  batch, which is full sooner (folio_mark_lazyfree());
 - a page that was written to swap may be in the CPU's batch of pages to rotate, where its writeback ended after reclaim
   had put it back (folio_rotate_reclaimable()).  A write that wants it back drains what is not on the LRU; where that
   page is (all but 6.11 to 6.16), the batch's reference leaves it in the swap cache, as counts tell;
@@ -49,6 +51,7 @@ DRAINED = "the LRU batch was drained by others"
 HELD = "a page was in another CPU's LRU batch"
 ISOLATED = "a page was off the LRU when MADV_COLLAPSE looked at it"
 ACTIVATED = "a page that GUP touched was in the batch of pages to activate"
+FREED = "a page that MADV_FREE had marked was in a batch of its own"
 ROTATED = "a page that was written to swap was in the batch of pages to rotate"
 TOUCHES = (s.Poke, s.Fill, s.Copy, s.Hold)
 """Steps that look pages up by GUP."""
@@ -187,6 +190,8 @@ class _Way:
         """The model's anonymous pages that are in the batch of another CPU, maybe."""
         self._touched: set[int] = set()
         """The model's anonymous pages that GUP has looked up."""
+        self._freed: set[int] = set()
+        """The model's anonymous pages that MADV_FREE has marked."""
         self._by_others: list[Collection[At]] = []
         """Before each step: where those are mapped."""
 
@@ -207,8 +212,10 @@ class _Way:
                 yield ISOLATED, self._holding(index, [page])
         copied = list(self._copied(index))
         touched = [_at(v) for v in copied if not self._touched.isdisjoint(self._anon_pages([_range(_at(v))]))]
+        freed = [_at(v) for v in copied if not self._freed.isdisjoint(self._anon_pages([_range(_at(v))]))]
         elsewhere = [_at(v) for v in copied if _at(v) in self._by_others[index]]
-        for name, kept in ((ACTIVATED, touched), (HELD, elsewhere), (ROTATED, list(self._in_swap_cache(index)))):
+        rotated = list(self._in_swap_cache(index))
+        for name, kept in ((ACTIVATED, touched), (FREED, freed), (HELD, elsewhere), (ROTATED, rotated)):
             if kept:
                 yield name, replace(self._chance, kept={**self._chance.kept, index: kept})
 
@@ -291,6 +298,10 @@ class _Way:
             outcome: Outcome = self._session.do(step)
         if isinstance(step, TOUCHES):
             self._touched |= set(self._anon_pages((p.proc, p.range) for p in step.places()))
+        if isinstance(step, s.Madvise) and step.advice == "free":
+            self._freed |= set(self._anon_pages((p.proc, p.range) for p in step.places()))
+        elif isinstance(step, s.Drain):
+            self._freed.clear()
         if isinstance(step, s.Poke):
             self._elsewhere |= set(self._anon_pages((p.proc, p.range) for p in step.places()))
         elif isinstance(step, s.Ksm):
