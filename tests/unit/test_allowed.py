@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from pinhold.conform.allowed import ACTIVATED, CAME_BACK, DRAINED, FREED, HELD, ISOLATED, MOVED, ROTATED
+from pinhold.conform.allowed import ACTIVATED, CAME_BACK, COPIED, DRAINED, FREED, HELD, ISOLATED, MOVED, ROTATED
 from pinhold.conform.differ import Compared, Run, compared, judged, not_momentary
 from pinhold.mm.folio import folio_get, folio_put
 from pinhold.scenario import steps as s
@@ -248,6 +248,21 @@ def test_a_page_that_ksm_copied_in_vain_may_come_back() -> None:
     found = compared(showing(kept), NEW, parse(text))
     assert found.difference is None
     assert dict(found.settled) == {CAME_BACK: 1}
+
+
+def test_a_page_that_ksm_copied_in_vain_may_be_copied_once_more() -> None:
+    """Before it is merged, when that can be; a page that KSM has not copied has the frame that it had."""
+    begin = "scenario x\nobserve\nmap P x anon pages 2\nwrite P x 1\n{}ksm P x with P x\n"
+    pinned = begin.format("pin P x[0] as p write longterm\n") + "unpin p\nksm P x with P x\n"
+    for text, allowed in ((pinned, True), (begin.format(""), False)):
+        last = len(parse(text).steps) - 1
+
+        def fresh(index: int, view: PageView, last: int = last) -> PageView:
+            return replace(view, frame=90) if index == last else view
+
+        found = compared(showing(fresh), NEW, parse(text))
+        assert (found.difference is None) is allowed
+        assert dict(found.settled) == ({COPIED: 1} if allowed else {})
 
 
 def undrained(text: str, model: ModelTarget = OLD) -> Compared:

@@ -19,7 +19,8 @@ The model does one thing where a kernel may do one of several.  Where both diffe
 - MADV_COLLAPSE finds a page that somebody else has off the LRU or locked at the moment, as khugepaged, compaction and
   reclaim do: that PMD stays as it is, and the errno is EAGAIN;
 - a page that nobody holds and that the step is not about may have another frame: compaction has moved it;
-- a page that KSM tries to merge in vain is copied in each scan, and may come back to the frame that it had.
+- a page that KSM tries to merge in vain is copied in each scan, and may come back to the frame that it had, or have
+  been copied once more before it is merged.
 
 The model runs again with the other outcome, and goes on from there if everything that was seen agrees.  What fits no
 outcome is a difference.  So is what others do for a moment (MOMENTARY) where it comes in most fresh runs: see lane.py.
@@ -57,6 +58,7 @@ TOUCHES = (s.Poke, s.Fill, s.Copy, s.Hold)
 """Steps that look pages up by GUP."""
 MOVED = "a page was moved by others"
 CAME_BACK = "a page that KSM had copied came back to its frame"
+COPIED = "a page that KSM had copied in vain was copied once more"
 MOMENTARY = {ISOLATED, MOVED}
 """What others do to any page now and then, and not to the same page in the same step again."""
 
@@ -377,6 +379,10 @@ class _Way:
             return None
         if isinstance(step, s.Ksm) and (difference.left, difference.right) == (KEPT, FRESH):
             return CAME_BACK
+        if isinstance(step, s.Ksm) and (difference.left, difference.right) == (FRESH, KEPT):
+            seen = self._seen[len(self._records) - 1].pages
+            if difference.where in {place_of(view) for view in seen if _at(view) in self._by_others[-1]}:
+                return COPIED
         moved = self._chance.momentary and (difference.left, difference.right) == (FRESH, KEPT)
         return MOVED if moved and difference.where in self._movable(step, self._seen[len(self._records) - 1]) else None
 
