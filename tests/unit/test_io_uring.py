@@ -9,9 +9,11 @@ import struct
 
 import pytest
 
+from pinhold.mm.rules import BY_NAME
 from pinhold.targets.base import CannotDo
 from pinhold.targets.live.pins.base import Need, choose
-from pinhold.targets.live.pins.io_uring import IoUring
+from pinhold.targets.live.pins.io_uring import CHARGED_RINGS, IoUring
+from pinhold.targets.live.pins.release import release_of
 
 SETUP, ENTER, REGISTER = 425, 426, 427
 NOT_ALLOWED = "io_uring is not allowed here: a container's seccomp filter or a security module refuses it"
@@ -163,6 +165,13 @@ def test_whether_it_is_gup_fast_is_the_releases_business(release: str, fast: boo
     assert not gives.meets(Need(longterm=True, write=False, fast=fast, user="io_uring"))
     assert not gives.meets(Need(longterm=False, write=True, fast=fast, user="io_uring"))
     assert not gives.meets(Need(longterm=True, write=True, fast=fast))
+
+
+def test_rings_are_charged_in_the_releases_of_the_rule() -> None:
+    """What travels into guests without the specification says of them what that says."""
+    charged, free = BY_NAME["io_uring_ring"].values
+    assert charged.again is not None and free.again is not None
+    assert (release_of(charged.again.since), release_of(free.again.since)) == CHARGED_RINGS
 
 
 def test_a_submission_is_64_bytes() -> None:

@@ -158,6 +158,8 @@ def test_a_neighbour_with_mergeable_memory_is_named(by_steps: RunningKernel) -> 
     told = ksmd.neighbour(by_steps, [PID])
     assert told == "needs KSM for itself: process 79 (qemu) has memory that is advised mergeable"
     assert ksmd.neighbour(by_steps, [PID, 79]) is None
+    (by_steps.root / "proc/79/comm").unlink()
+    assert "process 79 (which has just ended)" in (ksmd.neighbour(by_steps, [PID]) or "")
     assert ksmd.neighbour(RunningKernel(by_steps.root, disposable=True), [PID]) is None
 
 

@@ -23,7 +23,7 @@ _DEADLINE = Deadline(20.0, 20.0)
 
 _POLL_SECONDS = 0.001
 _IDLE_SECONDS = 0.05
-"""Where nothing is left that was advised mergeable, ksmd does not scan."""
+"""So long forget() waits for a scan: none comes where nothing is left that was advised mergeable."""
 _SCANS = 8
 """One that is under way, one that takes checksums, one that finds equal pages, one more for those of a large folio that
 was split; the others are in reserve, for what a merge makes possible."""
@@ -37,7 +37,7 @@ def neighbour(kernel: RunningKernel, pids: Collection[int]) -> str | None:
     proc = kernel.root / "proc"
     for pid in filter(str.isdecimal, os.listdir(proc)):
         if b"ksm_mergeable: yes" in _read(f"{proc}/{pid}/ksm_stat") and int(pid) not in pids:
-            name = (proc / pid / "comm").read_text().strip()
+            name = os.fsdecode(_read(f"{proc}/{pid}/comm")).strip() or "which has just ended"
             return f"needs KSM for itself: process {pid} ({name}) has memory that is advised mergeable"
     return None
 

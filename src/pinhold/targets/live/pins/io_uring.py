@@ -59,7 +59,8 @@ FIRST_FAST = (6, 10)
 _RING_PAGES = 2
 """Of a ring of one entry, where rings are charged."""
 CHARGED_RINGS = (6, 14), (7, 2)
-"""From the first to before the last of these rings are: rule io_uring_ring."""
+"""From the first to before the last of these releases rings are (rule io_uring_ring).  Before 5.12 they were, too,
+which is not made use of."""
 _LOOKS, _FREED = 20, 0.01
 """How often, and after how many seconds beside the grace period, what was refused is asked for again."""
 _FILLED = 256
