@@ -18,7 +18,7 @@ import pytest
 from pinhold.compiler.facts import Facts
 from pinhold.compiler.settled import settled_fields
 from pinhold.compiler.source import Kernel
-from pinhold.explore import compiled_search, engine
+from pinhold.explore import block, compiled_search, engine
 from pinhold.explore.moves import move
 from pinhold.explore.record import SearchMachine
 from pinhold.explore.searched import ENTRIES, SEARCHED
@@ -47,20 +47,22 @@ def fold(one: int, other: int) -> int:
 
 def loop_by_hand(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The entries of the inner loop, of which those that know no state can be called."""
-    for width in (2, 4, 8):
-        monkeypatch.setattr(engine, f"load{width}", load(width))
-        monkeypatch.setattr(engine, f"store{width}", store(width))
-    monkeypatch.setattr(engine, "fold", fold)
+    for module in (engine, block):
+        for width in (2, 4, 8):
+            monkeypatch.setattr(module, f"load{width}", load(width), raising=False)
+            monkeypatch.setattr(module, f"store{width}", store(width), raising=False)
+        monkeypatch.setattr(module, "fold", fold)
     return cast(ModuleType, SimpleNamespace(**{entry.__name__: entry for entry in ENTRIES}))
 
 
 def by_hand(monkeypatch: pytest.MonkeyPatch, ready: World, folder: Path) -> None:
     """From now on a CompiledSearch of this world runs so.  folder: where it may put a lock."""
-    module = loop_by_hand(monkeypatch)
-    module.__file__ = str(folder / "image.py")
+    entries = loop_by_hand(monkeypatch)
+    entries.__file__ = str(folder / "image.py")
 
     def image(facts: Facts, layout: Layout) -> ModuleType:
-        monkeypatch.setattr(engine, "STATE_WORDS", layout.mutable_size // 8)
+        for module in (engine, block):
+            monkeypatch.setattr(module, "STATE_WORDS", layout.mutable_size // 8)
         monkeypatch.setattr(engine, "RECORD_BYTES", layout.size)
         settled = settled_fields(SEARCHED, move, facts, ready.machine.layout)
 
@@ -74,6 +76,6 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, ready: World, folder: Path) -> None
 
         for function in SEARCHED:
             monkeypatch.setattr(engine, function.__name__, at_address(function))
-        return module
+        return entries
 
     monkeypatch.setattr(compiled_search, "image", image)

@@ -26,6 +26,7 @@ from pinhold.explore.budget import Budget, Clock, Progress, UsedUp, Watch, unwat
 from pinhold.explore.checkpoint import Checkpoint, read
 from pinhold.explore.facts import facts_of
 from pinhold.explore.moves import move
+from pinhold.explore.packing import Packing
 from pinhold.explore.result import SearchResult, Violation
 from pinhold.explore.room import PARENT, VIA, Array, Room, address
 from pinhold.explore.scope import beyond, too_many_outcomes
@@ -98,6 +99,7 @@ class CompiledSearch:
         self.registers = np.zeros(64, dtype=np.int64)
         self.set_registers()
         self.rooms = [Room.of(2 * self.branch, self.words) for _ in range(2)]
+        self.packing = Packing(self.module, self.words)
         self.jobs = jobs
         self.pool: Executor = ThreadPoolExecutor(jobs)
         self.stretches: list[Stretch] = []
@@ -140,6 +142,7 @@ class CompiledSearch:
             self.module.fingerprints_of(address(self.batch), 0, address(self.batch))
             self.module.expand(address(self.registers), 0, 0, 0)
             self.module.take_over(address(self.registers), address(self.registers), 0, 0)
+            self.packing.unpack(self.packing.pack(np.zeros((1, self.words), np.int64)))
         return time.monotonic() - start
 
     def run(

@@ -15,7 +15,7 @@ from pinhold.compiler.lower import lower
 from pinhold.compiler.settled import settled
 from pinhold.compiler.source import Kernel
 from pinhold.compiler.specialise import specialise
-from pinhold.explore import engine
+from pinhold.explore import block, engine
 from pinhold.explore.moves import get_chances, in_operation, move, set_chance
 from pinhold.explore.symmetry.canonical import canonical
 from pinhold.explore.via import begun, packed
@@ -48,8 +48,22 @@ LOOP = (
     engine.successors,
     engine.look,
     engine.flush,
+    block.clear_words,
+    block.slot_of,
+    block.number_words,
+    block.begin_block,
+    block.place_values,
+    block.write_rows,
+    block.unpack_row,
 )
-ENTRIES = (engine.expand, engine.take_over, engine.rehash, engine.fingerprints_of)
+ENTRIES = (
+    engine.expand,
+    engine.take_over,
+    engine.rehash,
+    engine.fingerprints_of,
+    block.pack_block,
+    block.unpack_block,
+)
 
 HEADER = """# Made by pinhold/explore/searched.py: the @kernel functions of mm/ and explore/, and explore/engine.py.
 
