@@ -17,6 +17,14 @@ def hugetlb_force_write(chosen: Row) -> Any:
     return played.errnos[-1], played.writable()
 
 
+@probe({"no": False, "yes": True})
+def hugetlb_touch(chosen: Row) -> Any:
+    """A shared mapping that was read becomes writable, and is pinned to be written to by who touches: is its entry
+    dirty?"""
+    text = "map P x memfd_hugetlb 2M shared read\nread P x\nmprotect P x rw\npin P x as p write longterm user vfio\n"
+    return Play(chosen, text).entry() & k.PTE_DIRTY != 0
+
+
 @probe({"one": 2, "each_page": 513})
 def hugetlb_cache_refs(chosen: Row) -> Any:
     """References of a huge page of a file that one process maps."""

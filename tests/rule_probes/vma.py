@@ -66,6 +66,16 @@ def dontneed_frees_tables(chosen: Row) -> Any:
     return Play(chosen, text).entry() & k.PTE_PSE != 0
 
 
+@probe({"no": [(False, False)] * 3, "yes": [(True, True), (True, True), (False, False)]})
+def read_fault_dirty(chosen: Row) -> Any:
+    """Whether a page of a memfd that was read is dirty, and soft-dirty, in a shared mapping: that itself was asked for,
+    and one by fault-around, which was asked for in another mapping; and in a private one."""
+    maps = "map P x memfd pages 2 shared\nread P x[1]\nmap P y of x shared\nmap P z of x private\n"
+    played = Play(chosen, f"{maps}read P y[0]\nread P z[0]\n", soft_dirty=1)
+    entries = played.entry("x", page=1), played.entry("y", page=1), played.entry("z")
+    return [tuple(entry & bit != 0 for bit in (k.PTE_DIRTY, k.PTE_SOFT_DIRTY)) for entry in entries]
+
+
 @probe({"yes": (False, False, False), "no": (True, True, True)})
 def zap_drains(chosen: Row) -> Any:
     """A page that MADV_FREE put into the batch, and that a child shared: is it copied by a write, where the child has

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from pinhold.conform.allowed import ACTIVATED, CAME_BACK, COPIED, DRAINED, FREED, HELD, ISOLATED, MOVED, ROTATED
+from pinhold.conform.allowed import ACTIVATED, CAME_BACK, COPIED, DRAINED, FREED, HELD, ISOLATED, LET_GO, MOVED, ROTATED
 from pinhold.conform.differ import Compared, Run, compared, judged, not_momentary
+from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.folio import folio_get, folio_put
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH
@@ -17,7 +18,7 @@ from pinhold.scenario.parse import parse
 from pinhold.targets.base import Outcome
 from pinhold.targets.model.calls import COLLAPSE_OF_FILES
 from pinhold.targets.model.session import ModelSession
-from pinhold.targets.model.sight import swapped_page
+from pinhold.targets.model.sight import mapped_folio, swapped_page
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, StepRecord, run_scenario
 
@@ -214,6 +215,38 @@ def test_a_page_that_was_written_to_swap_may_stay_in_the_swap_cache(text: str, f
     got = compared(lambda scenario: run_scenario(model, scenario, on_open=opened), model, scenario)
     assert got.difference is None
     assert dict(got.settled) == found
+
+
+@pytest.mark.parametrize(
+    ("release", "pin", "dirty", "explained"),
+    [
+        ("5.10", "write longterm user vfio", 1, True),
+        ("5.10", "write longterm user vfio", 0, False),
+        ("5.10", "write longterm", 1, False),
+        ("6.1", "write longterm user vfio", 1, False),
+    ],
+)
+def test_a_page_that_vfio_pinned_twice_is_dirty(release: str, pin: str, dirty: int, explained: bool) -> None:
+    """Where it pins page by page, and not the first.  What comes later is compared with that."""
+    model = ModelTarget(release).counting()
+    scenario = parse(f"scenario x\nobserve\nmap P x anon pages 2\npin P x as p {pin}\nunmap P x[{1 - dirty}]\n")
+
+    def opened(session: ModelSession) -> None:
+        do = session.do
+
+        def marks(action: s.Action) -> Outcome:
+            outcome = do(action)
+            if isinstance(action, s.Pin):
+                folio = mapped_folio(session.m, 0, session.names.span("P", s.Range("x"))[1] + dirty)
+                assert folio is not None
+                folio_mark_dirty(session.m, folio)
+            return outcome
+
+        session.do = marks  # type: ignore[method-assign]
+
+    got = compared(lambda scenario: run_scenario(model, scenario, on_open=opened), model, scenario)
+    assert (got.difference is None) == explained
+    assert dict(got.settled) == ({LET_GO: 1} if explained else {})
 
 
 def test_a_page_that_madv_free_marked_may_be_in_a_batch_that_is_not_full() -> None:

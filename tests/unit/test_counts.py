@@ -101,11 +101,12 @@ def test_the_zero_page_is_everybodys() -> None:
     assert (told.level, told.writable, told.refcount, told.mapcount) == ("pte", False, None, None)
 
 
-def test_what_the_specification_leaves_open_is_not_told() -> None:
-    """Whether a clean entry of shared shmem is dirty, and so soft-dirty; of private memory it is known."""
-    for how, told in (("shared", None), ("private", False)):
-        found = counted(Play(row("7.3"), f"map P x memfd {how}\nread P x\n", soft_dirty=1))
-        assert (found.dirty, found.soft_dirty) == (told, told)
+def test_what_was_only_read_of_a_file_is_as_dirty_as_its_folio() -> None:
+    """All of shmem is dirty, and from 6.16 on so is an entry that a read makes writable; hugetlb is not told."""
+    for release, how, told in (("6.12", "shared", False), ("7.3", "shared", True), ("7.3", "private", False)):
+        found = counted(Play(row(release), f"map P x memfd {how}\nread P x\n", soft_dirty=1))
+        assert (found.dirty, found.soft_dirty, found.folio_dirty) == (told, told, True)
+    assert counted(Play(row("7.3"), "map P x memfd_hugetlb 2M shared\nread P x\n")).folio_dirty is None
 
 
 def test_a_target_counts_where_it_can_be_looked_at_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:

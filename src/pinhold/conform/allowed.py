@@ -16,6 +16,9 @@ The model does one thing where a kernel may do one of several.  Where both diffe
 - a page that was written to swap may be in the CPU's batch of pages to rotate, where its writeback ended after reclaim
   had put it back (folio_rotate_reclaimable()).  A write that wants it back drains what is not on the LRU; where that
   page is (all but 6.11 to 6.16), the batch's reference leaves it in the swap cache, as counts tell;
+- up to 5.11 VFIO pins page by page and lets go of one, as written, that does not follow the one before in memory, to
+  begin another run with it (vfio_pin_pages_remote(), put_pfn()): such a page is dirty, as counts tell.  Where frames
+  lie is not in the specification;
 - MADV_COLLAPSE finds a page that somebody else has off the LRU or locked at the moment, as khugepaged, compaction and
   reclaim do: that PMD stays as it is, and the errno is EAGAIN;
 - a page that nobody holds and that the step is not about may have another frame: compaction has moved it;
@@ -35,8 +38,10 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 
 from pinhold.conform.masks import Masking
+from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.flags import FOLIO_LOCKED, NO_PAGE
 from pinhold.mm.folio import folio_alloc, folio_batch_add, folio_get, folio_put, lru_add_drain
+from pinhold.mm.rules.pin import VFIO_PIN_PAGE
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH, KEPT, Difference, Pair, place_of
 from pinhold.scenario.observation import Observation, PageView
@@ -44,7 +49,7 @@ from pinhold.scenario.steps.table import Place
 from pinhold.targets.base import Broken, CannotDo, Livelock, Outcome
 from pinhold.targets.model.film import Film
 from pinhold.targets.model.session import ModelSession
-from pinhold.targets.model.sight import anon_page, file_folio, may_move, swapped_page
+from pinhold.targets.model.sight import anon_page, file_folio, mapped_folio, may_move, swapped_page
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import StepRecord
 
@@ -54,6 +59,7 @@ ISOLATED = "a page was off the LRU when MADV_COLLAPSE looked at it"
 ACTIVATED = "a page that GUP touched was in the batch of pages to activate"
 FREED = "a page that MADV_FREE had marked was in a batch of its own"
 ROTATED = "a page that was written to swap was in the batch of pages to rotate"
+LET_GO = "a page that VFIO pinned did not follow the one before, and was let go of as written and pinned again"
 TOUCHES = (s.Poke, s.Fill, s.Copy, s.Hold)
 """Steps that look pages up by GUP."""
 MOVED = "a page was moved by others"
@@ -158,12 +164,14 @@ def _others(ways: Sequence[_Way], index: int) -> Iterator[_Way]:
 class _Chance:
     """How the undetermined turns out.  momentary: whether anything of it may be MOMENTARY.  drained: step -> after how
     many of its pages the LRU batch is drained, 0: before it, whoever did it.  held: step -> process, region and page
-    that reclaim cannot take then.  kept: that a batch has a reference to, which nobody drains."""
+    that reclaim cannot take then.  kept: that a batch has a reference to, which nobody drains.  dirtied: that are
+    dirty after it."""
 
     momentary: bool
     drained: Mapping[int, int] = field(default_factory=dict)
     held: Mapping[int, Sequence[At]] = field(default_factory=dict)
     kept: Mapping[int, Sequence[At]] = field(default_factory=dict)
+    dirtied: Mapping[int, Sequence[At]] = field(default_factory=dict)
 
 
 class _Way:
@@ -201,6 +209,8 @@ class _Way:
         """Other ways to a step at which this one differs, by what happened."""
         yield from ((DRAINED, self._draining(*when)) for when in self._drains(index))
         step = self._scenario.steps[index]
+        if isinstance(step, s.Pin) and (pages := list(self._let_go(step, index))):
+            yield LET_GO, replace(self._chance, dirtied={**self._chance.dirtied, index: pages})
         if isinstance(step, s.SwapOut) or (isinstance(step, s.Madvise) and step.advice == "pageout"):
             present = [v for v in self._seen[index].pages if v.kind in ("file", "anon")]
             stayed = [at for v in present if (at := _at(v)) in self._by_others[index] or v.kind == "file"]
@@ -273,6 +283,15 @@ class _Way:
         before = {_at(view) for view in self._seen[index - 1].pages if view.state == "swapped"} if index else set()
         yield from (_at(v) for v in self._seen[index].pages if place_of(v) in there and _at(v) in before)
 
+    def _let_go(self, step: s.Pin, index: int) -> Iterator[At]:
+        """The pages that VFIO may have pinned twice and that are dirty on the real kernel alone: not the first."""
+        if step.user == "vfio" and step.write and self._model.row["vfio_batch"] == VFIO_PIN_PAGE:
+            there = {d.where for d in self.differences if (d.field, d.left) == ("counts.folio_dirty", "yes")}
+            for view in self._seen[index].pages:
+                here = place_of(view) in there and any(_names(place, view) for place in step.places())
+                if here and view.page > step.range.first:
+                    yield _at(view)
+
     def again(self, chance: _Chance) -> _Way:
         """The same scenario with another chance, from its beginning."""
         return _Way(self._model, self._scenario, self._seen, self._sessions, chance)
@@ -298,6 +317,7 @@ class _Way:
         self._by_others.append(set(self._mapped_elsewhere()))
         with self._held(index), self._kept(index):
             outcome: Outcome = self._session.do(step)
+        self._mark_dirty(self._chance.dirtied.get(index, ()))
         if isinstance(step, TOUCHES):
             self._touched |= set(self._anon_pages((p.proc, p.range) for p in step.places()))
         if isinstance(step, s.Madvise) and step.advice == "free":
@@ -322,6 +342,12 @@ class _Way:
             for _ in range(m.lru_batch_size - m.lru_batch[0] - pages):
                 folio_batch_add(m, folio)
             folio_put(m, folio)
+
+    def _mark_dirty(self, pages: Iterable[At]) -> None:
+        m = self._session.m
+        for mm, addr, _ in (self._session.names.span(*_range(at)) for at in pages):
+            if (folio := mapped_folio(m, mm, addr)) is not None:
+                folio_mark_dirty(m, folio)
 
     def _anon_pages(self, ranges: Iterable[tuple[str, s.Range]]) -> Iterator[int]:
         """The model's, mapped in such ranges of processes."""

@@ -58,12 +58,13 @@ from pinhold.mm.rules.gup import (
     FORCE_DROPS_WRITE,
     TOUCH_PMD_WRITES,
 )
-from pinhold.mm.rules.hugetlb import HUGETLB_WRITE_REFUSED, HUGETLB_WRITE_SUPPORTED
+from pinhold.mm.rules.hugetlb import HUGETLB_WRITE_REFUSED
 from pinhold.mm.sites.gup import (
     FOLL_WRITE_DROPPED,
     GUP_ARGS_INVALID,
     GUP_DIRTY_TRACKED_REFUSED,
     GUP_VMA_REFUSED,
+    HUGETLB_TOUCHED,
     PIN_LEAVES_CLEAN,
     TOUCH_PMD_READ,
 )
@@ -275,8 +276,7 @@ def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
     """Take what the entry maps, up to its or the range's end, for the pin or the caller; False: the page cannot be
     grabbed, or the pin has no room.
 
-    With FOLL_TOUCH a write marks the page dirty where its entry is not (see touch_pmd()).  Huge pages of hugetlb are
-    followed like THPs since 6.10; it can be told where a write is forced that leaves their entries clean.
+    With FOLL_TOUCH a write marks the page dirty where its entry is not, or the huge entry (see touch_pmd()).
     """
     addr = m.act_addr[act]
     level = entry_level(m, vma, addr)
@@ -289,7 +289,9 @@ def grab_entry(m: State, act: int, vma: int, slot: int) -> bool:
     if not m.act_flags[act] & FOLL_TOUCH:
         if dirties:
             decided(m, PIN_LEAVES_CLEAN)
-    elif level == 1 and (not vma_is_hugetlb(m, vma) or m.rule_hugetlb_force_write == HUGETLB_WRITE_SUPPORTED):
+    elif level == 1 and (not vma_is_hugetlb(m, vma) or m.rule_hugetlb_touch):
+        if dirties and vma_is_hugetlb(m, vma):
+            decided(m, HUGETLB_TOUCHED)
         touch_pmd(m, slot, follow_flags(m, m.act_flags[act]))
     elif dirties:
         folio_mark_dirty(m, page_folio(m, page))

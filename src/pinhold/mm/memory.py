@@ -54,6 +54,7 @@ from pinhold.mm.rmap import (
 )
 from pinhold.mm.rules.wp import BREAKS_NONE
 from pinhold.mm.sites.site import decided
+from pinhold.mm.sites.vma import READ_MAPS_DIRTY
 from pinhold.mm.sites.wp import ANON_READ_ZERO_PAGE, FAULT_SANITY_CLEARED, FAULT_SANITY_SIGSEGV
 from pinhold.mm.state import State
 from pinhold.mm.swapin import do_swap_page, swapin_lookup, swapin_read
@@ -267,12 +268,28 @@ def do_fault(m: State, task: int, act: int, vma: int, slot: int) -> int:
         m.act_page[act] = page
         return goto(m, act, FAULT_COPY)
     folio_add_rmap_pte(m, m.act_mm[act], page)
-    entry = mk_pte(page, vm_page_prot(m, vma) | PTE_ACCESSED)
     if write:
         folio_mark_dirty(m, page_folio(m, page))
-        entry = pte_mkdirty(m, entry) | PTE_RW
-    m.pte[slot] = entry
+        entry = pte_mkdirty(m, mk_pte(page, vm_page_prot(m, vma))) | PTE_RW
+    else:
+        entry = mk_read_pte(m, vma, page)
+    m.pte[slot] = entry | PTE_ACCESSED
     return finish(m, task, FAULT_WROTE if write else FAULT_DONE)
+
+
+@kernel
+def mk_read_pte(m: State, vma: int, page: int) -> int:
+    """The entry by which a read fault maps a page of the page cache.
+
+    One that is writable at once is of shmem, all of whose pages are dirty: shmem_fallocate() and shmem_swapin_folio()
+    mark them.  An ordinary file's is not, before its file system was told.
+    Linux: set_pte_range(), 4e92030c05dc (6.16).
+    """
+    entry = mk_pte(page, vm_page_prot(m, vma))
+    if entry & PTE_RW and m.rule_read_fault_dirty:
+        decided(m, READ_MAPS_DIRTY)
+        entry = pte_mkdirty(m, entry)
+    return entry
 
 
 @kernel
@@ -290,4 +307,4 @@ def do_fault_around(m: State, act: int, vma: int) -> None:
             continue
         if slot >= 0 and m.pte[slot] == 0:
             map_folio_pte(m, mm, page)
-            m.pte[slot] = mk_pte(page, vm_page_prot(m, vma))
+            m.pte[slot] = mk_read_pte(m, vma, page)

@@ -20,6 +20,12 @@ class HugetlbRules:
             "hugetlb_wp",
         ),
     )
+    rule_hugetlb_touch = Switch(
+        "Whether GUP marks the huge entry of hugetlb dirty that it follows for a write.",
+        "follow_huge_pmd",
+        Value("no", OLDEST, "the entry stays as it is: hugetlb has a walk of its own"),
+        Value("yes", Commit("9cb28da54643", "6.10"), "a PMD is marked as that of a THP is, a PUD is not"),
+    )
     rule_hugetlb_wp_reuse = Switch(
         "What a write to a read-only hugetlb page that is not exclusive judges reuse by.",
         "hugetlb_wp",

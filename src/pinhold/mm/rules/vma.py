@@ -92,6 +92,16 @@ class VmaRules:
         Value("no", OLDEST, "a pinned page is write-protected like any other"),
         Value("yes", Commit("9348b73c2e1b", "5.11"), "the page may be pinned, so it stays writable"),
     )
+    rule_read_fault_dirty = Switch(
+        "Whether a read fault maps a dirty page of a file dirty that the mapping can write to without another fault.",
+        "set_pte_range",
+        Value("no", OLDEST, "it is clean, until the processor writes"),
+        Value(
+            "yes",
+            Commit("4e92030c05dc", "6.16"),
+            "it is dirty at once, and soft-dirty where the kernel tracks it: so is all of shmem that is mapped shared",
+        ),
+    )
     rule_uffd_continue = Switch(
         "How UFFDIO_CONTINUE maps a page of shmem.",
         "mfill_atomic_install_pte",

@@ -63,6 +63,7 @@ GUP_VMA_REFUSED = site(
     "the mapping's rights do not allow the request",
     HugetlbRules.rule_hugetlb_force_write,
 )
+HUGETLB_TOUCHED = by_value("hugetlb_touched", HugetlbRules.rule_hugetlb_touch, "yes")
 GUP_DIRTY_TRACKED_REFUSED = by_value("gup_dirty_tracked_refused", GupRules.rule_longterm_dirty_tracked, "refused")
 FAST_PINNED = site("fast_pinned", "gup_fast", "pinned in the fast path")
 FAST_FALLS_BACK = site("fast_falls_back", "gup_fast", "the fast path stops here; the slow path does the rest")

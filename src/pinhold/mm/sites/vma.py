@@ -28,6 +28,7 @@ MREMAP_MOVES_TABLE = site(
 SOFT_DIRTY_PINNED_KEPT = by_value("soft_dirty_pinned_kept", VmaRules.rule_soft_dirty_skips_pinned, "yes")
 DONTNEED_FREES_TABLE = by_value("dontneed_frees_table", VmaRules.rule_dontneed_frees_tables, "yes")
 ZAP_LEAVES_BATCH = by_value("zap_leaves_batch", VmaRules.rule_zap_drains, "no")
+READ_MAPS_DIRTY = by_value("read_maps_dirty", VmaRules.rule_read_fault_dirty, "yes")
 UFFD_MAPS_DIRTY = site(
     "uffd_maps_dirty",
     "mfill_atomic_install_pte",

@@ -16,10 +16,8 @@ from pinhold.mm.folio import (
 from pinhold.mm.pgtable import level_pages, pt_leaf, pte_pfn, pte_present, pte_swapped
 from pinhold.mm.rmap import page_mapped_count
 from pinhold.mm.state import State
-from pinhold.mm.vma import find_vma
 from pinhold.scenario.counts import Counts
 from pinhold.scenario.observation import LEVELS
-from pinhold.targets.model.sight import entry_dirty, entry_soft_dirty
 
 
 def counts_at(m: State, mm: int, addr: int) -> Counts:
@@ -31,9 +29,8 @@ def counts_at(m: State, mm: int, addr: int) -> Counts:
     pfn = pte_pfn(entry) + (addr & (level_pages(m, level) - 1))
     folio = page_folio(m, pfn)
     flags = m.folio_flags[folio]
-    vma = find_vma(m, mm, addr)
-    level_name, writable, dirty = LEVELS[level], entry & k.PTE_RW != 0, entry_dirty(m, entry, vma)
-    soft_dirty = entry_soft_dirty(m, entry, vma)
+    level_name, writable, dirty = LEVELS[level], entry & k.PTE_RW != 0, entry & k.PTE_DIRTY != 0
+    soft_dirty = entry & k.PTE_SOFT_DIRTY != 0 if m.config_soft_dirty else None
     if pfn == k.ZERO_PFN or is_huge_zero_page(m, pfn):
         return Counts(level_name, writable, dirty, soft_dirty)
     hugetlb = flags & k.FOLIO_HUGETLB != 0
@@ -58,9 +55,11 @@ def counts_at(m: State, mm: int, addr: int) -> Counts:
 
 
 def _dirty(m: State, folio: int, anon: bool) -> bool | None:
-    """PG_dirty, which is kept of anonymous memory and of files that track dirtying."""
-    known = anon or folio_dirty_tracked(m, folio)
-    return m.folio_dirty[folio] != FOLIO_CLEAN if known else None
+    """PG_dirty, which is kept of anonymous memory and of files that track dirtying.  All of shmem has it."""
+    if anon or folio_dirty_tracked(m, folio):
+        return m.folio_dirty[folio] != FOLIO_CLEAN
+    shmem = m.folio_file[folio] != k.NO_FILE and m.file_kind[m.folio_file[folio]] == k.FILE_SHMEM
+    return True if shmem else None
 
 
 def _absent(m: State, entry: int) -> Counts:

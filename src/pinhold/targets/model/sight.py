@@ -79,7 +79,7 @@ def page_row(m: State, mm: int, addr: int) -> Row:
         flags & (k.FOLIO_ANON | k.FOLIO_KSM) != 0,
         LEVELS[level],
         entry & k.PTE_RW != 0,
-        entry_dirty(m, entry, vma),
+        entry & k.PTE_DIRTY != 0,
         soft_dirty,
     )
 
@@ -87,31 +87,6 @@ def page_row(m: State, mm: int, addr: int) -> Row:
 def head_of(m: State, pfn: int) -> int:
     """The first frame of the folio that a frame belongs to."""
     return folio_page(m, page_folio(m, pfn))
-
-
-def entry_dirty(m: State, entry: int, vma: int) -> bool | None:
-    """Whether an entry of the VMA is dirty; None where the specification does not know.
-
-    Since 4e92030c05dc (6.16) a read fault maps a dirty folio of a shared mapping dirty if the entry is writable;
-    whether a folio of shmem is dirty, the specification does not keep.
-    """
-    if entry & k.PTE_DIRTY:
-        return True
-    return None if shmem_shared(m, vma) else False
-
-
-def entry_soft_dirty(m: State, entry: int, vma: int) -> bool | None:
-    """The same of soft-dirty, which goes with it: pte_mkdirty() sets both.  None also where it is not tracked."""
-    if not m.config_soft_dirty:
-        return None
-    return True if entry & k.PTE_SOFT_DIRTY else None if shmem_shared(m, vma) else False
-
-
-def shmem_shared(m: State, vma: int) -> bool:
-    """Whether it is a shared mapping of shmem."""
-    if vma == k.NO_VMA or not m.vma_flags[vma] & k.VM_SHARED:
-        return False
-    return m.vma_file[vma] != k.NO_FILE and m.file_kind[m.vma_file[vma]] == k.FILE_SHMEM
 
 
 def vma_soft_dirty(m: State, vma: int) -> bool:
@@ -135,6 +110,14 @@ def page_kind(m: State, pfn: int) -> str:
     if flags & k.FOLIO_KSM:
         return "ksm"
     return "anon" if flags & k.FOLIO_ANON else "file"
+
+
+def mapped_folio(m: Machine, mm: int, addr: int) -> int | None:
+    """The folio that is mapped at the address, by an entry of whichever level."""
+    slot, level = pt_leaf(m, mm, addr)
+    return (
+        page_folio(m, pte_pfn(m.pte[slot]) + (addr & (level_pages(m, level) - 1))) if pte_present(m.pte[slot]) else None
+    )
 
 
 def file_folio(m: Machine, mm: int, addr: int) -> int | None:
