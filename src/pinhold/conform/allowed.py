@@ -17,8 +17,9 @@ The model does one thing where a kernel may do one of several.  Where both diffe
   had put it back (folio_rotate_reclaimable()).  A write that wants it back drains what is not on the LRU; where that
   page is (all but 6.11 to 6.16), the batch's reference leaves it in the swap cache, as counts tell;
 - up to 5.11 VFIO pins page by page and lets go of one, as written, that does not follow the one before in memory, to
-  begin another run with it (vfio_pin_pages_remote(), put_pfn()): such a page is dirty, as counts tell.  Where frames
-  lie is not in the specification;
+  begin another run with it (vfio_pin_pages_remote(), put_pfn()): such a page is dirty, as counts tell.  From 5.12 on it
+  does so where a batch is one page, which is the last of a pin that is one page longer than so many batches (until
+  063555923343, 6.15, which no rule tells).  Where frames lie is not in the specification;
 - MADV_COLLAPSE finds a page that somebody else has off the LRU or locked at the moment, as khugepaged, compaction and
   reclaim do: that PMD stays as it is, and the errno is EAGAIN;
 - a page that nobody holds and that the step is not about may have another frame: compaction has moved it;
@@ -41,7 +42,8 @@ from pinhold.conform.masks import Masking
 from pinhold.mm.file import folio_mark_dirty
 from pinhold.mm.flags import FOLIO_LOCKED, NO_PAGE
 from pinhold.mm.folio import folio_alloc, folio_batch_add, folio_get, folio_put, lru_add_drain
-from pinhold.mm.rules.pin import VFIO_PIN_PAGE
+from pinhold.mm.pin import VFIO_BATCH_PAGES
+from pinhold.mm.rules.pin import VFIO_PIN_BATCH
 from pinhold.scenario import steps as s
 from pinhold.scenario.compare import FRESH, KEPT, Difference, Pair, place_of
 from pinhold.scenario.observation import Observation, PageView
@@ -285,12 +287,18 @@ class _Way:
 
     def _let_go(self, step: s.Pin, index: int) -> Iterator[At]:
         """The pages that VFIO may have pinned twice and that are dirty on the real kernel alone: not the first."""
-        if step.user == "vfio" and step.write and self._model.row["vfio_batch"] == VFIO_PIN_PAGE:
-            there = {d.where for d in self.differences if (d.field, d.left) == ("counts.folio_dirty", "yes")}
-            for view in self._seen[index].pages:
-                here = place_of(view) in there and any(_names(place, view) for place in step.places())
-                if here and view.page > step.range.first:
-                    yield _at(view)
+        if step.user != "vfio" or not step.write:
+            return
+        _, start, end = self._session.names.span(step.proc, step.range)
+        alone = self._model.row["vfio_batch"] == VFIO_PIN_BATCH
+        twice = range(end - start - 1 if alone else 1, end - start)
+        if alone and twice.start % VFIO_BATCH_PAGES:
+            return
+        there = {d.where for d in self.differences if (d.field, d.left) == ("counts.folio_dirty", "yes")}
+        for view in self._seen[index].pages:
+            here = place_of(view) in there and any(_names(place, view) for place in step.places())
+            if here and view.page - step.range.first in twice and view.page > step.range.first:
+                yield _at(view)
 
     def again(self, chance: _Chance) -> _Way:
         """The same scenario with another chance, from its beginning."""
