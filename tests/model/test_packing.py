@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -70,13 +71,15 @@ def test_a_word_has_its_own_values(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.slow
 @pytest.mark.xdist_group("compiled")
-def test_a_state_takes_a_tenth_when_it_is_packed() -> None:
+def test_a_state_takes_a_tenth_when_it_is_packed(tmp_path: Path) -> None:
     """Compiled, of a scope's largest level; every state comes out as it was."""
     scope = library()["bench-fork"]
     search = CompiledSearch(world(scope, releases.row(scope.rules)))
-    result = search.run(Budget(depth=30))
-    frontier = search.rooms[1].states[: result.levels[-1]]
-    packed = search.packing.pack(frontier)
-    assert states_in(packed) == result.levels[-1] > BLOCK
-    assert np.array_equal(search.packing.unpack(packed), frontier)
+    result = search.run(Budget(depth=30), checkpoint=tmp_path / "search")
+    with np.load(tmp_path / "search") as saved:
+        packed = saved["frontier"]
+    frontier = search.packing.unpack(packed)
+    assert states_in(packed) == len(frontier) == result.levels[-1] > BLOCK
+    assert len(np.unique(search.fingerprints(frontier))) == len(frontier)
+    assert np.array_equal(search.packing.unpack(search.packing.pack(frontier[::-1])), frontier[::-1])
     assert packed.nbytes < frontier.nbytes / 10

@@ -14,7 +14,7 @@ pytest.importorskip("numba")
 import numpy as np
 
 from by_hand import by_hand, loop_by_hand
-from pinhold.explore import compiled_search, engine, table, threads
+from pinhold.explore import compiled_search, engine, packing, table, threads
 from pinhold.explore.budget import Budget, Clock, Progress
 from pinhold.explore.checkpoint import Checkpoint
 from pinhold.explore.compiled_search import CompiledSearch
@@ -69,9 +69,10 @@ def test_many_that_belong_to_one_part_find_room(monkeypatch: pytest.MonkeyPatch)
 
 
 def in_small(monkeypatch: pytest.MonkeyPatch, folder: Path) -> World:
-    """A scope of which Python goes through all; a table, chunks and stretches as small as it is."""
+    """A scope of which Python goes through all; a table, blocks and stretches as small as it is."""
     monkeypatch.setattr(table, "FIRST", 4)
-    monkeypatch.setattr(compiled_search, "CHUNK", 4)
+    monkeypatch.setattr(table, "LARGE", 16)
+    monkeypatch.setattr(packing, "BLOCK", 4)
     monkeypatch.setattr(compiled_search, "WORTH_IT", 2)
     monkeypatch.setattr(threads, "COST", 1)
     scope = library()["dirty-cow"]
@@ -86,16 +87,18 @@ def numbers(search: CompiledSearch, r: SearchResult) -> tuple[object, ...]:
 
 @pytest.mark.parametrize("jobs", [1, 3])
 def test_a_search_ends_before_its_memory_does(jobs: int, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """With however little memory, from what it has at first to what it needs: it never has more, and what it puts aside
-    in the middle of a level goes on, by one thread or several, to the numbers of a search in one go."""
+    """With however little memory, from what it has at first to what it needs and looks ahead for: it never has more.
+    What it puts aside in the middle of a level goes on, by one thread or several, to the numbers of a search in one go.
+    """
     made = in_small(monkeypatch, tmp_path)
     had: list[Progress] = []
     search = CompiledSearch(made, jobs=jobs)
     whole = numbers(search, search.run(Budget(), had.append))
     first = CompiledSearch(made, jobs=jobs).used()
     most = max(progress.bytes for progress in had)
+    enough = most + (1 + threads.AHEAD * jobs) * search.packing.most(len(search.room.states))
     ended = set()
-    for bytes_ in range(first, most + (most - first) // 2, (most - first) // 5):
+    for bytes_ in (*range(first, most + 1, (most - first) // 4), enough):
         had.clear()
         search, file = CompiledSearch(made, jobs=jobs), tmp_path / f"{bytes_}"
         part = search.run(Budget(bytes=bytes_), had.append, file)

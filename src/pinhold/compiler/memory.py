@@ -1,5 +1,5 @@
 """Loads and stores of compiled code: a state's record is an address, and a field an offset from it.  And the
-multiplication that fingerprints are made by."""
+multiplications that fingerprints are made and looked up by."""
 
 from __future__ import annotations
 
@@ -58,3 +58,18 @@ def _fold(_context: Any, one: Any, other: Any) -> Any:
 
 
 fold = cast(Callable[[int, int], int], _fold)
+
+
+@intrinsic
+def _high(_context: Any, one: Any, other: Any) -> Any:
+    """The upper half of a product of 128 bits, of factors without a sign."""
+
+    def generate(_context: Any, builder: Any, _signature: Any, args: Any) -> Any:
+        wide = ir.IntType(128)
+        product = builder.mul(builder.zext(args[0], wide), builder.zext(args[1], wide))
+        return builder.trunc(builder.lshr(product, ir.Constant(wide, 64)), WORD)
+
+    return types.int64(types.int64, types.int64), generate
+
+
+high = cast(Callable[[int, int], int], _high)

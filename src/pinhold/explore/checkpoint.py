@@ -34,8 +34,8 @@ IN_PIECES = ("seen", "parents", "vias")
 @dataclass
 class Checkpoint:
     """key: what the search was of.  seen: fingerprints; unfinished: those of them that belong to the next level, found
-    in part; frontier: the last level's states; parents, vias: of each level but the first; counts: states of each
-    level; uses: per action; sites: passed."""
+    in part; frontier: the last level's states, packed; parents, vias: of each level but the first; counts: states of
+    each level; uses: per action; sites: passed."""
 
     key: str
     seen: Iterable[Array]
@@ -75,7 +75,7 @@ class Checkpoint:
 
 
 def read(path: Path, key: str) -> Checkpoint | None:
-    """The checkpoint at that place, None where there is none; `seen` is read when it is asked for.
+    """The checkpoint at that place, None where there is none; what is in pieces is read when it is asked for.
 
     Raises Unusable, OSError.
     """
@@ -87,12 +87,14 @@ def read(path: Path, key: str) -> Checkpoint | None:
                 raise Unusable(
                     f"{path}: the checkpoint of another search: of another scope, other rules or other sources"
                 )
-            whole = {name: file[name] for name in Checkpoint.__dataclass_fields__ if name not in IN_PIECES}
+            whole: dict[str, Any] = {
+                name: file[name] for name in Checkpoint.__dataclass_fields__ if name not in IN_PIECES
+            }
     except (ValueError, KeyError, zipfile.BadZipFile, EOFError) as error:
         raise Unusable(f"{path}: no checkpoint of a search ({error})") from None
-    parents, vias = list(pieces(path, "parents")), list(pieces(path, "vias"))
     whole |= {"key": key, "transitions": int(whole["transitions"])}
-    return Checkpoint(**whole, seen=pieces(path, "seen"), parents=parents, vias=vias)
+    whole |= {name: pieces(path, name) for name in IN_PIECES}
+    return Checkpoint(**whole)
 
 
 def pieces(path: Path, name: str) -> Iterator[Array]:

@@ -1,4 +1,4 @@
-"""Breadth-first search, compiled: states as records, a table of 64-bit fingerprints, two frontiers.
+"""Breadth-first search, compiled: states as records, a table of 64-bit fingerprints, two frontiers that are packed.
 
 The same order and the same numbers as search.py; what is stored of a state that has been expanded is its fingerprint,
 its parent and how it came from there.  Two states with one fingerprint would be taken for one: among n states the odds
@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from types import ModuleType
 
@@ -21,14 +20,16 @@ import numpy as np
 from pinhold.compiler.image import alone
 from pinhold.compiler.record import function_at
 from pinhold.compiler.settled import settled_fields
-from pinhold.explore import engine, via
+from pinhold.explore import engine, packing, via
 from pinhold.explore.budget import Budget, Clock, Progress, UsedUp, Watch, unwatched
 from pinhold.explore.checkpoint import Checkpoint, read
 from pinhold.explore.facts import facts_of
+from pinhold.explore.frontier import Frontier
+from pinhold.explore.levels import Levels, Written
 from pinhold.explore.moves import move
-from pinhold.explore.packing import Packing
+from pinhold.explore.packing import Packing, states_in
 from pinhold.explore.result import SearchResult, Violation
-from pinhold.explore.room import PARENT, VIA, Array, Room, address
+from pinhold.explore.room import Array, Room, address
 from pinhold.explore.scope import beyond, too_many_outcomes
 from pinhold.explore.search import ALL_PROPERTIES, Stepper
 from pinhold.explore.searched import SEARCHED, image
@@ -37,19 +38,8 @@ from pinhold.explore.threads import AHEAD, WORTH_IT, Stretch, in_order
 from pinhold.explore.world import World
 from pinhold.mm.kernel import load_specification
 
-CHUNK = 1 << 14
-"""States expanded between two looks at the clock."""
-
 BATCH = 32
 """Successors that are made before they are looked up together."""
-
-
-@dataclass
-class Level:
-    """What is kept of a level: for each state its parent's place in the level before, and how it was reached."""
-
-    parents: Array
-    vias: Array
 
 
 def within(counts: Iterator[int], result: SearchResult) -> Iterator[int]:
@@ -91,15 +81,16 @@ class CompiledSearch:
         self.actions = np.array([a.numbers for a in world.actions] or [(0,) * 7], dtype=np.int64)
         self.menu = np.array([(menu.start, menu.stop) for menu in world.menu], dtype=np.int64)
         self.uses = np.zeros(len(self.actions), dtype=np.int64)
-        self.levels: list[Level] = []
+        self.levels = Levels()
         self.table = Table(self.module, self.before)
-        self.stored = 0
         self.clock: Clock | None = None
         self.sites_before: frozenset[int] = frozenset()
         self.registers = np.zeros(64, dtype=np.int64)
         self.set_registers()
-        self.rooms = [Room.of(2 * self.branch, self.words) for _ in range(2)]
         self.packing = Packing(self.module, self.words)
+        self.room = Room.of(max(packing.BLOCK, 4 * self.branch), self.words)
+        self.room.tell(self.registers)
+        self.packed = 0
         self.jobs = jobs
         self.pool: Executor = ThreadPoolExecutor(jobs)
         self.stretches: list[Stretch] = []
@@ -121,16 +112,10 @@ class CompiledSearch:
         if self.clock:
             self.clock.before(self.used(), more)
 
-    def room_for(self, room: Room, count: int) -> None:
-        self.before(room.growth(count))
-        room.grow(count)
-        room.tell(self.registers)
-
     def used(self) -> int:
         """Bytes."""
-        kept = self.stored * (PARENT.itemsize + VIA.itemsize)
         aside = sum(stretch.nbytes for stretch in self.stretches)
-        return int(self.table.nbytes + kept + sum(room.nbytes for room in self.rooms) + aside)
+        return self.table.nbytes + self.packed + self.room.nbytes + self.packing.nbytes + aside
 
     # --- the search ---
 
@@ -142,6 +127,7 @@ class CompiledSearch:
             self.module.fingerprints_of(address(self.batch), 0, address(self.batch))
             self.module.expand(address(self.registers), 0, 0, 0)
             self.module.take_over(address(self.registers), address(self.registers), 0, 0)
+            self.module.keep(address(self.registers), 0)
             self.packing.unpack(self.packing.pack(np.zeros((1, self.words), np.int64)))
         return time.monotonic() - start
 
@@ -178,11 +164,11 @@ class CompiledSearch:
             if budget.depth and result.depth >= budget.depth and len(source) and result.violation is None:
                 result.limit = f"the depth of {budget.depth} is reached"
                 if checkpoint:
-                    self.put_aside(result, source, target[:0], self.transitions_and_uses()).save(checkpoint)
+                    self.put_aside(result, source, Frontier(), self.transitions_and_uses()).save(checkpoint)
         self.finish(result, clock)
         return result
 
-    def begun(self, result: SearchResult) -> Array:
+    def begun(self, result: SearchResult) -> Frontier:
         """The first level: the first state, looked at."""
         first = Stepper(self.world, symmetric=self.symmetric).first()
         stepper = Stepper(self.world, symmetric=False, properties=self.properties, invariants=self.invariants)
@@ -191,7 +177,7 @@ class CompiledSearch:
         arranged = stepper.m.arranged(self.machine.geometry, self.machine.settled).saved()
         source = np.frombuffer(arranged, dtype=np.int64).reshape(1, -1).copy()
         self.table.fill(self.fingerprints(source))
-        return source
+        return Frontier.of(self.packing.pack(source))
 
     def fingerprints(self, states: Array) -> Array:
         found = np.empty(len(states), np.int64)
@@ -212,23 +198,26 @@ class CompiledSearch:
         return int(self.registers[engine.TRANSITIONS]), self.uses.copy()
 
     def put_aside(
-        self, result: SearchResult, source: Array, unfinished: Array, before: tuple[int, Array]
+        self, result: SearchResult, source: Frontier, unfinished: Frontier, before: tuple[int, Array]
     ) -> Checkpoint:
         """The search as it was at the end of the last whole level."""
         return Checkpoint(
             key=self.key(),
             seen=self.table.pieces(),
-            unfinished=self.fingerprints(unfinished),
-            frontier=source,
-            parents=[level.parents for level in self.levels],
-            vias=[level.vias for level in self.levels],
+            unfinished=np.concatenate([np.empty(0, np.int64), *self.fingerprints_in(unfinished)]),
+            frontier=source.packed(),
+            parents=(level.parents for level in self.levels),
+            vias=(level.vias for level in self.levels),
             counts=np.array(result.levels, dtype=np.int64),
             transitions=before[0],
             uses=before[1],
             sites=np.array(sorted(self.sites()), dtype=np.int64),
         )
 
-    def resumed(self, saved: Checkpoint, result: SearchResult) -> Array:
+    def fingerprints_in(self, frontier: Frontier) -> Iterator[Array]:
+        return (self.fingerprints(states) for _, states in frontier.unpacked(self.packing))
+
+    def resumed(self, saved: Checkpoint, result: SearchResult) -> Frontier:
         """Go on where the checkpoint was taken; gives the last level's states."""
         for piece in saved.seen:
             self.table.fill(piece[~np.isin(piece, saved.unfinished)])
@@ -237,18 +226,23 @@ class CompiledSearch:
         self.registers[engine.TRANSITIONS] = result.transitions = saved.transitions
         self.uses[:] = saved.uses
         self.sites_before = frozenset(int(site) for site in saved.sites)
-        self.levels = [Level(*each) for each in zip(saved.parents, saved.vias, strict=True)]
-        return np.ascontiguousarray(saved.frontier, dtype=np.int64)
+        for parents, vias in zip(saved.parents, saved.vias, strict=True):
+            level = Written()
+            self.levels.put(level, parents, vias)
+            self.levels.append(level)
+        return Frontier.of(np.ascontiguousarray(saved.frontier, dtype=np.int64))
 
-    def next_level(self, source: Array, result: SearchResult, clock: Clock, watch: Watch) -> tuple[Array, Level]:
-        """All successors of a level; room and table grow as they fill."""
-        room, _ = self.rooms
+    def next_level(
+        self, source: Frontier, result: SearchResult, clock: Clock, watch: Watch
+    ) -> tuple[Frontier, Written]:
+        """All successors of a level."""
         r = self.registers
-        r[engine.SOURCE], r[engine.BAD], r[engine.STUCK] = address(source), -1, -1
-        self.stored = result.states
-        new = 0
+        r[engine.BAD], r[engine.STUCK] = -1, -1
+        target, level = Frontier(), Written()
+        self.packed = source.nbytes
         together = self.jobs > 1 and len(source) >= WORTH_IT
-        with closing(self.together(source, room) if together else self.alone(len(source), room)) as counts:
+        expanded = (self.together if together else self.alone)(source, target, level)
+        with closing(expanded) as counts:
             for new in within(counts, result):
                 result.transitions = int(r[engine.TRANSITIONS])
                 used = self.used()
@@ -264,37 +258,66 @@ class CompiledSearch:
             raise AssertionError(f"{self.world.scope.name}: {function}() was called, which the scope's facts leave out")
         if limit := self.raised("trapped"):
             raise beyond(self.world.scope.name, limit)
-        self.rooms.reverse()
-        return room.states[:new], Level(room.parents[:new].copy(), room.vias[:new].copy())
+        return target, level
 
-    def alone(self, count: int, room: Room) -> Generator[int, None, None]:
+    def alone(self, source: Frontier, target: Frontier, level: Written) -> Generator[int, None, None]:
         """Expand a level by one thread; gives the count of new states as it grows."""
         r = self.registers
-        new = done = 0
-        self.room_for(room, count + 2 * self.branch)
-        while done < count:
-            self.room_for(room, new + 2 * self.branch)
-            self.table.make_room(2 * self.branch)
-            r[engine.ROOM] = min(len(room.states), new + self.table.room())
-            new = int(self.module.expand(address(r), done, min(done + CHUNK, count), new))
-            done = int(r[engine.REACHED])
-            yield new
+        room = len(self.room.states)
+        new = 0
+        try:
+            for first, states in source.unpacked(self.packing):
+                r[engine.SOURCE], r[engine.FIRST], done = address(states), first, 0
+                while done < len(states):
+                    if new > room - 2 * self.branch:
+                        self.put(target, level, new)
+                        new = 0
+                    self.before(self.packing.most(room))
+                    self.table.make_room(room)
+                    r[engine.BASE], r[engine.ROOM] = len(target), room
+                    new = int(self.module.expand(address(r), done, len(states), new))
+                    done = int(r[engine.REACHED])
+                    yield len(target) + new
+        finally:
+            self.put(target, level, new)
 
-    def together(self, source: Array, room: Room) -> Generator[int, None, None]:
+    def put(self, target: Frontier, level: Written, count: int) -> None:
+        """So many new states, which are in the room, to those of the next level."""
+        self.append(target, self.packing.blocks(self.room.states[:count]))
+        self.levels.put(level, self.room.parents[:count], self.room.vias[:count])
+
+    def append(self, target: Frontier, blocks: Iterable[Array]) -> None:
+        for block in blocks:
+            target.append(block)
+            self.packed += block.nbytes
+
+    def together(self, source: Frontier, target: Frontier, level: Written) -> Generator[int, None, None]:
         """Expand a level by several threads; gives the count of new states as it grows."""
         if not self.stretches:
             like = (self.module, self.registers, self.batch, self.uses, self.words)
             self.stretches = [Stretch(*like) for _ in range(AHEAD * self.jobs)]
-        new = 0
-        self.room_for(room, len(source) + 2 * self.branch)
-        with closing(in_order(self.pool, self.stretches, source, self.table)) as stretches:
-            for stretch in stretches:
-                self.table.make_room(stretch.count)
-                self.room_for(room, new + stretch.count)
-                registers = address(self.registers), address(stretch.registers)
-                new = int(self.module.take_over(*registers, stretch.count, new))
-                self.uses += stretch.uses
-                yield new
+        taken = promised = 0
+
+        def take_over(stretch: Stretch) -> None:
+            nonlocal taken, promised
+            self.before(promised + self.packing.most(stretch.count))
+            self.table.make_room(stretch.count)
+            stretch.new = int(
+                self.module.take_over(address(self.registers), address(stretch.registers), stretch.count, taken)
+            )
+            taken += stretch.new
+            self.uses += stretch.uses
+            promised += self.packing.most(stretch.new)
+
+        def put(blocks: list[Array]) -> None:
+            nonlocal promised
+            self.append(target, blocks)
+            promised -= self.packing.most(sum(map(states_in, blocks)))
+
+        with closing(in_order(self.pool, self.stretches, source, self.table, take_over, put)) as all_packed:
+            for packed in all_packed:
+                self.levels.put(level, packed.parents, packed.vias)
+                yield taken
 
     def raised(self, flag: str) -> int:
         """What a state came to that ends a search: a value of `trapped` (mm/limits.py, mm/trap.py) or of `left_out`
@@ -317,12 +340,7 @@ class CompiledSearch:
 
     def path(self, level: int, place: int) -> tuple[via.Via, ...]:
         """The transitions to the state at that place; level -1 is the first state's."""
-        path = []
-        while level >= 0:
-            path.append(via.unpacked(int(self.levels[level].vias[place])))
-            place = int(self.levels[level].parents[place])
-            level -= 1
-        return tuple(reversed(path))
+        return tuple(via.unpacked(word) for word in self.levels.way(level, place))[::-1]
 
     def finish(self, result: SearchResult, clock: Clock) -> None:
         result.transitions, result.uses = int(self.registers[engine.TRANSITIONS]), self.uses.tolist()

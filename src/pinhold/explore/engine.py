@@ -13,7 +13,7 @@ first, so that the cache misses overlap, and then they are inserted; what is new
 
 from __future__ import annotations
 
-from pinhold.compiler.memory import fold, load2, load4, load8, store2, store4, store8
+from pinhold.compiler.memory import fold, high, load2, load4, load8, store2, store4, store8
 from pinhold.explore.linked import (
     RECORD_BYTES,
     STATE_WORDS,
@@ -56,8 +56,11 @@ from pinhold.explore.via import WENT_ON, begun, packed
     TOUCHED,
     ASIDE,
     OWN,
-    OWN_MASK,
-) = range(29)
+    OWN_SIZE,
+    FIRST,
+    BASE,
+    KEPT,
+) = range(32)
 """Registers of a search.
 
 BATCH: records, BATCH_SIZE of them before it is flushed; NOTES: of each its fingerprint, its parent's place and how it
@@ -68,21 +71,22 @@ and how it came from there (via.py).  ACTIONS: of each operation kind, function,
 each of the TASKS the numbers of its first action and of the one behind its last; USES: per action, how often it was
 begun.
 
-What is found: TRANSITIONS; BAD: place in TARGET of the first bad state, or -1, with its properties and its invariant;
-STUCK: place in SOURCE of the first state in which everybody waits, or -1; REACHED: the first state that was not
-expanded, for want of room; OUTCOMES_MET: of a step that has more than OUTCOMES, or 0.  TOUCHED keeps the touching of
-the table alive.
+What is found: TRANSITIONS; BAD: place in the next level of the first bad state, or -1, with its properties and its
+invariant; STUCK: place in the level of the first state in which everybody waits, or -1; REACHED: the first state of
+SOURCE that was not expanded, for want of room; OUTCOMES_MET: of a step that has more than OUTCOMES, or 0.  TOUCHED
+keeps the touching of the table alive.
 
 Of one of several threads (threads.py), whose TABLE is only read: ASIDE, the fingerprints of the states of TARGET; OWN,
-a table of them, OWN_MASK + 1 of it.  ASIDE is 0 where new states go into the TABLE at once.
+a table of them, OWN_SIZE of it; KEPT: which of them were new when they were taken over.  ASIDE is 0 where new states go
+into the TABLE at once.
 """
 
 PART_BITS = 5
 PARTS = 1 << PART_BITS
-ADDRESS, MASK, COUNT = 0, 8, 16
+ADDRESS, LENGTH, COUNT = 0, 8, 16
 PART_BYTES = 24
-"""The table of fingerprints is in parts, by the upper bits of a fingerprint.  Of each: where it is, its size less one,
-and how many fingerprints are in it."""
+"""The table of fingerprints is in parts, by the upper bits of a fingerprint.  Of each: where it is, its size, and how
+many fingerprints are in it."""
 
 ACTION_WORDS = 7
 KEY_A, KEY_B, KEY_C = 0x2D358DCCAA6C78A5, -0x74439EA36E07C9A7, 0x4B33A62ED433D4A3
@@ -114,9 +118,14 @@ def copy_state(source: int, target: int) -> None:
         store8(target + 8 * i, load8(source + 8 * i))
 
 
-def put(table: int, mask: int, h: int) -> bool:
-    """Whether the fingerprint is new in an array of mask + 1; it is in there afterwards."""
-    place = h & mask
+def place_of(h: int, size: int) -> int:
+    """Where the look for a fingerprint begins in an array of any size: fingerprints keep their order there."""
+    return high(h << PART_BITS, size)
+
+
+def put(table: int, size: int, h: int) -> bool:
+    """Whether the fingerprint is new in an array of that size; it is in there afterwards."""
+    place = place_of(h, size)
     while True:
         there = load8(table + 8 * place)
         if there == 0:
@@ -124,7 +133,9 @@ def put(table: int, mask: int, h: int) -> bool:
             return True
         if there == h:
             return False
-        place = (place + 1) & mask
+        place += 1
+        if place == size:
+            place = 0
 
 
 def part_of(table: int, h: int) -> int:
@@ -135,13 +146,13 @@ def part_of(table: int, h: int) -> int:
 def touch(table: int, h: int) -> int:
     """What is where the look for a fingerprint begins."""
     part = part_of(table, h)
-    return load8(load8(part + ADDRESS) + 8 * (h & load8(part + MASK)))
+    return load8(load8(part + ADDRESS) + 8 * place_of(h, load8(part + LENGTH)))
 
 
 def insert(table: int, h: int) -> bool:
     """Whether the fingerprint is new; it is in the table afterwards."""
     part = part_of(table, h)
-    if not put(load8(part + ADDRESS), load8(part + MASK), h):
+    if not put(load8(part + ADDRESS), load8(part + LENGTH), h):
         return False
     store8(part + COUNT, load8(part + COUNT) + 1)
     return True
@@ -151,23 +162,25 @@ def known(table: int, h: int) -> bool:
     """Whether the fingerprint is in the table.  Another thread may insert meanwhile: what it inserts may be missed."""
     part = part_of(table, h)
     array = load8(part + ADDRESS)
-    mask = load8(part + MASK)
-    place = h & mask
+    size = load8(part + LENGTH)
+    place = place_of(h, size)
     while True:
         there = load8(array + 8 * place)
         if there == h:
             return True
         if there == 0:
             return False
-        place = (place + 1) & mask
+        place += 1
+        if place == size:
+            place = 0
 
 
-def rehash(old: int, size: int, table: int, mask: int) -> None:
-    """Put every fingerprint of an array of `size` into one of mask + 1."""
+def rehash(old: int, size: int, table: int, new_size: int) -> None:
+    """Put every fingerprint of an array of `size` into one of `new_size`."""
     for place in range(size):
         h = load8(old + 8 * place)
         if h != 0:
-            put(table, mask, h)
+            put(table, new_size, h)
 
 
 def expand(s: int, first: int, last: int, new: int) -> int:
@@ -181,7 +194,7 @@ def expand(s: int, first: int, last: int, new: int) -> int:
     filled = 0
     reached = first
     while reached < last and new + filled <= room:
-        filled = successors(s, source + 8 * STATE_WORDS * reached, reached, filled)
+        filled = successors(s, source + 8 * STATE_WORDS * reached, register(s, FIRST) + reached, filled)
         reached += 1
         if filled >= batch_size:
             new = flush(s, filled, new)
@@ -191,7 +204,10 @@ def expand(s: int, first: int, last: int, new: int) -> int:
 
 
 def successors(s: int, state: int, number: int, filled: int) -> int:
-    """Put the successors of a state into the batch; gives how many it holds then.  number: of the state, in SOURCE."""
+    """Put the successors of a state into the batch; gives how many it holds then.
+
+    number: the state's place in its level.
+    """
     symmetric = register(s, SYMMETRIC)
     notes = register(s, NOTES)
     batch = register(s, BATCH)
@@ -253,7 +269,7 @@ def flush(s: int, filled: int, new: int) -> int:
     uses = register(s, USES)
     aside = register(s, ASIDE)
     own = register(s, OWN)
-    own_mask = register(s, OWN_MASK)
+    own_size = register(s, OWN_SIZE)
     touched = 0
     for k in range(filled):
         touched ^= touch(table, load8(notes + 24 * k))
@@ -265,7 +281,7 @@ def flush(s: int, filled: int, new: int) -> int:
             store8(uses + 8 * action, load8(uses + 8 * action) + 1)
         h = load8(notes + 24 * k)
         if aside:
-            if known(table, h) or not put(own, own_mask, h):
+            if known(table, h) or not put(own, own_size, h):
                 continue
             store8(aside + 8 * new, h)
         elif not insert(table, h):
@@ -274,7 +290,7 @@ def flush(s: int, filled: int, new: int) -> int:
         copy_state(m, target + 8 * STATE_WORDS * new)
         store4(register(s, PARENTS) + 4 * new, load8(notes + 24 * k + 8))
         store2(register(s, VIAS) + 2 * new, via)
-        look(s, m, new)
+        look(s, m, register(s, BASE) + new)
         new += 1
     store8(s + 8 * TRANSITIONS, register(s, TRANSITIONS) + filled)
     return new
@@ -291,16 +307,16 @@ def look(s: int, m: int, place: int) -> None:
         store8(s + 8 * BAD_INVARIANT, broken)
 
 
-def take_over(s: int, other: int, count: int, new: int) -> int:
-    """Insert what another thread has put aside, `count` states in its order; those that are new go to TARGET from place
-    `new` on.
+def take_over(s: int, other: int, count: int, base: int) -> int:
+    """Insert what another thread has put aside, `count` states in its order, and write down which are new.
 
-    Gives the new count of TARGET.  other: the registers of that thread.  If its first bad state is not new, the thread
-    that found it before has found it bad.
+    Gives how many those are; the first gets the place `base` in the next level.  other: the registers of that thread.
+    If its first bad state is not new, the thread that found it before has found it bad.
     """
     table = register(s, TABLE)
     aside = register(other, ASIDE)
-    target = register(s, TARGET)
+    kept = register(other, KEPT)
+    new = 0
     touched = 0
     for k in range(count):
         touched ^= touch(table, load8(aside + 8 * k))
@@ -308,11 +324,9 @@ def take_over(s: int, other: int, count: int, new: int) -> int:
     for k in range(count):
         if not insert(table, load8(aside + 8 * k)):
             continue
-        copy_state(register(other, TARGET) + 8 * STATE_WORDS * k, target + 8 * STATE_WORDS * new)
-        store4(register(s, PARENTS) + 4 * new, load4(register(other, PARENTS) + 4 * k))
-        store2(register(s, VIAS) + 2 * new, load2(register(other, VIAS) + 2 * k))
+        store4(kept + 4 * new, k)
         if k == register(other, BAD) and register(s, BAD) < 0:
-            store8(s + 8 * BAD, new)
+            store8(s + 8 * BAD, base + new)
             store8(s + 8 * BAD_PROPERTIES, register(other, BAD_PROPERTIES))
             store8(s + 8 * BAD_INVARIANT, register(other, BAD_INVARIANT))
         new += 1
@@ -322,6 +336,18 @@ def take_over(s: int, other: int, count: int, new: int) -> int:
         store8(s + 8 * OUTCOMES_MET, register(other, OUTCOMES_MET))
     store8(s + 8 * TRANSITIONS, register(s, TRANSITIONS) + register(other, TRANSITIONS))
     return new
+
+
+def keep(s: int, count: int) -> None:
+    """Of a thread's TARGET leave only the states that are written down as new, so many."""
+    kept = register(s, KEPT)
+    target = register(s, TARGET)
+    for place in range(count):
+        k = load4(kept + 4 * place)
+        if k != place:
+            copy_state(target + 8 * STATE_WORDS * k, target + 8 * STATE_WORDS * place)
+            store4(register(s, PARENTS) + 4 * place, load4(register(s, PARENTS) + 4 * k))
+            store2(register(s, VIAS) + 2 * place, load2(register(s, VIAS) + 2 * k))
 
 
 def fingerprints_of(states: int, count: int, to: int) -> None:

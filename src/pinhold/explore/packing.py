@@ -10,8 +10,8 @@ import numpy as np
 from pinhold.explore import block
 from pinhold.explore.room import Array, address
 
-BLOCK = 1 << 11
-"""States of a block, at most: of twice as many a state takes a fiftieth less, and of half as many a tenth more."""
+BLOCK = 1 << 12
+"""States of a block, at most: of half as many a state takes some more bytes, and a search more of Python's time."""
 
 
 class Packing:
@@ -22,23 +22,38 @@ class Packing:
         assert words <= block.MOST_VALUES
         self.module = module
         self.words = words
-        head = block.FIRST_STATE // 8 + words + words * block.COLUMN_SIZE // 8
-        self.room = np.empty(head + block.MOST_VALUES + BLOCK * (words + 3) // 4 + 2, np.int64)
+        self.room = np.empty(self.most(BLOCK) // 8, np.int64)
+        self.states = np.empty((BLOCK, words), np.int64)
         self.work = np.empty(block.SLOTS * block.SLOT_SIZE // 8 + words + BLOCK * (words + 3) // 4, np.int64)
 
-    def pack_block(self, states: Array) -> Array:
-        """A block of the first of these states, of no more than BLOCK of them; there has to be one."""
-        count = min(len(states), BLOCK)
-        self.module.pack_block(address(states), count, address(self.room), address(self.work))
-        return self.room[: self.room[block.SIZE // 8] // 8].copy()
+    @property
+    def nbytes(self) -> int:
+        return int(self.room.nbytes + self.states.nbytes + self.work.nbytes)
+
+    def most(self, count: int) -> int:
+        """Bytes that a block of so many states may take."""
+        head = block.FIRST_STATE + self.words * (8 + block.COLUMN_SIZE)
+        return head + 8 * min(block.MOST_VALUES, count * self.words) + 8 * (count * (self.words + 3) // 4 + 2)
+
+    def blocks(self, states: Array) -> Iterator[Array]:
+        """Blocks of the states, of each of which `states` has a row of words; as many in each as in any other, if they
+        have few enough values."""
+        done = 0
+        while done < len(states):
+            left = len(states) - done
+            count = -(-left // -(-left // BLOCK))
+            done += int(self.module.pack_block(address(states[done:]), count, address(self.room), address(self.work)))
+            yield self.room[: self.room[block.SIZE // 8] // 8].copy()
 
     def pack(self, states: Array) -> Array:
         """states: of each a row of words.  Gives blocks, one behind the other, as words."""
-        blocks = []
-        while len(states):
-            blocks.append(self.pack_block(states))
-            states = states[states_in(blocks[-1]) :]
+        blocks = list(self.blocks(states))
         return np.concatenate(blocks) if blocks else np.empty(0, np.int64)
+
+    def unpack_block(self, packed: Array, first: int, last: int) -> Array:
+        """The states first … last - 1 of a block; valid until the next call."""
+        self.module.unpack_block(address(packed), first, last, address(self.states))
+        return self.states[: last - first]
 
     def unpack(self, packed: Array) -> Array:
         """The states of blocks that stand one behind the other, of each a row of words."""

@@ -19,7 +19,8 @@ Array = np.ndarray[Any, Any]
 
 
 def address(array: Array) -> int:
-    return int(array.ctypes.data)
+    place: int = array.__array_interface__["data"][0]
+    return place
 
 
 @dataclass
@@ -34,19 +35,10 @@ class Room:
     def of(cls, count: int, words: int) -> Room:
         return cls(np.empty((count, words), np.int64), np.empty(count, PARENT), np.empty(count, VIA))
 
-    def enough(self, count: int) -> int:
-        """What it grows to for `count` states: by half at least."""
-        return max(count, len(self.states) + len(self.states) // 2) if count > len(self.states) else len(self.states)
-
-    def growth(self, count: int) -> int:
-        """The bytes that it grows by for `count` states."""
-        each = VIA.itemsize + PARENT.itemsize + self.states.itemsize * self.states.shape[1]
-        return int((self.enough(count) - len(self.states)) * each)
-
     def grow(self, count: int) -> None:
-        """To at least `count` states, where they are: nothing is copied, no view is left."""
-        count = self.enough(count)
+        """To at least `count` states, by half at least, where they are: nothing is copied, no view is left."""
         if count > len(self.states):
+            count = max(count, len(self.states) + len(self.states) // 2)
             self.states.resize((count, self.states.shape[1]), refcheck=False)
             self.parents.resize(count, refcheck=False)
             self.vias.resize(count, refcheck=False)

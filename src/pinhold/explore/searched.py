@@ -40,6 +40,7 @@ LOOP = (
     engine.register,
     engine.fingerprint,
     engine.copy_state,
+    engine.place_of,
     engine.put,
     engine.part_of,
     engine.touch,
@@ -59,6 +60,7 @@ LOOP = (
 ENTRIES = (
     engine.expand,
     engine.take_over,
+    engine.keep,
     engine.rehash,
     engine.fingerprints_of,
     block.pack_block,
@@ -69,7 +71,7 @@ HEADER = """# Made by pinhold/explore/searched.py: the @kernel functions of mm/ 
 
 from numba import int64, njit
 
-from pinhold.compiler.memory import fold, load1, load2, load4, load8, store1, store2, store4, store8
+from pinhold.compiler.memory import fold, high, load1, load2, load4, load8, store1, store2, store4, store8
 """
 
 

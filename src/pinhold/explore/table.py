@@ -1,6 +1,7 @@
 """The table of the fingerprints that have been seen, in parts that grow one by one.
 
-Doubled as a whole it would need room for the old and the new one; so it needs that for one part.
+Grown as a whole it would need room for the old and the new one; so it needs that for one part.  A large part grows by a
+quarter: then three fifths of it are in use at least.
 """
 
 from __future__ import annotations
@@ -14,14 +15,17 @@ import numpy as np
 from pinhold.explore import engine
 from pinhold.explore.room import Array, address
 
-FULLEST = 0.6
-"""Of a table of fingerprints, before it is doubled."""
+FULLEST = 0.75
+"""Of a table of fingerprints, before it grows."""
 
 FULL = 0.9
 """Of a part, never to be exceeded: so many may belong there by chance before anybody looks."""
 
 FIRST = 1 << 11
 """Of a part, at first."""
+
+LARGE = 1 << 15
+"""A part that grows by a quarter; a smaller one is doubled."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,7 @@ class Parts:
 
 
 class Table:
-    """The directory is what compiled code knows of it: for each part its address, its size less one, its count."""
+    """The directory is what compiled code knows of it: for each part its address, its size, its count."""
 
     def __init__(self, module: ModuleType, before: Callable[[int], None]) -> None:
         """before: is called before so many bytes are used, and may raise."""
@@ -41,16 +45,13 @@ class Table:
         self.before = before
         self.arrays = [np.zeros(FIRST, np.int64) for _ in range(engine.PARTS)]
         self.directory = np.zeros((engine.PARTS, engine.PART_BYTES // 8), np.int64)
+        self.nbytes = sum(array.nbytes for array in self.arrays)
         for part, array in enumerate(self.arrays):
-            self.directory[part] = address(array), len(array) - 1, 0
-
-    @property
-    def nbytes(self) -> int:
-        return 8 * int(self.sizes.sum())
+            self.directory[part] = address(array), len(array), 0
 
     @property
     def sizes(self) -> Array:
-        return self.directory[:, 1] + 1
+        return self.directory[:, 1]
 
     @property
     def counts(self) -> Array:
@@ -67,16 +68,17 @@ class Table:
             self.grow(int(part), float(needed[part]))
 
     def grow(self, part: int, needed: float) -> None:
-        """Double a part until it has that size."""
+        """Enlarge a part until it has that size."""
         old = self.arrays[part]
         size = len(old)
         while size < needed:
-            size *= 2
+            size += size // 4 if size >= LARGE else size
         self.before(8 * size)
         array = np.zeros(size, np.int64)
-        self.module.rehash(address(old), len(old), address(array), size - 1)
+        self.module.rehash(address(old), len(old), address(array), size)
         self.arrays[part] = array
-        self.directory[part, :2] = address(array), size - 1
+        self.nbytes += array.nbytes - old.nbytes
+        self.directory[part, :2] = address(array), size
 
     def fill(self, fingerprints: Array) -> None:
         """Put those of one part into it, which are not in there."""

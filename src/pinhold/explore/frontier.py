@@ -1,0 +1,86 @@
+"""A level's states, packed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from pinhold.explore.packing import Packing, blocks_of, states_in
+from pinhold.explore.room import Array
+
+
+@dataclass(frozen=True)
+class Piece:
+    """States of a level that follow each other: first … last - 1 of a block; `place` is that of the first in the
+    level."""
+
+    block: Array
+    first: int
+    last: int
+    place: int
+
+    def unpacked(self, packing: Packing) -> Array:
+        """Valid until `packing` is used again."""
+        return packing.unpack_block(self.block, self.first, self.last)
+
+    def __len__(self) -> int:
+        return self.last - self.first
+
+
+@dataclass
+class Frontier:
+    """blocks: in the order of the level."""
+
+    blocks: list[Array] = field(default_factory=list)
+    count: int = 0
+    nbytes: int = 0
+
+    @classmethod
+    def of(cls, packed: Array) -> Frontier:
+        """From blocks that stand one behind the other."""
+        made = cls()
+        for block in blocks_of(packed):
+            made.append(block)
+        return made
+
+    def append(self, block: Array) -> None:
+        self.blocks.append(block)
+        self.count += states_in(block)
+        self.nbytes += block.nbytes
+
+    def packed(self) -> Array:
+        """All blocks, one behind the other."""
+        return np.concatenate(self.blocks) if self.blocks else np.empty(0, np.int64)
+
+    def __len__(self) -> int:
+        return self.count
+
+    def pieces(self) -> Iterator[Piece]:
+        """A block each."""
+        place = 0
+        for block in self.blocks:
+            yield Piece(block, 0, states_in(block), place)
+            place += states_in(block)
+
+    def stretches(self, length: int) -> Iterator[list[Piece]]:
+        """Pieces of so many states together; the last may be of fewer."""
+        stretch: list[Piece] = []
+        left = length
+        for piece in self.pieces():
+            first = 0
+            while first < piece.last:
+                last = min(piece.last, first + left)
+                stretch.append(Piece(piece.block, first, last, piece.place + first))
+                left -= last - first
+                first = last
+                if not left:
+                    yield stretch
+                    stretch, left = [], length
+        if stretch:
+            yield stretch
+
+    def unpacked(self, packing: Packing) -> Iterator[tuple[int, Array]]:
+        """The states, a block at a time, and the place of the first; valid until the next."""
+        return ((piece.place, piece.unpacked(packing)) for piece in self.pieces())
