@@ -7,7 +7,7 @@ import os
 import select
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ class Held:
     def __init__(self, kernel: Kernel, folder: str, **other: Any) -> None:
         self.qmp = os.path.join(folder, "qmp")
         extra = ("-qmp", f"unix:{self.qmp},server=on,wait=off", *other.pop("extra", ()))
-        self.qemu = Qemu(replace(_setup(kernel), extra=extra, icount=False, **other))
+        self.qemu = Qemu(replace(setup(kernel), extra=extra, icount=False, **other))
         self.ram = self.qemu.ram.fileno()
         self._rest = b""
         self.missing = self._hear()["missing"]
@@ -56,15 +56,16 @@ class Held:
         return json.loads(line)
 
 
-def _setup(kernel: Kernel) -> lab.Setup:
-    """That of the lab, with another process 1."""
+def setup(kernel: Kernel, files: Mapping[str, bytes] | None = None) -> lab.Setup:
+    """That of the lab, with another process 1, and files by their paths in the guest."""
     initramfs.runtime()  # of the lab's own agent, which the other one uses
     code = {f"{initramfs.CODE}/{AGENT}.pyc": initramfs._compiled(str(Path(__file__).with_name(f"{AGENT}.py")))}
+    more = {**code, **(files or {})}
     build = initramfs.build
     with (
         patch.object(initramfs, "AGENT", AGENT),
         patch.object(lab, "DRIVERS", (*lab.DRIVERS, *DRIVERS)),
-        patch.object(lab, "build", lambda modules, settings, files: build(modules, settings, {**files, **code})),
+        patch.object(lab, "build", lambda modules, settings, others: build(modules, settings, {**others, **more})),
     ):
         return lab.VmTarget(kernel.name, kernel, big=False)._setup(False)
 

@@ -1,4 +1,4 @@
-"""Process 1 of a guest that looks at itself: a scenario runs in it, and after its last step /proc/kcore is read."""
+"""Process 1 of a guest that looks at itself by /proc/kcore: after a scenario's last step, and at all that it can hold."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pinhold.inspect.pinned import Look
 from pinhold.inspect.records import Selection
 from pinhold.inspect.view import View
 from pinhold.lab import guest
+from pinhold.lab.layout import MODULES
 from pinhold.scenario.parse import parse
 from pinhold.targets.live.progress import Deadline
 from pinhold.targets.live.target import LiveTarget
@@ -41,22 +42,30 @@ def apart(show: Callable[[View], object]) -> dict[str, object]:
     return found
 
 
+def pins(*do: Callable[[], list[dict[str, object]]]) -> dict[str, object]:
+    """What this process holds once it has done that, and what `pinhold pins` tells of it."""
+    pid, made = os.getpid(), [one for does in do for one in does()]
+    return {"made": made, **apart(lambda view: asdict(Look(view).look(Selection(pid=pid))))}
+
+
 def main(port: str = "/dev/ttyS1") -> None:
     """Tells it as a line of JSON on the second serial port, or why there is nothing to tell."""
     guest.mount()
     told: dict[str, object] = {}
+    with open("/settings.json") as file:
+        settings = json.load(file)
 
     def look(record: StepRecord) -> None:
         if record.index == 5:
             told.update(apart(seen))
 
     try:
-        guest.quieten()
+        told["missing"] = guest.set_up(settings, MODULES)
         target = LiveTarget(Deadline(3600.0), disposable=True)  # by its own clock, which a busy host makes go on
         target.ready()
         result = run_scenario(target, parse(HELD), look)
-        made = guest_holds.holders()
-        told["pins"] = {"made": made, **apart(lambda view: asdict(Look(view).look(Selection(pid=1))))}
+        told["holders"] = pins(guest_holds.holders, guest_holds.others)
+        told["written"] = pins(guest_holds.only_read, guest_holds.written)
         told["verdict"] = f"{result.verdict.kind} {result.verdict.reason}"
     except BaseException:
         told["broken"] = traceback.format_exc()

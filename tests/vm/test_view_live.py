@@ -13,16 +13,18 @@ import pytest
 
 pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
 
+from held import setup
 from lab_kernels import nightly
-from pinhold.lab.initramfs import build, libraries
+from pinhold.lab.initramfs import libraries
 from pinhold.lab.layout import CODE
-from pinhold.lab.qemu import Qemu, Setup
+from pinhold.lab.qemu import Qemu
 from pinhold.lab.store import Kernel
-from pinhold.lab.target import VmTarget
 
 pytestmark = pytest.mark.slow
 
 TESTS = Path(__file__).parents[1]
+HOLDERS = {"io_uring", "VFIO", "AF_XDP", "vmsplice", "VDUSE", "udmabuf"}
+PROBED = {"pinprobe", "pinprobe of a memfd"}
 LIST = """
 import importlib, json, sys
 sys.path[:0] = sys.argv[1].split(":")
@@ -56,24 +58,12 @@ def luggage() -> dict[str, bytes]:
     return {path: Path(path).read_bytes() for path in dict.fromkeys([*files, *libraries(binaries)])}
 
 
-class Guest(VmTarget):
-    """Of which only the machine is wanted."""
-
-    def machine(self) -> Setup:
-        return self._setup(False)
-
-
-@pytest.mark.parametrize("kernel", ["6.12", *nightly("5.10", "6.1", "6.18", "newest")], indirect=True)
-def test_a_kernel_is_looked_at_from_within(kernel: Kernel) -> None:
-    """Eight pages and a THP of an io_uring buffer, with the counts and the owner that a view from outside shows; then
-    what `pinhold pins` tells of each holder that needs no device."""
+def from_within(kernel: Kernel, append: str = "") -> dict[str, Any]:
+    """What a guest that looks at itself tells."""
     python = str(Path(sys.executable).resolve())
-    files = {**luggage(), "/look": LOOK.format(python=python, paths=paths()).encode()}
-    setup = replace(
-        Guest(kernel.name, kernel, big=False).machine(), initramfs=build({}, {}, files), append="rdinit=/look",
-        memory=2048, swap=0, files=0, edu=0, icount=False,
-    )  # fmt: skip
-    qemu = Qemu(setup)
+    script = LOOK.format(python=python, paths=paths()).encode()
+    machine = setup(kernel, {**luggage(), "/look": script})
+    qemu = Qemu(replace(machine, append=f"rdinit=/look {append}", memory=2048, swap=0, files=0, icount=False))
     try:
         qemu.port.settimeout(900)
         said = b""
@@ -85,9 +75,38 @@ def test_a_kernel_is_looked_at_from_within(kernel: Kernel) -> None:
         qemu.close()
     told: dict[str, Any] = json.loads(said)
     assert "broken" not in told, told["broken"]
+    return told
+
+
+def at(pins: dict[str, Any], held: dict[str, Any]) -> list[dict[str, Any]]:
+    """The folios that are told of the memory that the guest says it holds."""
+    end = held["at"] + held["size"]
+    owned = [
+        folio for folio in pins["seen"]["folios"] if any(held["at"] <= o["address"] < end for o in folio["owners"])
+    ]
+    assert "why" not in held
+    return owned
+
+
+def holders(folios: list[dict[str, Any]]) -> set[tuple[str, int | None, str | None]]:
+    return {(holder["kind"], holder["fd"], holder["module"]) for folio in folios for holder in folio["holders"]}
+
+
+def states(folios: list[dict[str, Any]]) -> dict[str, int]:
+    """Bytes in each state."""
+    return {state: sum(f["size"] for f in folios if f["state"] == state) for state in {f["state"] for f in folios}}
+
+
+@pytest.mark.parametrize("kernel", ["6.12", *nightly("5.10", "6.1", "6.18", "newest")], indirect=True)
+def test_a_kernel_is_looked_at_from_within(kernel: Kernel) -> None:
+    """Eight pages and a THP of an io_uring buffer, with the counts and the owner that a view from outside shows; then
+    what `pinhold pins` tells of each holder that this kernel has, and of what VFIO pinned read-only, once it is written:
+    holder, descriptor, owner, size, state."""
+    told = from_within(kernel)
     assert told["verdict"].startswith("unknown"), told["verdict"]  # it expects nothing
     assert told["still"] is False
-    pins = 512 if kernel.release.startswith(("5.10.", "6.1.")) else 1
+    old = kernel.release.startswith(("5.10.", "6.1."))
+    pins = 512 if old else 1
     small = [folio for folio in told["seen"] if not folio["order"]]
     large = [folio for folio in told["seen"] if folio["order"]]
     assert [(f["kind"], f["refcount"], f["pins"], f["mapcount"], f["same"]) for f in small] == [
@@ -95,21 +114,28 @@ def test_a_kernel_is_looked_at_from_within(kernel: Kernel) -> None:
     ] * 8
     assert [(f["kind"], f["order"], f["pins"], f["same"]) for f in large] == [("anon", 9, pins, [True])]
     assert {name for folio in told["seen"] for name in folio["names"]} == {"pinhold"}
-    pins = told["pins"]
+
+    pins = told["holders"]
     assert "broken" not in pins, pins["broken"]
-    made = [one for one in pins["made"] if "why" not in one]
-    newer = not kernel.release.startswith(("5.10.", "6.1."))
-    assert {one["how"] for one in made} == {"io_uring", "AF_XDP", "vmsplice", *(["udmabuf"] if newer else [])}
-    for one in made:
-        there = [
-            folio
-            for folio in pins["seen"]["folios"]
-            if any(one["at"] <= owner["address"] < one["at"] + one["size"] for owner in folio["owners"])
-        ]
-        assert {(holder["kind"], holder["fd"]) for folio in there for holder in folio["holders"]} == {
-            (one["how"], one["fd"])
-        }
-        assert {folio["state"] for folio in there} == {"shared" if one["how"] == "udmabuf" else "same"}
-        assert sum(folio["size"] for folio in there) == one["size"]
-        assert all(folio["pins"] for folio in there) is (one["how"] != "vmsplice")
     assert pins["seen"]["looked"]["inconsistent"] == 0
+    made = [one for one in pins["made"] if "why" not in one]
+    missing = {one["how"] for one in pins["made"]} - {one["how"] for one in made}
+    assert missing == {*(["udmabuf", "VDUSE"] if old else []), *([] if kernel.pinprobe else PROBED)}
+    for one in made:
+        folios = at(pins, one)
+        if one["how"] in PROBED:
+            assert {(kind, module) for kind, _, module in holders(folios)} == {("unknown", "pinprobe")}
+            stale = old and one["how"] == "pinprobe of a memfd"
+            assert states(folios) == {"STALE" if stale else "same": one["size"]}
+        elif one["how"] in HOLDERS:
+            assert holders(folios) == {(one["how"], one["fd"], None)}
+            assert states(folios) == {"shared" if one["how"] == "udmabuf" else "same": one["size"]}
+            assert all(folio["pins"] for folio in folios) is (one["how"] != "vmsplice")
+    assert {one["how"] for one in made} >= HOLDERS - missing
+
+    pins = told["written"]
+    assert "broken" not in pins, pins["broken"]
+    assert len(pins["made"]) == 5
+    for one in pins["made"]:
+        assert holders(at(pins, one)) == {("VFIO", one["fd"], None)}
+        assert states(at(pins, one)) == {"STALE" if old else "same": one["size"]}, one
