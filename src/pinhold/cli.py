@@ -12,7 +12,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import Any, NoReturn, TextIO
 
 from pinhold import __version__
@@ -73,6 +73,7 @@ def parser() -> argparse.ArgumentParser:
 
     check = command("check", "the answer for the kernel that runs here, beside kernels before and after the patch")
     check.add_argument("--on", action="append", metavar="TARGET", help=f"{_TARGET}; default: {_CHECKED}")
+    grammar_lab.add_with(check)
     grammar_lab.add_jobs(check)
     grammar_lab.add_luggage(check)
     grammar_lab.add_deadline(check)
@@ -91,6 +92,7 @@ def parser() -> argparse.ArgumentParser:
     step.add_argument(
         "--full", action="store_true", help="in words all that was seen and decided, which a pipe has anyhow"
     )
+    grammar_lab.add_with(step)
     grammar_lab.add_pin(step)
     grammar_lab.add_luggage(step)
     grammar_lab.add_deadline(step)
@@ -131,6 +133,7 @@ def _ask(command: Callable[..., argparse.ArgumentParser]) -> None:
         help="for example FOLL_LONGTERM, 'FOLL_LONGTERM|FOLL_WRITE', 0; or ibv_reg_mr, vfio, O_DIRECT ...",
     )
     ask.add_argument("--on", action="append", metavar="model:REL", help="a release; repeat it; default: all")
+    grammar_lab.add_with(ask)
     ask.add_argument("--format", choices=("table", "json"), default="table", help="default: table")
     where = add_chart(ask, "kinds of memory by releases")
     where.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
@@ -140,6 +143,7 @@ def _run(command: Callable[..., argparse.ArgumentParser]) -> None:
     run = command("run", "run tests and report the verdicts")
     run.add_argument("tests", nargs="+", metavar="TEST", help=_TEST)
     run.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
+    grammar_lab.add_with(run)
     grammar_lab.add_pin(run)
     run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")
     run.add_argument(
@@ -175,6 +179,7 @@ def _show(command: Callable[..., argparse.ArgumentParser]) -> None:
         "pinned page",
     )
     show.add_argument("--steps", type=_steps, metavar="A:B", help="which steps a page shows of a long run")
+    grammar_lab.add_with(show)
     grammar_lab.add_pin(show)
     grammar_lab.add_luggage(show)
     grammar_lab.add_deadline(show)
@@ -261,12 +266,22 @@ def main(arguments: Sequence[str]) -> int:
     return status + _STOPS_BISECT if _BISECT in arguments and status in _NOT_OF_COMMIT else status
 
 
+def _patched(options: argparse.Namespace) -> AbstractContextManager[None]:
+    """For what --with gives."""
+    if not getattr(options, "patches", None):
+        return nullcontext()
+    from pinhold.commands.given import patches
+
+    return patches(options.patches)
+
+
 def _main(arguments: Sequence[str]) -> int:
     status = EXIT_HELD
     try:
         with suppress(SystemExit):  # by --help and --version, which have said everything
             options = _parse(arguments)
-            status = importlib.import_module(f"pinhold.commands.{options.command}").main(options)
+            with _patched(options):
+                status = importlib.import_module(f"pinhold.commands.{options.command}").main(options)
         sys.stdout.flush()
         return status
     except Stop as error:

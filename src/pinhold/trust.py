@@ -128,7 +128,7 @@ def foreign(path: str | Path) -> str | None:
     return None
 
 
-# Programs
+# Programs, and functions
 
 
 def _folders() -> list[str]:
@@ -163,6 +163,12 @@ def environment(**more: str) -> dict[str, str]:
     """For programs that start others: PATH has only directories from which program() would take them."""
     folders = [folder for folder in _folders() if _untrusted_for_root(folder) is None]
     return os.environ | {"PATH": os.pathsep.join(folders) or os.defpath} | more
+
+
+def check_code(path: str) -> None:
+    """Of a file of Python that a user names.  Raises Untrusted where root would take what others can change."""
+    if why := _untrusted_for_root(path):
+        raise Untrusted(path, f"root takes no functions from it, as {why}")
 
 
 # Caches

@@ -38,6 +38,13 @@ def test_the_known_leak_of_hugetlb_is_predicted() -> None:
     assert {predicted(t, "5.10") for t in SEED} == {None}
 
 
+def test_rules_that_are_switched_predict_as_they_are_and_patches_nothing() -> None:
+    """6.1 with the seed's rule is predicted as 6.2 is; where functions are a user's no rule knows."""
+    switched, patched = "6.1,gup_unshares=cow_longterm", "6.1,gup_unshares=cow_longterm,with=mine.py"
+    assert [predicted(t, switched) for t in SEED] == [predicted(t, "6.2") for t in SEED]
+    assert {predicted(t, patched) for t in SEED} == {None}
+
+
 def install(monkeypatch: pytest.MonkeyPatch, *targets: FakeTarget) -> None:
     """Make these the only targets, by their names."""
     by_name = {target.name: target for target in targets}

@@ -1,4 +1,4 @@
-"""Process 1 of a guest that looks at itself by /proc/kcore: after a scenario's last step, and at all that it can hold."""
+"""Process 1 of a guest that looks at itself by /proc/kcore: after a scenario's last step, and all that it can hold."""
 
 from __future__ import annotations
 

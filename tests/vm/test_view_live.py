@@ -100,8 +100,8 @@ def states(folios: list[dict[str, Any]]) -> dict[str, int]:
 @pytest.mark.parametrize("kernel", ["6.12", *nightly("5.10", "6.1", "6.18", "newest")], indirect=True)
 def test_a_kernel_is_looked_at_from_within(kernel: Kernel) -> None:
     """Eight pages and a THP of an io_uring buffer, with the counts and the owner that a view from outside shows; then
-    what `pinhold pins` tells of each holder that this kernel has, and of what VFIO pinned read-only, once it is written:
-    holder, descriptor, owner, size, state."""
+    what `pinhold pins` tells of each holder that this kernel has, and of what VFIO pinned read-only, once that is
+    written: holder, descriptor, owner, size, state."""
     told = from_within(kernel)
     assert told["verdict"].startswith("unknown"), told["verdict"]  # it expects nothing
     assert told["still"] is False

@@ -91,7 +91,7 @@ def _interface(named: interfaces.Interface, options: Namespace) -> int:
 def _chart(name: str, uses: Mapping[str, Promised], charges: Mapping[str, Charged], longterm: bool) -> Chart:
     """Of what was asked: every use, then what is charged."""
     from pinhold.pictures.promises import promises
-    from pinhold.report.asktable import MEANING, verdicts
+    from pinhold.report.asktable import MEANING, patched, verdicts
 
     told = [
         " ".join(filter(None, (use and f"{use[0].upper()}{use[1:]}:", *verdicts(found, longterm))))
@@ -99,6 +99,7 @@ def _chart(name: str, uses: Mapping[str, Promised], charges: Mapping[str, Charge
     ]
     words = {cell.word for found in uses.values() for column in found.values() for cell in column.values()}
     notes = [f"{word}: {meaning}." for word, meaning in MEANING.items() if word in words]
+    told += filter(None, [patched()])
     about = f"{' '.join(told)} A bar: this release promises otherwise than the one before it."
     return promises(f"What {name} promises", about, uses, {k: v for k, v in charges.items() if v}, notes)
 

@@ -7,7 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 
 from pinhold.commands import NothingToRun
-from pinhold.commands.given import deadline, external, luggage
+from pinhold.commands.given import deadline, external, luggage, only_models
 from pinhold.commands.judged import EXIT_UNTESTABLE, compared
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import targets as targets_of
@@ -28,6 +28,7 @@ def main(options: Namespace) -> int:
     tests = select(options.tests or ["seed"], options.without)
     given = (options.left, options.right)
     names = targets_of(given)
+    only_models(options, names)
     pins, bags = external(options.pin, names), luggage(options, names)
     limit = deadline(options, names)
     for name in names:

@@ -5,9 +5,12 @@ A prediction follows from the row's switches and from what a test asks, never fr
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from pinhold.commands.registry import switches
 from pinhold.commands.select import Selected
-from pinhold.mm.releases import row
-from pinhold.mm.rules import RULES
+from pinhold.mm import releases
+from pinhold.mm.rules import BY_NAME
 from pinhold.scenario.titles import case_and_memory
 
 UNSHARE = "gup_unshares"
@@ -22,14 +25,18 @@ def is_twelve(test: Selected) -> bool:
     return case_and_memory(test.scenario.title)[0] in LONGTERM
 
 
-def predicted(test: Selected, release: str) -> str | None:
-    """The verdict that the rules of `release` predict, or None where they leave it to the specification.
+def predicted(test: Selected, model: str) -> str | None:
+    """The verdict that the rules of a model (REL, or REL,RULE=VALUE,...) predict, or None where they leave it to the
+    specification.
 
     They do so for rows without PageAnonExclusive, which share anonymous pages by chance of reference counts.  In
     every release hugetlb_wp() reuses a huge page by its mapcount and does not see the FOLL_GET reference of
     vmsplice(): a leak that is known and open, and therefore predicted.
     """
-    unshares = _value(release, UNSHARE)
+    release, *switched = model.split(",")
+    if any(switch.startswith("with=") for switch in switched):
+        return None  # of functions that a user gives, no rule knows
+    unshares = _value(releases.switched(releases.row(release), switches(switched)), UNSHARE)
     if unshares == "none":
         return None
     case, memory = case_and_memory(test.scenario.title)
@@ -40,6 +47,5 @@ def predicted(test: Selected, release: str) -> str | None:
     return "held"
 
 
-def _value(release: str, name: str) -> str:
-    rule = next(rule for rule in RULES if rule.name == name)
-    return rule.names[row(release)[name]]
+def _value(row: Mapping[str, int], name: str) -> str:
+    return BY_NAME[name].names[row[name]]

@@ -22,9 +22,10 @@ from pinhold.explore.history import defects, good_world, history
 from pinhold.explore.result import SearchResult
 from pinhold.explore.run import Options, compiler_at_hand, engine_for, explore
 from pinhold.explore.scope import BadScope, Scope, library, read_file
-from pinhold.explore.story import WIDTH, model_name, outcome, scenario, shows, story, verdict, wrapped
+from pinhold.explore.story import WIDTH, model_name, outcome, scenario, shows, story, verdict, with_patches, wrapped
 from pinhold.explore.world import World, world
 from pinhold.mm import releases
+from pinhold.mm.kernel import PATCHES
 from pinhold.mm.sites import SITES
 from pinhold.report import terminal
 from pinhold.report.junit import junit
@@ -161,7 +162,7 @@ def tell(options: argparse.Namespace, ready: World, result: SearchResult, head: 
 
 def promise(ready: World, file: str, verdict: Verdict) -> str:
     """What the scenario in the file does; it was run."""
-    run = f"pinhold run {file} --on {model_name(ready)}"
+    run = f"pinhold run {file} --on {model_name(ready)}{with_patches()}"
     if shows(verdict):
         return f"The scenario is in {file}; {run} shows it."
     return f"The scenario is in {file}, but does not show it: {run} ends as {verdict.kind}."
@@ -210,7 +211,8 @@ def summary(ready: World, result: SearchResult, engine: str, how: Options) -> st
     seconds = f"{result.seconds:.1f} s {engine}" + (
         f" after {result.compile_seconds:.1f} s of compiling" if result.compile_seconds >= 1 else ""
     )
-    head = f"{scope.name} under the rules of {scope.rules}: {space}, {seconds}"
+    rules = f"{scope.rules} with {' and '.join(patch.name for patch in PATCHES)}" if PATCHES else scope.rules
+    head = f"{scope.name} under the rules of {rules}: {space}, {seconds}"
     head += "" if how.symmetric else ", without symmetry"
     if result.violation is not None:
         return f"{head}.\nFound: {verdict(result.violation)}, {len(result.path)} steps from the start."
@@ -261,7 +263,7 @@ def in_two(name: str, told: str) -> list[str]:
 def expected(ready: World, how: Options) -> int:
     """How many states the search will come to, where it was done before: under the scope's own rules."""
     known = library().get(ready.scope.name)
-    same = known is not None and how.symmetric and ready.row == good_world(known).row
+    same = known is not None and not PATCHES and how.symmetric and ready.row == good_world(known).row
     return known.states if known is not None and same else 0
 
 

@@ -13,6 +13,7 @@ from pinhold.explore.result import SearchResult
 from pinhold.explore.story import scenario, verdict
 from pinhold.explore.world import World
 from pinhold.mm import releases, rules
+from pinhold.mm.kernel import patch_digests
 from pinhold.mm.sites import SITES
 from pinhold.report.jsonreport import RunFileReport
 from pinhold.report.results import CaseResult
@@ -85,4 +86,5 @@ def searched(ready: World, result: SearchResult, run: str) -> Search:
         tuple(SITES[site].name for site in sorted(decisions_of(ready) - result.sites)),
         tuple(str(action) for action, count in zip(ready.actions, result.uses, strict=False) if not count),
         run,
+        patch_digests(),
     )

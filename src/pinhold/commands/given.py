@@ -1,10 +1,11 @@
 """--pin, --module, --swap, --deadline: what the user gives real kernels: programs that pin memory, modules, a kind of
-swap, time."""
+swap, time.  --with: what models are given, functions in the place of mm/'s."""
 
 from __future__ import annotations
 
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -69,3 +70,30 @@ def luggage(options: Namespace, targets: Sequence[str]) -> Luggage:
     except LabError as reason:
         raise UsageError(str(reason)) from None
     return given
+
+
+@contextmanager
+def patches(files: Sequence[str]) -> Iterator[None]:
+    """For a command's time the functions of these files are those of every model.  Raises UsageError."""
+    from pinhold.compiler.patch import BadPatch, patched
+    from pinhold.mm.kernel import place_of
+
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(patched(files))
+        except BadPatch as reason:
+            raise UsageError(str(reason)) from None
+        except OSError as error:  # Untrusted, too
+            raise UsageError(f"{error.filename}: {error.strerror}") from None
+        try:
+            yield
+        except (ArithmeticError, LookupError, NameError, TypeError, ValueError) as error:
+            if place := place_of(error):
+                raise UsageError(f"{place}: {error}") from None
+            raise
+
+
+def only_models(options: Namespace, targets: Sequence[str]) -> None:
+    """--with is for models.  Raises UsageError where none is among the targets."""
+    if options.patches and not any(name.startswith("model:") for name in targets):
+        raise UsageError("--with is for models, and no target is one: add --on model:REL")

@@ -20,6 +20,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     conform.add_argument(
         "--model", metavar="REL", help="what to compare with, such as 6.12; default: the model of that kernel"
     )
+    grammar_lab.add_with(conform)
     conform.add_argument("--steps", type=_number, metavar="N", help="on each target; default: 1000")
     conform.add_argument("--time", type=_seconds, metavar="TIME", help="on each target, as in 90s, 10m or 2h")
     conform.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
+from pinhold.commands import grammar_lab
 from pinhold.commands.grammar_pages import add_html
 
 COMMANDS = ("explore",)
@@ -23,6 +24,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     explore.add_argument(
         "--without", action="append", metavar="RULE[=VALUE]", help="switch a rule back, or to a value; repeat it"
     )
+    grammar_lab.add_with(explore)
     explore.add_argument("--no-symmetry", action="store_true", help="tell frames, tables and slots apart")
     explore.add_argument("--no-invariants", action="store_true", help="look at the safety properties alone")
     engine = explore.add_mutually_exclusive_group()

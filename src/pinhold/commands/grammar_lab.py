@@ -31,6 +31,17 @@ def add_luggage(command: argparse.ArgumentParser) -> None:
     command.add_argument("--swap", choices=("disk", "zram"), help="what guests swap to; default: disk")
 
 
+def add_with(command: argparse.ArgumentParser) -> None:
+    """--with, for a command that computes with models."""
+    command.add_argument(
+        "--with",
+        dest="patches",
+        action="append",
+        metavar="FILE.py",
+        help="@kernel functions of yours in the place of mm/'s of the same name, in every model; repeat it",
+    )
+
+
 def add_deadline(command: argparse.ArgumentParser) -> None:
     """--deadline, for a command that runs scenarios on real kernels."""
     command.add_argument(
@@ -76,6 +87,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     compare.add_argument("left", metavar="TARGET", help=target)
     compare.add_argument("right", metavar="TARGET")
     compare.add_argument("tests", nargs="*", metavar="TEST", help="a suite, a part of one or a file; default: seed")
+    add_with(compare)
     add_pin(compare)
     add_luggage(compare)
     add_deadline(compare)

@@ -25,6 +25,7 @@ from pinhold.scenario.verdict import (
 )
 
 MODEL = "model:"
+UNPREDICTED = "Its rules make no prediction."
 HELD = Verdict("held")
 _SHOWN = 12
 """So many differences are told one by one."""
@@ -92,7 +93,10 @@ _CLOSING = {
 
 def closing(parts: Iterable[Judged]) -> Judged:
     """The last line of `check`, from what is said of its columns."""
+    parts = list(parts)
     status = severest(part.status for part in parts)
+    if all(part.verdict.endswith(UNPREDICTED) for part in parts):
+        return Judged(status, "Nothing was predicted.")
     return Judged(status, _CLOSING[status])
 
 
@@ -175,7 +179,7 @@ def _against_rules(
     if wrong:
         return Judged(EXIT_VIOLATED, f"Against its rules' prediction in {len(wrong)} tests:", tuple(wrong))
     if not judged:
-        return Judged(EXIT_HELD, "Its rules make no prediction.")
+        return Judged(EXIT_HELD, UNPREDICTED)
     return Judged(EXIT_HELD, f"As its rules predict in all {judged} tests.")
 
 

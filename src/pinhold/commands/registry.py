@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from pinhold.commands import NothingToRun, UsageError, nearest
 from pinhold.commands.names import called, split
+from pinhold.mm.kernel import patched_name
 from pinhold.scenario.ran import TargetInfo
 from pinhold.targets.base import Target, Unavailable
 from pinhold.targets.batch import BatchTarget
@@ -40,6 +41,8 @@ def switches(texts: Sequence[str] | None) -> dict[str, str]:
     found = {}
     for text in texts or ():
         name, _, value = text.partition("=")
+        if name == "with":
+            raise UsageError(f"{text} names what was run with --with FILE.py: give that, with the file's path")
         if name not in BY_NAME:
             raise UsageError(f"no rule {name!r}: {nearest(name, list(BY_NAME))}")
         found[name] = value
@@ -147,7 +150,7 @@ def make_targets(
         target = make_target(
             split(text)[1], properties=properties, pins=pins, luggage=luggage, deadline=deadline, counts=counts
         )
-        target.name = name
+        target.name = f"{name}{patched_name()}" if target.what.startswith("model:") and not split(text)[0] else name
         made.append(target)
     return made
 

@@ -12,7 +12,7 @@ from typing import TextIO
 from pinhold.commands import Ended, NothingToRun
 from pinhold.commands.allow import allowed
 from pinhold.commands.ending import ended_by_signals
-from pinhold.commands.given import deadline, external, luggage
+from pinhold.commands.given import deadline, external, luggage, only_models
 from pinhold.commands.matrix import Outcome, run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.output import output
@@ -36,6 +36,7 @@ def main(options: Namespace) -> int:
 def _run(options: Namespace, tests: Sequence[Selected]) -> int:
     own = any(is_file(argument) for argument in options.tests)
     names = targets_of(options.on)
+    only_models(options, names)
     pins = external(options.pin, names)
     bags = luggage(options, names)
     limit = deadline(options, names)

@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby
 
 from pinhold.commands.expected import is_twelve
-from pinhold.commands.judged import MODEL, Column, Judged
+from pinhold.commands.judged import MODEL, UNPREDICTED, Column, Judged
 from pinhold.report.results import CaseResult, TargetRun, one_line, tally
 from pinhold.report.table import SELFTEST_WORDS, Notes
+from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.verdict import EXIT_HELD
 
 WIDTH = 80
@@ -78,6 +79,10 @@ def _short(run: TargetRun) -> str:
     return run.info.name.partition(",")[0]
 
 
+def _says(info: TargetInfo) -> str:
+    return "patched" if ",with=" in info.target else SAYS.get(info.name, "")
+
+
 def _twelve(column: Column, run: TargetRun) -> TargetRun:
     """Of a run of the column's tests those that the seed quotes."""
     kept = (r for r, test in zip(run.results, column.tests, strict=True) if is_twelve(test))
@@ -91,7 +96,7 @@ def _shown(columns: Sequence[Column], rules: bool) -> list[Shown]:
         live = column.run.info.target == LIVE
         if live and rules and column.model is not None:
             shown.append(Shown("by its rules", _twelve(column, column.model)))
-        shown.append(Shown("here" if live else SAYS.get(column.run.info.name, ""), _twelve(column, column.run)))
+        shown.append(Shown("here" if live else _says(column.run.info), _twelve(column, column.run)))
     return shown
 
 
@@ -147,7 +152,8 @@ def _cell(result: CaseResult, notes: Notes) -> str:
 def _told(columns: Sequence[Column], judged: Sequence[Judged]) -> Iterator[str]:
     """What is said of the columns; of those that are as predicted in a line."""
     pairs = list(zip(columns, judged, strict=True))
-    models = [c.run.info.name for c, j in pairs if j.status == EXIT_HELD and c.run.info.target.startswith(MODEL)]
+    as_predicted = [(c, j) for c, j in pairs if j.status == EXIT_HELD and not j.verdict.endswith(UNPREDICTED)]
+    models = [c.run.info.name for c, _ in as_predicted if c.run.info.target.startswith(MODEL)]
     if models:
         yield from _wrapped(f"{' and '.join(models)}: as {'its' if len(models) == 1 else 'their'} rules predict.")
     for column, each in pairs:

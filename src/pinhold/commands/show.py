@@ -8,7 +8,7 @@ from importlib.resources import as_file
 from pathlib import Path
 
 from pinhold.commands import NothingToRun, UsageError
-from pinhold.commands.given import deadline, external, luggage
+from pinhold.commands.given import deadline, external, luggage, only_models
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.output import output
@@ -176,8 +176,8 @@ def _recorded(options: Namespace) -> RunFile:
     what = options.what
     if not is_file(what) or not is_run_file(what):
         return _run_now(options)
-    if options.on:
-        raise UsageError(f"{what} is a run file, which has its targets: --on runs a test")
+    if options.on or options.patches:
+        raise UsageError(f"{what} is a run file, which has its targets: --on and --with run a test")
     return read_run_file(what)
 
 
@@ -185,7 +185,7 @@ def _run_now(options: Namespace) -> RunFile:
     """As a run file would have it."""
     tests = select([options.what])
     names = options.on or ["model:6.1", "model:6.2"]
-    targets_of(names)
+    only_models(options, targets_of(names))
     limit = deadline(options, names)
     pins, bags = external(options.pin, names), luggage(options, names)
     runs = []

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from pinhold.commands import UsageError
 from pinhold.commands.agreement import compare_results
-from pinhold.commands.given import deadline, external, luggage
+from pinhold.commands.given import deadline, external, luggage, only_models
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.registry import describe, make_targets
 from pinhold.commands.select import Selected, select
@@ -35,6 +35,7 @@ def main(options: Namespace) -> int:
     if len(options.on) > 2:
         raise UsageError("step takes one target, or two to compare; --on was given more often")
     names = targets_of(options.on)
+    only_models(options, names)
     pins = external(options.pin, names)
     bags = luggage(options, names)
     limit = deadline(options, names)

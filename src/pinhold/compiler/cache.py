@@ -14,6 +14,7 @@ from pathlib import Path
 from pinhold import compiler, mm, trust
 from pinhold.compiler.facts import Facts
 from pinhold.compiler.source import Kernel
+from pinhold.mm.kernel import PATCHES
 from pinhold.mm.state import Layout
 
 
@@ -42,8 +43,9 @@ def clean(files: Iterable[Path]) -> None:
 
 @cache
 def sources(rooms: frozenset[str]) -> bytes:
-    """A digest of the source files of these packages, of the specification and of the compiler."""
+    """A digest of the source files of these packages, of the specification and of the compiler, and of the patches."""
     found = hashlib.sha256(sys.version.encode())
+    found.update("".join(patch.digest for patch in PATCHES).encode())
     for room in sorted(rooms | {mm.__name__, compiler.__name__}):
         folder = Path(sys.modules[room].__path__[0])
         for file in sorted(folder.rglob("*.py")):

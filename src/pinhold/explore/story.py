@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
@@ -13,6 +14,7 @@ from pinhold.explore.via import Via
 from pinhold.explore.world import World
 from pinhold.mm import releases, rules
 from pinhold.mm.invariants import INVARIANTS
+from pinhold.mm.kernel import PATCHES
 from pinhold.mm.properties import (
     CACHE_UNTOUCHED_BY_PRIVATE,
     FILE_WRITES_TOLD,
@@ -86,6 +88,8 @@ def paragraph(world: World, moments: Sequence[Moment], violation: Violation) -> 
     switched = differences(world)
     if switched:
         text += " Switched against the release: " + "; ".join(switched) + "."
+    if PATCHES:
+        text += f" In the place of mm/'s: {'; '.join(map(str, PATCHES))}."
     return text
 
 
@@ -121,8 +125,9 @@ def scenario(world: World, path: tuple[Via, ...], violation: Violation) -> str:
     if shown is None or outcome(world, shown).kind != "violated":
         shown = s.Scenario(title, tuple(schedule(world, moments, violation)), small=world.scope.small)
     scope = world.scope
-    remark = f"# found by: pinhold explore {scope.name} --rules {scope.rules}{switched_rules(world, ' --without ')}\n"
-    remark += f"# shown by: --on {model_name(world)}\n" if shows(outcome(world, shown)) else ""
+    how = f"{switched_rules(world, ' --without ')}{with_patches()}"
+    remark = f"# found by: pinhold explore {scope.name} --rules {scope.rules}{how}\n"
+    remark += f"# shown by: --on {model_name(world)}{with_patches()}\n" if shows(outcome(world, shown)) else ""
     return remark + format_scenario(shown)
 
 
@@ -141,6 +146,11 @@ def shows(verdict: Verdict) -> bool:
 def model_name(world: World) -> str:
     """The target whose rules the world has."""
     return f"model:{world.scope.rules}{switched_rules(world, ',')}"
+
+
+def with_patches() -> str:
+    """The options that put the patches in force again."""
+    return "".join(f" --with {shlex.quote(patch.file)}" for patch in PATCHES)
 
 
 def one_by_one(world: World, moments: Sequence[Moment], violation: Violation) -> list[s.Step]:

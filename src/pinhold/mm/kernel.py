@@ -79,6 +79,48 @@ def kernel(
     return register if function is None else register(function)
 
 
+@dataclass(frozen=True)
+class Patch:
+    """Functions of a user's file that stand in for those of the same name.
+
+    file: as the user names it; name: its last part; digest: of its text, in hex.
+    """
+
+    file: str
+    name: str
+    digest: str
+    functions: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{' and '.join(self.functions)} of {self.name}"
+
+
+PATCHES: list[Patch] = []
+"""Those in force, in every model of this process."""
+
+
+def patched_name() -> str:
+    """What the name of a model ends with: nothing where no patch is in force."""
+    return "".join(f",with={patch.name}" for patch in PATCHES)
+
+
+def patch_digests() -> dict[str, str]:
+    """Of the patches in force, by name."""
+    return {patch.name: patch.digest for patch in PATCHES}
+
+
+def place_of(error: BaseException) -> str:
+    """Where in a patch's file an exception comes from, as file, line and function; "": from elsewhere."""
+    files = {patch.file for patch in PATCHES}
+    trace, found = error.__traceback__, ""
+    while trace is not None:
+        code = trace.tb_frame.f_code
+        if code.co_filename in files:
+            found = f"{code.co_filename}:{trace.tb_lineno}: {code.co_name}"
+        trace = trace.tb_next
+    return found
+
+
 def load_specification() -> None:
     """Import every file of mm/, so that REGISTRY has every function of it."""
     for module in pkgutil.iter_modules([str(Path(__file__).parent)]):

@@ -15,7 +15,8 @@ BAR = 40
 
 def rules_of(search: Search) -> str:
     """The release, and what is switched against it: a target's name without its kind."""
-    return ",".join([search.rules, *(f"{rule}={value}" for rule, value in search.switched.items())])
+    switched = (f"{rule}={value}" for rule, value in search.switched.items())
+    return ",".join([search.rules, *switched, *(f"with={name}" for name in search.patches)])
 
 
 def levels(search: Search) -> Levels:

@@ -9,14 +9,16 @@ from typing import Any
 from pinhold import __version__
 from pinhold.ask.interfaces import Call
 from pinhold.ask.promise import Promise, UsePromise
+from pinhold.mm.kernel import PATCHES, patch_digests
 from pinhold.report.askjson import SCHEMA
-from pinhold.report.asktable import cells_table, charges_table, meanings, verdicts, wrap
+from pinhold.report.asktable import cells_table, charges_table, meanings, patched, verdicts, wrap
 
 
 def interface_table(found: Promise) -> Iterator[str]:
     """The lines for a reader."""
     interface = found.interface
     yield from wrap(f"{interface.name} {interface.what}: {interface.source}.", "")
+    yield from wrap(patched(), "")
     for use in found.uses:
         yield ""
         yield from wrap(f"{use.use.words[0].upper()}{use.use.words[1:]}", "")
@@ -63,6 +65,7 @@ def interface_json(found: Promise) -> Iterator[str]:
         "source": interface.source,
         "charge": interface.charge,
         "releases": list(found.releases),
+        **({"patches": patch_digests()} if PATCHES else {}),
         "uses": [_use(use) for use in found.uses],
     }
     yield from json.dumps(document, indent=1).splitlines()

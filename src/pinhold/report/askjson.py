@@ -12,6 +12,7 @@ from pinhold.ask.cell import SAYABLE, Cell
 from pinhold.ask.memlock import PAGES, UNTOUCHED
 from pinhold.ask.memory import MEMORY, Memory
 from pinhold.ask.refused import Refusal
+from pinhold.mm.kernel import PATCHES, patch_digests
 from pinhold.scenario.printer import format_scenario
 
 SCHEMA = 1
@@ -28,6 +29,7 @@ def askjson(answer: Answer) -> Iterator[str]:
         "call": {"entry_point": request.entry, "flags": [flag.name for flag in request.flags]},
         "left_out": {flag.name: flag.left_out for flag in request.flags if flag.left_out},
         "releases": list(answer.releases),
+        **({"patches": patch_digests()} if PATCHES else {}),
         "invalid": {r: _refusal(why) for r, why in answer.invalid.items()},
         "invalid_fast": {r: _refusal(why) for r, why in answer.fast_invalid.items()},
         "memory": [{**_named(m), "cells": {r: _cell(answer, r, m, sayable) for r in answer.releases}} for m in MEMORY],

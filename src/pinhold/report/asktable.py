@@ -12,6 +12,7 @@ from pinhold.ask.cell import ABSENT, FAILING, LEAKS, NOTHING, RELIABLE, SNAPSHOT
 from pinhold.ask.changes import Cause, Change
 from pinhold.ask.memlock import UNTOUCHED, Charge
 from pinhold.ask.memory import MEMORY, Memory
+from pinhold.mm.kernel import PATCHES
 from pinhold.mm.releases import entry
 from pinhold.report import terminal
 
@@ -55,6 +56,11 @@ def asktable(answer: Answer) -> Iterator[str]:
             yield from lines
 
 
+def patched() -> str:
+    """What was not the specification's own, as a sentence; nothing where all was."""
+    return f"In the place of the specification's own: {'; '.join(map(str, PATCHES))}." if PATCHES else ""
+
+
 def _head(answer: Answer) -> Iterator[str]:
     request = answer.request
     promise = "is a long-term pin" if request.longterm else "is a short pin" if request.pin else "takes references"
@@ -62,6 +68,7 @@ def _head(answer: Answer) -> Iterator[str]:
     head = f"{request.call}, which adds {'FOLL_PIN' if request.pin else 'FOLL_GET'}, {promise}, {access}."
     yield from wrap(head, "")
     yield from wrap(" ".join(_summary(answer)), "")
+    yield from wrap(patched(), "")
     if not request.longterm:
         yield from wrap(LONG_HELD, "")
     left_out = [f"{flag.name} ({flag.left_out})" for flag in request.flags if flag.left_out]

@@ -60,6 +60,7 @@ def _testsuite(run: TargetRun, cut: str | None) -> ET.Element:
 def _searched(search: Search) -> ET.Element:
     """A search: held if it was exhausted, failed if something bad was found, an error if a limit ended it."""
     switched = "".join(f",{rule}={value}" for rule, value in search.switched.items())
+    switched += "".join(f",with={name}" for name in search.patches)
     case = ET.Element("testcase", classname=one_line(f"model:{search.rules}{switched}"), name=one_line(search.scope))
     if search.found:
         failure = ET.SubElement(case, "failure", type="violated", message=one_line(search.found))

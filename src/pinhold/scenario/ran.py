@@ -86,7 +86,7 @@ class Search:
     0; found: what is bad, in words, "" nothing; limit: what ended it early, "" nothing; path: the moves to what was
     found, each task and what it does; passed: decision sites that were come by; missed: those that the scope's
     functions have, and it did not come by; idle: operations that never began; run: the run in the file that shows what
-    was found, by its name, or "".
+    was found, by its name, or ""; patches: files whose functions stood in for mm/'s -> SHA-256.
     """
 
     scope: str
@@ -102,3 +102,4 @@ class Search:
     missed: tuple[str, ...] = ()
     idle: tuple[str, ...] = ()
     run: str = ""
+    patches: Mapping[str, str] = field(default_factory=dict)

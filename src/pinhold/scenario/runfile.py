@@ -121,7 +121,10 @@ class RunWriter:
 
     def search(self, search: Search) -> None:
         """Add what a search came to."""
-        self._line("search", _plain(search))
+        plain = _plain(search)
+        if not search.patches:
+            del plain["patches"]
+        self._line("search", plain)
 
     def close(self) -> None:
         """Mark the file complete.  Does not close the stream."""
@@ -296,6 +299,7 @@ class _Reader:
                 _texts(record.get("missed", ())),
                 _texts(record.get("idle", ())),
                 _str(record.get("run", "")),
+                _strings(record.get("patches", {})),
             )
         )
 

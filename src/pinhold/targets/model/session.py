@@ -16,6 +16,7 @@ from pinhold.mm.folio import lru_add_drain
 from pinhold.mm.fork import mm_init
 from pinhold.mm.hugetlb import hugetlbfs_fallocate
 from pinhold.mm.invariants import INVARIANTS, check_invariants
+from pinhold.mm.kernel import place_of
 from pinhold.mm.ksmd import Ksmd
 from pinhold.mm.limits import LIMIT_FILE_PAGES, LIMIT_MMS
 from pinhold.mm.machine import Machine
@@ -91,7 +92,8 @@ class ModelSession:
         except Unspecified as unknown:
             raise Broken(f"the specification does not go on: {unknown}") from unknown
         except (ValueError, IndexError) as bug:
-            raise Broken(f"the specification left its bounds: {bug}") from bug
+            where = place_of(bug) or "the specification"
+            raise Broken(f"{where} left its bounds: {bug}") from bug
         if self.m.trapped[0]:
             raise Broken(too_small(self.m, self.m.trapped[0]))
         self.errno = -result if result < 0 else 0

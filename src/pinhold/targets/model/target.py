@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from copy import copy
 
 from pinhold.mm import releases
+from pinhold.mm.kernel import PATCHES, patch_digests, patched_name
 from pinhold.mm.machine import create
 from pinhold.mm.rules import BY_NAME
 from pinhold.mm.state import X86_64, Geometry
@@ -42,9 +43,9 @@ class ModelTarget:
     release: as in releases.row(), e.g. "6.1" or "6.18.44".  config: what a real kernel has instead of CONFIG, and how
     much of the RESOURCES.
     geometry: another one than x86-64's, for scenarios whose ranges were made for it.  properties: look at the safety
-    properties after every step (slow on large regions).  checked: trap stores outside a field's range.  counts:
-    observations have what a kernel counts of each page.  switches: rules with other values than the release's, as
-    releases.switched() takes them.
+    properties after every step (slow on large regions).  checked: trap stores outside a field's range, as is done
+    anyhow where a user's functions are in force.  counts: observations have what a kernel counts of each page.
+    switches: rules with other values than the release's, as releases.switched() takes them.
     """
 
     def __init__(
@@ -61,11 +62,11 @@ class ModelTarget:
         self.release = release
         self.row = releases.switched(releases.row(release), switches)
         changed = (f"{rule}={BY_NAME[rule].names[self.row[rule]]}" for rule in switches)
-        self.name = self.what = ",".join([f"model:{release}", *changed])
+        self.name = self.what = ",".join([f"model:{release}", *changed]) + patched_name()
         self.config = CONFIG | dict(config or {})
         self.geometry = geometry
         self.properties = properties
-        self.checked = checked
+        self.checked = checked or bool(PATCHES)
         self.counts = counts
 
     def configured(self, config: Mapping[str, int]) -> ModelTarget:
@@ -88,6 +89,7 @@ class ModelTarget:
 
     def info(self) -> TargetInfo:
         config = {name: str(value) for name, value in self.config.items()}
+        config |= {f"with {name}": digest for name, digest in patch_digests().items()}
         return TargetInfo(self.name, self.release, self.release, config, {"model": "available"}, self.what)
 
     def given(self, scenario: s.Scenario) -> Given:
