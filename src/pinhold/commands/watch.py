@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from argparse import Namespace
 from collections.abc import Iterator
@@ -25,6 +26,7 @@ def main(options: Namespace) -> int:
             for words, worse in _told(looking, options):
                 stale = stale or worse
                 terminal.write([f"{time.strftime('%H:%M:%S')}  {words}"])
+                sys.stdout.flush()  # a pipe's reader waits for it as well
     except KeyboardInterrupt:
         pass  # the usual end
     return EXIT_VIOLATED if stale else EXIT_HELD
