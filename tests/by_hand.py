@@ -80,8 +80,18 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, ready: World, folder: Path) -> None
             record = np.ctypeslib.as_array((ctypes.c_uint8 * layout.size).from_address(place))
             return SearchMachine(ready.machine.geometry, cast(bytearray, memoryview(record)), settled=settled)
 
+        coverage = layout.slots["coverage"].offset
+
         def at_address(function: Kernel) -> Callable[..., Any]:
-            return lambda place, *rest: function(machine(place), *rest)
+            def call(place: int, *rest: int) -> Any:
+                m = machine(place)
+                result = function(m, *rest)
+                for site in m.trace.sites:
+                    m.data[coverage + site] = 1
+                m.trace.sites.clear()
+                return result
+
+            return call
 
         for function in SEARCHED:
             monkeypatch.setattr(engine, function.__name__, at_address(function))

@@ -11,6 +11,7 @@ from pinhold.commands.board import BOARD
 from pinhold.commands.explore import Line, expected
 from pinhold.explore import story
 from pinhold.explore.budget import Progress
+from pinhold.explore.find import goals
 from pinhold.explore.history import good_world
 from pinhold.explore.run import Options
 from pinhold.explore.scope import library
@@ -154,6 +155,43 @@ def test_what_no_byte_shows_is_a_scenario_of_a_small_machine(
     assert "# shown by" not in file.read_text()
 
 
+def test_a_decision_is_found_by_name(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Status 0, with the way there, also as a scenario that holds; 1 where it is not reachable, 2 where a limit ends
+    the search."""
+    file = tmp_path / "way.pin"
+    assert main(["explore", "seed-shmem", "--find", "must_unshare_no_vma", "-o", str(file)]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert "Found: must_unshare_no_vma, 7 steps from the start." in out
+    assert "gup_must_unshare decides must_unshare_no_vma: " in out
+    assert f"pinhold step {file} --on model:6.2 walks it." in out
+    assert main(["run", str(file), "--on", "model:6.2"]) == 0
+    assert main(["explore", "seed-shmem", "--find", "fast_fork_seen"]) == 1
+    assert "Exhausted: fast_fork_seen is not reachable (" in capsys.readouterr().out
+    assert main(["explore", "seed-shmem", "--find", "fast_fork_seen", "--depth", "3"]) == 2
+    assert "Not found: fast_fork_seen, up to depth 3" in capsys.readouterr().out
+
+
+def test_all_names_that_can_be_found_are_listed(capsys: pytest.CaptureFixture[str]) -> None:
+    """Decisions, properties and invariants, each with what it means."""
+    assert main(["explore", "--find", "list"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == list(goals())
+    assert "a long-term pin no longer holds the page that its owner sees" in "\n".join(lines)
+
+
+def test_a_scope_that_never_comes_to_what_it_is_there_for_fails(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """Status 1 though nothing bad is reachable, and a failed test; under other rules than its own nothing is said."""
+    file = tmp_path / "mine.toml"
+    file.write_text(GOOD + 'reach = ["wp_reuse_exclusive"]\n')
+    assert main(["explore", "mine", "--file", str(file)]) == 1
+    assert "But it never decides what it is there for: wp_reuse_exclusive." in capsys.readouterr().out
+    assert main(["explore", "mine", "--file", str(file), "--format", "junit"]) == 1
+    assert 'message="never decides wp_reuse_exclusive"' in capsys.readouterr().out
+    assert main(["explore", "mine", "--file", str(file), "--rules", "5.10"]) == 0
+
+
 def test_a_limit_gives_status_2(capsys: pytest.CaptureFixture[str]) -> None:
     """What lies deeper is not spoken of."""
     assert main(["explore", "seed-shmem", "--depth", "5"]) == 2
@@ -185,6 +223,7 @@ REFUSED = {
     "a step that cannot be parsed": ("write P x 1", "wrte P x 1", "did you mean"),
     "a set-up that does not fit": ("map P x anon", "map P x anon pages 4000", "address space"),
     "a mechanism of a kernel's": ("write P x 1", "pin P x as p via gup_test", "no pin mechanism gup_test"),
+    "a decision that there is not": ("[mine]", '[mine]\nreach = ["wp_reuse"]', "did you mean wp_reuse_"),
     "a task whose name is no word": ("tasks.t", 'tasks."t-1"', "a task's name is letters, digits and _"),
     "a pool of a pin that no step takes": ("[mine]", "[mine]\npools = { p = 2 }", "mine: pools: no step takes a pin p"),
     "a pool of too many": (
@@ -252,6 +291,9 @@ def test_a_scope_that_cannot_be_meant_is_refused_in_a_line(
         (["seed-shmen"], "did you mean seed-shmem?"),
         (["seed-shmem", "--without", "gup_unshare"], "did you mean gup_unshares?"),
         (["seed-shmem", "--without", "gup_unshares=x"], "is one of none, anon, cow_longterm"),
+        (["seed-shmem", "--find", "must_unshare_cow"], "or must_unshare_cow_mapping?"),
+        (["seed-shmem", "--find", "x"], "--find list tells all"),
+        (["seed-shmem", "--find", "stuck", "--checkpoint", "x"], "--find goes without --checkpoint"),
         (["seed-shmem", "--rules", "9.9"], "no rules for 9.9"),
         (["x", "--file", "/nonexistent"], "/nonexistent: No such file"),
         (["seed-shmem", "--time", "0"], "is not a number from 1 on"),

@@ -144,3 +144,18 @@ def test_searches_are_tests_of_a_continuous_integration(tmp_path: Path, capsys: 
     assert main(["explore", "seed-shmem", "--format", "json", "-o", str(path)]) == 0
     assert main(["report", str(path), "--format", "junit"]) == 0
     assert [element.get("name") for element in ET.fromstring(capsys.readouterr().out)] == ["explore"]
+
+
+def test_what_was_looked_for_is_in_the_record(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By name, with the way there; where it is not reachable a test of it fails."""
+    path = tmp_path / "found.json"
+    assert main(["explore", "seed-shmem", "--find", "must_unshare_no_vma", "--format", "json", "-o", str(path)]) == 0
+    (search,) = read(path).searches
+    assert search.asked == "find must_unshare_no_vma"
+    assert search.found.startswith("gup_must_unshare decides must_unshare_no_vma: ")
+    assert (len(search.path), search.failure) == (7, "")
+    assert main(["explore", "seed-shmem", "--find", "stuck", "--format", "json", "-o", str(path)]) == 1
+    (search,) = read(path).searches
+    assert search.failure == "not reachable: stuck"
+    assert main(["show", str(path)]) == 0
+    assert "Exhausted: stuck is not reachable." in " ".join(capsys.readouterr().out.split())

@@ -8,6 +8,7 @@ from itertools import count
 from typing import TextIO
 
 from pinhold.explore.facts import decisions_of
+from pinhold.explore.find import unreached
 from pinhold.explore.replay import Replay
 from pinhold.explore.result import SearchResult
 from pinhold.explore.story import scenario, verdict
@@ -27,7 +28,9 @@ from pinhold.targets.runner import run_scenario
 class SearchReport:
     """Searches as a run file, each written when it has ended, and a run of each scenario that shows what was found."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO, asked: str = "") -> None:
+        """asked: see Search."""
+        self._asked = asked
         self._report = RunFileReport(stream)
         self._places = count()
 
@@ -39,17 +42,17 @@ class SearchReport:
             for place, target in zip(self._places, _targets(ready), strict=False):
                 self._report.begin(place, target.info())
                 self._report.result(place, CaseResult(1, name, shown.title, run_scenario(target, shown)))
-        self._report.search(searched(ready, result, name))
+        self._report.search(searched(ready, result, name, self._asked))
 
     def close(self) -> None:
         """All has been searched.  A file that has not been closed is one that was cut off."""
         self._report.close(None)
 
 
-def run_file(searches: Iterable[tuple[World, SearchResult]]) -> RunFile:
+def run_file(searches: Iterable[tuple[World, SearchResult]], asked: str = "") -> RunFile:
     """The same, read back."""
     stream = io.StringIO()
-    report = SearchReport(stream)
+    report = SearchReport(stream, asked)
     for ready, result in searches:
         report.add(ready, result)
     report.close()
@@ -69,7 +72,7 @@ def _switched(ready: World) -> dict[str, str]:
     return {x.name: x.names[ready.row[x.name]] for x in rules.RULES if ready.row[x.name] != row[x.name]}
 
 
-def searched(ready: World, result: SearchResult, run: str) -> Search:
+def searched(ready: World, result: SearchResult, run: str, asked: str = "") -> Search:
     """As a run file keeps it.  run: which run of the file shows what was found."""
     moments = Replay(ready, result.path).moments() if result.path else ()
     return Search(
@@ -87,4 +90,6 @@ def searched(ready: World, result: SearchResult, run: str) -> Search:
         tuple(str(action) for action, count in zip(ready.actions, result.uses, strict=False) if not count),
         run,
         patch_digests(),
+        asked,
+        unreached(ready, result) if not asked else (),
     )

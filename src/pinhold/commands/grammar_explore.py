@@ -19,6 +19,11 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     explore.add_argument(
         "--history", action="store_true", help="find every historic defect, and not find it once mended"
     )
+    explore.add_argument(
+        "--find",
+        metavar="NAME",
+        help="the shortest way to a decision, or to a state that violates a property or an invariant; list: all names",
+    )
     explore.add_argument("--file", metavar="FILE.toml", help="take the scope from a file of yours")
     explore.add_argument("--rules", metavar="REL", help="a release's rules; default: the scope's")
     explore.add_argument(

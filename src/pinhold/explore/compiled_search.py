@@ -28,7 +28,8 @@ from pinhold.explore.frontier import Frontier
 from pinhold.explore.levels import Levels, Written
 from pinhold.explore.moves import move
 from pinhold.explore.packing import Packing, states_in
-from pinhold.explore.result import SearchResult, Violation
+from pinhold.explore.passing import path_through
+from pinhold.explore.result import NO_SITE, SearchResult, Violation
 from pinhold.explore.room import Array, Room, address
 from pinhold.explore.scope import beyond, too_many_outcomes
 from pinhold.explore.search import ALL_PROPERTIES, Stepper
@@ -60,14 +61,19 @@ class CompiledSearch:
         symmetric: bool = True,
         properties: int = ALL_PROPERTIES,
         invariants: bool = True,
+        stuck: bool = True,
+        site: int = NO_SITE,
         jobs: int = 1,
     ) -> None:
-        """jobs: threads at most; what is found is the same with any number."""
+        """properties, invariants, stuck: what is bad; site: the decision site that is looked for.  jobs: threads at
+        most; what is found is the same with any number."""
         load_specification()
         self.world = world
         self.symmetric = symmetric
         self.properties = properties
         self.invariants = invariants
+        self.stuck = stuck
+        self.site = site
         self.facts = facts = facts_of(world)
         fields = settled_fields(SEARCHED, move, facts, world.machine.layout)
         self.machine = world.machine.arranged(world.machine.geometry, fields)
@@ -159,7 +165,7 @@ class CompiledSearch:
             result.states += len(target)
             if len(target):
                 result.levels.append(len(target))
-            self.look_for_violation(result)
+            self.look_for_violation(result, source)
             source = target
             if budget.depth and result.depth >= budget.depth and len(source) and result.violation is None:
                 result.limit = f"the depth of {budget.depth} is reached"
@@ -328,10 +334,14 @@ class CompiledSearch:
     def batches(self) -> list[Array]:
         return [self.batch, *(stretch.batch for stretch in self.stretches)]
 
-    def look_for_violation(self, result: SearchResult) -> None:
-        """Take the first stuck state of the level that was expanded, or the first bad one of the new level."""
+    def look_for_violation(self, result: SearchResult, source: Frontier) -> None:
+        """Take the first step of the level that was expanded, `source`, that passes the site which is looked for, or
+        the level's first stuck state, or the first bad one of the new level."""
         r = self.registers
-        if r[engine.STUCK] >= 0:
+        if self.site != NO_SITE and self.site in self.sites():
+            result.violation = Violation(site=self.site)
+            result.path = path_through(self, source)
+        elif self.stuck and r[engine.STUCK] >= 0:
             result.violation = Violation(stuck=True)
             result.path = self.path(len(self.levels) - 2, int(r[engine.STUCK]))
         elif r[engine.BAD] >= 0:

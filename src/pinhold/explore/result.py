@@ -6,17 +6,21 @@ from dataclasses import dataclass, field
 
 from pinhold.explore.via import Via
 
+NO_SITE = -1
+
 
 @dataclass(frozen=True)
 class Violation:
-    """The first bad state in the order of the search.
+    """What was found: the first bad state in the order of the search.
 
-    properties: bits of mm.properties; invariant: number of mm.invariants, 0 none; stuck: everybody waits for somebody.
+    properties: bits of mm.properties; invariant: number of mm.invariants, 0 none; stuck: everybody waits for somebody;
+    site: nothing bad, but the decision site (mm/sites) that was looked for, which the last step passes.
     """
 
     properties: int = 0
     invariant: int = 0
     stuck: bool = False
+    site: int = NO_SITE
 
 
 @dataclass

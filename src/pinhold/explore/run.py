@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pinhold.explore.budget import Budget, Watch, unwatched
-from pinhold.explore.result import SearchResult
+from pinhold.explore.result import NO_SITE, SearchResult
 from pinhold.explore.search import ALL_PROPERTIES, Stepper, search
 from pinhold.explore.shortest import fewest_context_switches
 from pinhold.explore.world import World
@@ -17,12 +17,15 @@ from pinhold.explore.world import World
 @dataclass(frozen=True)
 class Options:
     """engine: "interpreted", "compiled", or "" for the one that fits.  checkpoint: where a compiled search that a limit
-    ends is put aside, and gone on with.  jobs: threads of a compiled search; 0: as many as it may use processors."""
+    ends is put aside, and gone on with.  jobs: threads of a compiled search; 0: as many as it may use processors.
+    properties, invariants, stuck: what is bad; site: the decision site that is looked for."""
 
     engine: str = ""
     symmetric: bool = True
     invariants: bool = True
     properties: int = ALL_PROPERTIES
+    stuck: bool = True
+    site: int = NO_SITE
     budget: Budget = field(default_factory=Budget)
     checkpoint: Path | None = None
     jobs: int = 0
@@ -40,7 +43,14 @@ def engine_for(world: World, options: Options) -> str:
 
 def explore(world: World, options: Options = Options(), watch: Watch = unwatched) -> SearchResult:
     """Search; a way to a bad state is then the one with the fewest changes between tasks."""
-    stepper = Stepper(world, symmetric=options.symmetric, properties=options.properties, invariants=options.invariants)
+    stepper = Stepper(
+        world,
+        symmetric=options.symmetric,
+        properties=options.properties,
+        invariants=options.invariants,
+        stuck=options.stuck,
+        site=options.site,
+    )
     if engine_for(world, options) == "compiled":
         from pinhold.explore.compiled_search import CompiledSearch  # noqa: PLC0415 # needs numba
 
@@ -49,6 +59,8 @@ def explore(world: World, options: Options = Options(), watch: Watch = unwatched
             symmetric=options.symmetric,
             properties=options.properties,
             invariants=options.invariants,
+            stuck=options.stuck,
+            site=options.site,
             jobs=options.jobs or len(os.sched_getaffinity(0)),
         ).run(options.budget, watch, options.checkpoint)
     else:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields, replace
+from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
 from pathlib import Path
@@ -18,6 +19,7 @@ from typing import Any
 from pinhold.explore import via
 from pinhold.explore.record import TOKENS
 from pinhold.mm.limits import LIMIT_STACK, LIMITS
+from pinhold.mm.sites import SITES
 from pinhold.mm.state import Geometry
 from pinhold.mm.trap import TRAPS
 from pinhold.scenario import steps as s
@@ -37,6 +39,8 @@ POOL_MAX = 8
 """Pins of a name: more than anybody exhausts; which of them is let go of is one of a move's outcomes (via.py)."""
 
 PROCESSES_MAX = 4
+
+SITE_NUMBERS = {site.name: number for number, site in enumerate(SITES)}
 
 
 class BadScope(ValueError):
@@ -68,6 +72,7 @@ class Scope:
     TOML table has its words beside the others, and in `config` those that configure the kernel.  pools: name of a
     pin -> how many of that name there may be at once, where more than one: a step that takes one takes another, one
     that uses or lets go of one does that with any.  content: bytes are tokens, told apart; else nothing is stored.
+    reach: decision sites (mm/sites) that it is there for: its steps pass each of them, under its own rules.
     states, transitions, depth: of the whole space under `rules`, known from earlier runs; seconds: that a compiled
     search took.
 
@@ -85,6 +90,7 @@ class Scope:
     small: Small = field(default_factory=Small)
     pools: Mapping[str, int] = field(default_factory=dict)
     content: bool = False
+    reach: tuple[str, ...] = ()
     states: int = 0
     transitions: int = 0
     depth: int = 0
@@ -170,7 +176,9 @@ SHAPES: Mapping[str, Callable[[Any], bool]] = {
     "a text": lambda v: isinstance(v, str),
     "a number from 0 on": lambda v: isinstance(v, (int, float)) and not isinstance(v, bool) and v >= 0,
     "true or false": lambda v: isinstance(v, bool),
-    "a list of steps": lambda v: isinstance(v, list) and all(isinstance(x, str) for x in v),
+    **dict.fromkeys(
+        ("a list of steps", "a list of names"), lambda v: isinstance(v, list) and all(isinstance(x, str) for x in v)
+    ),
     "tasks, each a list of steps": lambda v: (
         isinstance(v, dict) and all(SHAPES["a list of steps"](x) for x in v.values())
     ),
@@ -180,6 +188,7 @@ SHAPES: Mapping[str, Callable[[Any], bool]] = {
 WANTED = {
     **dict.fromkeys(("about", "size", "rules", "defect", "fixed", "shown"), "a text"),
     **{"setup": "a list of steps", "tasks": "tasks, each a list of steps", "content": "true or false"},
+    "reach": "a list of names",
     **{
         "config": "a table of numbers",
         "pools": "a table of numbers",
@@ -215,7 +224,8 @@ def scope_of(name: str, table: Mapping[str, Any]) -> Scope:
     small = Small(**bounds, **table.get("config", {}))
     tasks = {task: tuple(texts) for task, texts in table["tasks"].items()}
     rest = {key: given for key, given in table.items() if key not in BOUNDS and key != "config"}
-    scope = Scope(**{**rest, "name": name, "small": small, "setup": tuple(table["setup"]), "tasks": tasks})
+    lists = {"setup": tuple(table["setup"]), "reach": tuple(table.get("reach", ())), "tasks": tasks}
+    scope = Scope(**{**rest, **lists, "name": name, "small": small})
     check(scope)
     return scope
 
@@ -238,6 +248,10 @@ def check(scope: Scope) -> None:
             raise BadScope(f"{scope.name}: pools: no step takes a pin {pin}")
         if not 1 <= count <= POOL_MAX:
             raise BadScope(f"{scope.name}: pools: of a pin there may be 1 to {POOL_MAX} at once, not {count} ({pin})")
+    for site in scope.reach:
+        if site not in SITE_NUMBERS:
+            near = get_close_matches(site, SITE_NUMBERS, n=1, cutoff=0.0)[0]
+            raise BadScope(f"{scope.name}: reach: no decision is called {site!r}: did you mean {near}?")
     if not scope.maps:
         raise BadScope(f"{scope.name}: the set-up maps nothing")
     if lack := inconsistent(scope.small):

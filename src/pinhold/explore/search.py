@@ -11,7 +11,7 @@ from typing import Any
 from pinhold.explore.budget import Budget, Clock, Progress, Watch, unwatched
 from pinhold.explore.moves import move
 from pinhold.explore.record import SearchMachine
-from pinhold.explore.result import SearchResult, Violation
+from pinhold.explore.result import NO_SITE, SearchResult, Violation
 from pinhold.explore.scope import beyond, too_many_outcomes
 from pinhold.explore.symmetry.canonical import canonical
 from pinhold.explore.via import WENT_ON, ActionNumber, TaskNumber, Via
@@ -40,9 +40,14 @@ class Stepper:
         symmetric: bool = True,
         properties: int = ALL_PROPERTIES,
         invariants: bool = True,
+        stuck: bool = True,
+        site: int = NO_SITE,
         functions: Mapping[str, Callable[..., Any]] = PLAIN,
     ) -> None:
+        """properties, invariants, stuck: what is bad; site: the decision site that is looked for."""
         self.world = world
+        self.stuck = stuck
+        self.site = site
         self.outcomes = world.scope.outcomes
         self.symmetric = symmetric
         self.properties = properties
@@ -99,6 +104,10 @@ class Stepper:
         self.sites.update(self.m.trace.sites)
         return True
 
+    def passed(self) -> bool:
+        """Whether the last step passed the site that is looked for."""
+        return self.site != NO_SITE and self.site in self.m.trace.sites
+
     def wrong(self, state: bytes) -> Violation | None:
         self.put(state)
         violated = self.check_properties(self.m) & self.properties if self.properties else 0
@@ -107,14 +116,16 @@ class Stepper:
 
 
 def search(stepper: Stepper, budget: Budget = Budget(), watch: Watch = unwatched) -> SearchResult:  # noqa: B008
-    """Every state reachable from the first, level by level, up to the first level with a bad one or to a limit."""
+    """Every state reachable from the first, level by level, up to the first level with a bad one, or whose steps pass
+    the site that is looked for, or to a limit."""
     clock = Clock(budget)
     first = stepper.first()
     result = SearchResult(states=1, levels=[1], uses=[0] * len(stepper.world.actions))
     parents: dict[bytes, tuple[bytes, Via] | None] = {first: None}
     frontier = [first]
     bad = first if stepper.wrong(first) else None
-    while frontier and bad is None and not result.limited():
+    passing: tuple[bytes, Via] | None = None
+    while frontier and bad is None and passing is None and not result.limited():
         new: list[bytes] = []
         stuck = None
         for number, state in enumerate(frontier):
@@ -122,13 +133,15 @@ def search(stepper: Stepper, budget: Budget = Budget(), watch: Watch = unwatched
             for via, successor in stepper.successors(state):
                 moved = True
                 result.transitions += 1
+                if passing is None and stepper.passed():
+                    passing = state, via
                 if via.action != WENT_ON:
                     result.uses[via.action] += 1
                 if successor in parents:
                     continue
                 parents[successor] = state, via
                 new.append(successor)
-            if not moved and stepper.busy and stuck is None:
+            if not moved and stepper.busy and stuck is None and stepper.stuck:
                 stuck = state
             if number % 256 == 0:
                 used = len(parents) * (len(first) + 300)
@@ -145,9 +158,12 @@ def search(stepper: Stepper, budget: Budget = Budget(), watch: Watch = unwatched
         if new:
             result.levels.append(len(new))
         frontier = new
-        if budget.depth and result.depth >= budget.depth and frontier and bad is None:
+        if budget.depth and result.depth >= budget.depth and frontier and bad is None and passing is None:
             result.limit = f"the depth of {budget.depth} is reached"
-    if bad is not None:
+    if passing is not None:
+        result.violation = Violation(site=stepper.site)
+        result.path = (*path_to(passing[0], parents), passing[1])
+    elif bad is not None:
         result.violation = result.violation or stepper.wrong(bad)
         result.path = path_to(bad, parents)
     result.sites = frozenset(stepper.sites)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
+from pinhold.explore.result import NO_SITE
 from pinhold.explore.search import Stepper
 from pinhold.explore.via import Via
 
@@ -26,7 +27,31 @@ class Reached(NamedTuple):
 
 
 def fewest_context_switches(stepper: Stepper, shortest: tuple[Via, ...]) -> tuple[Via, ...]:
-    """A way as long as `shortest` to a state that is bad in its manner (violated or stuck)."""
+    """A way as long as `shortest` to a state that is bad, or through a step that passes the site that is looked for."""
+    if stepper.site == NO_SITE:
+        return fewest_to(lambda state: stepper.wrong(state) is not None, stepper, shortest)
+    path = fewest_to(lambda state: passing(stepper, state) is not None, stepper, shortest[:-1])
+    last = passing(stepper, state_at(stepper, path), path[-1].task if path else 0)
+    assert last is not None
+    return (*path, last)
+
+
+def passing(stepper: Stepper, state: bytes, task: int = 0) -> Via | None:
+    """A step out of the state that passes the site which is looked for: one of that task, if there is one."""
+    vias = [via for via, _ in stepper.successors(state) if stepper.passed()]
+    return min(vias, key=lambda via: via.task != task, default=None)
+
+
+def state_at(stepper: Stepper, path: tuple[Via, ...]) -> bytes:
+    """The state to which a path leads."""
+    state = stepper.first()
+    for via in path:
+        state = next(after for v, after in stepper.successors(state) if v == via)
+    return state
+
+
+def fewest_to(is_end: Callable[[bytes], bool], stepper: Stepper, shortest: tuple[Via, ...]) -> tuple[Via, ...]:
+    """A way as long as `shortest`, which leads to such an end."""
     first = Place(stepper.first(), -1)
     levels: list[dict[Place, Reached]] = [{first: Reached(0, None, None)}]
     seen = {first.state}
@@ -36,7 +61,7 @@ def fewest_context_switches(stepper: Stepper, shortest: tuple[Via, ...]) -> tupl
         levels.append(level)
         if len(seen) > MOST:
             return shortest
-    bad = {state for state in {place.state for place in levels[-1]} if stepper.wrong(state)}
+    bad = {state for state in {place.state for place in levels[-1]} if is_end(state)}
     ends = [(reached.context_switches, number, place) for number, (place, reached) in enumerate(levels[-1].items())]
     best = min((end for end in ends if end[2].state in bad), default=None)
     return way(best[2], levels) if best else shortest

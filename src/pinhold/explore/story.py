@@ -9,7 +9,7 @@ from dataclasses import replace
 from typing import cast
 
 from pinhold.explore.replay import Moment, Replay
-from pinhold.explore.result import Violation
+from pinhold.explore.result import NO_SITE, Violation
 from pinhold.explore.via import Via
 from pinhold.explore.world import World
 from pinhold.mm import releases, rules
@@ -24,6 +24,7 @@ from pinhold.mm.properties import (
     WRITE_PIN_RELIABLE,
     ZERO_PAGE_STAYS_ZERO,
 )
+from pinhold.mm.sites import SITES
 from pinhold.scenario import steps as s
 from pinhold.scenario.bounds import MAX_TITLE
 from pinhold.scenario.kinds import KINDS
@@ -43,6 +44,9 @@ def verdict(violation: Violation) -> str:
     """What is wrong, as a sentence without its full stop."""
     if violation.stuck:
         return "every task waits for another"
+    if violation.site != NO_SITE:
+        site = SITES[violation.site]
+        return f"{site.function} decides {site.name}: {decision(site.sentence, site.rule)}"
     wrong = [sentence for bit, sentence in PROPERTIES.items() if violation.properties & bit]
     wrong += [INVARIANTS[violation.invariant]] if violation.invariant else []
     return "; ".join(wrong)
@@ -82,7 +86,8 @@ def paragraph(world: World, moments: Sequence[Moment], violation: Violation) -> 
     begun = [m.does for m in moments if m.begins is not None]
     if moments:
         text = f"After {len(moments)} steps of {' and '.join(tasks)} ({'; '.join(begun)}), {verdict(violation)}."
-        text += " One operation after the other does it." if sequential(moments) else " It takes a race."
+        race = " It takes a race." if violation.site == NO_SITE else " They run side by side."
+        text += " One operation after the other does it." if sequential(moments) else race
     else:
         text = f"After the set-up, before any step of a task, {verdict(violation)}."
     switched = differences(world)
@@ -122,7 +127,7 @@ def scenario(world: World, path: tuple[Via, ...], violation: Violation) -> str:
     moments = list(Replay(world, path).moments())
     title = f"{world.scope.name}: {verdict(violation)}"[:MAX_TITLE]
     shown = s.Scenario(title, tuple(one_by_one(world, moments, violation))) if sequential(moments) else None
-    if shown is None or outcome(world, shown).kind != "violated":
+    if shown is None or violation.site != NO_SITE or outcome(world, shown).kind != "violated":
         shown = s.Scenario(title, tuple(schedule(world, moments, violation)), small=world.scope.small)
     scope = world.scope
     how = f"{switched_rules(world, ' --without ')}{with_patches()}"

@@ -43,6 +43,17 @@ PROPERTIES = {
     WRITE_PIN_RELIABLE: "a short pin for writing no longer holds the page that its owner sees",
 }
 
+NAMES = {
+    "exclusive_mapped_once": EXCLUSIVE_MAPPED_ONCE,
+    "zero_page_stays_zero": ZERO_PAGE_STAYS_ZERO,
+    "cache_untouched_by_private": CACHE_UNTOUCHED_BY_PRIVATE,
+    "private_writes_unseen": PRIVATE_WRITES_UNSEEN,
+    "longterm_pin_reliable": LONGTERM_PIN_RELIABLE,
+    "file_writes_told": FILE_WRITES_TOLD,
+    "write_pin_reliable": WRITE_PIN_RELIABLE,
+}
+"""What each is called where one is asked for."""
+
 
 @kernel
 def check_properties(m: State) -> int:

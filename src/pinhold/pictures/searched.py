@@ -6,7 +6,7 @@ import textwrap
 from collections.abc import Iterator
 
 from pinhold.pictures.depths import Levels
-from pinhold.scenario.ran import Search
+from pinhold.scenario.ran import FIND, Search
 
 WIDTH = 78
 BAR = 40
@@ -32,6 +32,8 @@ def account(search: Search) -> str:
     """How far, and what came of it."""
     depth = len(search.levels) - 1
     space = f"{search.states:,} states, {search.transitions:,} transitions, depth {depth}"
+    if search.asked.startswith(FIND) and not search.found and not search.limit:
+        return f"{space}. Exhausted: {search.asked.removeprefix(FIND)} is not reachable."
     if search.found:
         return f"{space}. Found: {search.found}, {len(search.path)} steps from the start."
     if search.limit:
@@ -47,6 +49,8 @@ def coverage(search: Search) -> Iterator[str]:
         return
     if search.idle:
         yield f"Never begun: {'; '.join(search.idle)}."
+    if search.unreached:
+        yield f"Never decided, though the scope is there for it: {', '.join(search.unreached)}."
     if search.missed:
         yield f"Decisions never passed: {', '.join(search.missed)}."
 

@@ -58,14 +58,19 @@ def _testsuite(run: TargetRun, cut: str | None) -> ET.Element:
 
 
 def _searched(search: Search) -> ET.Element:
-    """A search: held if it was exhausted, failed if something bad was found, an error if a limit ended it."""
+    """A search: held if it was exhausted, failed if something bad was found, an error if a limit ended it.  One that
+    looks for something fails where that is not reachable."""
     switched = "".join(f",{rule}={value}" for rule, value in search.switched.items())
     switched += "".join(f",with={name}" for name in search.patches)
-    case = ET.Element("testcase", classname=one_line(f"model:{search.rules}{switched}"), name=one_line(search.scope))
-    if search.found:
-        failure = ET.SubElement(case, "failure", type="violated", message=one_line(search.found))
+    case = ET.Element(
+        "testcase",
+        classname=one_line(f"model:{search.rules}{switched}"),
+        name=one_line(f"{search.scope} {search.asked}".strip()),
+    )
+    if search.failure:
+        failure = ET.SubElement(case, "failure", type="violated", message=one_line(search.failure))
         failure.text = "\n".join(one_line(f"{task}: {does}") for task, does in search.path)
-    elif search.limit:
+    elif search.limit and not search.found:
         ET.SubElement(case, "error", type="unknown", message=one_line(search.limit))
     depth = len(search.levels) - 1
     space = f"{search.states:,} states, {search.transitions:,} transitions, depth {depth}"
@@ -74,7 +79,7 @@ def _searched(search: Search) -> ET.Element:
 
 
 def _searches(searches: Sequence[Search]) -> ET.Element:
-    failures = sum(bool(search.found) for search in searches)
+    failures = sum(bool(search.failure) for search in searches)
     errors = sum(bool(search.limit and not search.found) for search in searches)
     suite = ET.Element("testsuite", name="explore", tests=str(len(searches)), failures=str(failures))
     suite.attrib |= {"errors": str(errors), "skipped": "0"}

@@ -78,6 +78,9 @@ class Expected:
     found: tuple[int, ...] = ()
 
 
+FIND = "find "
+
+
 @dataclass(frozen=True, slots=True)
 class Search:
     """What an exhaustive search of a scope came to.
@@ -86,7 +89,9 @@ class Search:
     0; found: what is bad, in words, "" nothing; limit: what ended it early, "" nothing; path: the moves to what was
     found, each task and what it does; passed: decision sites that were come by; missed: those that the scope's
     functions have, and it did not come by; idle: operations that never began; run: the run in the file that shows what
-    was found, by its name, or ""; patches: files whose functions stood in for mm/'s -> SHA-256.
+    was found, by its name, or ""; patches: files whose functions stood in for mm/'s -> SHA-256; asked: FIND and a name,
+    where not something bad was looked for but this; unreached: decisions that the scope is there for, and never comes
+    by.
     """
 
     scope: str
@@ -103,3 +108,12 @@ class Search:
     idle: tuple[str, ...] = ()
     run: str = ""
     patches: Mapping[str, str] = field(default_factory=dict)
+    asked: str = ""
+    unreached: tuple[str, ...] = ()
+
+    @property
+    def failure(self) -> str:
+        """Why a test that asks this fails, in words, "" where it does not."""
+        if self.asked.startswith(FIND):
+            return "" if self.found or self.limit else f"not reachable: {self.asked.removeprefix(FIND)}"
+        return self.found or (f"never decides {', '.join(self.unreached)}" if self.unreached else "")

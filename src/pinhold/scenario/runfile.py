@@ -300,6 +300,8 @@ class _Reader:
                 _texts(record.get("idle", ())),
                 _str(record.get("run", "")),
                 _strings(record.get("patches", {})),
+                _str(record.get("asked", "")),
+                _texts(record.get("unreached", ())),
             )
         )
 

@@ -1,0 +1,121 @@
+"""What is given to `pinhold explore`, whatever is asked: scopes under rules, limits, a line of progress."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import textwrap
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+
+from pinhold.commands import NothingToRun, UsageError, nearest
+from pinhold.commands.board import BOARD
+from pinhold.commands.registry import switches
+from pinhold.explore.budget import Budget, Progress
+from pinhold.explore.history import good_world
+from pinhold.explore.run import Options, compiler_at_hand
+from pinhold.explore.scope import Scope, library, read_file
+from pinhold.explore.story import WIDTH
+from pinhold.explore.world import World, world
+from pinhold.mm import releases
+from pinhold.mm.kernel import PATCHES
+from pinhold.report import terminal
+
+EXIT_HELD, EXIT_VIOLATED, EXIT_UNKNOWN = 0, 1, 2
+
+
+def say(text: str) -> None:
+    """As wide as the terminal is; each line by itself."""
+    width = terminal.width(WIDTH)
+    terminal.write(
+        piece for line in text.split("\n") for piece in textwrap.wrap(line, width, break_on_hyphens=False) or [""]
+    )
+
+
+def chosen(options: argparse.Namespace) -> list[Scope]:
+    """The scopes of those names, from one's own file or the library, under the rules asked for."""
+    known = own_scopes(options.file) if options.file else library()
+    names: list[str] = list(dict.fromkeys(options.scopes))
+    if not names:
+        raise UsageError("names no scope; pinhold explore --list shows them")
+    for name in names:
+        if name not in known:
+            raise UsageError(f"unknown scope {name!r}: {nearest(name, list(known))}")
+    scenario_there = options.output and options.format == "text"
+    if len(names) > 1 and (options.checkpoint or options.html or scenario_there):
+        raise UsageError("--checkpoint, --html and a scenario (-o without --format) are of one scope")
+    changed = {"rules": options.rules} if options.rules else {}
+    if options.rules or options.without:  # what a scope is there for is so under its own rules
+        changed["reach"] = ()
+    return [replace(known[name], **changed) for name in names]
+
+
+def own_scopes(file: str) -> Mapping[str, Scope]:
+    try:
+        return read_file(Path(file))
+    except OSError as error:
+        raise UsageError(f"{file}: {error.strerror}") from None
+
+
+def worlds_of(options: argparse.Namespace, how: Options) -> list[World]:
+    """The scopes made ready.  Raises NothingToRun where numba is asked for and missing."""
+    if how.engine == "compiled" and not compiler_at_hand():
+        raise NothingToRun("--compiled and --checkpoint need numba: pip install 'pinhold[explore]'")
+    worlds = [
+        world(scope, releases.switched(releases.row(scope.rules), switches(options.without)))
+        for scope in chosen(options)
+    ]
+    if not compiler_at_hand() and any(ready.scope.size != "small" for ready in worlds):
+        print("pinhold: interpreted; with numba (pip install 'pinhold[explore]') it is far faster", file=sys.stderr)
+    return worlds
+
+
+def search_options(options: argparse.Namespace) -> Options:
+    engine = "compiled" if options.compiled else "interpreted" if options.interpreted else ""
+    budget = Budget(options.time or 0.0, (options.memory or 0) << 20, options.depth or 0)
+    checkpoint = Path(options.checkpoint) if options.checkpoint else None
+    return Options(
+        "compiled" if checkpoint else engine,
+        not options.no_symmetry,
+        not options.no_invariants,
+        budget=budget,
+        checkpoint=checkpoint,
+        jobs=options.jobs or 0,
+    )
+
+
+def expected(ready: World, how: Options) -> int:
+    """How many states the search will come to, where it was done before: under the scope's own rules."""
+    known = library().get(ready.scope.name)
+    same = known is not None and not PATCHES and how.symmetric and ready.row == good_world(known).row
+    return known.states if known is not None and same else 0
+
+
+class Line:
+    """A progress line on a terminal, for what takes over a second.  states: how many there will be; 0: not known.
+    head: what it begins with."""
+
+    def __init__(self, states: int = 0, head: str = "") -> None:
+        self.states = states
+        self.head = head
+        self.next = 1.0
+
+    def __call__(self, p: Progress) -> None:
+        if p.seconds < self.next:
+            return
+        self.next = p.seconds + 0.5
+        rate = p.states / max(p.seconds, 0.001)
+        text = f"{p.states:,} states, {rate:,.0f}/s, depth {p.depth}, frontier {p.frontier:,}, {p.bytes >> 20} MiB"
+        if self.states:  # first, as a narrow terminal cuts off the end
+            left = max(self.states - p.states, 0) / max(rate, 1)
+            text = f"{100 * p.states // self.states} %, {left:,.0f} s left: {text}"
+        self.show(text)
+
+    def show(self, text: str) -> None:
+        """Only this, in place of what was there; "": nothing."""
+        if text:
+            BOARD.show("explore", f"{self.head}{text}")
+        else:
+            self.next = 1.0
+            BOARD.clear("explore")

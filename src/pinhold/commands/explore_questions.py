@@ -1,0 +1,81 @@
+"""What a search can be asked, how it is answered in words, and the exit status of each answer."""
+
+from __future__ import annotations
+
+import argparse
+from difflib import get_close_matches
+
+from pinhold.commands import UsageError
+from pinhold.commands.explore_given import EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED
+from pinhold.explore.budget import Watch
+from pinhold.explore.find import goals, unreached
+from pinhold.explore.result import SearchResult
+from pinhold.explore.run import Options, explore
+from pinhold.explore.story import verdict
+from pinhold.explore.world import World
+from pinhold.scenario.ran import FIND
+
+
+class Question:
+    """Whether something bad is reachable: what is asked if nothing else is."""
+
+    asked = ""
+
+    def ask(self, ready: World, how: Options, watch: Watch) -> SearchResult:
+        return explore(ready, how, watch)
+
+    def answer(self, ready: World, result: SearchResult) -> str:
+        """A sentence or two."""
+        if result.violation is not None:
+            return f"Found: {verdict(result.violation)}, {len(result.path)} steps from the start."
+        if result.limit:
+            return f"Not exhausted: {result.limit}. Nothing bad up to depth {result.depth}."
+        if vacuous := unreached(ready, result):
+            return (
+                f"Exhausted: nothing bad is reachable. But it never decides what it is there for: {', '.join(vacuous)}."
+            )
+        return "Exhausted: nothing bad is reachable."
+
+    def status(self, ready: World, result: SearchResult) -> int:
+        if result.violation is not None or unreached(ready, result):
+            return EXIT_VIOLATED
+        return EXIT_HELD if result.exhausted else EXIT_UNKNOWN
+
+
+class Find(Question):
+    """The shortest way to a decision, or to a state that violates a property."""
+
+    def __init__(self, name: str) -> None:
+        """Raises UsageError."""
+        if name not in goals():
+            near = get_close_matches(name, goals(), n=3, cutoff=0.5)
+            meant = f"did you mean {' or '.join(near)}?" if near else "--find list tells all"
+            raise UsageError(f"no decision, property or invariant is called {name!r}: {meant}")
+        self.name, self.goal = name, goals()[name]
+        self.asked = f"{FIND}{name}"
+
+    def ask(self, ready: World, how: Options, watch: Watch) -> SearchResult:
+        return explore(ready, self.goal.options(how), watch)
+
+    def answer(self, ready: World, result: SearchResult) -> str:
+        if self.goal.found(result):
+            return f"Found: {self.name}, {len(result.path)} steps from the start."
+        if result.violation is not None:
+            return f"Ended before {self.name} was found: {verdict(result.violation)}."
+        if result.limit:
+            return f"Not found: {self.name}, up to depth {result.depth}; {result.limit}."
+        return f"Exhausted: {self.name} is not reachable ({self.goal.words})."
+
+    def status(self, ready: World, result: SearchResult) -> int:
+        if self.goal.found(result):
+            return EXIT_HELD
+        return EXIT_VIOLATED if result.exhausted else EXIT_UNKNOWN
+
+
+def question_of(options: argparse.Namespace) -> Question:
+    """What the command line asks.  Raises UsageError."""
+    if options.find:
+        if options.checkpoint or options.history:
+            raise UsageError("--find goes without --checkpoint and --history")
+        return Find(options.find)
+    return Question()
