@@ -20,6 +20,7 @@ from pinhold.commands import (
     Ended,
     Stop,
     UsageError,
+    grammar_cluster,
     grammar_conform,
     grammar_explore,
     grammar_inspect,
@@ -111,6 +112,7 @@ def parser() -> argparse.ArgumentParser:
     command("restore", "put back what a run changed, where neither the run nor its guardian could")
     grammar_lab.add(command, _TARGET)
     grammar_explore.add(command)
+    grammar_cluster.add(command)
     grammar_conform.add(command)
     grammar_inspect.add(command)
     completion = command("completion", "a script by which a shell completes commands, options and targets")
@@ -224,6 +226,7 @@ COMMANDS = (
     "restore",
     *grammar_lab.COMMANDS,
     *grammar_explore.COMMANDS,
+    *grammar_cluster.COMMANDS,
     *grammar_conform.COMMANDS,
     *grammar_inspect.COMMANDS,
     "completion",

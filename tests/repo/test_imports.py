@@ -76,6 +76,7 @@ def test_help_imports_only_the_grammar() -> None:
         "pinhold",
         "pinhold.cli",
         "pinhold.commands",
+        "pinhold.commands.grammar_cluster",
         "pinhold.commands.grammar_conform",
         "pinhold.commands.grammar_explore",
         "pinhold.commands.grammar_inspect",

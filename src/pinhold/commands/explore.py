@@ -20,6 +20,7 @@ from pinhold.commands.explore_given import (
 )
 from pinhold.commands.explore_questions import Question, question_of
 from pinhold.commands.explored import SearchReport, run_file
+from pinhold.commands.hands import shared_out
 from pinhold.commands.output import output
 from pinhold.commands.pages import page_at
 from pinhold.explore.facts import decisions_of
@@ -53,7 +54,8 @@ def main(options: argparse.Namespace) -> int:
             return list_scopes()
         if options.history:
             return tell_history(options)
-        return search_scopes(options)
+        with shared_out(options, search_options(options)) as how:
+            return search_scopes(options, how)
     except Untrusted as reason:
         raise NothingToRun(f"{reason.filename}: {reason.strerror}") from None
     except (BadScope, releases.UnknownRelease, releases.UnknownRule) as error:
@@ -78,9 +80,8 @@ def list_goals() -> int:
     return EXIT_HELD
 
 
-def search_scopes(options: argparse.Namespace) -> int:
+def search_scopes(options: argparse.Namespace, how: Options) -> int:
     """One scope after the other; each is told when it has ended."""
-    how = search_options(options)
     question = question_of(options)
     worlds = worlds_of(options, how)
     with page_at(options.html, None if options.format == "text" or options.output else sys.stderr) as page:
@@ -129,7 +130,7 @@ def searched(worlds: Sequence[World], how: Options, question: Question) -> Itera
         try:
             result = question.ask(ready, how, line)
         except ValueError as error:
-            if how.checkpoint is None:
+            if how.checkpoint is None and how.spill is None:
                 raise
             raise UsageError(str(error)) from None
         finally:

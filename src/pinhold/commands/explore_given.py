@@ -43,8 +43,8 @@ def chosen(options: argparse.Namespace) -> list[Scope]:
         if name not in known:
             raise UsageError(f"unknown scope {name!r}: {nearest(name, list(known))}")
     scenario_there = options.output and options.format == "text"
-    if len(names) > 1 and (options.checkpoint or options.html or scenario_there):
-        raise UsageError("--checkpoint, --html and a scenario (-o without --format) are of one scope")
+    if len(names) > 1 and (options.checkpoint or options.spill or options.html or scenario_there):
+        raise UsageError("--checkpoint, --spill, --html and a scenario (-o without --format) are of one scope")
     changed = {"rules": options.rules} if options.rules else {}
     if options.rules or options.without:  # what a scope is there for is so under its own rules
         changed["reach"] = ()
@@ -61,7 +61,7 @@ def own_scopes(file: str) -> Mapping[str, Scope]:
 def worlds_of(options: argparse.Namespace, how: Options) -> list[World]:
     """The scopes made ready.  Raises NothingToRun where numba is asked for and missing."""
     if how.engine == "compiled" and not compiler_at_hand():
-        raise NothingToRun("--compiled and --checkpoint need numba: pip install 'pinhold[explore]'")
+        raise NothingToRun("--compiled, --checkpoint and --spill need numba: pip install 'pinhold[explore]'")
     worlds = [
         world(scope, releases.switched(releases.row(scope.rules), switches(options.without)))
         for scope in chosen(options)
@@ -106,7 +106,8 @@ class Line:
             return
         self.next = p.seconds + 0.5
         rate = p.states / max(p.seconds, 0.001)
-        text = f"{p.states:,} states, {rate:,.0f}/s, depth {p.depth}, frontier {p.frontier:,}, {p.bytes >> 20} MiB"
+        text = f"{p.states:,} states, {rate:,.0f}/s, depth {p.depth}, frontier {p.frontier:,}"
+        text += f", {p.bytes >> 20} MiB" if p.bytes else ""
         if self.states:  # first, as a narrow terminal cuts off the end
             left = max(self.states - p.states, 0) / max(rate, 1)
             text = f"{100 * p.states // self.states} %, {left:,.0f} s left: {text}"

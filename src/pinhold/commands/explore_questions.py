@@ -15,6 +15,9 @@ from pinhold.explore.story import verdict
 from pinhold.explore.world import World
 from pinhold.scenario.ran import FIND
 
+TELL_ODDS = 1e-9
+"""Odds of a mistake that are told."""
+
 
 class Question:
     """Whether something bad is reachable: what is asked if nothing else is."""
@@ -34,7 +37,8 @@ class Question:
             return (
                 f"Exhausted: nothing bad is reachable. But it never decides what it is there for: {', '.join(vacuous)}."
             )
-        return "Exhausted: nothing bad is reachable."
+        odds = f" The odds that two states were mistaken for one are below {result.odds:.0e}."
+        return f"Exhausted: nothing bad is reachable.{odds if result.odds > TELL_ODDS else ''}"
 
     def status(self, ready: World, result: SearchResult) -> int:
         if result.violation is not None or unreached(ready, result):
@@ -75,7 +79,7 @@ class Find(Question):
 def question_of(options: argparse.Namespace) -> Question:
     """What the command line asks.  Raises UsageError."""
     if options.find:
-        if options.checkpoint or options.history:
-            raise UsageError("--find goes without --checkpoint and --history")
+        if options.checkpoint or options.history or options.spill or options.workers or options.cluster:
+            raise UsageError("--find goes without --checkpoint, --history, --spill, --workers and --cluster")
         return Find(options.find)
     return Question()

@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from pinhold.commands import grammar_lab
+from pinhold.commands.grammar_cluster import add_cluster
 from pinhold.commands.grammar_pages import add_html
 
 COMMANDS = ("explore",)
@@ -47,6 +48,10 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     explore.add_argument(
         "--checkpoint", metavar="FILE", help="put a search that a limit ends aside there; go on with it"
     )
+    explore.add_argument(
+        "--spill", metavar="DIR", help="keep states on disk, there: for more of them than memory holds; go on with it"
+    )
+    add_cluster(explore)
     explore.add_argument(
         "-o",
         dest="output",

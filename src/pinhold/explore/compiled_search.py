@@ -131,6 +131,7 @@ class CompiledSearch:
         with alone(self.module):
             self.module.rehash(address(self.batch), 0, address(self.batch), 0)
             self.module.fingerprints_of(address(self.batch), 0, address(self.batch))
+            self.module.rest_of(address(self.batch), 0, address(self.batch))
             self.module.expand(address(self.registers), 0, 0, 0)
             self.module.take_over(address(self.registers), address(self.registers), 0, 0)
             self.module.keep(address(self.registers), 0)
@@ -257,13 +258,7 @@ class CompiledSearch:
                 result.limit = clock.over(used)
                 if result.limited():
                     break
-        if outcomes := int(r[engine.OUTCOMES_MET]):
-            raise too_many_outcomes(self.world.scope, outcomes)
-        if place := self.raised("left_out"):
-            function = function_at(self.facts, place)
-            raise AssertionError(f"{self.world.scope.name}: {function}() was called, which the scope's facts leave out")
-        if limit := self.raised("trapped"):
-            raise beyond(self.world.scope.name, limit)
+        self.refuse(int(r[engine.OUTCOMES_MET]), self.batches())
         return target, level
 
     def alone(self, source: Frontier, target: Frontier, level: Written) -> Generator[int, None, None]:
@@ -325,11 +320,17 @@ class CompiledSearch:
                 self.levels.put(level, packed.parents, packed.vias)
                 yield taken
 
-    def raised(self, flag: str) -> int:
-        """What a state came to that ends a search: a value of `trapped` (mm/limits.py, mm/trap.py) or of `left_out`
-        (compiler/record.py), or 0."""
-        slot = self.machine.layout.slots[flag]
-        return int(max(batch[:, slot.offset].max() for batch in self.batches()))
+    def refuse(self, outcomes: int, batches: list[Array]) -> None:
+        """Raise what ends a search: a step of too many outcomes, or what a state came to in one of the batches, a value
+        of `trapped` (mm/limits.py, mm/trap.py) or of `left_out` (compiler/record.py)."""
+        if outcomes:
+            raise too_many_outcomes(self.world.scope, outcomes)
+        left_out, trapped = (self.machine.layout.slots[flag].offset for flag in ("left_out", "trapped"))
+        if place := max(int(batch[:, left_out].max()) for batch in batches):
+            function = function_at(self.facts, place)
+            raise AssertionError(f"{self.world.scope.name}: {function}() was called, which the scope's facts leave out")
+        if limit := max(int(batch[:, trapped].max()) for batch in batches):
+            raise beyond(self.world.scope.name, limit)
 
     def batches(self) -> list[Array]:
         return [self.batch, *(stretch.batch for stretch in self.stretches)]
@@ -356,10 +357,14 @@ class CompiledSearch:
         result.transitions, result.uses = int(self.registers[engine.TRANSITIONS]), self.uses.tolist()
         result.uses = result.uses[: len(self.world.actions)]
         result.seconds = clock.seconds
+        result.odds = result.states**2 / 2.0**65
         result.sites = self.sites()
 
     def sites(self) -> frozenset[int]:
         """The decision sites passed so far."""
+        return self.sites_before.union(*(self.passed(batch) for batch in self.batches()))
+
+    def passed(self, batch: Array) -> frozenset[int]:
+        """The decision sites that the records of a batch have passed."""
         slot = self.machine.layout.slots["coverage"]
-        passed = [batch[:, slot.offset : slot.offset + slot.count].any(axis=0) for batch in self.batches()]
-        return self.sites_before | {int(site) for site in np.flatnonzero(np.any(passed, axis=0))}
+        return frozenset(np.flatnonzero(batch[:, slot.offset : slot.offset + slot.count].any(axis=0)).tolist())

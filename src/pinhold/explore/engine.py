@@ -90,6 +90,7 @@ many fingerprints are in it."""
 
 ACTION_WORDS = 7
 KEY_A, KEY_B, KEY_C = 0x2D358DCCAA6C78A5, -0x74439EA36E07C9A7, 0x4B33A62ED433D4A3
+KEY_D, KEY_E, KEY_F = 0x4D5A2DA51DE1AA47, -0x5F89E29B87429BD1, 0x1D2B3A5C6E4F9387
 """Odd numbers with half of their bits set."""
 
 
@@ -97,19 +98,24 @@ def register(s: int, number: int) -> int:
     return load8(s + 8 * number)
 
 
-def fingerprint(state: int) -> int:
-    """A 64-bit hash of the state's words, never 0: products of two words each, in three chains side by side."""
-    a, b, c = KEY_B, KEY_C, KEY_A  # not each its own key: a product does not tell its factors apart
+def hashed(state: int, key_a: int, key_b: int, key_c: int) -> int:
+    """A 64-bit hash of the state's words: products of two words each, in three chains side by side."""
+    a, b, c = key_b, key_c, key_a  # not each its own key: a product does not tell its factors apart
     place = state
     for _ in range(STATE_WORDS // 6):
-        a = fold(load8(place) ^ KEY_A, load8(place + 8) ^ a)
-        b = fold(load8(place + 16) ^ KEY_B, load8(place + 24) ^ b)
-        c = fold(load8(place + 32) ^ KEY_C, load8(place + 40) ^ c)
+        a = fold(load8(place) ^ key_a, load8(place + 8) ^ a)
+        b = fold(load8(place + 16) ^ key_b, load8(place + 24) ^ b)
+        c = fold(load8(place + 32) ^ key_c, load8(place + 40) ^ c)
         place += 48
     for _ in range(STATE_WORDS % 6):
-        a = fold(load8(place) ^ KEY_B, a ^ KEY_C)
+        a = fold(load8(place) ^ key_b, a ^ key_c)
         place += 8
-    h = fold(a ^ b ^ KEY_C, c ^ KEY_A)
+    return fold(a ^ b ^ key_c, c ^ key_a)
+
+
+def fingerprint(state: int) -> int:
+    """By which a state is known; never 0."""
+    h = hashed(state, KEY_A, KEY_B, KEY_C)
     return h if h else 1
 
 
@@ -354,3 +360,9 @@ def fingerprints_of(states: int, count: int, to: int) -> None:
     """The fingerprints of so many states."""
     for i in range(count):
         store8(to + 8 * i, fingerprint(states + 8 * STATE_WORDS * i))
+
+
+def rest_of(states: int, count: int, to: int) -> None:
+    """32 more bits of each one's fingerprint, for a search that has so many states that 64 are too few."""
+    for i in range(count):
+        store4(to + 4 * i, hashed(states + 8 * STATE_WORDS * i, KEY_D, KEY_E, KEY_F))

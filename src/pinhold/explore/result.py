@@ -29,7 +29,7 @@ class SearchResult:
 
     levels: new states at each depth, the first state at depth 0.  exhausted: every reachable state was seen and found
     good; otherwise `violation` with the `path` to it, or `limit`, in words.  uses: per action, how often it began.
-    sites: decision sites that were passed.
+    sites: decision sites that were passed.  odds: below this are the odds that two states were mistaken for one.
     """
 
     states: int = 0
@@ -43,6 +43,7 @@ class SearchResult:
     seconds: float = 0.0
     compile_seconds: float = 0.0
     bytes: int = 0
+    odds: float = 0.0
 
     @property
     def depth(self) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pinhold.explore.budget import Budget, Watch, unwatched
+from pinhold.explore.hands import Hands
 from pinhold.explore.result import NO_SITE, SearchResult
 from pinhold.explore.search import ALL_PROPERTIES, Stepper, search
 from pinhold.explore.shortest import fewest_context_switches
@@ -18,7 +19,8 @@ from pinhold.explore.world import World
 class Options:
     """engine: "interpreted", "compiled", or "" for the one that fits.  checkpoint: where a compiled search that a limit
     ends is put aside, and gone on with.  jobs: threads of a compiled search; 0: as many as it may use processors.
-    properties, invariants, stuck: what is bad; site: the decision site that is looked for."""
+    properties, invariants, stuck: what is bad; site: the decision site that is looked for.  spill: a directory for a
+    search whose truth lies in files; hands: who does its tasks, where not `jobs` threads."""
 
     engine: str = ""
     symmetric: bool = True
@@ -29,6 +31,8 @@ class Options:
     budget: Budget = field(default_factory=Budget)
     checkpoint: Path | None = None
     jobs: int = 0
+    spill: Path | None = None
+    hands: Hands | None = None
 
 
 def compiler_at_hand() -> bool:
@@ -53,16 +57,25 @@ def explore(world: World, options: Options = Options(), watch: Watch = unwatched
     )
     if engine_for(world, options) == "compiled":
         from pinhold.explore.compiled_search import CompiledSearch  # noqa: PLC0415 # needs numba
+        from pinhold.explore.external.search import ExternalSearch, Threads, piece_for  # noqa: PLC0415
 
-        result = CompiledSearch(
+        jobs = options.jobs or len(os.sched_getaffinity(0))
+        compiled = CompiledSearch(
             world,
             symmetric=options.symmetric,
             properties=options.properties,
             invariants=options.invariants,
             stuck=options.stuck,
             site=options.site,
-            jobs=options.jobs or len(os.sched_getaffinity(0)),
-        ).run(options.budget, watch, options.checkpoint)
+            jobs=jobs,
+        )
+        if options.spill:
+            piece = piece_for(options.budget.bytes, jobs)
+            result = ExternalSearch(compiled, options.spill, options.hands or Threads(jobs), piece).run(
+                options.budget, watch
+            )
+        else:
+            result = compiled.run(options.budget, watch, options.checkpoint)
     else:
         result = search(stepper, options.budget, watch)
     if result.path:

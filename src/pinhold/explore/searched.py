@@ -38,6 +38,7 @@ LOOP = (
     packed,
     begun,
     engine.register,
+    engine.hashed,
     engine.fingerprint,
     engine.copy_state,
     engine.place_of,
@@ -63,6 +64,7 @@ ENTRIES = (
     engine.keep,
     engine.rehash,
     engine.fingerprints_of,
+    engine.rest_of,
     block.pack_block,
     block.unpack_block,
 )
