@@ -1,5 +1,8 @@
 """The corpus is replayed on the running kernel and in guests, beside the model of each."""
 
+from importlib import import_module
+from importlib.util import find_spec
+
 import pytest
 from corpus_cases import names, scenario
 
@@ -39,12 +42,16 @@ def test_the_running_kernel_does_what_its_model_does(live: LiveTarget, case: str
 @pytest.mark.slow
 @pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18", "newest"], indirect=True)
 def test_stock_kernels_do_what_their_models_do(guest: VmTarget) -> None:
-    """All cases, on one boot of each."""
+    """All cases, on one boot of each, and count by count where drgn is here."""
     model = model_of(describe(guest))
+    assert isinstance(model, ModelTarget)
+    if find_spec("drgn"):
+        guest.counting, model = import_module("pinhold.lab.counts").Counter, model.counting()
     try:
         assert {case: words for case in names() if (words := differs(guest, model, case)) is not None} == {}
     finally:
         guest.close()  # what some leave behind others would lack
+        guest.counting = None
 
 
 @pytest.mark.parametrize("case", names())
