@@ -53,6 +53,16 @@ def test_vfio_is_over_the_limit_before_it_meets_a_hole(release: str) -> None:
     assert Play(row(release), text.replace("memlock P 4", "memlock P 6") + pin).errnos[-1] == k.EFAULT
 
 
+@pytest.mark.parametrize(
+    ("memory", "pin", "errno"),
+    [("anon read pages 1", "write ", k.EFAULT), ("anon pages 1", "write ", k.ENOMEM), ("anon pages 1", "", 0)],
+)
+def test_vfio_looks_at_no_limit_before_it_has_a_page_that_counts(memory: str, pin: str, errno: int) -> None:
+    """A process over its limit already: EFAULT where GUP fails, ENOMEM for a page, and the zero page is free."""
+    over = "map P a anon pages 2\npin P a as p longterm write user vfio\nmemlock P 1\ncapability P ipc_lock off\n"
+    assert Play(row("6.1"), f"{over}map P b {memory}\npin P b as q {pin}longterm user vfio\n").errnos[-1] == errno
+
+
 def test_each_user_has_its_counter() -> None:
     """VFIO counts in locked_vm, RDMA in pinned_vm, io_uring in the user's locked_vm and in pinned_vm."""
 

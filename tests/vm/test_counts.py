@@ -14,6 +14,7 @@ from lab_kernels import KERNELS
 from pinhold.commands.registry import model_of
 from pinhold.conform.campaign import campaign, run_on
 from pinhold.conform.differ import compared
+from pinhold.conform.profiles import PROFILES
 from pinhold.conform.wanted import wanted
 from pinhold.lab.counts import Counter, beside
 from pinhold.lab.store import Kernel
@@ -87,12 +88,13 @@ def test_a_wrong_count_is_told(kernel: Kernel, counting: VmTarget) -> None:
 
 @pytest.mark.parametrize("kernel", ["6.12"], indirect=True)
 def test_random_steps_agree_count_by_count(kernel: Kernel, counting: VmTarget) -> None:
-    """Some hundred, each observation with its counts, which are values that are compared like others."""
+    """Some hundred, of every profile, each observation with its counts, which are values that are compared like
+    others."""
     model = model_of(counting.info())
     assert isinstance(model, ModelTarget)
-    profiles = [wanted(name, model, True, counting.info()) for name in ("anon", "fork", "pins")]
+    profiles = [wanted(name, model, True, counting.info()) for name in PROFILES]
     run = partial(run_on, counting)
-    tally = campaign(run, model.counting(), profiles, 15, 150)
+    tally = campaign(run, model.counting(), profiles, 15, 400)
     assert [found.words for found in tally.differences if found.counts] == []
     assert tally.values > 20 * tally.steps
     wrong = ModelTarget(

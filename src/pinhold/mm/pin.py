@@ -311,9 +311,13 @@ def memlock_step(m: State, pin: int, pages: int) -> int:
 
 @kernel
 def memlock_exceeded(m: State, pin: int) -> bool:
-    """Whether what VFIO has got so far is over the limit."""
+    """Whether what VFIO has got so far is over the limit, which it does not look at before it has got a page that
+    counts.  Linux: vfio_pin_pages_remote(), vfio_lock_acct() (drivers/vfio/vfio_iommu_type1.c)."""
+    if m.pin_user[pin] != USER_VFIO:
+        return False
     mm = m.pin_mm[pin]
-    return m.pin_user[pin] == USER_VFIO and over_limit(m, mm, m.mm_locked_vm[mm] + pin_unreserved_pages(m, pin))
+    charge = pin_unreserved_pages(m, pin)
+    return charge > 0 and over_limit(m, mm, m.mm_locked_vm[mm] + charge)
 
 
 @kernel
@@ -329,7 +333,7 @@ def memlock_charge_after(m: State, pin: int) -> bool:
     mm = m.pin_mm[pin]
     if m.pin_user[pin] == USER_VFIO:
         charge = pin_unreserved_pages(m, pin)
-        if over_limit(m, mm, m.mm_locked_vm[mm] + charge):
+        if charge > 0 and over_limit(m, mm, m.mm_locked_vm[mm] + charge):
             return False
         m.mm_locked_vm[mm] += charge
         m.pin_charge[pin] = charge
