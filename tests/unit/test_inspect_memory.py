@@ -15,6 +15,8 @@ import pytest
 
 pytest.importorskip("drgn", reason="needs drgn: pip install 'pinhold[inspect]'")
 
+from drgn import FaultError
+
 from pinhold.inspect import errors, vmcoreinfo
 from pinhold.inspect.errors import CannotLook
 from pinhold.inspect.memory import flattened, kcore, ram
@@ -221,7 +223,7 @@ def test_a_guest_that_runs_is_stopped_and_goes_on(tmp_path: Path) -> None:
 
 
 def test_without_kcore_the_reason_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """No such file, one that is none, and lockdown."""
+    """No such file, one that is none, lockdown, no privilege, and a refusal of root that nothing explains."""
     monkeypatch.setattr(kcore, "KCORE", str(tmp_path / "kcore"))
     assert "CONFIG_PROC_KCORE" in (kcore.missing() or "")
     (tmp_path / "kcore").write_bytes(b"text")
@@ -230,7 +232,16 @@ def test_without_kcore_the_reason_is_said(tmp_path: Path, monkeypatch: pytest.Mo
     (tmp_path / "lockdown").write_text("none integrity [confidentiality]\n")
     assert "locked down" in kcore._refused(PermissionError(1, "no"))
     (tmp_path / "lockdown").write_text("[none] integrity confidentiality\n")
-    assert "for root" in kcore._refused(PermissionError(13, "no"))
+    monkeypatch.setattr(kcore, "_STATUS", tmp_path / "status")
+    for held, words in (("0000000000000000", "is for root"), ("000001ffffffffff", "not even root may read")):
+        (tmp_path / "status").write_text(f"Name:\tx\nCapEff:\t{held}\n")
+        assert words in kcore._refused(PermissionError(13, "no"))
+
+
+def test_a_page_that_makedumpfile_left_out_is_said_with_what_helps() -> None:
+    """Other reasons are given as they are."""
+    assert "-d 0 keeps it" in errors.unread(FaultError("could not read memory from kdump: Excluded page", 0x1000))
+    assert errors.unread(FaultError("no such address", 0x1000)) == "no such address: 0x1000"
 
 
 def test_a_missing_package_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

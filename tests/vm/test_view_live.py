@@ -139,3 +139,22 @@ def test_a_kernel_is_looked_at_from_within(kernel: Kernel) -> None:
     for one in pins["made"]:
         assert holders(at(pins, one)) == {("VFIO", one["fd"], None)}
         assert states(at(pins, one)) == {"STALE" if old else "same": one["size"]}, one
+
+
+@pytest.mark.parametrize("kernel", ["6.12", *nightly("5.10", "6.1", "6.18", "newest")], indirect=True)
+def test_a_kernel_that_is_locked_down(kernel: Kernel) -> None:
+    """With lockdown=confidentiality root is told what /proc has, and why there is no more, also where nothing tells of
+    the lockdown."""
+    told = from_within(kernel, "lockdown=confidentiality")
+    for word in ("hidden", "said"):
+        seen = told[word]
+        (buffer,) = seen["buffers"]
+        assert (buffer["holder"]["kind"], buffer["holder"]["address"], buffer["size"]) == (
+            "io_uring", told["made"]["at"], told["made"]["size"],
+        )  # fmt: skip
+        assert seen["folios"] == [] and seen["source"] == "/proc" and seen["looked"]["total"] >= 1
+    assert told["said"]["missing"] == [
+        "Nothing more can be told: the kernel is locked down (confidentiality) and lets nobody read /proc/kcore."
+    ]
+    (sentence,) = told["hidden"]["missing"]
+    assert "not even root may read /proc/kcore here: the kernel is locked down, or" in sentence

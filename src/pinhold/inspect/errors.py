@@ -20,3 +20,10 @@ def missing() -> str | None:
     if not absent:
         return None
     return f"a view of a kernel needs {' and '.join(absent)}: pip install 'pinhold[inspect]'"
+
+
+def unread(wrong: Exception) -> str:
+    """Why memory could not be read, and what helps."""
+    if "xcluded page" in str(wrong):
+        return f"{wrong}: makedumpfile has left it out (-d); a newer one, which knows this kernel, or -d 0 keeps it"
+    return str(wrong)

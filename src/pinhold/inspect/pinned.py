@@ -11,7 +11,7 @@ from dataclasses import replace
 from drgn import FaultError
 
 from pinhold.inspect import cma
-from pinhold.inspect.errors import CannotLook
+from pinhold.inspect.errors import CannotLook, unread
 from pinhold.inspect.files import Task, tasks
 from pinhold.inspect.folio import Folio, folio_at, head_of
 from pinhold.inspect.holders import Found, Holders, unknown
@@ -64,7 +64,7 @@ class Look:
             with self._later():
                 self._settle()
         except FaultError as wrong:
-            raise CannotLook(f"{self._view.source.name}: the kernel's memory cannot be read: {wrong}") from None
+            raise CannotLook(f"{self._view.source.name}: the kernel's memory cannot be read: {unread(wrong)}") from None
         wanted = filter(_wanted(selection, frames), self._folios.values())
         return replace(told, folios=tuple(sorted(wanted, key=lambda folio: folio.pfn)))
 

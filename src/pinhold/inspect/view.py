@@ -11,7 +11,7 @@ from drgn import FaultError, MissingDebugInfoError, Object, Program, cast
 
 from pinhold.inspect import layout, symbols
 from pinhold.inspect.btf import MOST, Btf, BtfError
-from pinhold.inspect.errors import CannotLook
+from pinhold.inspect.errors import CannotLook, unread
 from pinhold.inspect.lists import entries_of
 from pinhold.inspect.memory.source import Source
 from pinhold.inspect.tables import PAGE_SHIFT, Entry, walk
@@ -52,7 +52,7 @@ class View:
             self.vmemmap = int(self.program["vmemmap_base"].value_())
             self.page_offset = int(self.program["page_offset_base"].value_())
         except (FaultError, LookupError) as wrong:
-            raise CannotLook(f"{source.name}: the kernel {self.info.release} cannot be read: {wrong}") from None
+            raise CannotLook(f"{source.name}: the kernel {self.info.release} cannot be read: {unread(wrong)}") from None
 
     def _find_types(self) -> None:
         """Debug symbols of this kernel where they are installed, and its own BTF.  Raises CannotLook, FaultError."""

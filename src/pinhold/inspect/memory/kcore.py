@@ -13,6 +13,9 @@ from pinhold.inspect.memory.source import Source
 
 KCORE = "/proc/kcore"
 _LOCKDOWN = Path("/sys/kernel/security/lockdown")
+_STATUS = Path("/proc/self/status")
+_RAWIO = 17
+"""CAP_SYS_RAWIO."""
 
 
 def missing() -> str | None:
@@ -30,6 +33,8 @@ def missing() -> str | None:
 def _refused(wrong: OSError) -> str:
     if wrong.errno in (errno.EPERM, errno.EACCES) and "[confidentiality]" in _lockdown():
         return f"the kernel is locked down (confidentiality) and lets nobody read {KCORE}"
+    if wrong.errno in (errno.EPERM, errno.EACCES) and _may():
+        return f"not even root may read {KCORE} here: the kernel is locked down, or this is a container's root alone"
     if wrong.errno in (errno.EPERM, errno.EACCES):
         return f"{KCORE} is for root (CAP_SYS_RAWIO) alone"
     return f"{KCORE} cannot be read: {wrong.strerror}"
@@ -40,6 +45,16 @@ def _lockdown() -> str:
         return _LOCKDOWN.read_text()
     except OSError:
         return ""
+
+
+def _may() -> bool:
+    """Whether this process has CAP_SYS_RAWIO."""
+    try:
+        lines = _STATUS.read_text().splitlines()
+    except OSError:
+        return False
+    (held,) = (int(line.split()[1], 16) for line in lines if line.startswith("CapEff:"))
+    return bool(held >> _RAWIO & 1)
 
 
 def source() -> Source:
