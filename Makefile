@@ -5,6 +5,8 @@
 # make docs    the book, into docs/_build/html, and the manual page
 # make fast    the tests of `make test` alone
 # make nightly   what takes an hour: more of what is slow, and mistakes that random steps find late
+# make check-coverage   decisions, rules and their values that no small scope of `pinhold explore` comes by: are they still
+#              those of tests/golden/explore-coverage.txt?  (COVERAGE="fork-pin --rules 6.2": what these come by)
 # make lint    style, types and imports alone
 # make bench   pinhold beside SPIN and Rumur (by apt, as root), GUP-fast beside this kernel's, steps a second on this
 #              kernel: some 20 minutes (BENCH="--brief --runs 1": less)
@@ -35,7 +37,7 @@ export define LAUNCHER
 pinhold=$$(command -p readlink -f -- "$$0") && exec "$${pinhold%/*}/python" -I -m pinhold "$$@"
 endef
 
-.PHONY: check test fast test-slow test-browser docs nightly lint bench conform lab clean
+.PHONY: check check-coverage test fast test-slow test-browser docs nightly lint bench conform lab clean
 .DELETE_ON_ERROR:
 
 check: $(RUN_READY)
@@ -54,6 +56,9 @@ fast: $(DEV_READY)
 test-slow: $(DEV_READY)
 	@echo "slow tests, some fifteen minutes on an idle machine:"
 	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m "slow and not nightly" --timeout 0 --ignore tests/browser --ignore tests/book $(PYTEST)
+
+check-coverage: $(DEV_READY)
+	@$(if $(COVERAGE),$(VENV)/bin/pinhold explore --coverage $(COVERAGE),$(PY) -m pytest -q -m "" tests/golden/test_explore_coverage.py)
 
 nightly: $(DEV_READY)
 	@$(PY) -m pytest -q -rs -n 2 --dist loadgroup -m nightly --timeout 0 $(PYTEST)

@@ -7,7 +7,7 @@ import sys
 import time
 from collections.abc import Iterator, Sequence
 
-from pinhold.commands import NothingToRun, UsageError
+from pinhold.commands import NothingToRun, UsageError, explore_coverage, explore_outcomes
 from pinhold.commands.explore_given import (
     EXIT_HELD,
     EXIT_UNKNOWN,
@@ -52,6 +52,10 @@ def main(options: argparse.Namespace) -> int:
             return list_goals()
         if options.list:
             return list_scopes()
+        if options.coverage:
+            return explore_coverage.main(options)
+        if options.outcomes:
+            return explore_outcomes.main(options)
         if options.history:
             return tell_history(options)
         with shared_out(options, search_options(options)) as how:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 import textwrap
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pinhold.commands import NothingToRun, UsageError, nearest
 from pinhold.commands.board import BOARD
@@ -33,22 +34,40 @@ def say(text: str) -> None:
     )
 
 
-def chosen(options: argparse.Namespace) -> list[Scope]:
-    """The scopes of those names, from one's own file or the library, under the rules asked for."""
-    known = own_scopes(options.file) if options.file else library()
-    names: list[str] = list(dict.fromkeys(options.scopes))
+def known_scopes(options: argparse.Namespace) -> Mapping[str, Scope]:
+    """By name: one's own file's, or the library's."""
+    return own_scopes(options.file) if options.file else library()
+
+
+def scopes_named(options: argparse.Namespace, names: Sequence[str]) -> list[Scope]:
+    """The scopes of those names.  Raises UsageError."""
+    known = known_scopes(options)
     if not names:
         raise UsageError("names no scope; pinhold explore --list shows them")
     for name in names:
         if name not in known:
             raise UsageError(f"unknown scope {name!r}: {nearest(name, list(known))}")
+    return [known[name] for name in dict.fromkeys(names)]
+
+
+def in_memory(options: argparse.Namespace, question: str) -> None:
+    """Raises UsageError where a question that one process answers in its memory is to be answered otherwise."""
+    if options.checkpoint or options.history or options.spill or options.workers or options.cluster:
+        raise UsageError(f"{question} goes without --checkpoint, --history, --spill, --workers and --cluster")
+
+
+def chosen(options: argparse.Namespace) -> list[Scope]:
+    """The scopes of those names, from one's own file or the library, under the rules asked for."""
+    scopes = scopes_named(options, options.scopes)
     scenario_there = options.output and options.format == "text"
-    if len(names) > 1 and (options.checkpoint or options.spill or options.html or scenario_there):
+    if len(scopes) > 1 and (options.checkpoint or options.spill or options.html or scenario_there):
         raise UsageError("--checkpoint, --spill, --html and a scenario (-o without --format) are of one scope")
-    changed = {"rules": options.rules} if options.rules else {}
+    if len(options.rules or ()) > 1:
+        raise UsageError("--rules is given once, but with --outcomes and --coverage")
+    changed: dict[str, Any] = {"rules": options.rules[0]} if options.rules else {}
     if options.rules or options.without:  # what a scope is there for is so under its own rules
         changed["reach"] = ()
-    return [replace(known[name], **changed) for name in names]
+    return [replace(scope, **changed) for scope in scopes]
 
 
 def own_scopes(file: str) -> Mapping[str, Scope]:

@@ -6,11 +6,12 @@ import argparse
 from difflib import get_close_matches
 
 from pinhold.commands import UsageError
-from pinhold.commands.explore_given import EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED
+from pinhold.commands.explore_given import EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, in_memory
 from pinhold.explore.budget import Watch
 from pinhold.explore.find import goals, unreached
+from pinhold.explore.livelock import livelock
 from pinhold.explore.result import SearchResult
-from pinhold.explore.run import Options, explore
+from pinhold.explore.run import Options, explore, maker_for
 from pinhold.explore.story import verdict
 from pinhold.explore.world import World
 from pinhold.scenario.ran import FIND
@@ -76,10 +77,29 @@ class Find(Question):
         return EXIT_VIOLATED if result.exhausted else EXIT_UNKNOWN
 
 
+class Livelock(Question):
+    """Whether operations can go round for ever, in a cycle in which none ends."""
+
+    asked = "livelock"
+
+    def ask(self, ready: World, how: Options, watch: Watch) -> SearchResult:
+        return livelock(maker_for(ready, how), len(ready.actions), how.budget, watch)
+
+    def answer(self, ready: World, result: SearchResult) -> str:
+        if result.violation is not None:
+            steps = f"{result.violation.cycle} steps, {len(result.path) - result.violation.cycle} from the start"
+            return f"Found: operations go round for ever, in a cycle of {steps}."
+        if result.limit:
+            return f"Not exhausted: {result.limit}. Cycles are looked for when all states are known."
+        return "Exhausted: every operation ends, unless others begin again and again."
+
+
 def question_of(options: argparse.Namespace) -> Question:
     """What the command line asks.  Raises UsageError."""
-    if options.find:
-        if options.checkpoint or options.history or options.spill or options.workers or options.cluster:
-            raise UsageError("--find goes without --checkpoint, --history, --spill, --workers and --cluster")
-        return Find(options.find)
-    return Question()
+    asked = [word for word in ("find", "livelock") if getattr(options, word)]
+    if len(asked) > 1:
+        raise UsageError(f"one question at a time: not {' and '.join(f'--{word}' for word in asked)}")
+    if not asked:
+        return Question()
+    in_memory(options, f"--{asked[0]}")
+    return Find(options.find) if options.find else Livelock()

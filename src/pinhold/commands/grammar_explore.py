@@ -25,8 +25,26 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
         metavar="NAME",
         help="the shortest way to a decision, or to a state that violates a property or an invariant; list: all names",
     )
+    explore.add_argument(
+        "--livelock", action="store_true", help="can operations go round for ever, in a cycle in which none ends?"
+    )
     explore.add_argument("--file", metavar="FILE.toml", help="take the scope from a file of yours")
-    explore.add_argument("--rules", metavar="REL", help="a release's rules; default: the scope's")
+    explore.add_argument(
+        "--coverage",
+        action="store_true",
+        help="what none of the scopes comes by, or no search of run files",
+    )
+    explore.add_argument(
+        "--outcomes",
+        action="store_true",
+        help="all that can be seen where nobody is in an operation; of several --rules: what one alone allows",
+    )
+    explore.add_argument(
+        "--rules",
+        action="append",
+        metavar="REL",
+        help="a release's rules; default: the scope's; --outcomes and --coverage take several",
+    )
     explore.add_argument(
         "--without", action="append", metavar="RULE[=VALUE]", help="switch a rule back, or to a value; repeat it"
     )

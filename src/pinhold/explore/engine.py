@@ -209,6 +209,19 @@ def expand(s: int, first: int, last: int, new: int) -> int:
     return flush(s, filled, new)
 
 
+def make_moves(s: int, first: int, last: int) -> int:
+    """Put the successors of the states first … last - 1 of SOURCE into the batch, which has room for them, and do no
+    more with them.
+
+    Gives how many there are.
+    """
+    source = register(s, SOURCE)
+    filled = 0
+    for place in range(first, last):
+        filled = successors(s, source + 8 * STATE_WORDS * place, place, filled)
+    return filled
+
+
 def successors(s: int, state: int, number: int, filled: int) -> int:
     """Put the successors of a state into the batch; gives how many it holds then.
 

@@ -14,13 +14,15 @@ class Violation:
     """What was found: the first bad state in the order of the search.
 
     properties: bits of mm.properties; invariant: number of mm.invariants, 0 none; stuck: everybody waits for somebody;
-    site: nothing bad, but the decision site (mm/sites) that was looked for, which the last step passes.
+    site: nothing bad, but the decision site (mm/sites) that was looked for, which the last step passes; cycle: the last
+    so many steps lead back to where they begin, and go round for ever (livelock.py).
     """
 
     properties: int = 0
     invariant: int = 0
     stuck: bool = False
     site: int = NO_SITE
+    cycle: int = 0
 
 
 @dataclass

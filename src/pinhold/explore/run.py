@@ -9,6 +9,7 @@ from pathlib import Path
 
 from pinhold.explore.budget import Budget, Watch, unwatched
 from pinhold.explore.hands import Hands
+from pinhold.explore.moving import ByPython, Maker
 from pinhold.explore.result import NO_SITE, SearchResult
 from pinhold.explore.search import ALL_PROPERTIES, Stepper, search
 from pinhold.explore.shortest import fewest_context_switches
@@ -43,6 +44,15 @@ def engine_for(world: World, options: Options) -> str:
     if options.engine:
         return options.engine
     return "compiled" if world.scope.size != "small" and compiler_at_hand() else "interpreted"
+
+
+def maker_for(world: World, options: Options) -> Maker:
+    """Who makes the moves where the graph of states is asked about."""
+    if engine_for(world, options) == "compiled":
+        from pinhold.explore.compiled_moves import ByMachineCode  # noqa: PLC0415 # needs numba
+
+        return ByMachineCode(world, symmetric=options.symmetric)
+    return ByPython(Stepper(world, symmetric=options.symmetric, properties=0, invariants=False))
 
 
 def explore(world: World, options: Options = Options(), watch: Watch = unwatched) -> SearchResult:

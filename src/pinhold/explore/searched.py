@@ -60,6 +60,7 @@ LOOP = (
 )
 ENTRIES = (
     engine.expand,
+    engine.make_moves,
     engine.take_over,
     engine.keep,
     engine.rehash,

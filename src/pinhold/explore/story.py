@@ -44,6 +44,8 @@ def verdict(violation: Violation) -> str:
     """What is wrong, as a sentence without its full stop."""
     if violation.stuck:
         return "every task waits for another"
+    if violation.cycle:
+        return f"the last {violation.cycle} go round for ever, and no operation ends"
     if violation.site != NO_SITE:
         site = SITES[violation.site]
         return f"{site.function} decides {site.name}: {decision(site.sentence, site.rule)}"
@@ -58,6 +60,8 @@ def story(world: World, path: tuple[Via, ...], violation: Violation, width: int 
     widest = max(len(m.task) for m in moments) if moments else 4
     lines = []
     for number, moment in enumerate(moments, 1):
+        if violation.cycle and number == len(moments) - violation.cycle + 1:
+            lines += ["", "from here on round and round:", ""]
         does = moment.does if moment.begins is not None else f"  … {moment.does}"
         told = [*moment.changes, *(f"({decision(d.sentence, d.rule)})" for d in moment.decided)]
         head = f"{number:4}  {moment.task:{widest}}  {does:<{min(38, width // 3)}}"
@@ -85,7 +89,8 @@ def paragraph(world: World, moments: Sequence[Moment], violation: Violation) -> 
     tasks = list(dict.fromkeys(m.task for m in moments))
     begun = [m.does for m in moments if m.begins is not None]
     if moments:
-        text = f"After {len(moments)} steps of {' and '.join(tasks)} ({'; '.join(begun)}), {verdict(violation)}."
+        after = "Of" if violation.cycle else "After"
+        text = f"{after} {len(moments)} steps of {' and '.join(tasks)} ({'; '.join(begun)}), {verdict(violation)}."
         race = " It takes a race." if violation.site == NO_SITE else " They run side by side."
         text += " One operation after the other does it." if sequential(moments) else race
     else:
@@ -127,10 +132,13 @@ def scenario(world: World, path: tuple[Via, ...], violation: Violation) -> str:
     moments = list(Replay(world, path).moments())
     title = f"{world.scope.name}: {verdict(violation)}"[:MAX_TITLE]
     shown = s.Scenario(title, tuple(one_by_one(world, moments, violation))) if sequential(moments) else None
-    if shown is None or violation.site != NO_SITE or outcome(world, shown).kind != "violated":
+    wanted = "livelock" if violation.cycle else "violated"
+    if shown is None or violation.site != NO_SITE or outcome(world, shown).kind != wanted:
         shown = s.Scenario(title, tuple(schedule(world, moments, violation)), small=world.scope.small)
     scope = world.scope
-    how = f"{switched_rules(world, ' --without ')}{with_patches()}"
+    asked = f" --find {SITES[violation.site].name}" if violation.site != NO_SITE else ""
+    asked = " --livelock" if violation.cycle else asked
+    how = f"{asked}{switched_rules(world, ' --without ')}{with_patches()}"
     remark = f"# found by: pinhold explore {scope.name} --rules {scope.rules}{how}\n"
     remark += f"# shown by: --on {model_name(world)}{with_patches()}\n" if shows(outcome(world, shown)) else ""
     return remark + format_scenario(shown)
@@ -195,7 +203,7 @@ def schedule(world: World, moments: Sequence[Moment], violation: Violation) -> I
         turn = s.Advance(moment.task, 1 + (turn.steps if turn is not None else 0), moment.chance)
     if turn is not None:
         yield turn
-    if violation.stuck:
+    if violation.stuck or violation.cycle:
         yield s.Settle()
     yield s.ExpectSound("no safety property is violated")
 

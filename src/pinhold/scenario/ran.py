@@ -90,8 +90,8 @@ class Search:
     found, each task and what it does; passed: decision sites that were come by; missed: those that the scope's
     functions have, and it did not come by; idle: operations that never began; run: the run in the file that shows what
     was found, by its name, or ""; patches: files whose functions stood in for mm/'s -> SHA-256; asked: FIND and a name,
-    where not something bad was looked for but this; unreached: decisions that the scope is there for, and never comes
-    by.
+    where not something bad was looked for but this, or "coverage" or "outcomes"; unreached: decisions that the scope is
+    there for, and never comes by; outcomes: what can be seen, in words, each with the number of states that show it.
     """
 
     scope: str
@@ -110,6 +110,7 @@ class Search:
     patches: Mapping[str, str] = field(default_factory=dict)
     asked: str = ""
     unreached: tuple[str, ...] = ()
+    outcomes: tuple[tuple[str, int], ...] = ()
 
     @property
     def failure(self) -> str:

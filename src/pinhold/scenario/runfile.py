@@ -302,6 +302,7 @@ class _Reader:
                 _strings(record.get("patches", {})),
                 _str(record.get("asked", "")),
                 _texts(record.get("unreached", ())),
+                tuple((_str(outcome), _int(states)) for outcome, states in record.get("outcomes", ())),
             )
         )
 
