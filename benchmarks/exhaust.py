@@ -1,6 +1,7 @@
 """Exhaust one scope, compiled, and say in JSON what it took: what peers.py measures as one process.
 
-seconds: of processor time, all threads; wall; load: of the machine, over the last minute."""
+seconds: of processor time, all threads; wall; load: of the machine, over the last minute; bytes: at most, of the search
+itself."""
 
 from __future__ import annotations
 
@@ -77,6 +78,7 @@ def main() -> None:
         "seconds": seconds,
         "wall": wall,
         "load": os.getloadavg()[0],
+        "bytes": result.bytes,
         "functions": times.seconds,
     }
     print(json.dumps(said))

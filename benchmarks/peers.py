@@ -1,7 +1,8 @@
-"""pinhold beside SPIN and Rumur: the same scopes, in one run, one thread each.
+"""pinhold beside SPIN and Rumur: the same scopes, in one run, by one thread each, and by one for each processor.
 
 Every program is built once, from nothing, and then all of a scope's are run in turn, so that what else the machine does
-meets all alike.  The medians of processor time are printed: elapsed time measures the machine's other work, too.
+meets all alike.  The medians of processor time are printed: elapsed time measures the machine's other work, too.  Each
+row is told when its program has run for the last time.
 Status 0: all counts agree; 1: they do not; 4: a tool is missing or fails.
 """
 
@@ -20,6 +21,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
+from typing import NamedTuple
 
 from pinhold.explore.scope import Scope, library
 from verifiers import SWITCHES, Counts, PeerFailed, Run, Verifier, missing, rumur, run, spin
@@ -32,26 +34,41 @@ EXHAUST = Path(__file__).with_name("exhaust.py")
 LONGEST = 12
 
 
+class Seconds(NamedTuple):
+    processor: float
+    elapsed: float
+
+
 @dataclass
 class Contestant:
-    """One program on one scope.  built: seconds, cold; searching: of a run's seconds those in which it searched."""
+    """One program on one scope.  built: seconds, cold; searching: how much of a run, of processor and elapsed time,
+    it searched."""
 
     name: str
     symmetric: bool
     command: Sequence[str]
     counts: Callable[[str], Counts]
-    searching: Callable[[Run], float]
+    searching: Callable[[Run], Seconds]
     built: float
     environment: dict[str, str] | None = None
+    threads: int = 1
     runs: list[Run] = field(default_factory=list)
 
     @property
     def search(self) -> float:
-        return statistics.median(self.searching(r) for r in self.runs)
+        return statistics.median(self.searching(r).processor for r in self.runs)
+
+    @property
+    def elapsed(self) -> float:
+        return statistics.median(self.searching(r).elapsed for r in self.runs)
 
     @property
     def start(self) -> float:
-        return statistics.median(r.seconds - self.searching(r) for r in self.runs)
+        return statistics.median(r.seconds - self.searching(r).processor for r in self.runs)
+
+    def times_as_fast(self, other: Contestant) -> float:
+        """By processor time; with several threads by elapsed time, for which they are."""
+        return other.elapsed / self.elapsed if self.threads > 1 else other.search / self.search
 
     @property
     def tired(self) -> bool:
@@ -92,35 +109,53 @@ def described(counts: Counts) -> str:
 
 def race(scope: Scope, place: Path, runs: int, brief: bool) -> Race:
     """Build all, then run them in turn.  brief: of the peers SPIN's depth-first search alone."""
-    peers = [peer("SPIN, depth first", False, spin(scope.name, room(place, "depth")))]
+    name = scope.name
+    threads = len(os.sched_getaffinity(0))
+    peers = [peer("SPIN, depth first", spin(name, room(place, "depth")))]
     if not brief:
         peers += [
-            peer("SPIN, breadth first", False, spin(scope.name, room(place, "breadth"), breadth_first=True)),
-            peer("Rumur", False, rumur(scope.name, room(place, "rumur"))),
-            peer("Rumur", True, rumur(scope.name, room(place, "symmetric"), symmetry="heuristic")),
+            peer("SPIN, breadth first", spin(name, room(place, "breadth"), breadth_first=True)),
+            peer("Rumur", rumur(name, room(place, "rumur"))),
+            peer("Rumur", rumur(name, room(place, "symmetric"), symmetry="heuristic"), symmetric=True),
         ]
-    say(f"{scope.name}: peers are built")
+    if threads > 1 and not brief:
+        breadth = spin(name, room(place, "cores"), breadth_first=True, threads=threads)
+        murphi = rumur(name, room(place, "threads"), symmetry="heuristic", threads=threads)
+        peers += [
+            peer(f"SPIN, breadth, {threads} threads", breadth, threads=threads),
+            peer(f"Rumur, {threads} threads", murphi, symmetric=True, threads=threads),
+        ]
+    say(f"{name}: peers are built")
     environment = os.environ | {"XDG_CACHE_HOME": str(room(place, "cache"))}
-    cold = json.loads(run([sys.executable, str(EXHAUST), scope.name], environment).output)
-    say(f"{scope.name}: pinhold is compiled")
+    cold = json.loads(run([sys.executable, str(EXHAUST), name], environment).output)
+    say(f"{name}: pinhold is compiled")
+    kinds = [("pinhold", [], 1), ("pinhold, one property", ["--one-property"], 1)]
+    if threads > 1:
+        kinds.append((f"pinhold, {threads} threads", ["--jobs", str(threads)], threads))
     ours = [
-        Contestant(name, symmetric, command, json_counts, json_seconds, cold["compile_seconds"], environment)
+        Contestant(kind, symmetric, command, json_counts, json_seconds, cold["compile_seconds"], environment, jobs)
         for symmetric in (False, True)
-        for name, options in (("pinhold", []), ("pinhold, one property", ["--one-property"]))
-        for command in [[sys.executable, str(EXHAUST), scope.name, *options, *([] if symmetric else ["--no-symmetry"])]]
+        for kind, options, jobs in kinds
+        for command in [[sys.executable, str(EXHAUST), name, *options, *([] if symmetric else ["--no-symmetry"])]]
     ]
     contestants = sorted([*peers, *ours], key=lambda c: c.symmetric)
-    for _ in range(runs):
+    print_head(name, contestants[0])
+    for last in (False,) * (runs - 1) + (True,):
         for c in contestants:
             if not c.tired:
                 c.runs.append(run(c.command, c.environment))
-                name = f"{scope.name}: {c.name}{' with symmetry' * c.symmetric}"
-                say(f"{name}: {c.runs[-1].seconds:.1f} s of {c.runs[-1].elapsed:.1f} s")
+                told = f"{name}: {c.name}{' with symmetry' * c.symmetric}"
+                say(f"{told}: {c.runs[-1].seconds:.1f} s of {c.runs[-1].elapsed:.1f} s")
+            if last:
+                print_row(c, contestants[0])
     return Race(scope, contestants, cold["functions"])
 
 
-def peer(name: str, symmetric: bool, verifier: Verifier) -> Contestant:
-    return Contestant(name, symmetric, verifier.command, verifier.counts, lambda r: r.seconds, verifier.built)
+def peer(name: str, verifier: Verifier, *, symmetric: bool = False, threads: int = 1) -> Contestant:
+    def whole(r: Run) -> Seconds:
+        return Seconds(r.seconds, r.elapsed)
+
+    return Contestant(name, symmetric, verifier.command, verifier.counts, whole, verifier.built, threads=threads)
 
 
 def room(place: Path, name: str) -> Path:
@@ -136,38 +171,52 @@ def json_counts(output: str) -> Counts:
     return Counts(said["states"], said["transitions"])
 
 
-def json_seconds(r: Run) -> float:
-    return float(json.loads(r.output)["seconds"])
+def json_seconds(r: Run) -> Seconds:
+    said = json.loads(r.output)
+    return Seconds(said["seconds"], said["wall"])
 
 
 # --- what is printed ---
 
-COLUMNS = {"cold": 8, "start": 8, "search": 10, "ns/transition": 15, "bytes/state": 13, "SPIN = 1": 10, "whole": 8}
-HEAD = " " * 28 + "".join(f"{name:>{width}}" for name, width in COLUMNS.items())
-NOTES = """cold: seconds to build it from nothing (SPIN, Rumur: generate C and compile it; pinhold: numba, empty cache).
-start, search: processor seconds of a warm run; a peer's start is not told apart.
+COLUMNS = {
+    "states": 13,
+    "cold": 7,
+    "start": 7,
+    "search": 9,
+    "elapsed": 9,
+    "ns/transition": 15,
+    "bytes/state": 13,
+    "SPIN = 1": 10,
+    "whole": 8,
+}
+HEAD = f"{'':<28}" + "".join(f"{name:>{width}}" for name, width in COLUMNS.items())
+NOTES = """states: without symmetry, or with it, by all programs alike.
+cold: seconds to build it from nothing (SPIN, Rumur: generate C and compile it; pinhold: numba, empty cache).
+start, search: processor seconds of a warm run, of all threads; a peer's start is not told apart, and SPIN's threads are
+processes that it does not wait for.  elapsed: of the search, with whatever else the machine did.
 bytes/state: most resident memory by states.
-SPIN = 1: how many times faster than SPIN, depth first, the search is; whole: start and search together.
+SPIN = 1: how many times faster than SPIN, depth first, the search is: by processor time, of several threads by elapsed
+time; whole: start and search together.
 one property: like the peers, pinhold looks at the long-term pin alone; else at all properties and all invariants."""
 
 
-def print_race(r: Race) -> None:
-    yardstick = r.contestants[0]
-    for symmetric in (False, True):
-        head = f"{r.scope.name}, with symmetry" if symmetric else r.scope.name
-        print(f"\n{head}: {described(r.counted(symmetric))}\n{HEAD}")
-        for c in r.contestants:
-            if c.symmetric == symmetric:
-                print(row(c, yardstick))
+def print_head(name: str, yardstick: Contestant) -> None:
+    print(f"\n{name}, beside {yardstick.name}; the last rows are with symmetry\n{HEAD}", flush=True)
+
+
+def print_row(c: Contestant, yardstick: Contestant) -> None:
+    print(row(c, yardstick), flush=True)
 
 
 def row(c: Contestant, yardstick: Contestant) -> str:
     counts = c.counts(c.runs[0].output)
     peak = statistics.median(r.peak for r in c.runs)
     start = "" if c.start == 0 else f"{c.start:.2f}"
+    name = f"{c.name}{', symmetry' * c.symmetric}"
     return (
-        f"  {c.name:<26}{c.built:>8.1f}{start:>8}{c.search:>10.3f}{1e9 * c.search / counts.transitions:>15,.0f}"
-        f"{peak / counts.states:>13,.0f}{yardstick.search / c.search:>10.1f}"
+        f"{name:<28}{counts.states:>13,}{c.built:>7.1f}{start:>7}{c.search:>9.2f}{c.elapsed:>9.2f}"
+        f"{1e9 * c.search / counts.transitions:>15,.0f}{peak / counts.states:>13,.0f}"
+        f"{c.times_as_fast(yardstick):>10.1f}"
         f"{(yardstick.search + yardstick.start) / (c.search + c.start):>8.1f}"
     )
 
@@ -185,7 +234,7 @@ def print_machine() -> None:
     versions = [first_line("spin", "-V"), first_line("rumur", "--version"), first_line("gcc", "--version")]
     print(f"{'; '.join(versions)}")
     print(f"Python {platform.python_version()}, numba {version('numba')}, Linux {platform.release()}")
-    print(f"{cpu()}, {os.cpu_count()} CPUs, one used at a time; load {os.getloadavg()[0]:.1f} at the start")
+    print(f"{cpu()}, {os.cpu_count()} CPUs; load {os.getloadavg()[0]:.1f} at the start")
 
 
 def first_line(*command: str) -> str:
@@ -222,7 +271,6 @@ def main() -> int:
         for name in options.scopes:
             with tempfile.TemporaryDirectory(prefix="pinhold-bench-") as place:
                 result = race(library()[name], Path(place), max(options.runs, 1), options.brief)
-            print_race(result)
             wrong += result.disagreements()
     except PeerFailed as error:
         say(str(error))

@@ -75,23 +75,39 @@ def missing() -> list[str]:
 
 
 def spin(
-    scope: str, place: Path, *, breadth_first: bool = False, model: Path = PROMELA, optimise: str = FASTEST
+    scope: str,
+    place: Path,
+    *,
+    breadth_first: bool = False,
+    threads: int = 1,
+    model: Path = PROMELA,
+    optimise: str = FASTEST,
 ) -> Verifier:
     """SPIN's verifier of a scope, made in the directory `place`.  Partial-order reduction is off: it finds nothing
-    to leave out."""
+    to leave out.  threads: of a breadth-first search, which with several keeps hashes of states alone."""
     order = ("-DBFS",) if breadth_first else ()
+    together = ("-DBFS_PAR",) if threads > 1 else order
     start = time.monotonic()
     call("spin", *SWITCHES[scope], *order, "-a", str(model), cwd=place)
-    call(*GCC, optimise, "-DNOREDUCE", "-DSAFETY", "-DMEMLIM=16000", *order, "-o", "pan", "pan.c", cwd=place)
-    return Verifier((str(place / "pan"), *SPIN_SIZES[scope]), spin_counts, time.monotonic() - start)
+    call(*GCC, optimise, "-DNOREDUCE", "-DSAFETY", "-DMEMLIM=16000", *together, "-o", "pan", "pan.c", cwd=place)
+    cores = (f"-u{threads}",) if threads > 1 else ()
+    return Verifier((str(place / "pan"), *SPIN_SIZES[scope], *cores), spin_counts, time.monotonic() - start)
 
 
-def rumur(scope: str, place: Path, *, symmetry: str = "off", model: Path = MURPHI, optimise: str = FASTEST) -> Verifier:
+def rumur(
+    scope: str,
+    place: Path,
+    *,
+    symmetry: str = "off",
+    threads: int = 1,
+    model: Path = MURPHI,
+    optimise: str = FASTEST,
+) -> Verifier:
     """Rumur's verifier.  symmetry: off, heuristic, or exhaustive, which is slow and sure to count each class once."""
     start = time.monotonic()
     switches = (*SWITCHES[scope], f"-DSYMMETRY={int(symmetry != 'off')}")
     (place / "scope.m").write_text(call("gcc", "-E", "-P", "-x", "c", *switches, str(model), cwd=place))
-    options = ("--symmetry-reduction", symmetry, "--deadlock-detection", "stuck", "--threads", "1")
+    options = ("--symmetry-reduction", symmetry, "--deadlock-detection", "stuck", "--threads", str(threads))
     call("rumur", *options, "scope.m", "-o", "scope.c", cwd=place)
     call(*GCC, optimise, "-o", "scope", "scope.c", "-lpthread", cwd=place)
     return Verifier((str(place / "scope"),), rumur_counts, time.monotonic() - start)

@@ -16,7 +16,7 @@ from by_hand import loop_by_hand
 from pinhold.explore import block, packing
 from pinhold.explore.budget import Budget
 from pinhold.explore.compiled_search import CompiledSearch
-from pinhold.explore.packing import BLOCK, Packing, blocks_of, states_in
+from pinhold.explore.packing import Packing, blocks_of, states_in
 from pinhold.explore.scope import library
 from pinhold.explore.world import world
 from pinhold.mm import releases
@@ -79,7 +79,7 @@ def test_a_state_takes_a_tenth_when_it_is_packed(tmp_path: Path) -> None:
     with np.load(tmp_path / "search") as saved:
         packed = saved["frontier"]
     frontier = search.packing.unpack(packed)
-    assert states_in(packed) == len(frontier) == result.levels[-1] > BLOCK
+    assert states_in(packed) == len(frontier) == result.levels[-1] > 1000
     assert len(np.unique(search.fingerprints(frontier))) == len(frontier)
     assert np.array_equal(search.packing.unpack(search.packing.pack(frontier[::-1])), frontier[::-1])
     assert packed.nbytes < frontier.nbytes / 10

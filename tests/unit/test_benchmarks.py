@@ -54,11 +54,12 @@ def test_a_program_that_fails_is_named() -> None:
         run([sys.executable, "-c", "print('no more'); raise SystemExit(3)"])
 
 
-def contestant(name: str, symmetric: bool, states: int, transitions: int) -> Contestant:
-    said = json.dumps({"exhausted": True, "states": states, "transitions": transitions, "seconds": 1.0})
-    return Contestant(
-        name, symmetric, (), peers.json_counts, peers.json_seconds, 2.0, None, [Run(said, 9.0, 1.5, 1 << 20)]
+def contestant(name: str, symmetric: bool, states: int, transitions: int, threads: int = 1) -> Contestant:
+    said = json.dumps(
+        {"exhausted": True, "states": states, "transitions": transitions, "seconds": 1.0, "wall": 4.0 / threads}
     )
+    runs = [Run(said, 9.0, 1.5, 1 << 20)]
+    return Contestant(name, symmetric, (), peers.json_counts, peers.json_seconds, 2.0, None, threads, runs)
 
 
 def race(*, ours: int = 3_183, rumur: int = 2_020) -> Race:
@@ -84,12 +85,17 @@ def test_counts_that_differ_are_said() -> None:
 
 
 def test_the_table_has_a_row_each(capsys: pytest.CaptureFixture[str]) -> None:
-    """Cold, start, search, per transition, per state, and how many times faster than SPIN."""
-    peers.print_race(race())
-    out = capsys.readouterr().out
-    assert "bench-tiny, with symmetry: 804 states and 2,020 transitions" in out
-    assert ["Rumur", "2.0", "0.50", "1.000", "495,050", "1,304", "1.0", "1.0"] in [
-        row.split() for row in out.splitlines()
+    """Cold, start, search, elapsed, per transition, per state, and how many times faster than SPIN: several threads by
+    the time that elapses."""
+    first = contestant("SPIN, depth first", False, 1_297, 3_183)
+    peers.print_head("bench-tiny", first)
+    peers.print_row(contestant("Rumur", True, 804, 2_020), first)
+    peers.print_row(contestant("Rumur, 2 threads", True, 804, 2_020, threads=2), first)
+    head, *rows = capsys.readouterr().out.splitlines()[1:]
+    assert "bench-tiny, beside SPIN, depth first" in head
+    assert [row.split("symmetry")[1].split() for row in rows[1:]] == [
+        ["804", "2.0", "0.50", "1.00", "4.00", "495,050", "1,304", "1.0", "1.0"],
+        ["804", "2.0", "0.50", "1.00", "2.00", "495,050", "1,304", "2.0", "1.0"],
     ]
 
 

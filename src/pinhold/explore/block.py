@@ -57,11 +57,12 @@ def number_words(state: int, numbers: int, before: int, work: int) -> int:
     """Write the number of each word's value; gives how many values are new.  before: states packed before this one."""
     known = work + SLOTS * SLOT_SIZE
     new = 0
+    if before:  # most words are as they were
+        for offset in range(0, 2 * STATE_WORDS, 8):
+            store8(numbers + offset, load8(numbers + offset - 2 * STATE_WORDS))
     for word in range(STATE_WORDS):
         value = load8(state + 8 * word)
-        if before and value == load8(state + 8 * (word - STATE_WORDS)):
-            store2(numbers + 2 * word, load2(numbers + 2 * (word - STATE_WORDS)))
-        else:
+        if not before or value != load8(state + 8 * (word - STATE_WORDS)):
             slot = slot_of(work, word, value)
             if load8(slot + 8) == 0:
                 number = load8(known + 8 * word)

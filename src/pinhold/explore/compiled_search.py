@@ -115,7 +115,7 @@ class CompiledSearch:
 
     def before(self, more: int) -> None:
         """Called before so many bytes are used.  Raises UsedUp."""
-        if self.clock:
+        if self.clock and self.clock.budget.bytes:
             self.clock.before(self.used(), more)
 
     def used(self) -> int:

@@ -24,7 +24,7 @@ class Packing:
         self.words = words
         self.room = np.empty(self.most(BLOCK) // 8, np.int64)
         self.states = np.empty((BLOCK, words), np.int64)
-        self.work = np.empty(block.SLOTS * block.SLOT_SIZE // 8 + words + BLOCK * (words + 3) // 4, np.int64)
+        self.work = np.empty(block.SLOTS * block.SLOT_SIZE // 8 + words + BLOCK * (words + 3) // 4 + 1, np.int64)
 
     @property
     def nbytes(self) -> int:

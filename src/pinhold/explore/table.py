@@ -46,6 +46,8 @@ class Table:
         self.arrays = [np.zeros(FIRST, np.int64) for _ in range(engine.PARTS)]
         self.directory = np.zeros((engine.PARTS, engine.PART_BYTES // 8), np.int64)
         self.nbytes = sum(array.nbytes for array in self.arrays)
+        self.asked = -1
+        self.limits = np.empty(0, np.int64)
         for part, array in enumerate(self.arrays):
             self.directory[part] = address(array), len(array), 0
 
@@ -57,15 +59,14 @@ class Table:
     def counts(self) -> Array:
         return self.directory[:, 2]
 
-    def room(self) -> int:
-        """How many more there is room for, wherever they belong."""
-        return int((FULL * self.sizes - self.counts).min())
-
     def make_room(self, more: int) -> None:
         """For so many, wherever they belong, and in every part as much as keeps looks short."""
-        needed = np.maximum(self.counts / FULLEST, (self.counts + more) / FULL)
-        for part in np.flatnonzero(needed > self.sizes):
-            self.grow(int(part), float(needed[part]))
+        if more > self.asked or (self.counts > self.limits).any():
+            needed = np.maximum(self.counts / FULLEST, (self.counts + more) / FULL)
+            for part in np.flatnonzero(needed > self.sizes):
+                self.grow(int(part), float(needed[part]))
+            self.asked = more
+            self.limits = np.minimum(FULLEST * self.sizes, FULL * self.sizes - more).astype(np.int64)
 
     def grow(self, part: int, needed: float) -> None:
         """Enlarge a part until it has that size."""

@@ -47,7 +47,6 @@ from pinhold.mm.task import (
     FN_KSM_UNMERGE,
     FN_MADVISE,
     FN_MREMAP,
-    FN_NONE,
     FN_PAGEOUT,
     FN_PROT_NUMA,
     FN_UFFDIO_CONTINUE,
@@ -326,10 +325,7 @@ def check_locks(m: State) -> int:
             if function == FN_KSM_MERGE and KSM_LOCKS_MMAP <= pc <= KSM_LOCKS_FOLIO_UP_TO:
                 locked += 1
     for mm in range(len(m.mm_alive)):
-        forks = holders(m, mm, FN_FORK)
-        if m.mm_readers[mm] != holders(m, mm, FN_NONE) or m.mm_write_protect_seq[mm] != forks:
-            return BAD_LOCKS
-        if m.mm_writer[mm] != forks + holders(m, mm, FN_KSM_UNMERGE) + holders(m, mm, FN_MREMAP):
+        if not mmap_lock_right(m, mm):
             return BAD_LOCKS
     for folio in range(len(m.folio_flags)):
         if m.folio_flags[folio] & FOLIO_LOCKED:
@@ -338,26 +334,37 @@ def check_locks(m: State) -> int:
 
 
 @kernel
-def holders(m: State, mm: int, writer: int) -> int:
-    """How many activations hold mmap_lock of `mm`: those of the function `writer` for writing, or (FN_NONE) all that
-    read."""
-    count = 0
+def mmap_lock_right(m: State, mm: int) -> bool:
+    """Whether mmap_lock is held by as many as are where it is held, and write_protect_seq by those in fork()."""
+    readers = m.mm_readers[mm]
+    writers = m.mm_writer[mm]
+    forks = m.mm_write_protect_seq[mm]
     for task in range(len(m.task_depth)):
         for act in range(m.task_stack[task], m.task_stack[task] + m.task_depth[task]):
-            function = m.act_function[act]
             if m.act_mm[act] == mm and m.act_pc[act] != 0:
-                if writer:
-                    count += function == writer
-                elif function == FN_KSM_MERGE:
-                    count += m.act_pc[act] >= KSM_LOCKS_MMAP
-                elif function == FN_MADVISE:
-                    count += m.act_pc[act] == MADVISE_DISCARDING
-                elif function == FN_COLLAPSE:
-                    count += m.act_pc[act] >= COLLAPSE_READS_FROM
-                else:
-                    count += function in (FN_ACCESS, FN_GUP_SLOW, FN_PAGEOUT, FN_ACCESS_REMOTE)
-                    count += function in (FN_UFFDIO_CONTINUE, FN_PROT_NUMA)
-    return count
+                function = m.act_function[act]
+                if function == FN_FORK:
+                    forks -= 1
+                    writers -= 1
+                elif function in (FN_KSM_UNMERGE, FN_MREMAP):
+                    writers -= 1
+                elif reads_mm(function, m.act_pc[act]):
+                    readers -= 1
+    return readers == 0 and writers == 0 and forks == 0
+
+
+@kernel
+def reads_mm(function: int, pc: int) -> bool:
+    """Whether an operation that has begun holds mmap_lock for reading there."""
+    if function == FN_KSM_MERGE:
+        return pc >= KSM_LOCKS_MMAP
+    if function == FN_MADVISE:
+        return pc == MADVISE_DISCARDING
+    if function == FN_COLLAPSE:
+        return pc >= COLLAPSE_READS_FROM
+    if function in (FN_UFFDIO_CONTINUE, FN_PROT_NUMA):
+        return True
+    return function in (FN_ACCESS, FN_GUP_SLOW, FN_PAGEOUT, FN_ACCESS_REMOTE)
 
 
 @kernel
