@@ -14,7 +14,7 @@ pytest.importorskip("numba")
 import numpy as np
 
 from by_hand import by_hand, loop_by_hand
-from pinhold.explore import compiled_search, engine, packing, table, threads
+from pinhold.explore import compiled_search, engine, frontier, packing, table, threads
 from pinhold.explore.budget import Budget, Clock, Progress
 from pinhold.explore.checkpoint import Checkpoint
 from pinhold.explore.compiled_search import CompiledSearch
@@ -73,6 +73,7 @@ def in_small(monkeypatch: pytest.MonkeyPatch, folder: Path) -> World:
     monkeypatch.setattr(table, "FIRST", 4)
     monkeypatch.setattr(table, "LARGE", 16)
     monkeypatch.setattr(packing, "BLOCK", 4)
+    monkeypatch.setattr(frontier, "PLAIN", 2000)
     monkeypatch.setattr(compiled_search, "WORTH_IT", 2)
     monkeypatch.setattr(threads, "COST", 1)
     scope = library()["dirty-cow"]
@@ -96,7 +97,7 @@ def test_a_search_ends_before_its_memory_does(jobs: int, monkeypatch: pytest.Mon
     whole = numbers(search, search.run(Budget(), had.append))
     first = CompiledSearch(made, jobs=jobs).used()
     most = max(progress.bytes for progress in had)
-    enough = most + (1 + threads.AHEAD * jobs) * search.packing.most(len(search.room.states))
+    enough = most + (1 + threads.AHEAD * jobs) * search.most(len(search.room.states))
     ended = set()
     for bytes_ in (*range(first, most + 1, (most - first) // 4), enough):
         had.clear()

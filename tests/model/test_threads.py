@@ -12,7 +12,7 @@ import pytest
 pytest.importorskip("numba")
 
 from by_hand import by_hand
-from pinhold.explore import compiled_search, threads
+from pinhold.explore import compiled_search, frontier, threads
 from pinhold.explore.compiled_search import CompiledSearch
 from pinhold.explore.result import SearchResult
 from pinhold.explore.scope import library
@@ -77,6 +77,7 @@ def test_the_order_in_which_threads_end_changes_nothing(
     one = found(CompiledSearch(made))
     monkeypatch.setattr(compiled_search, "WORTH_IT", 2)
     monkeypatch.setattr(threads, "COST", 1)
+    monkeypatch.setattr(frontier, "PLAIN", 10_000)
     backwards = CompiledSearch(made, jobs=3)
     backwards.pool = Backwards()
     assert found(backwards) == one

@@ -24,10 +24,10 @@ from pinhold.explore import engine, packing, via
 from pinhold.explore.budget import Budget, Clock, Progress, UsedUp, Watch, unwatched
 from pinhold.explore.checkpoint import Checkpoint, read
 from pinhold.explore.facts import facts_of
-from pinhold.explore.frontier import Frontier
+from pinhold.explore.frontier import Frontier, blocks_from, states_of
 from pinhold.explore.levels import Levels, Written
 from pinhold.explore.moves import move
-from pinhold.explore.packing import Packing, states_in
+from pinhold.explore.packing import Packing
 from pinhold.explore.passing import path_through
 from pinhold.explore.result import NO_SITE, SearchResult, Violation
 from pinhold.explore.room import Array, Room, address
@@ -212,7 +212,7 @@ class CompiledSearch:
             key=self.key(),
             seen=self.table.pieces(),
             unfinished=np.concatenate([np.empty(0, np.int64), *self.fingerprints_in(unfinished)]),
-            frontier=source.packed(),
+            frontier=source.packed(self.packing),
             parents=(level.parents for level in self.levels),
             vias=(level.vias for level in self.levels),
             counts=np.array(result.levels, dtype=np.int64),
@@ -273,7 +273,7 @@ class CompiledSearch:
                     if new > room - 2 * self.branch:
                         self.put(target, level, new)
                         new = 0
-                    self.before(self.packing.most(room))
+                    self.before(self.most(room))
                     self.table.make_room(room)
                     r[engine.BASE], r[engine.ROOM] = len(target), room
                     new = int(self.module.expand(address(r), done, len(states), new))
@@ -284,8 +284,12 @@ class CompiledSearch:
 
     def put(self, target: Frontier, level: Written, count: int) -> None:
         """So many new states, which are in the room, to those of the next level."""
-        self.append(target, self.packing.blocks(self.room.states[:count]))
+        self.append(target, blocks_from(self.room.states[:count], self.packing, len(target)))
         self.levels.put(level, self.room.parents[:count], self.room.vias[:count])
+
+    def most(self, count: int) -> int:
+        """Bytes that so many states may take in a frontier."""
+        return max(self.packing.most(count), 8 * self.words * count)
 
     def append(self, target: Frontier, blocks: Iterable[Array]) -> None:
         for block in blocks:
@@ -301,19 +305,20 @@ class CompiledSearch:
 
         def take_over(stretch: Stretch) -> None:
             nonlocal taken, promised
-            self.before(promised + self.packing.most(stretch.count))
+            self.before(promised + self.most(stretch.count))
             self.table.make_room(stretch.count)
+            stretch.before = taken
             stretch.new = int(
                 self.module.take_over(address(self.registers), address(stretch.registers), stretch.count, taken)
             )
             taken += stretch.new
             self.uses += stretch.uses
-            promised += self.packing.most(stretch.new)
+            promised += self.most(stretch.new)
 
         def put(blocks: list[Array]) -> None:
             nonlocal promised
             self.append(target, blocks)
-            promised -= self.packing.most(sum(map(states_in, blocks)))
+            promised -= self.most(sum(map(states_of, blocks)))
 
         with closing(in_order(self.pool, self.stretches, source, self.table, take_over, put)) as all_packed:
             for packed in all_packed:

@@ -1,4 +1,4 @@
-"""A level's states, packed."""
+"""A level's states: those of a small level as they are, of a large one packed but for the first."""
 
 from __future__ import annotations
 
@@ -7,8 +7,28 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from pinhold.explore.packing import Packing, blocks_of, states_in
+from pinhold.explore.packing import Packing, blocks_of, count_of
 from pinhold.explore.room import Array
+
+PLAIN = 24 << 20
+"""Bytes of a level whose states are kept as they are: packing takes time, and is for searches that need the memory."""
+
+
+def is_plain(block: Array) -> bool:
+    return block.ndim == 2
+
+
+def states_of(block: Array) -> int:
+    return len(block) if is_plain(block) else count_of(block)
+
+
+def blocks_from(states: Array, packing: Packing, before: int) -> Iterator[Array]:
+    """Blocks of states of which the level has so many before these; they are not needed any longer."""
+    if 8 * packing.words * before < PLAIN:
+        if len(states):
+            yield states.copy()
+    else:
+        yield from packing.blocks(states)
 
 
 @dataclass(frozen=True)
@@ -23,6 +43,8 @@ class Piece:
 
     def unpacked(self, packing: Packing) -> Array:
         """Valid until `packing` is used again."""
+        if is_plain(self.block):
+            return self.block[self.first : self.last]
         return packing.unpack_block(self.block, self.first, self.last)
 
     def __len__(self) -> int:
@@ -31,7 +53,7 @@ class Piece:
 
 @dataclass
 class Frontier:
-    """blocks: in the order of the level."""
+    """blocks: in the order of the level; of words, or, if they are not packed, of a row of words for each state."""
 
     blocks: list[Array] = field(default_factory=list)
     count: int = 0
@@ -47,12 +69,13 @@ class Frontier:
 
     def append(self, block: Array) -> None:
         self.blocks.append(block)
-        self.count += states_in(block)
+        self.count += states_of(block)
         self.nbytes += block.nbytes
 
-    def packed(self) -> Array:
-        """All blocks, one behind the other."""
-        return np.concatenate(self.blocks) if self.blocks else np.empty(0, np.int64)
+    def packed(self, packing: Packing) -> Array:
+        """All blocks packed, one behind the other."""
+        blocks = (packing.pack(block) if is_plain(block) else block for block in self.blocks)
+        return np.concatenate([np.empty(0, np.int64), *blocks])
 
     def __len__(self) -> int:
         return self.count
@@ -61,8 +84,8 @@ class Frontier:
         """A block each."""
         place = 0
         for block in self.blocks:
-            yield Piece(block, 0, states_in(block), place)
-            place += states_in(block)
+            yield Piece(block, 0, states_of(block), place)
+            place += states_of(block)
 
     def stretches(self, length: int) -> Iterator[list[Piece]]:
         """Pieces of so many states together; the last may be of fewer."""

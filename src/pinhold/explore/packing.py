@@ -31,7 +31,7 @@ class Packing:
         return int(self.room.nbytes + self.states.nbytes + self.work.nbytes)
 
     def most(self, count: int) -> int:
-        """Bytes that a block of so many states may take."""
+        """Bytes that a block of so many states may take, if they are packed."""
         head = block.FIRST_STATE + self.words * (8 + block.COLUMN_SIZE)
         return head + 8 * min(block.MOST_VALUES, count * self.words) + 8 * (count * (self.words + 3) // 4 + 2)
 
@@ -60,8 +60,8 @@ class Packing:
         states = np.empty((states_in(packed), self.words), np.int64)
         done = 0
         for piece in blocks_of(packed):
-            self.module.unpack_block(address(piece), 0, states_in(piece), address(states[done:]))
-            done += states_in(piece)
+            self.module.unpack_block(address(piece), 0, count_of(piece), address(states[done:]))
+            done += count_of(piece)
         return states
 
 
@@ -74,6 +74,11 @@ def blocks_of(packed: Array) -> Iterator[Array]:
         place += size
 
 
+def count_of(packed: Array) -> int:
+    """The states in one block."""
+    return int(packed[block.STATES // 8])
+
+
 def states_in(packed: Array) -> int:
     """The states of blocks that stand one behind the other."""
-    return sum(int(piece[block.STATES // 8]) for piece in blocks_of(packed))
+    return sum(map(count_of, blocks_of(packed)))

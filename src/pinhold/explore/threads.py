@@ -20,7 +20,7 @@ from types import ModuleType
 import numpy as np
 
 from pinhold.explore import engine
-from pinhold.explore.frontier import Frontier, Piece
+from pinhold.explore.frontier import Frontier, Piece, blocks_from
 from pinhold.explore.packing import Packing
 from pinhold.explore.room import Array, Room, address
 from pinhold.explore.table import FULLEST, Parts, Table
@@ -71,7 +71,7 @@ class Stretch:
         self.own = np.zeros(1 << 11, np.int64)
         self.kept = np.empty(len(self.room.states), np.int32)
         self.packing = Packing(module, words)
-        self.count = self.new = 0
+        self.count = self.new = self.before = 0
         r[engine.BATCH], r[engine.NOTES], r[engine.USES] = map(address, (self.batch, self.notes, self.uses))
 
     @property
@@ -110,10 +110,11 @@ class Stretch:
             first = int(r[engine.REACHED])
 
     def pack(self) -> Packed:
-        """Of what has been put aside the states that were new when they were taken over: `new`, in `kept`."""
+        """Of what has been put aside the states that were new when they were taken over: `new`, in `kept`; of the level
+        `before` are before them."""
         self.keep_states(address(self.registers), self.new)
         room = self.room
-        blocks = list(self.packing.blocks(room.states[: self.new]))
+        blocks = list(blocks_from(room.states[: self.new], self.packing, self.before))
         return Packed(self, blocks, room.parents[: self.new].copy(), room.vias[: self.new].copy())
 
     def grow(self, count: int) -> None:
@@ -143,8 +144,8 @@ def in_order(
     """Expand a level; gives of each of its stretches what was new, in the level's order.
 
     stretches: as many as may be under way at a time.  take_over: is called for each when all before it have been taken
-    over, and sets its `new`.  put: is called with its states when they are packed; of all that have been taken over,
-    even if the level is left before its end.
+    over, and sets its `new` and `before`.  put: is called with its states when they are packed; of all that have been
+    taken over, even if the level is left before its end.
     """
     free = list(stretches)
     left = source.stretches(stretch_of(len(source)))
