@@ -139,7 +139,8 @@ class ExternalSearch:
             self.first(result)
 
     def first(self, result: SearchResult) -> None:
-        states = self.search.packing.unpack(self.search.begun(result).packed())
+        packing = self.search.packing
+        states = packing.unpack(self.search.begun(result).packed(packing))
         first = self.search.fingerprints(states).astype(np.uint64)
         rest = np.empty(1, REST)
         self.search.module.rest_of(address(states), 1, address(rest))
