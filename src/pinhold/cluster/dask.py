@@ -21,6 +21,9 @@ from pinhold.compiler.patch import patched
 LOSSES = 1000
 """Workers that a task may lose before it is the task's own fault."""
 
+MEMORY = "memory"
+"""The resource that workers have, in MiB."""
+
 PATIENCE = 30
 """Seconds for which a cluster may be silent at first."""
 
@@ -31,12 +34,18 @@ class Workers:
     def __init__(self, client: Any) -> None:
         self.client = client
 
-    def each(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[Any]:
-        """Raises what a task raises; NoCluster where the cluster ends."""
+    def each(
+        self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]], memory: Sequence[int] = ()
+    ) -> Iterator[Any]:
+        """memory: MiB that each call takes of what a worker has.  Raises what a task raises; NoCluster where the
+        cluster ends, or has no worker with so much."""
         from distributed import CancelledError, as_completed  # noqa: PLC0415
         from distributed.comm.core import CommClosedError  # noqa: PLC0415
 
-        futures = [self.client.submit(task, *call, pure=False, retries=2) for call in calls]
+        takes: list[Any] = [{"resources": {MEMORY: taken}} for taken in memory] or [{}] * len(calls)
+        self.check_memory(max(memory, default=0))
+        both = zip(calls, takes, strict=True)
+        futures = [self.client.submit(task, *call, pure=False, retries=2, **taken) for call, taken in both]
         try:
             for future in as_completed(futures, loop=self.client.loop):  # type: ignore[no-untyped-call]
                 yield future.result()
@@ -45,6 +54,15 @@ class Workers:
             raise NoCluster(f"the cluster has ended, or cannot be reached any more ({error})") from None
         finally:
             self.client.cancel([future for future in futures if not future.done()])
+
+    def check_memory(self, most: int) -> None:
+        workers = self.client.scheduler_info(n_workers=-1)["workers"].values()
+        there = max((int(worker["resources"].get(MEMORY, 0)) for worker in workers), default=0)
+        if there < most:
+            raise NoCluster(
+                f"a job takes {most} MiB, and no worker of the cluster has more than {there}: start them with "
+                f'dask worker … --resources "{MEMORY}={most}"'
+            )
 
     def __len__(self) -> int:
         return len(self.client.scheduler_info(n_workers=-1)["workers"])
@@ -108,10 +126,10 @@ def check_versions(client: Any, address: Address) -> None:
 
 
 @contextmanager
-def started(count: int, patches: Sequence[str] = ()) -> Iterator[Workers]:
+def started(count: int, patches: Sequence[str] = (), memory: int = 0) -> Iterator[Workers]:
     """A cluster of so many processes of this machine.  It listens on loopback alone, and behind certificates that live
     as long as it does: no other user of this machine can talk to it.  patches: files whose functions are in force in
-    its processes (compiler/patch.py).  Raises NoCluster."""
+    its processes (compiler/patch.py).  memory: MiB that each may give its tasks.  Raises NoCluster."""
     with ready() as (distributed, stack):
         cluster = distributed.LocalCluster(
             n_workers=count,
@@ -121,6 +139,7 @@ def started(count: int, patches: Sequence[str] = ()) -> Iterator[Workers]:
             dashboard_address="127.0.0.1:0",
             worker_dashboard_address="127.0.0.1:0",
             memory_limit=0,
+            resources={MEMORY: memory},
             silence_logs=logging.CRITICAL,
         )
         stack.enter_context(cluster)

@@ -5,11 +5,19 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable
 
-COMMANDS = ("cluster",)
+COMMANDS = ("campaign", "cluster")
 
 
 def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     """Add the commands."""
+    campaign = command("campaign", "many runs, searches and random scenarios out of one file, with one report")
+    campaign.add_argument("file", metavar="FILE.toml", help="what is to be done")
+    campaign.add_argument("--list", action="store_true", help="print the commands, and do nothing")
+    campaign.add_argument(
+        "-o", dest="output", metavar="DIR", help="results and report; go on with it; default: FILE.campaign"
+    )
+    campaign.add_argument("--jobs", type=_count, metavar="N", help="so many at once; default: as many as processors")
+    add_cluster(campaign)
     cluster = command("cluster", "what a cluster of machines needs")
     actions = cluster.add_subparsers(dest="cluster", metavar="ACTION", required=True)
     words = "certificates DIR: by which the machines of a cluster know each other, and nobody else"
