@@ -18,7 +18,7 @@ import pytest
 from pinhold.compiler.facts import Facts
 from pinhold.compiler.settled import settled_fields
 from pinhold.compiler.source import Kernel
-from pinhold.explore import block, compiled_search, engine
+from pinhold.explore import block, compiled_search, engine, walks
 from pinhold.explore.moves import move
 from pinhold.explore.record import SearchMachine
 from pinhold.explore.searched import ENTRIES, SEARCHED
@@ -52,11 +52,11 @@ def high(one: int, other: int) -> int:
 
 def loop_by_hand(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     """The entries of the inner loop, of which those that know no state can be called."""
-    for module in (engine, block):
-        for width in (2, 4, 8):
+    for module in (engine, block, walks):
+        for width in (1, 2, 4, 8):
             monkeypatch.setattr(module, f"load{width}", load(width), raising=False)
             monkeypatch.setattr(module, f"store{width}", store(width), raising=False)
-        monkeypatch.setattr(module, "fold", fold)
+        monkeypatch.setattr(module, "fold", fold, raising=False)
     monkeypatch.setattr(engine, "high", high)
     if block.SLOTS > 512:  # what Python is to clear for each block
         monkeypatch.setattr(block, "SLOTS", 512)
@@ -70,9 +70,9 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, ready: World, folder: Path) -> None
     entries.__file__ = str(folder / "image.py")
 
     def image(facts: Facts, layout: Layout) -> ModuleType:
-        for module in (engine, block):
-            monkeypatch.setattr(module, "STATE_WORDS", layout.mutable_size // 8)
-        monkeypatch.setattr(engine, "RECORD_BYTES", layout.size)
+        for module in (engine, block, walks):
+            monkeypatch.setattr(module, "STATE_WORDS", layout.mutable_size // 8, raising=False)
+            monkeypatch.setattr(module, "RECORD_BYTES", layout.size, raising=False)
         settled = settled_fields(SEARCHED, move, facts, ready.machine.layout)
 
         @cache
@@ -94,7 +94,8 @@ def by_hand(monkeypatch: pytest.MonkeyPatch, ready: World, folder: Path) -> None
             return call
 
         for function in SEARCHED:
-            monkeypatch.setattr(engine, function.__name__, at_address(function))
+            for module in (engine, walks):
+                monkeypatch.setattr(module, function.__name__, at_address(function), raising=False)
         return entries
 
     monkeypatch.setattr(compiled_search, "image", image)

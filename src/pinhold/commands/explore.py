@@ -107,7 +107,13 @@ def told(
         for ready, result in searched(worlds, how, question):
             if found:
                 say("")
-            tell(options, ready, result, f"{space(ready, result, how)}.\n{question.answer(ready, result)}", question)
+            tell(
+                options,
+                ready,
+                result,
+                f"{space(ready, result, how, question)}.\n{question.answer(ready, result)}",
+                question,
+            )
             sys.stdout.flush()
             found.append((ready, result))
         return found
@@ -178,7 +184,7 @@ def promise(ready: World, file: str, found: Violation, verdict: Verdict) -> str:
     return f"The scenario is in {file}, but does not show it: {run} ends as {verdict.kind}."
 
 
-def space(ready: World, result: SearchResult, how: Options) -> str:
+def space(ready: World, result: SearchResult, how: Options, question: Question) -> str:
     """How far a search went, and how."""
     scope = ready.scope
     engine = engine_for(ready, how)
@@ -186,8 +192,7 @@ def space(ready: World, result: SearchResult, how: Options) -> str:
         f" after {result.compile_seconds:.1f} s of compiling" if result.compile_seconds >= 1 else ""
     )
     rules = f"{scope.rules} with {' and '.join(patch.name for patch in PATCHES)}" if PATCHES else scope.rules
-    far = f"{result.states:,} states, {result.transitions:,} transitions, depth {result.depth}"
-    head = f"{scope.name} under the rules of {rules}: {far}, {seconds}"
+    head = f"{scope.name} under the rules of {rules}: {question.far(result)}, {seconds}"
     return head if how.symmetric else f"{head}, without symmetry"
 
 

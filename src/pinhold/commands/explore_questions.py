@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import argparse
+from dataclasses import replace
 from difflib import get_close_matches
+from itertools import pairwise
 
 from pinhold.commands import UsageError
 from pinhold.commands.explore_given import EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED, in_memory
 from pinhold.explore.budget import Watch
+from pinhold.explore.facts import decisions_of
 from pinhold.explore.find import goals, unreached
 from pinhold.explore.livelock import livelock
 from pinhold.explore.result import SearchResult
-from pinhold.explore.run import Options, explore, maker_for
+from pinhold.explore.run import Options, explore, maker_for, walker_for
+from pinhold.explore.search import Stepper
+from pinhold.explore.shorten import Short
 from pinhold.explore.story import verdict
+from pinhold.explore.switches import SwitchSearch
+from pinhold.explore.walk import Plan, walk
 from pinhold.explore.world import World
 from pinhold.scenario.ran import FIND
 
@@ -27,6 +34,10 @@ class Question:
 
     def ask(self, ready: World, how: Options, watch: Watch) -> SearchResult:
         return explore(ready, how, watch)
+
+    def far(self, result: SearchResult) -> str:
+        """How far the search went."""
+        return f"{result.states:,} states, {result.transitions:,} transitions, depth {result.depth}"
 
     def answer(self, ready: World, result: SearchResult) -> str:
         """A sentence or two."""
@@ -83,7 +94,9 @@ class Livelock(Question):
     asked = "livelock"
 
     def ask(self, ready: World, how: Options, watch: Watch) -> SearchResult:
-        return livelock(maker_for(ready, how), len(ready.actions), how.budget, watch)
+        return livelock(
+            maker_for(ready, replace(how, properties=0, invariants=False)), len(ready.actions), how.budget, watch
+        )
 
     def answer(self, ready: World, result: SearchResult) -> str:
         if result.violation is not None:
@@ -94,12 +107,66 @@ class Livelock(Question):
         return "Exhausted: every operation ends, unless others begin again and again."
 
 
+class Switches(Question):
+    """Whether something bad is reachable by so many changes from one task to another at most."""
+
+    def __init__(self, most: int) -> None:
+        self.most = most
+        self.asked = f"switches {most}"
+
+    def ask(self, ready: World, how: Options, watch: Watch) -> SearchResult:
+        return SwitchSearch(maker_for(ready, how), self.most, len(ready.actions)).run(how.budget, watch)
+
+    def answer(self, ready: World, result: SearchResult) -> str:
+        if result.violation is not None:
+            changes = sum(one.task != other.task for one, other in pairwise(result.path))
+            steps = f"{len(result.path)} steps from the start, with {changes} context switches"
+            return f"Found: {verdict(result.violation)}, {steps}: the fewest, and so the fewest steps."
+        if result.limit:
+            return f"Not exhausted: {result.limit}. Nothing bad up to there."
+        return f"Exhausted: with more than {self.most} switches nothing more is reachable, and nothing bad is."
+
+
+class Walks(Question):
+    """Whether random walks come to something bad."""
+
+    def __init__(self, plan: Plan) -> None:
+        self.plan = plan
+        self.asked = f"walk {plan.walks} seed {plan.seed}"
+        self.short: Short | None = None
+
+    def ask(self, ready: World, how: Options, watch: Watch) -> SearchResult:
+        stepper = Stepper(ready, symmetric=how.symmetric, invariants=how.invariants)
+        result, self.short = walk(walker_for(ready, how, stepper), stepper, self.plan, how.budget, watch)
+        return result
+
+    def far(self, result: SearchResult) -> str:
+        return f"about {result.states:,} states, {result.transitions:,} steps of walks with seed {self.plan.seed}"
+
+    def answer(self, ready: World, result: SearchResult) -> str:
+        told = f"Decisions passed: {len(result.sites)} of {len(decisions_of(ready) | result.sites)}."
+        if result.violation is not None and self.short is not None:
+            shortest = "no way of these operations is shorter" if self.short.proven else "there may be a shorter way"
+            return f"Found: {verdict(result.violation)}, {len(result.path)} steps from the start; {shortest}. {told}"
+        return f"Not exhausted: {result.limit}. Nothing bad was met. {told}"
+
+
 def question_of(options: argparse.Namespace) -> Question:
     """What the command line asks.  Raises UsageError."""
-    asked = [word for word in ("find", "livelock") if getattr(options, word)]
+    asked = [word for word in ("find", "livelock", "switches", "walk") if getattr(options, word) is not None]
+    if options.seed is not None and "walk" not in asked:
+        raise UsageError("--seed is of --walk")
     if len(asked) > 1:
         raise UsageError(f"one question at a time: not {' and '.join(f'--{word}' for word in asked)}")
     if not asked:
         return Question()
     in_memory(options, f"--{asked[0]}")
-    return Find(options.find) if options.find else Livelock()
+    if options.find:
+        return Find(options.find)
+    if options.livelock:
+        return Livelock()
+    if options.switches is not None:
+        return Switches(options.switches)
+    return Walks(
+        Plan(options.seed if options.seed is not None else Plan.seed, options.walk, options.depth or Plan.steps)
+    )

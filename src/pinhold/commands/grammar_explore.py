@@ -26,7 +26,27 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
         help="the shortest way to a decision, or to a state that violates a property or an invariant; list: all names",
     )
     explore.add_argument(
-        "--livelock", action="store_true", help="can operations go round for ever, in a cycle in which none ends?"
+        "--livelock",
+        action="store_true",
+        default=None,
+        help="can operations go round for ever, in a cycle in which none ends?",
+    )
+    explore.add_argument(
+        "--switches",
+        type=_number,
+        metavar="K",
+        help="search what K changes from one task to another reach, with the fewest first",
+    )
+    explore.add_argument(
+        "--walk",
+        nargs="?",
+        type=_positive,
+        const=10_000,
+        metavar="N",
+        help="N random walks of --depth steps, for scopes too large to be exhausted; default: 10000 of 300 steps",
+    )
+    explore.add_argument(
+        "--seed", type=_number, metavar="N", help="of the walks; the same seed makes the same walks; default: 1"
     )
     explore.add_argument("--file", metavar="FILE.toml", help="take the scope from a file of yours")
     explore.add_argument(
@@ -84,6 +104,10 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
     )
     explore.add_argument("--svg", metavar="FILE", help="draw the states of each depth, and what was found, there")
     add_html(explore, "the search, and what was found step by step,")
+
+
+def _number(text: str) -> int:
+    return 0 if text == "0" else _positive(text)
 
 
 def _positive(text: str) -> int:

@@ -10,7 +10,7 @@ import numpy as np
 from pinhold.compiler.image import alone
 from pinhold.explore import engine
 from pinhold.explore.compiled_search import CompiledSearch
-from pinhold.explore.moving import Moves
+from pinhold.explore.moving import Moves, bad_of
 from pinhold.explore.result import SearchResult
 from pinhold.explore.room import Array, address
 from pinhold.explore.scope import beyond, too_many_outcomes
@@ -23,13 +23,15 @@ ROWS = 4096
 class ByMachineCode:
     """Levels are arrays of a row of words a state; keys are 64-bit fingerprints."""
 
-    def __init__(self, world: World, *, symmetric: bool = True) -> None:
+    def __init__(self, world: World, *, symmetric: bool, properties: int, invariants: bool) -> None:
         self.world = world
-        self.search = search = CompiledSearch(world, symmetric=symmetric, properties=0, invariants=False)
+        self.search = search = CompiledSearch(world, symmetric=symmetric, properties=properties, invariants=invariants)
         constants = np.frombuffer(bytes(search.machine.data), dtype=np.uint8)
         self.batch = np.tile(constants, (ROWS + search.branch, 1))
         self.notes = np.zeros((len(self.batch), 3), np.int64)
+        self.bad = np.zeros(len(self.batch), np.int64)
         self.registers = search.registers.copy()
+        self.registers[engine.ASIDE] = address(self.bad)
         self.registers[engine.BATCH], self.registers[engine.NOTES] = address(self.batch), address(self.notes)
         self.stride = max(1, ROWS // search.branch)
         start = time.monotonic()
@@ -44,6 +46,11 @@ class ByMachineCode:
         ((_, states),) = frontier.unpacked(self.search.packing)
         return states.copy(), int(self.search.fingerprints(states)[0])
 
+    def wrong_at_first(self) -> int:
+        result = SearchResult()
+        self.search.begun(result)
+        return bad_of(result.violation)
+
     def moves(self, level: Array) -> Iterator[Moves]:
         self.registers[engine.SOURCE] = address(level)
         for first in range(0, len(level), self.stride):
@@ -52,7 +59,7 @@ class ByMachineCode:
             self.check()
             keys, sources, vias = (self.notes[:count, column].tolist() for column in range(3))
             states = self.batch[:count, : 8 * self.search.words].copy().view(np.int64)
-            yield Moves(sources, vias, keys, self.busy(count), [False] * count, states)
+            yield Moves(sources, vias, keys, self.busy(count), self.bad[:count].tolist(), states)
 
     def busy(self, count: int) -> list[int]:
         depth = self.search.machine.layout.slots["task_depth"]

@@ -25,6 +25,7 @@ from pinhold.explore.linked import (
     move,
     set_chance,
 )
+from pinhold.explore.moving import INVARIANT_SHIFT
 from pinhold.explore.via import WENT_ON, begun, packed
 
 (
@@ -210,15 +211,20 @@ def expand(s: int, first: int, last: int, new: int) -> int:
 
 
 def make_moves(s: int, first: int, last: int) -> int:
-    """Put the successors of the states first … last - 1 of SOURCE into the batch, which has room for them, and do no
-    more with them.
+    """Put the successors of the states first … last - 1 of SOURCE into the batch, which has room for them.
 
-    Gives how many there are.
+    Gives how many there are.  In ASIDE is then what is wrong with each (moving.bad_of).
     """
     source = register(s, SOURCE)
     filled = 0
     for place in range(first, last):
         filled = successors(s, source + 8 * STATE_WORDS * place, place, filled)
+    properties = register(s, PROPERTIES)
+    for k in range(filled):
+        m = register(s, BATCH) + RECORD_BYTES * k
+        violated = check_properties(m) & properties if properties else 0
+        broken = check_invariants(m) if register(s, INVARIANTS) else 0
+        store8(register(s, ASIDE) + 8 * k, violated | (broken << INVARIANT_SHIFT))
     return filled
 
 

@@ -9,6 +9,7 @@ from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
+from pinhold.explore.result import Violation
 from pinhold.explore.search import Stepper
 from pinhold.explore.via import packed
 
@@ -21,19 +22,32 @@ class Moves:
     """Of some states of a level all moves, state by state.
 
     sources: of each move the place of its state in the level; vias: how it goes (via.py); keys: what tells the state
-    that it leads to from others; busy: the tasks that are in an operation there, a bit each; bad: whether something is
-    wrong there.
+    that it leads to from others; busy: the tasks that are in an operation there, a bit each; bad: what is wrong there,
+    as one number (bad_of), 0 nothing.
     """
 
     sources: Sequence[int]
     vias: Sequence[int]
     keys: Sequence[Hashable]
     busy: Sequence[int]
-    bad: Sequence[bool]
+    bad: Sequence[int]
     states: Level
 
     def __len__(self) -> int:
         return len(self.keys)
+
+
+INVARIANT_SHIFT = 16
+
+
+def bad_of(violation: Violation | None) -> int:
+    """As one number: properties, and from that bit on the invariant."""
+    return 0 if violation is None else violation.properties | violation.invariant << INVARIANT_SHIFT
+
+
+def violation_of(bad: int) -> Violation:
+    """What such a number says."""
+    return Violation(bad & ((1 << INVARIANT_SHIFT) - 1), bad >> INVARIANT_SHIFT)
 
 
 class Maker(Protocol):
@@ -43,6 +57,9 @@ class Maker(Protocol):
 
     def first(self) -> tuple[Level, Hashable]:
         """The first state, as a level, and its key."""
+
+    def wrong_at_first(self) -> int:
+        """What is wrong with the first state, as in `Moves.bad`."""
 
     def moves(self, level: Level) -> Iterator[Moves]:
         """Those of all its states, in pieces."""
@@ -69,6 +86,9 @@ class ByPython:
         state = self.stepper.first()
         return [state], state
 
+    def wrong_at_first(self) -> int:
+        return bad_of(self.stepper.wrong(self.stepper.first()))
+
     def moves(self, level: Level) -> Iterator[Moves]:
         for source, state in enumerate(level):
             vias, states, busy = [], [], []
@@ -77,7 +97,7 @@ class ByPython:
                 states.append(after)
                 depths = self.stepper.m.task_depth
                 busy.append(sum((depths[task] != 0) << task for task in range(len(depths))))
-            bad = [self.stepper.wrong(after) is not None for after in states]
+            bad = [bad_of(self.stepper.wrong(after)) for after in states]
             yield Moves([source] * len(vias), vias, states, busy, bad, states)
 
     def picked(self, states: Level, places: Sequence[int]) -> Level:

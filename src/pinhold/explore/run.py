@@ -6,13 +6,16 @@ import importlib.util
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
+from pinhold.explore import walk
 from pinhold.explore.budget import Budget, Watch, unwatched
 from pinhold.explore.hands import Hands
 from pinhold.explore.moving import ByPython, Maker
 from pinhold.explore.result import NO_SITE, SearchResult
 from pinhold.explore.search import ALL_PROPERTIES, Stepper, search
 from pinhold.explore.shortest import fewest_context_switches
+from pinhold.explore.walk import Walker
 from pinhold.explore.world import World
 
 
@@ -48,11 +51,21 @@ def engine_for(world: World, options: Options) -> str:
 
 def maker_for(world: World, options: Options) -> Maker:
     """Who makes the moves where the graph of states is asked about."""
+    bad: Any = {each: getattr(options, each) for each in ("symmetric", "properties", "invariants")}
     if engine_for(world, options) == "compiled":
         from pinhold.explore.compiled_moves import ByMachineCode  # noqa: PLC0415 # needs numba
 
-        return ByMachineCode(world, symmetric=options.symmetric)
-    return ByPython(Stepper(world, symmetric=options.symmetric, properties=0, invariants=False))
+        return ByMachineCode(world, **bad)
+    return ByPython(Stepper(world, **bad))
+
+
+def walker_for(world: World, options: Options, stepper: Stepper) -> Walker:
+    """Who makes random walks.  stepper: who does it in Python."""
+    if engine_for(world, options) == "compiled":
+        from pinhold.explore.compiled_walks import ByMachineCode  # noqa: PLC0415 # needs numba
+
+        return ByMachineCode(stepper, options.jobs or len(os.sched_getaffinity(0)))
+    return walk.ByPython(stepper)
 
 
 def explore(world: World, options: Options = Options(), watch: Watch = unwatched) -> SearchResult:

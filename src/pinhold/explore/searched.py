@@ -15,7 +15,7 @@ from pinhold.compiler.lower import lower
 from pinhold.compiler.settled import settled
 from pinhold.compiler.source import Kernel
 from pinhold.compiler.specialise import specialise
-from pinhold.explore import block, engine
+from pinhold.explore import block, engine, walks
 from pinhold.explore.moves import get_chances, in_operation, move, set_chance
 from pinhold.explore.symmetry.canonical import canonical
 from pinhold.explore.via import begun, packed
@@ -49,6 +49,10 @@ LOOP = (
     engine.known,
     engine.successors,
     engine.look,
+    walks.turned,
+    walks.started,
+    walks.rank_of,
+    walks.sketched,
     engine.flush,
     block.clear_words,
     block.slot_of,
@@ -61,6 +65,7 @@ LOOP = (
 ENTRIES = (
     engine.expand,
     engine.make_moves,
+    walks.walk_on,
     engine.take_over,
     engine.keep,
     engine.rehash,
