@@ -134,7 +134,7 @@ class CompiledSearch:
             self.module.rest_of(address(self.batch), 0, address(self.batch))
             self.module.expand(address(self.registers), 0, 0, 0)
             self.module.take_over(address(self.registers), address(self.registers), 0, 0)
-            self.module.keep(address(self.registers), 0)
+            self.module.keep(address(self.registers), 0, 0)
             self.packing.unpack(self.packing.pack(np.zeros((1, self.words), np.int64)))
         return time.monotonic() - start
 
@@ -284,7 +284,8 @@ class CompiledSearch:
 
     def put(self, target: Frontier, level: Written, count: int) -> None:
         """So many new states, which are in the room, to those of the next level."""
-        self.append(target, blocks_from(self.room.states[:count], self.packing, len(target)))
+        self.append(target, blocks_from(self.room.given(count), self.packing, len(target)))
+        self.room.tell(self.registers)
         self.levels.put(level, self.room.parents[:count], self.room.vias[:count])
 
     def most(self, count: int) -> int:

@@ -363,16 +363,15 @@ def take_over(s: int, other: int, count: int, base: int) -> int:
     return new
 
 
-def keep(s: int, count: int) -> None:
-    """Of a thread's TARGET leave only the states that are written down as new, so many."""
+def keep(s: int, count: int, to: int) -> None:
+    """Copy the states of a thread's TARGET that are written down as new, so many, and leave there how they were reached."""
     kept = register(s, KEPT)
     target = register(s, TARGET)
     for place in range(count):
         k = load4(kept + 4 * place)
-        if k != place:
-            copy_state(target + 8 * STATE_WORDS * k, target + 8 * STATE_WORDS * place)
-            store4(register(s, PARENTS) + 4 * place, load4(register(s, PARENTS) + 4 * k))
-            store2(register(s, VIAS) + 2 * place, load2(register(s, VIAS) + 2 * k))
+        copy_state(target + 8 * STATE_WORDS * k, to + 8 * STATE_WORDS * place)
+        store4(register(s, PARENTS) + 4 * place, load4(register(s, PARENTS) + 4 * k))
+        store2(register(s, VIAS) + 2 * place, load2(register(s, VIAS) + 2 * k))
 
 
 def fingerprints_of(states: int, count: int, to: int) -> None:

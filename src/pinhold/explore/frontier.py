@@ -23,10 +23,10 @@ def states_of(block: Array) -> int:
 
 
 def blocks_from(states: Array, packing: Packing, before: int) -> Iterator[Array]:
-    """Blocks of states of which the level has so many before these; they are not needed any longer."""
+    """Blocks of states of which the level has so many before these.  They may be these very states, from now on."""
     if 8 * packing.words * before < PLAIN:
         if len(states):
-            yield states.copy()
+            yield states
     else:
         yield from packing.blocks(states)
 

@@ -31,7 +31,7 @@ COST = 40
 WORTH_IT = 4096
 """States of a level below which one thread is sooner done."""
 
-LONGEST = 1 << 11
+LONGEST = 1 << 12
 """States that a thread expands at a time, at most: what it puts aside is not packed."""
 
 AHEAD = 3
@@ -112,9 +112,10 @@ class Stretch:
     def pack(self) -> Packed:
         """Of what has been put aside the states that were new when they were taken over: `new`, in `kept`; of the level
         `before` are before them."""
-        self.keep_states(address(self.registers), self.new)
         room = self.room
-        blocks = list(blocks_from(room.states[: self.new], self.packing, self.before))
+        states = np.empty((self.new, self.packing.words), np.int64)
+        self.keep_states(address(self.registers), self.new, address(states))
+        blocks = list(blocks_from(states, self.packing, self.before))
         return Packed(self, blocks, room.parents[: self.new].copy(), room.vias[: self.new].copy())
 
     def grow(self, count: int) -> None:
