@@ -364,7 +364,7 @@ def take_over(s: int, other: int, count: int, base: int) -> int:
 
 
 def keep(s: int, count: int, to: int) -> None:
-    """Copy the states of a thread's TARGET that are written down as new, so many, and leave there how they were reached."""
+    """Copy so many states of a thread's TARGET, those written down as new; how they were reached is left there."""
     kept = register(s, KEPT)
     target = register(s, TARGET)
     for place in range(count):
