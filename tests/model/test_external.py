@@ -17,7 +17,7 @@ from pinhold.explore.budget import Budget
 from pinhold.explore.checkpoint import Unusable
 from pinhold.explore.compiled_search import CompiledSearch
 from pinhold.explore.external import plan
-from pinhold.explore.external.search import ExternalSearch, Threads, alone, odds, piece_for
+from pinhold.explore.external.search import ExternalSearch, Threads, alone, odds, owners_for, piece_for
 from pinhold.explore.external.tasks import Expander
 from pinhold.explore.result import SearchResult
 from pinhold.explore.scope import library, scope_of
@@ -33,6 +33,9 @@ class Shuffled:
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
+
+    def __len__(self) -> int:
+        return 1
 
     def each(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
         calls = list(calls)
@@ -52,6 +55,9 @@ class Dies:
 
     def __init__(self, tasks: int) -> None:
         self.tasks = tasks
+
+    def __len__(self) -> int:
+        return 1
 
     def each(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
         for call in calls:
@@ -164,6 +170,11 @@ def test_the_odds_grow_with_the_square_of_the_states() -> None:
     assert odds(1, 1) < 1e-14
     assert 1e-6 < odds(2 * 10**8, 10**9) < 1e-5
     assert odds(10**14, 10**14) > 0.05
+
+
+def test_more_hands_have_more_to_merge() -> None:
+    """A power of two, as fingerprints are shared out by their bits."""
+    assert [owners_for(hands) for hands in (1, 16, 17, 100)] == [16, 16, 32, 128]
 
 
 def test_less_memory_makes_smaller_pieces() -> None:

@@ -15,7 +15,8 @@ import pytest
 pytest.importorskip("numba")
 pytest.importorskip("distributed")
 
-from pinhold.cluster import NoCluster
+from pinhold import __version__
+from pinhold.cluster import NoCluster, campaign, job
 from pinhold.cluster.address import Address
 from pinhold.cluster.dask import Workers, connected, started
 from pinhold.explore.compiled_search import CompiledSearch
@@ -33,6 +34,9 @@ class Hunted:
 
     def __init__(self, workers: Workers, victim: int, after: int) -> None:
         self.workers, self.victim, self.after = workers, victim, after
+
+    def __len__(self) -> int:
+        return len(self.workers)
 
     def each(self, task: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
         for done in self.workers.each(task, calls):
@@ -63,6 +67,18 @@ def test_a_killed_worker_changes_nothing(tmp_path: Path) -> None:
         search = ExternalSearch(CompiledSearch(made), tmp_path / "search", Hunted(workers, victim, 9), 3, 4)
         assert told(search.run()) == expected
     assert subprocess.run(["ps", "-p", ",".join(map(str, processes))], capture_output=True, check=False).returncode
+
+
+def test_jobs_of_a_campaign_are_done_by_workers(tmp_path: Path) -> None:
+    """Where a worker has the memory that a job takes; where none has, a sentence says how to start one."""
+    campaign.put(campaign.Campaign("x", (campaign.Job("run", "", "", ("version",)),)), tmp_path / job.CAMPAIGN)
+    with started(1, memory=1000) as workers:
+        with pytest.raises(
+            NoCluster, match=r'takes 1001 MiB, and no worker .* more than 1000.*--resources "memory=1001"'
+        ):
+            list(workers.each(job.do, [(str(tmp_path), 0)], [1001]))
+        (told,) = workers.each(job.do, [(str(tmp_path), 0)], [512])
+    assert (told["number"], told["status"], told["said"]) == (0, 0, f"pinhold {__version__}\n")
 
 
 def test_nobody_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -80,7 +80,7 @@ def explore(world: World, options: Options = Options(), watch: Watch = unwatched
     )
     if engine_for(world, options) == "compiled":
         from pinhold.explore.compiled_search import CompiledSearch  # noqa: PLC0415 # needs numba
-        from pinhold.explore.external.search import ExternalSearch, Threads, piece_for  # noqa: PLC0415
+        from pinhold.explore.external.search import ExternalSearch, Threads, owners_for, piece_for  # noqa: PLC0415
 
         jobs = options.jobs or len(os.sched_getaffinity(0))
         compiled = CompiledSearch(
@@ -93,10 +93,10 @@ def explore(world: World, options: Options = Options(), watch: Watch = unwatched
             jobs=jobs,
         )
         if options.spill:
-            piece = piece_for(options.budget.bytes, jobs)
-            result = ExternalSearch(compiled, options.spill, options.hands or Threads(jobs), piece).run(
-                options.budget, watch
-            )
+            hands = options.hands or Threads(jobs)
+            piece = piece_for(options.budget.bytes, len(hands))
+            external = ExternalSearch(compiled, options.spill, hands, piece, owners_for(len(hands)))
+            result = external.run(options.budget, watch)
         else:
             result = compiled.run(options.budget, watch, options.checkpoint)
     else:

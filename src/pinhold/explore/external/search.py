@@ -47,6 +47,11 @@ LEAST, MOST = 1 << 12, 1 << 18
 """States that a task expands."""
 
 
+def owners_for(hands: int) -> int:
+    """Enough for so many to merge at a time."""
+    return max(OWNERS, 1 << (hands - 1).bit_length())
+
+
 def piece_for(memory: int, jobs: int) -> int:
     """States that a task expands, where so many bytes (0: as it likes) are for so many tasks at a time."""
     return min(max(memory // (2 * jobs * STATE_BYTES), LEAST), MOST) if memory else PIECE
@@ -57,6 +62,9 @@ class Threads:
 
     def __init__(self, jobs: int) -> None:
         self.jobs = jobs
+
+    def __len__(self) -> int:
+        return self.jobs
 
     def each(self, task: Task, calls: Sequence[tuple[Any, ...]]) -> Iterator[dict[str, Any]]:
         with ThreadPoolExecutor(self.jobs) as pool:
