@@ -96,3 +96,14 @@ def test_the_command_says_how_many_switches_it_took(capsys: pytest.CaptureFixtur
     assert main(["explore", "fork-loses-pin", "--switches", "x"]) == 3
     assert main(["explore", "fork-loses-pin", "--switches", "1", "--livelock"]) == 3
     assert "one question at a time" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("compiled")
+def test_what_numba_makes_comes_to_the_same() -> None:
+    """Found with two switches, not with one; and the whole space by livelock's moves."""
+    pytest.importorskip("numba")
+    made = bad_world(library()["fork-races-gup-fast"])
+    for most in (1, 2):
+        found = SwitchSearch(maker_for(made, Options("compiled")), most, len(made.actions)).run()
+        assert numbers(found) == numbers(bounded(made, most))

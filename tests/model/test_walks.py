@@ -119,3 +119,18 @@ def test_the_command_tells_what_walks_came_to(capsys: pytest.CaptureFixture[str]
     assert "Decisions passed: " in out
     assert main(["explore", "seed-zero", "--seed", "7"]) == 3
     assert "--seed is of --walk" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.xdist_group("compiled")
+def test_what_numba_makes_walks_the_same_ways() -> None:
+    """By one thread or two; about as many states are seen, by other fingerprints."""
+    pytest.importorskip("numba")
+    made = bad_world(library()["fork-races-gup-fast"])
+    plan = Plan(walks=600, steps=200)
+    expected, _ = walk(ByPython(Stepper(made)), Stepper(made), plan)
+    for jobs in (1, 2):
+        stepper = Stepper(made)
+        found, _ = walk(walker_for(made, Options("compiled", jobs=jobs), stepper), stepper, plan)
+        assert numbers(found) == numbers(expected)
+        assert abs(found.states - expected.states) < 0.05 * expected.states
