@@ -100,6 +100,21 @@ def test_explore(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert f"--on model:6.1 --with {BREAKS} shows it." in " ".join(capsys.readouterr().out.split())
 
 
+def test_questions_to_the_explorer(capsys: pytest.CaptureFixture[str]) -> None:
+    """The seed alone goes round for ever, and names the step that does not break COW; with both every operation ends,
+    and what can be seen is what 6.2 shows.  What a scope has to reach is asked of mm/'s own functions alone."""
+    scope = ["explore", "seed-shmem", "--interpreted"]
+    assert main([*scope, "--rules", "6.1", "--livelock", *HALF]) == 1
+    out = " ".join(capsys.readouterr().out.split())
+    assert "operations go round for ever" in out and "[unshare_breaks]" in out
+    assert "In the place of mm/'s: gup_must_unshare of gup_must_unshare.py." in out
+    assert main([*scope, "--rules", "6.1", "--livelock", *BOTH]) == 0
+    assert main([*scope, *BOTH]) == 0
+    assert "never decides" not in capsys.readouterr().out
+    assert main(["explore", "seed-shmem", "--outcomes", "--rules", "6.1", "--rules", "6.2", *BOTH]) == 0
+    assert "seed-shmem with gup_must_unshare.py and do_wp_page.py: what can be seen" in capsys.readouterr().out
+
+
 @pytest.mark.slow
 @pytest.mark.xdist_group("compiled")
 def test_explore_compiled(capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ from pinhold.explore.scope import BadScope, library
 from pinhold.explore.story import WIDTH, model_name, outcome, scenario, shows, story, with_patches, wrapped
 from pinhold.explore.world import World
 from pinhold.mm import releases
-from pinhold.mm.kernel import PATCHES
+from pinhold.mm.kernel import patched_words
 from pinhold.mm.sites import SITES
 from pinhold.report import terminal
 from pinhold.report.junit import junit
@@ -191,7 +191,7 @@ def space(ready: World, result: SearchResult, how: Options, question: Question) 
     seconds = f"{result.seconds:.1f} s {engine}" + (
         f" after {result.compile_seconds:.1f} s of compiling" if result.compile_seconds >= 1 else ""
     )
-    rules = f"{scope.rules} with {' and '.join(patch.name for patch in PATCHES)}" if PATCHES else scope.rules
+    rules = f"{scope.rules}{patched_words()}"
     head = f"{scope.name} under the rules of {rules}: {question.far(result)}, {seconds}"
     return head if how.symmetric else f"{head}, without symmetry"
 

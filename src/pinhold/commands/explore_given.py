@@ -65,7 +65,7 @@ def chosen(options: argparse.Namespace) -> list[Scope]:
     if len(options.rules or ()) > 1:
         raise UsageError("--rules is given once, but with --outcomes and --coverage")
     changed: dict[str, Any] = {"rules": options.rules[0]} if options.rules else {}
-    if options.rules or options.without:  # what a scope is there for is so under its own rules
+    if options.rules or options.without or options.patches:  # what a scope is there for is so under its own rules
         changed["reach"] = ()
     return [replace(scope, **changed) for scope in scopes]
 

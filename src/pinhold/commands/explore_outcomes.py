@@ -27,6 +27,7 @@ from pinhold.explore.scope import Scope
 from pinhold.explore.story import model_name
 from pinhold.explore.world import World, world
 from pinhold.mm import releases
+from pinhold.mm.kernel import patched_words
 from pinhold.report import terminal
 from pinhold.report.jsonreport import RunFileReport
 
@@ -85,7 +86,7 @@ def tell(scope: Scope, ready: Sequence[World], found: Sequence[tuple[SearchResul
     seen = [outcome for _, outcome in found]
     head = [*seen[0].columns, *names]
     body = [[*outcome, *(str(count or ".") for count in counts)] for outcome, counts in rows(seen)]
-    say(f"{scope.name}: what can be seen where nobody is in an operation, and in how many states")
+    say(f"{scope.name}{patched_words()}: what can be seen where nobody is in an operation, and in how many states")
     say("")
     widths = [max(len(line[column]) for line in (head, *body)) for column in range(len(head))]
     for line in (head, *body):

@@ -254,7 +254,7 @@ def _same_names(
             scope[node.id] = meant
             undo.callback(scope.pop, node.id)
         elif scope[node.id] is not meant and scope[node.id] != meant:
-            file.refuse(node, f"{node.id} means something else in {_file_of(old)}: import it by another name")
+            file.refuse(node, f"{node.id} means something else in {_file_of(old)}: give it another name")
     for called in (node for node in ast.walk(new) if isinstance(node, ast.Name) and node.id in file.functions):
         if called.id in there and called.id not in scope:
             scope[called.id] = there[called.id]

@@ -112,7 +112,7 @@ class _Checker:
     def name(self, node: ast.AST, name: str, kind: Kind) -> None:
         """A local name gets a value of that kind."""
         if name in self.scope or name in (*BUILTINS, "m"):
-            self.refuse(node, f"{name} means something else in the module")
+            self.refuse(node, f"{name} means something else in {self.kernel.__module__}")
         if self.locals.setdefault(name, kind) is not kind:
             self.refuse(node, f"{name} is {self.locals[name].value} elsewhere, and {kind.value} here")
 

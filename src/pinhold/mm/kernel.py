@@ -104,6 +104,11 @@ def patched_name() -> str:
     return "".join(f",with={patch.name}" for patch in PATCHES)
 
 
+def patched_words() -> str:
+    """The same in a sentence, behind a release."""
+    return f" with {' and '.join(patch.name for patch in PATCHES)}" if PATCHES else ""
+
+
 def patch_digests() -> dict[str, str]:
     """Of the patches in force, by name."""
     return {patch.name: patch.digest for patch in PATCHES}
