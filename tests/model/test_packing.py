@@ -59,6 +59,16 @@ def test_what_is_packed_comes_out_as_it_was(values: int, count: int, monkeypatch
         assert len(packed) < 2 * WORDS + block.FIRST_STATE // 8
 
 
+def test_states_may_lie_anyhow_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Backwards, every second one, in columns, and of a narrower type."""
+    made = by_hand(monkeypatch)
+    before = states(Random(1), 40, 9)
+    for lying in (before[::-1], before[::2], np.asfortranarray(before), (before >> 40).astype(np.int32)):
+        packed = made.pack(lying)
+        assert np.array_equal(made.unpack(packed), lying)
+        assert np.array_equal(made.unpack(np.repeat(packed, 2)[::2]), lying)
+
+
 def test_a_word_has_its_own_values(monkeypatch: pytest.MonkeyPatch) -> None:
     """One value in several words, and in none of a state but the first, is told apart by where it stands."""
     made = by_hand(monkeypatch)

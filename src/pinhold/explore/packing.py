@@ -38,6 +38,7 @@ class Packing:
     def blocks(self, states: Array) -> Iterator[Array]:
         """Blocks of the states, of each of which `states` has a row of words; as many in each as in any other, if they
         have few enough values."""
+        states = np.ascontiguousarray(states, np.int64)
         done = 0
         while done < len(states):
             left = len(states) - done
@@ -57,6 +58,7 @@ class Packing:
 
     def unpack(self, packed: Array) -> Array:
         """The states of blocks that stand one behind the other, of each a row of words."""
+        packed = np.ascontiguousarray(packed, np.int64)
         states = np.empty((states_in(packed), self.words), np.int64)
         done = 0
         for piece in blocks_of(packed):
