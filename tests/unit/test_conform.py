@@ -5,9 +5,11 @@ from __future__ import annotations
 import errno
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
+from pinhold.conform.allowed import follow
 from pinhold.conform.campaign import campaign
 from pinhold.conform.differ import Run, compared
 from pinhold.conform.generate import LONGEST, ROOM, SHORTEST, generate
@@ -301,3 +303,22 @@ def test_what_neither_ends_is_no_difference(release: str, trouble: str, told: bo
     assert trouble in found.trouble
     assert bool(found.trouble) == bool(trouble)
     assert found.difference is None and not found.left_out
+
+
+def test_who_took_a_pin_is_its_user_on_the_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the step names none: what VFIO and io_uring take is counted and touched as they do it."""
+    asked: list[s.Scenario] = []
+
+    def watched(model: ModelTarget, scenario: s.Scenario, *rest: Any) -> Any:
+        asked.append(scenario)
+        return follow(model, scenario, *rest)
+
+    def real(scenario: s.Scenario) -> Result:
+        ran = run_scenario(ModelTarget("6.18"), scenario)
+        noted = (replace(record, outcome=replace(record.outcome, note="vfio")) for record in ran.steps)
+        return replace(ran, steps=tuple(noted))
+
+    monkeypatch.setattr("pinhold.conform.differ.follow", watched)
+    pins = "pin P a[0] as p write longterm\npin P a[1] as q longterm user rdma\n"
+    compared(real, ModelTarget("6.18"), parse(f"scenario x\nobserve\nmap P a anon pages 2\n{pins}"))
+    assert [step.user for step in asked[0].steps if isinstance(step, s.Pin)] == ["vfio", "rdma"]

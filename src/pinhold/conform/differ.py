@@ -86,7 +86,7 @@ def judged(
         for record in ours.steps
         if record.outcome and not record.observation and record.index != stuck
     )
-    both = replace(scenario, steps=tuple(by_any(record.step) for record in done))
+    both = replace(scenario, steps=tuple(by_any(record.step, took(record)) for record in done))
     said = f"{ours.target}: {ours.verdict.kind}: {ours.verdict.reason}"
     skipped = ours.verdict.kind == "skipped" and not ours.steps
     trouble = "" if skipped or ours.verdict.kind == "unknown" else said
@@ -112,6 +112,11 @@ def judged(
         found.masked,
         scenario,
     )
+
+
+def took(record: StepRecord) -> str | None:
+    """Which mechanism did a step, if one did."""
+    return record.outcome.note if record.outcome is not None else None
 
 
 def _never_ends(model: ModelTarget, done: s.Scenario, stuck: s.Step) -> bool:

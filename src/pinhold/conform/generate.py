@@ -77,7 +77,7 @@ def make(model: ModelTarget, wanted: Wanted, seed: int, number: int) -> Made:
                 if things.loses_reserve(step) and not wanted.disposable:
                     continue
                 assert isinstance(taken, s.Action)
-                action = by_any(taken)
+                action = by_any(taken, proposer.taker(taken))
                 outcome = session.do(action)
             except (Misuse, CannotDo):
                 continue

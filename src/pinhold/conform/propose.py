@@ -186,6 +186,11 @@ class Proposer:
         values["user"] = rng.choice(sorted(holder.gives.users))
         values["via"] = holder.name if rng.random() < VIA else None
 
+    def taker(self, step: s.Step) -> str | None:
+        """The mechanism that will take a pin, if that is known."""
+        holder = self._holder(step, self._holders) if isinstance(step, s.Pin) and self._holders is not None else None
+        return holder.name if holder else None
+
     @staticmethod
     def _holder(step: s.Hold, holders: Sequence[Holder]) -> Holder | None:
         """What takes the pin there, if anything does."""

@@ -82,12 +82,14 @@ CHARGING = ("io_uring", "vfio")
 """Mechanisms that charge locked memory, by which the language has users, too."""
 
 
-def by_any(step: S) -> S:
+def by_any(step: S, took: str | None = None) -> S:
     """The step as the specification has it, without mechanisms: a pin is what its words say, whoever takes it.
 
-    What a mechanism charges it charges, whether the step names it as the user or nobody.
+    What a mechanism charges it charges, and it takes pages as it does, whether the step names it as the user or nobody.
+    took: the mechanism that took the pin, where the step left that to the kernel's side.
     """
     if not isinstance(step, s.Pin):
         return step
-    user = step.via if step.user == "none" and step.via in CHARGING else step.user
+    by = step.via or took
+    user = by if step.user == "none" and by in CHARGING else step.user
     return replace(step, via=None, user=user)
