@@ -1,194 +1,165 @@
-"""`pinhold campaign`: what its file says, what is done side by side, what is done again, and the one report."""
+"""Campaigns over several processes: what is done is the same as in one, and no lane ends another."""
 
 from __future__ import annotations
 
-import json
-import sys
-import threading
-from collections.abc import Callable
-from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree as ET
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from functools import partial
+from multiprocessing import active_children
+from multiprocessing.connection import Connection
 
 import pytest
 
-from pinhold import cli
-from pinhold.cluster import campaign, crew, job
-from pinhold.cluster.campaign import BadCampaign, Job, put, put_back, read
+from pinhold.cli import main
+from pinhold.conform.campaign import Campaign, Limits, Plan, campaign
+from pinhold.conform.wanted import Wanted, wanted
+from pinhold.conform.workers import Workers
+from pinhold.scenario.ran import TargetInfo
+from pinhold.scenario.steps import Scenario
+from pinhold.targets.base import CannotDo, Session, Target, Unavailable
+from pinhold.targets.model.target import ModelTarget
+from pinhold.targets.runner import Result, run_scenario
 
-SMALL = """
-title = "small"
-[[run]]
-tests = ["seed/151"]
-on = ["model:6.1", "model:6.2"]
-[[explore]]
-scopes = ["seed-shmem"]
-rules = ["6.2"]
-"""
-
-
-@pytest.fixture
-def write(tmp_path: Path) -> Callable[[str], Path]:
-    def written(text: str) -> Path:
-        path = tmp_path / "mine.toml"
-        path.write_text(text)
-        return path
-
-    return written
+MODEL = ModelTarget("6.12")
+PROFILES = [wanted(name, MODEL, disposable=True) for name in ("anon", "fork")]
+SEED = 3
 
 
-def test_a_file_says_jobs(write: Callable[[str], Path], tmp_path: Path) -> None:
-    """Every test on every target, every scope under every release, every seed on every kernel; each with what it takes,
-    and a name of its own.  They are read back as they were put."""
-    made = read(
-        write(
-            '[[run]]\ntests = ["seed", "stock"]\n'
-            'on = ["vm:6.1", "model:6.1,anon_exclusive=no", "mine=vm:images/bzImage"]\n'
-            'without = ["1G"]\n[[explore]]\nscopes = ["fork-pin"]\nmemory = 4000\ntime = 60\n'
-            '[[conform]]\non = ["live"]\nseeds = [1, 2]\nsteps = 50\nprofiles = ["anon"]\ncounts = true\n'
-        )
-    )
-    assert made.title == "mine"
-    assert [(each.kind, each.row, each.column, each.memory, each.guest, each.live) for each in made.jobs] == [
-        ("run", "seed", "vm:6.1", 2048, True, False),
-        ("run", "seed", "model:6.1,anon_exclusive=no", 512, False, False),
-        ("run", "seed", "mine=vm:images/bzImage", 2048, True, False),
-        ("run", "stock", "vm:6.1", 2048, True, False),
-        ("run", "stock", "model:6.1,anon_exclusive=no", 512, False, False),
-        ("run", "stock", "mine=vm:images/bzImage", 2048, True, False),
-        ("explore", "fork-pin", "its own rules", 4000, False, False),
-        ("conform", "seed 1", "live", 512, False, True),
-        ("conform", "seed 2", "live", 512, False, True),
-    ]
-    assert len({each.name for each in made.jobs}) == len(made.jobs)
-    assert made.jobs[6].command[:6] == ("explore", "fork-pin", "--memory", "4000", "--time", "60")
-    conform = "conform --on live --seed 2 --steps 50 --profile anon --counts --jobs 1 -o {out}/differences"
-    assert " ".join(made.jobs[8].command) == conform
-    put(made, tmp_path / "put.json")
-    assert put_back(tmp_path / "put.json") == made
+def begin(info: TargetInfo) -> tuple[ModelTarget, Sequence[Wanted]]:
+    return MODEL, PROFILES
+
+
+def plan(make: Callable[[], Target], lanes: int = 1) -> Plan:
+    return Plan("it", make, begin, lanes)
+
+
+def on_model(scenario: Scenario) -> Result:
+    return run_scenario(MODEL, scenario)
+
+
+class Dying:
+    """A kernel whose process dies with the first random scenario, or that cannot be made."""
+
+    name = what = "dying"
+
+    def __init__(self, reason: str | None = None) -> None:
+        self._reason = reason
+
+    def info(self) -> TargetInfo:
+        if self._reason is not None:
+            raise Unavailable(self._reason)
+        return MODEL.info()
+
+    def open(self, scenario: Scenario) -> AbstractContextManager[Session]:
+        if not scenario.observe:
+            raise CannotDo("nothing but random scenarios")
+        os._exit(1)
+
+
+def test_a_lane_of_two_processes_does_what_one_process_does() -> None:
+    """The same scenarios, the same values, and no more than are asked for."""
+    run = Campaign([plan(partial(ModelTarget, "6.12"))], Limits(SEED, 200), 1)
+    run.run()
+    (ran,) = run.ran
+    alone = campaign(on_model, MODEL, PROFILES, SEED, 200)
+    assert (ran.tally.scenarios, ran.tally.steps, ran.tally.values) == (alone.scenarios, alone.steps, alone.values)
+    assert ran.tally.coverage == alone.coverage
+    assert ran.ended == []
+
+
+def test_lanes_share_the_scenarios_of_a_seed() -> None:
+    """Two lanes do each scenario once between them, and both work."""
+    run = Campaign([plan(partial(ModelTarget, "6.12"), lanes=2)], Limits(SEED, 200), 2)
+    run.run()
+    (ran,) = run.ran
+    assert ran.lanes == 2
+    assert ran.tally.steps >= 200
+    assert set(ran.tally.profiles) == {"anon", "fork"}
+    assert ran.tally.differences == []
+
+
+def test_a_dying_kernel_ends_its_own_lane_with_a_sentence() -> None:
+    """The others go on to their end."""
+    run = Campaign([plan(Dying), plan(partial(ModelTarget, "6.12"))], Limits(SEED, 100), 2)
+    run.run()
+    dead, well = run.ran
+    assert dead.ended == ["the process that drives the kernel has died"]
+    assert well.ended == []
+    assert well.tally.steps >= 100
+
+
+def test_a_target_that_cannot_be_made_says_why() -> None:
+    """And is not run."""
+    run = Campaign([plan(partial(Dying, "no such kernel"))], Limits(SEED, 100), 1)
+    run.run()
+    assert run.ran[0].ended == ["no such kernel"]
+    assert run.ran[0].model is None
+
+
+def test_what_was_done_is_there_when_it_is_cut_off() -> None:
+    """Ctrl-C comes out of run(), and leaves the tally and no process."""
+
+    class Enough(Exception):
+        pass
+
+    def watch(ran: object) -> None:
+        if run.ran[0].tally.steps >= 30:
+            raise Enough
+
+    others = active_children()
+    run = Campaign([plan(partial(ModelTarget, "6.12"))], Limits(SEED, None), 1, watch)
+    with pytest.raises(Enough):
+        run.run()
+    assert run.ran[0].tally.steps >= 30
+    assert active_children() == others
+
+
+def test_time_ends_a_campaign() -> None:
+    """No scenario is begun after it, and those that were begun are counted."""
+    run = Campaign([plan(partial(ModelTarget, "6.12"))], Limits(SEED, None, 0.2), 1)
+    run.run()
+    assert run.ran[0].tally.scenarios > 0
+    assert run.ran[0].ended == []
 
 
 @pytest.mark.parametrize(
-    ("text", "sentence"),
+    ("words", "says"),
     [
-        ("title = 1", "'title' is a text"),
-        ("x = 1", r"no campaign has 'x'; known: title, \[\[run\]\], \[\[explore\]\], \[\[conform\]\]"),
-        ("[run]\ntests = []", r"write \[\[run\]\], with two brackets"),
-        ("[[run]]\nsuites = []", r"no \[\[run\]\] has 'suites'; known: tests, on"),
-        ("[[run]]\ntests = 'seed'", "'tests' is a list of texts"),
-        ("[[run]]\ntests = ['seed']", r"a \[\[run\]\] needs 'on', a list of texts"),
-        ("[[run]]\ntests = ['seed']\non = ['--html=x']", "'on' is a list of texts"),
-        ("[[conform]]\non = ['live']\nseeds = [0]", "'seeds' is a list of numbers from 1 on"),
-        ("[[explore]]\nscopes = ['a']\ntime = true", "'time' is a number from 1 on"),
-        ("", "there is nothing to do"),
-        ("[[", "mine.toml: "),
+        (["--time", "5x"], "'5x' is no time: write 90s, 10m or 2h"),
+        (["--profile", "swop"], "no profile 'swop': did you mean swap?"),
+        (["--model", "1.0"], "unknown target model:1.0"),
     ],
 )
-def test_a_file_that_says_none_is_a_sentence(write: Callable[[str], Path], text: str, sentence: str) -> None:
-    """Which names the file and what is wrong.  No word of a file becomes an option."""
-    with pytest.raises(BadCampaign, match=sentence):
-        read(write(text))
+def test_usage(words: list[str], says: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """What cannot be meant is one sentence, and nothing is run."""
+    assert main(["conform", "--on", "live", *words]) == 3
+    assert says in capsys.readouterr().err
 
 
-def work(memory: int, live: bool = False) -> Job:
-    return Job("run", "", "", (), memory, live=live)
+def _loses_its_end(pipe: Connection) -> None:
+    """Is told to stop while an object ends, where whatever is raised goes no further."""
+
+    class Ending:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGTERM)
+            time.sleep(0)
+
+    Ending()
+    pipe.send("still here")
+    while True:
+        time.sleep(1)
 
 
-def test_no_more_is_done_at_once_than_there_is_room_for() -> None:
-    """By number, by memory, one at a time of this machine's kernel; what is larger than all memory is done alone."""
-    jobs = [work(600), work(600), work(300), work(5000), work(100, live=True), work(100, live=True)]
-    most: list[list[int]] = []
-    now: set[int] = set()
-    lock = threading.Lock()
-    beside = threading.Event()
-
-    def do(number: int) -> dict[str, Any]:
-        with lock:
-            now.add(number)
-            most.append(sorted(now))
-            if len(now) > 1:
-                beside.set()
-        assert beside.wait(600)  # the first two are begun before anybody waits
-        with lock:
-            now.discard(number)
-        return {"number": number}
-
-    found = [told["number"] for told in crew.side_by_side(do, jobs, range(len(jobs)), 3, 1000)]
-    assert sorted(found) == list(range(len(jobs)))
-    assert max(map(len, most)) in (2, 3)
-    for together in most:
-        assert len(together) == 1 or sum(jobs[number].memory for number in together) <= 1000
-        assert sum(jobs[number].live for number in together) <= 1
-
-
-def test_a_campaign_goes_on_and_reports(
-    write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """The seed's first test on both releases: one fails, and the report says which and why; begun again, nothing is
-    done but what could not run."""
-    out = tmp_path / "out"
-    commands: list[str] = []
-
-    def ran(command: list[str]) -> tuple[int, str]:
-        assert command[:4] == [sys.executable, "-I", "-m", "pinhold"]
-        commands.append(command[4])
-        if command[4] == "explore" and len(commands) < 5:
-            return 4, "numba is missing\n"
-        return cli.main(command[4:]), ""
-
-    monkeypatch.setattr(job, "ran", ran)
-    assert cli.main(["campaign", str(write(SMALL)), "-o", str(out), "--jobs", "1"]) == 1
-    told = capsys.readouterr().out
-    assert "run seed/151        model:6.1     failed\n    seed/151 violated\n" in told
-    assert "explore seed-shmem  rules of 6.2  could not run\n    numba is missing\n" in told
-    assert "1 of 3 held" in told
-    root = ET.fromstring((out / "junit.xml").read_text())
-    assert {suite.get("name"): (suite.get("failures"), suite.get("errors")) for suite in root} == {
-        "run": ("1", "0"),
-        "explore": ("0", "1"),
-    }
-    assert commands == ["run", "run", "explore"]
-    commands += ["", ""]
-    assert cli.main(["campaign", str(write(SMALL)), "-o", str(out), "--jobs", "1"]) == 1
-    assert commands[5:] == ["explore"]
-    record = json.loads((out / "report.json").read_text())
-    assert [each["word"] for each in record["jobs"]] == ["failed", "held", "held"]
-    assert "2 of 3 jobs were done before" in capsys.readouterr().out
-
-
-def test_a_job_that_breaks_is_begun_again(write: Callable[[str], Path], tmp_path: Path, monkeypatch: Any) -> None:
-    """Three times at most; a guest may die of a busy machine, and be well the next time."""
-    statuses = [5, -9, 0]
-    monkeypatch.setattr(job, "ran", lambda command: (statuses.pop(0), "x"))
-    put(read(write(SMALL)), tmp_path / job.CAMPAIGN)
-    told = job.do(str(tmp_path), 0)
-    assert (told["status"], told["tries"], statuses) == (0, 3, [])
-    monkeypatch.setattr(job, "ran", lambda command: (-11, "died"))
-    told = job.do(str(tmp_path), 1)
-    assert (told["status"], told["tries"], job.WORDS[told["status"]]) == (5, 3, "broke")
-    assert job.done(tmp_path, read(write(SMALL)).jobs[1]) is None
-
-
-def test_the_commands_are_listed(write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
-    """--list does nothing."""
-    path = write(SMALL)
-    assert cli.main(["campaign", str(path), "--list"]) == 0
-    assert capsys.readouterr().out.startswith("pinhold run seed/151 --on model:6.1 --jobs 1 --format json -o ")
-    assert not path.with_suffix(".campaign").exists()
-
-
-def test_what_cannot_be_read_is_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """A file that is not there, one that says nothing: status 3, a sentence."""
-    assert cli.main(["campaign", str(tmp_path / "no.toml")]) == 3
-    assert "no.toml: No such file" in capsys.readouterr().err
-    (tmp_path / "empty.toml").touch()
-    assert cli.main(["campaign", str(tmp_path / "empty.toml")]) == 3
-    assert "there is nothing to do" in capsys.readouterr().err
-
-
-def test_a_job_is_named_by_what_it_does() -> None:
-    """Two that differ in a word have two folders."""
-    one = campaign.Job("run", "seed", "model:6.1", ("run", "a"))
-    other = campaign.Job("run", "seed", "model:6.1", ("run", "b"))
-    assert one.name != other.name
-    assert one.name.startswith("run-seed-model-6.1-")
+def test_a_worker_that_is_told_to_stop_in_a_finalizer_stops(capfd: pytest.CaptureFixture[str]) -> None:
+    """A moment later, and nobody sees a traceback."""
+    with Workers() as workers:
+        ours, theirs = workers.pipe()
+        workers.start(_loses_its_end, theirs)
+        assert ours.recv() == "still here"
+        assert ours.poll(60), "it goes on"
+        with pytest.raises(EOFError):
+            ours.recv()
+    assert capfd.readouterr().err == ""

@@ -1,55 +1,110 @@
-"""Fingerprints in sorted runs, beside Python's sets: also where their first words are the same by chance."""
+"""Running selected tests: order, worker processes, a worker that dies."""
 
-from __future__ import annotations
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
-pytest.importorskip("numpy")
-
-import numpy as np
-from hypothesis import given
-from hypothesis import strategies as st
-
-from pinhold.explore.external import runs
-from pinhold.explore.external.runs import FIRST, REST, Prints, absent, distinct, merged, together
-
-PAIRS = st.lists(st.tuples(st.integers(0, 5), st.integers(0, 3)), max_size=40)
-"""So few values that many first words are the same and the rest is not."""
+from fakes import FakeTarget
+from pinhold.commands import runs, workers
+from pinhold.commands.select import Selected, select
+from pinhold.scenario.steps import Scenario
+from pinhold.targets import batch
+from pinhold.targets.base import Target
+from pinhold.targets.runner import Result
 
 
-def prints(pairs: list[tuple[int, int]]) -> Prints:
-    return Prints(np.array([p for p, _ in pairs], FIRST), np.array([r for _, r in pairs], REST))
+def first(count: int) -> Sequence[Selected]:
+    """The first tests of the suite."""
+    return select([f"seed/1-{count}"])
 
 
-def pairs_of(run: Prints) -> list[tuple[int, int]]:
-    return list(zip(run.first.tolist(), run.rest.tolist(), strict=True))
+def test_workers_give_the_same_results_in_the_same_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where tests run in worker processes the results do not depend on it."""
+    tests = first(40)
+    target = FakeTarget("model:fake")
+    parallel = list(runs.run_tests(target, tests))
+    monkeypatch.setattr(workers.os, "cpu_count", lambda: 1)
+    alone = list(runs.run_tests(target, tests))
+    assert [r.number for r in parallel] == list(range(1, 41))
+    assert [(r.name, r.verdict) for r in parallel] == [(r.name, r.verdict) for r in alone]
 
 
-@given(PAIRS)
-def test_of_equal_ones_the_first_is_kept(pairs: list[tuple[int, int]]) -> None:
-    """In the order in which they were found; and what is kept is a run."""
-    kept = distinct(prints(pairs), np.arange(len(pairs)))
-    assert [pairs[place] for place in kept] == sorted(set(pairs))
-    assert kept.tolist() == [pairs.index(pair) for pair in sorted(set(pairs))]
+def test_a_worker_that_dies_is_an_error_of_its_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dead worker costs the test that it ran its verdict, and the others are run to the end."""
+    real, tests = runs.run_scenario, first(20)
+
+    def run(target: Target, scenario: Scenario) -> Result:
+        if scenario is tests[3].scenario:
+            os._exit(1)
+        return real(target, scenario)
+
+    monkeypatch.setattr(runs, "run_scenario", run)
+    kinds = [r.verdict.kind for r in runs.run_tests(FakeTarget("model:fake"), tests)]
+    assert len(kinds) == 20
+    assert [n for n in range(20) if kinds[n] == "error"] == [3]
 
 
-@given(PAIRS, PAIRS, st.integers(1, 7))
-def test_absent_is_what_a_set_has_not(some: list[tuple[int, int]], seen: list[tuple[int, int]], block: int) -> None:
-    """However the run is cut into blocks, also in the midst of first words that are the same."""
-    candidates, run = sorted(set(some)), sorted(set(seen))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "BLOCK", block)
-        found = absent(prints(candidates), prints(run))
-    assert [pair for pair, missing in zip(candidates, found, strict=True) if missing] == sorted(set(some) - set(seen))
+def test_when_all_workers_have_died_the_rest_is_told() -> None:
+    """Nothing is waited for then; what was finished before is kept."""
+
+    def do(number: int) -> str:
+        return "done" if number == 0 else os._exit(1)
+
+    found = list(workers.in_workers(do, range(5), lambda number: f"died at {number}"))
+    assert found == ["done", *(f"died at {number}" for number in range(1, 5))]
 
 
-@given(PAIRS, PAIRS)
-def test_two_runs_become_one(some: list[tuple[int, int]], others: list[tuple[int, int]]) -> None:
-    """Sorted, with all of both."""
-    one, other = sorted(set(some)), sorted(set(others) - set(some))
-    assert pairs_of(merged(prints(one), prints(other))) == sorted({*one, *other})
+def test_an_interrupt_is_the_callers_alone(capfd: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C reaches the whole group; the workers neither die of it nor say anything."""
+
+    def do(number: int) -> int:
+        os.kill(os.getpid(), signal.SIGINT)
+        return number
+
+    assert list(workers.in_workers(do, range(4), lambda number: -1)) == [0, 1, 2, 3]
+    assert capfd.readouterr() == ("", "")
 
 
-def test_nothing_put_together_is_nothing() -> None:
-    """A level may have no candidates for an owner."""
-    assert len(together([])) == 0
+def test_workers_end_with_their_program() -> None:
+    """Killed, it leaves none of them: each waits at a pipe whose other end is nobody else's."""
+    code = (
+        "import os, sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "from pinhold.commands.workers import in_workers\n"
+        "for pid in in_workers(lambda n: os.getpid(), range(2), lambda n: 0): print(pid, flush=True)\n"
+        "list(in_workers(lambda n: print(os.getpid(), flush=True) or time.sleep(2), range(2), lambda n: 0))\n"
+    )
+    source = str(Path(workers.__file__).parents[2])
+    with subprocess.Popen([sys.executable, "-c", code, source], stdout=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        for _ in range(4):
+            program.stdout.readline()
+        program.kill()
+        # The workers have the other end of this pipe, too.
+        assert program.stdout.read() == ""
+
+
+def test_live_runs_in_this_process_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Tests of a real kernel are never run beside each other."""
+    seen = []
+    real = batch.run_scenario
+
+    def run(target: Target, scenario: Scenario) -> Result:
+        seen.append(os.getpid())
+        return real(target, scenario)
+
+    monkeypatch.setattr(batch, "run_scenario", run)
+    list(runs.run_tests(FakeTarget("live"), first(20)))
+    assert seen == [os.getpid()] * 20
+
+
+def test_no_worker_is_left_when_the_reader_stops() -> None:
+    """Leaving early (Ctrl-C, a closed pipe) ends the workers."""
+    results = runs.run_tests(FakeTarget("model:fake"), first(40))
+    next(results)
+    results.close()
+    assert not workers.multiprocessing.active_children()
