@@ -10,13 +10,16 @@ import time
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pinhold.scenario.parse import parse
 from pinhold.targets.live import syscalls
 from pinhold.targets.live.nursery import Nursery
+from pinhold.targets.live.protocol import Fork
 from pinhold.targets.live.target import LiveTarget
+from pinhold.targets.live.tree import Tree
 from pinhold.targets.runner import run_scenario
 
 SCENARIO = parse(
@@ -226,3 +229,23 @@ def test_a_call_that_fails_in_the_controller(name: str, number: int, monkeypatch
         assert reason == f"vmsplice cannot read back what it holds here: {os.strerror(number)}"
     elif kind == "error":
         assert f"[Errno {number}] {os.strerror(number)}" in reason
+
+
+def test_a_child_that_could_not_be_forked_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where a pinned huge page cannot be copied: what the child was to do is left out, and the rest is done."""
+    ask = Tree.ask
+
+    def refusing(tree: Tree, name: str, message: Any, *rest: Any) -> Any:
+        if isinstance(message, Fork):
+            raise OSError(errno.ENOMEM, os.strerror(errno.ENOMEM))
+        return ask(tree, name, message, *rest)
+
+    monkeypatch.setattr(Tree, "ask", refusing)
+    ran = run_scenario(
+        LiveTarget(), parse("scenario x\nobserve\nmap P x anon\nfork P C\nexit C\nwrite P x 0x01\nexpect P x 0x01\n")
+    )
+    outcomes = [record.outcome for record in ran.steps if record.outcome]
+    assert [outcome.errno for outcome in outcomes[:2]] == [0, errno.ENOMEM]
+    assert outcomes[2].note == "there is no C: the step that forks it failed"
+    assert ran.verdict.kind != "error"
+    assert ran.steps[3].observation is not None

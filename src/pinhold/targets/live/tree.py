@@ -81,6 +81,7 @@ class Tree:
         self._loops = False
         self._members: dict[str, Member] = {}
         self._ended: dict[str, str] = {}
+        self._unborn: set[str] = set()
         self.leader = 0
 
     def names(self) -> Iterator[str]:
@@ -171,6 +172,8 @@ class Tree:
         return self._members[name].pagemap
 
     def _member(self, name: str) -> Member:
+        if name in self._unborn:
+            raise CannotDo(f"there is no {name}: the step that forks it failed")
         if name not in self._members:
             raise Broken(f"process {name} is gone: {self._ended.get(name, 'it was never started')}")
         return self._members[name]
@@ -228,12 +231,14 @@ class Tree:
                 pid = self.ask(name, Fork(), [far.fileno()]).pid
         except OSError as error:
             channel.close()
+            self._unborn.add(child)
             return error.errno or errno.EIO
         except BaseException:
             channel.close()
             raise
         self._members[child] = Member(channel, pid, name)
         self._ended.pop(child, None)
+        self._unborn.discard(child)
         self._receive(child, "start")
         self._members[name].fresh = True  # a child that starts changes nothing of its parent's
         return 0
