@@ -80,7 +80,7 @@ def spin(beat: Callable[[], None] = lambda: None) -> None:
 
 def answer(port: socket.socket, text: str) -> bool:
     """Whether it goes on."""
-    record = {"index": 0, "outcome": [0, None], "check": None, "expected": None, "seen": [0, [], []]}
+    record = {"index": 0, "outcome": [0, None, None], "check": None, "expected": None, "seen": [0, [], []]}
     step = encode({"step": record, "places": {"P": [4711, {"x": 0x10000}]}})
     port.sendall(step)
     if "panic" in text:

@@ -315,7 +315,7 @@ def test_who_took_a_pin_is_its_user_on_the_model(monkeypatch: pytest.MonkeyPatch
 
     def real(scenario: s.Scenario) -> Result:
         ran = run_scenario(ModelTarget("6.18"), scenario)
-        noted = (replace(record, outcome=replace(record.outcome, note="vfio")) for record in ran.steps)
+        noted = (replace(record, outcome=replace(record.outcome, by="vfio")) for record in ran.steps)
         return replace(ran, steps=tuple(noted))
 
     monkeypatch.setattr("pinhold.conform.differ.follow", watched)

@@ -115,8 +115,8 @@ def judged(
 
 
 def took(record: StepRecord) -> str | None:
-    """Which mechanism did a step, if one did."""
-    return record.outcome.note if record.outcome is not None else None
+    """Which mechanism was asked for a pin, also where it failed."""
+    return record.outcome.by if record.outcome is not None else None
 
 
 def _never_ends(model: ModelTarget, done: s.Scenario, stuck: s.Step) -> bool:

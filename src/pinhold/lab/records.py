@@ -22,7 +22,7 @@ def plain_step(record: StepRecord, before: Observation | None = None) -> Record:
     outcome, seen = record.outcome, record.observation
     return {
         "index": record.index,
-        "outcome": None if outcome is None else [outcome.errno, outcome.note],
+        "outcome": None if outcome is None else [outcome.errno, outcome.note, outcome.by],
         "check": record.check,
         "expected": None if record.expected is None else asdict(record.expected),
         "seen": None
@@ -77,11 +77,15 @@ def step_record(plain: Record, scenario: Scenario, before: Observation | None = 
     return StepRecord(
         plain["index"],
         scenario.steps[plain["index"]],
-        None if outcome is None else Outcome(*outcome),
+        None if outcome is None else _outcome(*outcome),
         observation,
         plain["check"],
         _expected(plain["expected"]),
     )
+
+
+def _outcome(errno: int, note: str | None, by: str | None) -> Outcome:
+    return Outcome(errno, note, by=by)
 
 
 def _expected(plain: Record | None) -> Expected | None:

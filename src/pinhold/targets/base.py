@@ -56,7 +56,8 @@ class Outcome:
     """What one action came to.
 
     errno: 0 or positive; note: e.g. the pin mechanism used.  Of the model only: decisions; `violated`, the safety
-    properties (as sentences) that do not hold after it; turns, what the tasks of a schedule came to.
+    properties (as sentences) that do not hold after it; turns, what the tasks of a schedule came to.  Of a real kernel
+    only: by, the mechanism that was asked for the pin, also where it failed.
     """
 
     errno: int = 0
@@ -64,6 +65,7 @@ class Outcome:
     decisions: tuple[Decision, ...] = ()
     violated: tuple[str, ...] = ()
     turns: tuple[Turn, ...] = ()
+    by: str | None = None
 
 
 class Session(Protocol):

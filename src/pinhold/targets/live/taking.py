@@ -128,13 +128,14 @@ class LivePins:
         except OSError as error:
             number = error.errno or errno.EIO
             charged = need.user != "none"
-            return Outcome(number, self._memlock_note(step.proc) if charged and number == errno.ENOMEM else None)
+            note = self._memlock_note(step.proc) if charged and number == errno.ENOMEM else None
+            return Outcome(number, note, by=mechanism.name)
         self._held[step.pin] = pin = Held(step.proc, span.region, span.first, need, mechanism, taken)
         seen = sorted({0, taken.pages - 1})
         shown = [span.first + page for page in seen]
         words = self._tree.look(step.proc, p.Frames(span.region, shown)).words
         pin.frames = {page: pagemap.pfn(word) for page, word in zip(seen, words, strict=True)}
-        return Outcome(0, mechanism.name)
+        return Outcome(0, mechanism.name, by=mechanism.name)
 
     def _memlock_note(self, proc: str) -> str | None:
         """The limit of the process that was to pin: the scenario may have set it."""
