@@ -49,16 +49,16 @@ def test_a_file_says_jobs(write: Callable[[str], Path], tmp_path: Path) -> None:
         )
     )
     assert made.title == "mine"
-    assert [(each.kind, each.row, each.column, each.memory, each.guest, each.live) for each in made.jobs] == [
-        ("run", "seed", "vm:6.1", 2048, True, False),
-        ("run", "seed", "model:6.1,anon_exclusive=no", 512, False, False),
-        ("run", "seed", "mine=vm:images/bzImage", 2048, True, False),
-        ("run", "stock", "vm:6.1", 2048, True, False),
-        ("run", "stock", "model:6.1,anon_exclusive=no", 512, False, False),
-        ("run", "stock", "mine=vm:images/bzImage", 2048, True, False),
-        ("explore", "fork-pin", "its own rules", 4000, False, False),
-        ("conform", "seed 1", "live", 512, False, True),
-        ("conform", "seed 2", "live", 512, False, True),
+    assert [(each.kind, each.row, each.column, each.memory, each.live) for each in made.jobs] == [
+        ("run", "seed", "vm:6.1", 2048, False),
+        ("run", "seed", "model:6.1,anon_exclusive=no", 512, False),
+        ("run", "seed", "mine=vm:images/bzImage", 2048, False),
+        ("run", "stock", "vm:6.1", 2048, False),
+        ("run", "stock", "model:6.1,anon_exclusive=no", 512, False),
+        ("run", "stock", "mine=vm:images/bzImage", 2048, False),
+        ("explore", "fork-pin", "its own rules", 4000, False),
+        ("conform", "seed 1", "live", 512, True),
+        ("conform", "seed 2", "live", 512, True),
     ]
     assert len({each.name for each in made.jobs}) == len(made.jobs)
     assert made.jobs[6].command[:6] == ("explore", "fork-pin", "--memory", "4000", "--time", "60")
@@ -192,3 +192,16 @@ def test_a_job_is_named_by_what_it_does() -> None:
     other = campaign.Job("run", "seed", "model:6.1", ("run", "b"))
     assert one.name != other.name
     assert one.name.startswith("run-seed-model-6.1-")
+
+
+def test_root_writes_nowhere_that_others_can_change(
+    write: Callable[[str], Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A folder for results, or for states, that somebody else has put there: a sentence, and nothing is in it."""
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr("pinhold.trust.foreign", lambda place: f"user eve could change {place}")
+    out = tmp_path / "out"
+    for command in (["campaign", str(write(SMALL)), "-o", str(out)], ["explore", "seed-shmem", "--spill", str(out)]):
+        assert cli.main(command) == 3
+        assert f"user eve could change {out}; name a directory of yours alone" in capsys.readouterr().err
+    assert not list(out.iterdir())

@@ -24,11 +24,6 @@ class Address:
     url: str
     certificates: Path | None = None
 
-    @property
-    def here(self) -> bool:
-        """Whether it is of this machine."""
-        return is_loopback(urlsplit(self.url).hostname or "")
-
 
 def is_loopback(host: str) -> bool:
     if host == "localhost":

@@ -52,14 +52,13 @@ class BadCampaign(ValueError):
 @dataclass(frozen=True)
 class Job:
     """kind: of SHAPES; row, column: where it stands in the report; command: words behind `pinhold`, in which {out} is
-    the job's folder; memory: MiB; guest: whether it boots one; live: whether it is of the kernel that runs here."""
+    the job's folder; memory: MiB; live: whether it is of the kernel that runs here."""
 
     kind: str
     row: str
     column: str
     command: tuple[str, ...]
     memory: int = LEAST_MEBIBYTES
-    guest: bool = False
     live: bool = False
 
     @property
@@ -153,7 +152,7 @@ def resources(target: str) -> dict[str, Any]:
     """What a job on that target takes."""
     what = target.rpartition("=")[2] if not target.startswith("model:") else target
     if what.startswith("vm:"):
-        return {"memory": GUEST_MEBIBYTES, "guest": True}
+        return {"memory": GUEST_MEBIBYTES}
     return {"live": what == "live"}
 
 

@@ -17,6 +17,7 @@ from pinhold.cluster.address import address_of
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.board import BOARD
 from pinhold.commands.ending import ended_by_signals
+from pinhold.commands.hands import made
 from pinhold.commands.pages import write_files
 from pinhold.report import campaign as report
 from pinhold.report import terminal
@@ -38,9 +39,8 @@ def main(options: Namespace) -> int:
     if options.list:
         terminal.write(shlex.join(("pinhold", *each.command)) for each in wanted.jobs)
         return EXIT_HELD
-    directory = Path(options.output or f"{Path(options.file).stem}.campaign")
+    directory = made(Path(options.output or f"{Path(options.file).stem}.campaign"))
     try:
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         campaign.put(wanted, directory / job.CAMPAIGN)
     except OSError as error:
         raise UsageError(f"{error.filename or directory}: {error.strerror}") from None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import secrets
 import tempfile
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
 
+from pinhold import trust
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.explore.run import Options
 from pinhold.mm.kernel import PATCHES
@@ -59,9 +61,19 @@ def _directory(options: argparse.Namespace, stack: ExitStack) -> Path:
     """The one that was named, made if need be; or one for as long as the search goes on."""
     if options.spill is None:
         return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pinhold-search-")))
-    directory = Path(options.spill).absolute()
+    return made(Path(options.spill).absolute())
+
+
+def made(directory: Path) -> Path:
+    """A directory to write to, made if need be.
+
+    Raises UsageError where it cannot be made; and as root where others can change it: they could put links there.
+    """
     try:
-        directory.mkdir(mode=0o700, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        others = trust.foreign(directory) if os.geteuid() == 0 else None
     except OSError as error:
-        raise UsageError(f"--spill {directory}: {error.strerror}") from None
+        raise UsageError(f"{error.filename or directory}: {error.strerror}") from None
+    if others:
+        raise UsageError(f"{others}; name a directory of yours alone")
     return directory

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -10,7 +10,6 @@ from xml.etree import ElementTree as ET
 from pinhold.report.results import one_line
 from pinhold.scenario.runfile import RunFile
 
-TONES: Mapping[str, str] = {"held": "good", "failed": "bad"}
 MISSING = "not done"
 FINE = ("held", "skipped", "xfail")
 MOST = 5
