@@ -395,13 +395,17 @@ def direct_reads() -> Callable[[], None]:
 
 
 def direct() -> list[dict[str, Any]]:
-    """A process that does nothing else."""
+    """A process that does nothing else, from its first read on."""
+    begun, begins = os.pipe()
     child = os.fork()
     if not child:
         read = direct_reads()
+        read()
+        os.write(begins, b"!")
         while True:
             read()
     CHILDREN.append(child)
+    os.read(begun, 1)
     return [{"pid": child}]
 
 
