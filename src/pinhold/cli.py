@@ -144,7 +144,7 @@ def _ask(command: Callable[..., argparse.ArgumentParser]) -> None:
 def _run(command: Callable[..., argparse.ArgumentParser]) -> None:
     run = command("run", "run tests and report the verdicts")
     run.add_argument("tests", nargs="+", metavar="TEST", help=_TEST)
-    run.add_argument("--on", action="append", metavar="TARGET", required=True, help=_TARGET)
+    run.add_argument("--on", action="append", metavar="TARGET", help=f"{_TARGET}; default: live")
     grammar_lab.add_with(run)
     grammar_lab.add_pin(run)
     run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")

@@ -64,6 +64,15 @@ def test_a_target_that_is_not_there_is_one_sentence(example: str, capsys: pytest
     assert "not this machine" in refused(capsys, "run", example, "--on", "absent", status=4)
 
 
+def test_a_run_without_a_target_is_on_the_kernel_that_runs_here(
+    example: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`pinhold run TEST` is `pinhold run TEST --on live`."""
+    monkeypatch.setattr(registry, "_live", lambda *_: FakeTarget("live", byte=1))
+    assert main(["run", example]) == 1
+    assert "live: 1 violated" in capsys.readouterr().out
+
+
 @pytest.mark.usefixtures("targets")
 def test_json_is_a_run_file(example: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each line is a JSON object, and the header states the schema."""
@@ -108,7 +117,7 @@ def test_step_tells_every_step_and_the_verdict(example: str, capsys: pytest.Capt
         (["chek"], "did you mean check?"),
         (["run", "sed", "--on", "zero"], "did you mean seed?"),
         (["run", "seed/200", "--on", "zero"], "the nearest is seed/162"),
-        (["run", "seed"], "required: --on"),
+        (["run"], "required: TEST"),
         (["run", "seed", "--on", "zero", "--format", "tabel"], "'tabel'"),
         (["step", "seed", "--on", "zero"], "step takes one, for example seed/1"),
         (["step", "seed/1", "--on", "zero", "--on", "zero", "--on", "zero"], "two to compare"),

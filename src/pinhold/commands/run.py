@@ -25,9 +25,13 @@ from pinhold.report.results import CaseResult, TargetRun, pools, tally
 from pinhold.scenario.verdict import Verdict, exit_status
 from pinhold.targets.runner import Result
 
+LIVE = "live"
+"""The target where none is named: the kernel that runs here."""
+
 
 def main(options: Namespace) -> int:
     """Run, report, and give the exit status of the verdicts."""
+    options.on = options.on or [LIVE]
     tests = select(options.tests, options.without)
     with ended_by_signals(), allowed(options.allow_change, targets_of(options.on), tests):
         return _run(options, tests)
