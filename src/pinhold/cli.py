@@ -99,6 +99,7 @@ def parser() -> argparse.ArgumentParser:
     grammar_lab.add_deadline(step)
 
     _ask(command)
+    _examples(command)
     rules = command("rules", "what differs between kernels, switch by switch")
     add_chart(rules, "rules by releases")
     actions = rules.add_subparsers(dest="rules", metavar="ACTION")
@@ -139,6 +140,12 @@ def _ask(command: Callable[..., argparse.ArgumentParser]) -> None:
     ask.add_argument("--format", choices=("table", "json"), default="table", help="default: table")
     where = add_chart(ask, "kinds of memory by releases")
     where.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
+
+
+def _examples(command: Callable[..., argparse.ArgumentParser]) -> None:
+    examples = command("examples", "scenarios, programs that pin, a driver: listed, printed or copied, to begin with")
+    examples.add_argument("name", nargs="?", metavar="EXAMPLE", help="a file or a folder of them; default: all")
+    examples.add_argument("--copy", metavar="DIR", help="copy them there")
 
 
 def _run(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -221,6 +228,7 @@ COMMANDS = (
     "report",
     "step",
     "ask",
+    "examples",
     "rules",
     "doctor",
     "restore",

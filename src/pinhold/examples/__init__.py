@@ -1,0 +1,1 @@
+"""Examples to be read, copied and run: scenarios, programs that pin, a driver, functions in the place of mm/'s."""
