@@ -104,7 +104,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
 
 
 def _kernels(kernels: argparse.ArgumentParser) -> None:
-    actions = kernels.add_subparsers(dest="kernels", metavar="list | fetch REL... | add NAME | remove NAME")
+    actions = kernels.add_subparsers(dest="kernels", metavar="list | fetch REL... | add NAME | remove NAME | config")
     actions.add_parser("list", help="those here, and those that can be fetched", allow_abbrev=False)
     fetch = actions.add_parser("fetch", help="stock kernels of Debian, by apt and without root", allow_abbrev=False)
     fetch.add_argument("releases", nargs="+", metavar="REL", help="a series (6.1), a release (6.1.192) or newest")
@@ -114,3 +114,8 @@ def _kernels(kernels: argparse.ArgumentParser) -> None:
     add.add_argument("--modules", metavar="DIR", help="its modules: a directory like lib/modules/RELEASE")
     remove = actions.add_parser("remove", help="delete one", allow_abbrev=False)
     remove.add_argument("name", metavar="NAME")
+    words = "what guests need of a kernel that you build: a fragment for merge_config.sh, and what a .config has lost"
+    config = actions.add_parser("config", help=words, description=words, allow_abbrev=False)
+    config.add_argument("--full", action="store_true", help="and all that moves and checks pages: NUMA, CMA, DEBUG_VM")
+    config.add_argument("--kasan", action="store_true", help="and KASAN: use after free; a guest is slow with it")
+    config.add_argument("--check", metavar="FILE", help="a .config: each line that it has lost, and why it matters")

@@ -7,7 +7,7 @@ from argparse import Namespace
 from pathlib import Path
 
 from pinhold import trust
-from pinhold.commands import NothingToRun, UsageError
+from pinhold.commands import NothingToRun, UsageError, kernelconfig
 from pinhold.lab.apt import Apt
 from pinhold.lab.errors import LabError
 from pinhold.lab.fetch import fetch, newest_of_series
@@ -18,7 +18,9 @@ from pinhold.lab.store import Kernel, Store
 
 
 def main(options: Namespace) -> int:
-    """List, fetch, add or remove."""
+    """List, fetch, add or remove; config: what one's own has to have."""
+    if options.kernels == "config":
+        return kernelconfig.main(options)
     store = Store()
     try:
         if options.kernels == "fetch":

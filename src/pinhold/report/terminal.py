@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -34,6 +35,12 @@ def width(usual: int) -> int:
     if _FILE.get() or not sys.stdout.isatty():
         return usual
     return min(max(shutil.get_terminal_size((usual, 24)).columns, LEAST), MOST)
+
+
+def wrapped(words: str, indent: str = "") -> list[str]:
+    """A sentence in lines as wide as the terminal, all but the first indented."""
+    columns = width(LEAST)
+    return textwrap.wrap(words, columns, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
 Write = Callable[[Iterable[str], TextIO], None]
