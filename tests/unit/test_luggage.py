@@ -78,6 +78,20 @@ def test_the_guest_is_told(swap: str, setting: str, tmp_path: Path, monkeypatch:
     assert settings == {setting: vm.SWAP, "programs": [], "deadline": vm.DEADLINE, "absent": {}}
 
 
+def test_of_one_module_for_several_kernels_a_guest_takes_its_own(tmp_path: Path) -> None:
+    """By what a module says of itself; where none is for its kernel, the sentence says for which they are."""
+    paths = []
+    for release in ("6.1.0-57", "6.12.117"):
+        paths.append(tmp_path / f"mine-{release}.ko")
+        paths[-1].write_bytes(ELF + f"\0name=mine\0vermagic={release} SMP \0".encode())
+    luggage = Luggage(modules=tuple(paths))
+    assert luggage.code("6.12.117") == {"mine": paths[1].read_bytes()}
+    assert luggage.names() == ["module mine"]
+    with pytest.raises(LabError, match=r"mine was built for 6\.1\.0-57, 6\.12\.117, and not for 7\.3\.4"):
+        luggage.code("7.3.4")
+    assert list(Luggage(modules=tuple(paths[:1])).code("7.3.4")) == ["mine"]
+
+
 @pytest.mark.parametrize("option", [["--module", "mine.ko"], ["--swap", "zram"], ["--pin", "exec:true"]])
 def test_what_is_for_guests_alone_needs_one(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Nothing that was given is passed over in silence: without a target that takes it, it is a usage error."""

@@ -104,7 +104,9 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
 
 
 def _kernels(kernels: argparse.ArgumentParser) -> None:
-    actions = kernels.add_subparsers(dest="kernels", metavar="list | fetch REL... | add NAME | remove NAME | config")
+    actions = kernels.add_subparsers(
+        dest="kernels", metavar="list | fetch REL... | add NAME | remove NAME | module REL DIR | config"
+    )
     actions.add_parser("list", help="those here, and those that can be fetched", allow_abbrev=False)
     fetch = actions.add_parser("fetch", help="stock kernels of Debian, by apt and without root", allow_abbrev=False)
     fetch.add_argument("releases", nargs="+", metavar="REL", help="a series (6.1), a release (6.1.192) or newest")
@@ -112,6 +114,9 @@ def _kernels(kernels: argparse.ArgumentParser) -> None:
     add.add_argument("name", metavar="NAME")
     add.add_argument("--image", required=True, metavar="PATH", help="its bzImage")
     add.add_argument("--modules", metavar="DIR", help="its modules: a directory like lib/modules/RELEASE")
+    module = actions.add_parser("module", help="build a driver of yours for one of them", allow_abbrev=False)
+    module.add_argument("kernel", metavar="REL|PATH", help="as after vm:")
+    module.add_argument("folder", metavar="DIR", help="its sources, and a Kbuild with the line obj-m := NAME.o")
     remove = actions.add_parser("remove", help="delete one", allow_abbrev=False)
     remove.add_argument("name", metavar="NAME")
     words = "what guests need of a kernel that you build: a fragment for merge_config.sh, and what a .config has lost"

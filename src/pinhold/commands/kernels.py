@@ -18,7 +18,7 @@ from pinhold.lab.store import Kernel, Store
 
 
 def main(options: Namespace) -> int:
-    """List, fetch, add or remove; config: what one's own has to have."""
+    """List, fetch, add or remove; module: of the user's, for one; config: what one's own has to have."""
     if options.kernels == "config":
         return kernelconfig.main(options)
     store = Store()
@@ -29,12 +29,14 @@ def main(options: Namespace) -> int:
             modules = Path(options.modules) if options.modules else None
             print(f"added {_line(add(store, options.name, Path(options.image), modules))}")
             return 0
+        if options.kernels == "module":
+            return _module(store, options.kernel, Path(options.folder))
         if options.kernels == "remove":
             print(f"removed {store.remove(options.name).name}")
             return 0
         return _list(store)
     except LabError as reason:
-        here = options.kernels in ("add", "remove")
+        here = options.kernels in ("add", "remove", "module")
         raise (UsageError if here else NothingToRun)(str(reason)) from None
 
 
@@ -114,4 +116,18 @@ def _fetch(store: Store, releases: list[str]) -> int:
                 print(_line(store.find(offer.release)))
     finally:
         progress.end()
+    return 0
+
+
+def _module(store: Store, wanted: str, folder: Path) -> int:
+    """Raises LabError."""
+    from pinhold.lab.driver import build_driver
+    from pinhold.lab.target import kernel_of
+
+    progress = _Progress()
+    try:
+        made = build_driver(store, kernel_of(wanted.removeprefix("vm:"), store), folder, progress)
+    finally:
+        progress.end()
+    print(made)
     return 0

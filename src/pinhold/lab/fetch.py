@@ -11,7 +11,8 @@ from pinhold import trust
 from pinhold.lab.apt import Apt, unpack
 from pinhold.lab.errors import LabError
 from pinhold.lab.index import Offer, numbers
-from pinhold.lab.pinprobe.build import BuildFailed, build, module_name
+from pinhold.lab.kbuild import BuildFailed
+from pinhold.lab.pinprobe.build import build, module_name
 from pinhold.lab.store import Adding, Store
 from pinhold.lab.vmlinux import extract
 
@@ -102,6 +103,16 @@ def _probe(apt: Apt, offer: Offer, adding: Adding, say: Say) -> list[str]:
 
 
 def _build(apt: Apt, offer: Offer, adding: Adding, work: Path) -> list[str]:
+    module = build(*unpacked_headers(apt, offer, work))
+    kept = adding.folder / module_name()
+    os.replace(module, kept)
+    adding.has("pinprobe", kept)
+    return []
+
+
+def unpacked_headers(apt: Apt, offer: Offer, work: Path) -> tuple[Path, str, Callable[[], Path]]:
+    """What kbuild.headers_tree() takes: the headers of a kernel, unpacked below the directory `work`, their flavour,
+    and a newer C library for their tools.  Raises LabError."""
     for file in apt.download(offer.headers, work, lambda done, total: None):
         unpack(file, work / "root")
 
@@ -112,11 +123,7 @@ def _build(apt: Apt, offer: Offer, adding: Adding, work: Path) -> list[str]:
             unpack(file, folder)
         return folder
 
-    module = build(work / "root", offer.flavour, newer_libc)
-    kept = adding.folder / module_name()
-    os.replace(module, kept)
-    adding.has("pinprobe", kept)
-    return []
+    return work / "root", offer.flavour, newer_libc
 
 
 _LIBC = ("libc6/trixie", "libelf1t64/trixie", "zlib1g/trixie", "libzstd1/trixie")

@@ -10,6 +10,7 @@ from pathlib import Path
 from pinhold import trust
 from pinhold.lab.errors import LabError
 from pinhold.lab.initramfs import libraries
+from pinhold.lab.modules import module_info
 
 SWAPS = ("disk", "zram")
 """A virtio disk, asynchronous; memory (zram), which is synchronous: its pages do not pass the swap cache."""
@@ -17,16 +18,22 @@ SWAPS = ("disk", "zram")
 
 @dataclass(frozen=True)
 class Luggage:
-    """modules: .ko files, loaded in this order after the kernel's own; programs: commands for `exec:`, whose program is
-    an ELF file that is packed with its libraries; swap: one of SWAPS."""
+    """modules: .ko files, loaded in this order after the kernel's own; of several that are one module, built for
+    different kernels, each guest gets its own; programs: commands for `exec:`, whose program is an ELF file that is
+    packed with its libraries; swap: one of SWAPS."""
 
     modules: tuple[Path, ...] = ()
     programs: tuple[str, ...] = ()
     swap: str = "disk"
 
-    def code(self) -> dict[str, bytes]:
-        """Name to code of the modules.  Raises LabError."""
-        return {path.name.removesuffix(".ko"): _elf(path, "--module") for path in self.modules}
+    def code(self, kernel: str | None = None) -> dict[str, bytes]:
+        """Name to code of the modules.  kernel: `uname -r` of the guest, None: of any.  Raises LabError."""
+        found: dict[str, dict[str | None, bytes]] = {}
+        for path in self.modules:
+            code = _elf(path, "--module")
+            name = module_info(code, "name") or path.name.removesuffix(".ko")
+            found.setdefault(name, {})[_built_for(code)] = code
+        return {name: _fitting(name, builds, kernel) for name, builds in found.items()}
 
     def files(self) -> Mapping[str, bytes]:
         """Path in the guest to content: the programs and what they are linked with.  Raises LabError."""
@@ -46,6 +53,22 @@ class Luggage:
     def commands(self) -> list[str]:
         """The programs as they are called in the guest."""
         return [shlex.join([str(_program(line).resolve()), *shlex.split(line)[1:]]) for line in self.programs]
+
+
+def _built_for(code: bytes) -> str | None:
+    """The kernel that a module was built for, as `uname -r` calls it."""
+    words = (module_info(code, "vermagic") or "").split()
+    return words[0] if words else None
+
+
+def _fitting(name: str, builds: Mapping[str | None, bytes], kernel: str | None) -> bytes:
+    """The build for that kernel; one alone is taken as it is.  Raises LabError."""
+    if kernel in builds:
+        return builds[kernel]
+    if len(builds) > 1 and kernel is not None:
+        known = ", ".join(str(release) for release in builds)
+        raise LabError(f"--module: {name} was built for {known}, and not for {kernel}: pinhold kernels module does it")
+    return next(iter(builds.values()))
 
 
 def _program(command: str) -> Path:

@@ -47,6 +47,12 @@ class Modules:
         found[name] = code
 
 
+def module_info(code: bytes, field: str) -> str | None:
+    """What a module says of itself in .modinfo: its "name", its "vermagic"."""
+    found = re.search(rb"\0" + os.fsencode(field) + rb"=([^\0]*)\0", b"\0" + code)
+    return found[1].decode("utf-8", "replace") if found else None
+
+
 def needs(code: bytes) -> list[str]:
     """What a module names as its dependencies in .modinfo, soft ones included."""
     hard = re.search(rb"\0depends=([^\0]*)\0", b"\0" + code)

@@ -242,7 +242,7 @@ class VmTarget:
     def _setup(self, gigantic: bool) -> Setup:
         kernel = self.kernel
         zram = self._luggage.swap == "zram"
-        own = self._luggage.code()
+        own = self._luggage.code(version(kernel.image) if len(self._luggage.modules) > 1 else None)
         wanted = [*DRIVERS, *(ZRAM if zram else ()), *(name for code in own.values() for name in needs(code))]
         modules = Modules(kernel.modules).closure(wanted) if kernel.modules else {}
         if kernel.pinprobe is not None:

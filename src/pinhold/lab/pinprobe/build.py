@@ -3,22 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import re
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
-from pinhold import trust
+from pinhold.lab.kbuild import headers_tree, make
 
 _SOURCES = ("pinprobe.c", "Kbuild")
-_SECONDS = 300
-_ELF = b"\x7fELF"
-
-
-class BuildFailed(Exception):
-    """The module cannot be built; the message is the compiler's first complaint."""
 
 
 def module_name() -> str:
@@ -28,97 +19,10 @@ def module_name() -> str:
 
 
 def build(root: Path, flavour: str, newer_libc: Callable[[], Path]) -> Path:
-    """The module, built against the headers unpacked in `root`.
-
-    newer_libc: unpacks a newer C library and says where; asked for only where the kernel's build tools, which come as
-    binaries, need one.  Raises BuildFailed.
-    """
-    headers = [path for path in root.glob(f"usr/src/linux-headers-*-{flavour}") if (path / "Makefile").is_file()]
-    if len(headers) != 1:
-        raise BuildFailed("the headers' packages do not have the layout that this pinhold knows")
-    _relocate(headers[0], root)
-    _wrap(root, newer_libc)
-    return build_in(headers[0], root / "pinprobe")
-
-
-def build_in(tree: Path, out: Path) -> Path:
-    """The module, built in the directory `out` against a kernel's build tree.  Raises BuildFailed."""
+    """The module, built against the headers unpacked in `root`; newer_libc: see headers_tree().  Raises BuildFailed."""
+    tree = headers_tree(root, flavour, newer_libc)
+    out = root / "pinprobe"
     out.mkdir(parents=True, exist_ok=True)
     for name in _SOURCES:
         shutil.copyfile(Path(__file__).with_name(name), out / name)
-    # The compiler that built the kernel is another one than this machine's: no plugin of it, no BTF by its pahole.
-    options = ["CC=gcc", "CONFIG_DEBUG_INFO_BTF_MODULES=", "CONFIG_CC_HAS_MIN_FUNCTION_ALIGNMENT=", "W="]
-    try:
-        options[0] = f"CC={trust.program('gcc')}"
-        command = [trust.program("make"), "-C", str(tree), f"M={out}", *options, "modules"]
-        done = subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            errors="replace",
-            timeout=_SECONDS,
-            env=trust.environment(LC_ALL="C", TMPDIR=str(out)),
-            check=False,
-        )
-    except trust.NoProgram as reason:
-        raise BuildFailed(f"building it needs {reason}") from None
-    except subprocess.TimeoutExpired:
-        raise BuildFailed(f"make did not end within {_SECONDS} s") from None
-    module = out / "pinprobe.ko"
-    if done.returncode or not module.exists():
-        raise BuildFailed(_complaint(done.stdout + done.stderr))
-    return module
-
-
-def _complaint(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip()]
-    telling = [line for line in lines if re.search(r"error:|Error |not found|No rule", line)]
-    return re.sub(r"(?:/[\w.+~-]+)+/", "", (telling or lines or ["make gave no reason"])[0])
-
-
-def _relocate(headers: Path, root: Path) -> None:
-    """The packages name their places from the root of the file system."""
-    for makefile in [headers / "Makefile", *headers.glob("scripts/Makefile")]:
-        text = makefile.read_text()
-        makefile.write_text(re.sub(r"(?<![\w.])/usr/(src|lib)/linux-", rf"{root}/usr/\1/linux-", text))
-    for link in _links(headers):
-        target = os.readlink(link)
-        if target.startswith("/usr/"):
-            link.unlink()
-            link.symlink_to(root / target.lstrip("/"))
-
-
-def _links(folder: Path) -> Iterator[Path]:
-    return (path for path in folder.iterdir() if path.is_symlink())
-
-
-def _wrap(root: Path, newer_libc: Callable[[], Path]) -> None:
-    """Let the build tools that this machine's C library is too old for run on a newer one."""
-    stranded = [tool for tool in _tools(root) if _cannot_start(tool)]
-    if not stranded:
-        return
-    libc = newer_libc()
-    loader = next((path for path in libc.rglob("ld-linux-x86-64.so.2") if path.is_file()), None)
-    if loader is None:
-        raise BuildFailed("its build tools need a newer C library than this machine's, and none was found")
-    places = ":".join(sorted({str(path.parent) for path in libc.rglob("*.so.*")}))
-    for tool in stranded:
-        real = tool.with_name(f"{tool.name}.elf")
-        tool.rename(real)
-        tool.write_text(f'#!/bin/sh\nexec "{loader}" --library-path "{places}" "{real}" "$@"\n')
-        tool.chmod(0o755)
-
-
-def _tools(root: Path) -> Iterator[Path]:
-    for path in sorted(root.glob("usr/lib/linux-kbuild-*/**/*")):
-        if path.is_file() and not path.is_symlink() and os.access(path, os.X_OK):
-            with open(path, "rb") as file:
-                if file.read(4) == _ELF:
-                    yield path
-
-
-def _cannot_start(tool: Path) -> bool:
-    """Whether the loader misses a library, or a version of one."""
-    done = subprocess.run([trust.program("ldd"), str(tool)], capture_output=True, text=True, timeout=30, check=False)
-    return "not found" in done.stdout + done.stderr
+    return make(tree, out)
