@@ -25,6 +25,7 @@ from pinhold.commands import (
     grammar_explore,
     grammar_inspect,
     grammar_lab,
+    grammar_touches,
     nearest,
 )
 from pinhold.commands.grammar_pages import add_chart, add_html
@@ -165,6 +166,7 @@ def _run(command: Callable[..., argparse.ArgumentParser]) -> None:
     grammar_lab.add_luggage(run)
     grammar_lab.add_deadline(run)
     grammar_lab.add_without(run)
+    grammar_touches.add_touches(run)
     grammar_lab.add_counts(run)
     add_html(run)
     _allow_change(run)

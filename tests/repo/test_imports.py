@@ -17,6 +17,7 @@ BELOW = {
     "targets": {"mm", "scenario", "trust"},
     "system": {"scenario", "targets", "trust"},
     "ask": {"mm", "scenario", "targets"},
+    "touched": {"mm", "scenario", "targets"},
     "inspect": {"scenario", "targets", "trust"},
     "report": {"ask", "inspect", "mm", "scenario", "targets"},
 }
@@ -82,6 +83,7 @@ def test_help_imports_only_the_grammar() -> None:
         "pinhold.commands.grammar_inspect",
         "pinhold.commands.grammar_lab",
         "pinhold.commands.grammar_pages",
+        "pinhold.commands.grammar_touches",
     }
     assert {name for name in loaded if name.startswith("pinhold")} == grammar
     assert loaded.isdisjoint({"ctypes", "multiprocessing", "json", "xml", "numpy", "numba", "tempfile", "difflib"})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
@@ -14,8 +15,9 @@ from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pages import page_at
 from pinhold.commands.registry import configured_as, make_targets, ready
 from pinhold.commands.select import Selected, select
+from pinhold.commands.touching import touching
 from pinhold.report.results import TargetRun
-from pinhold.scenario.verdict import EXIT_NOTHING_RUN
+from pinhold.scenario.verdict import EXIT_HELD, EXIT_NOTHING_RUN
 from pinhold.targets.base import Target
 
 
@@ -35,6 +37,9 @@ def main(options: Namespace) -> int:
         if options.bisect and (image := unbuilt(name)) is not None:
             print(f"cannot be tested: there is no {image}")
             return EXIT_UNTESTABLE
+    tests = touching(options, given, tests, sys.stdout)
+    if not tests:
+        return EXIT_HELD
     targets = make_targets(given, pins=pins, luggage=bags, deadline=limit, counts=options.counts)
     for target in targets:
         ready(target)

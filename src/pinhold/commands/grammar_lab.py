@@ -6,6 +6,7 @@ import argparse
 from collections.abc import Callable
 
 from pinhold.commands.grammar_pages import add_html
+from pinhold.commands.grammar_touches import add_touches
 
 COMMANDS = ("kernels", "compare", "device")
 
@@ -92,6 +93,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     add_luggage(compare)
     add_deadline(compare)
     add_without(compare)
+    add_touches(compare)
     add_counts(compare)
     compare.add_argument("--bisect", action="store_true", help="the exit statuses that git bisect run takes")
     add_jobs(compare)

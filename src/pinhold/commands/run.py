@@ -19,10 +19,11 @@ from pinhold.commands.output import output
 from pinhold.commands.pages import page_at
 from pinhold.commands.registry import make_targets, ready
 from pinhold.commands.select import Selected, is_file, select
+from pinhold.commands.touching import touching
 from pinhold.report import terminal
 from pinhold.report.listener import NOT_RUN, Drawn, Listener, Report, Several, Whole
 from pinhold.report.results import CaseResult, TargetRun, pools, tally
-from pinhold.scenario.verdict import Verdict, exit_status
+from pinhold.scenario.verdict import EXIT_HELD, Verdict, exit_status
 from pinhold.targets.runner import Result
 
 LIVE = "live"
@@ -32,7 +33,10 @@ LIVE = "live"
 def main(options: Namespace) -> int:
     """Run, report, and give the exit status of the verdicts."""
     options.on = options.on or [LIVE]
-    tests = select(options.tests, options.without)
+    told = sys.stderr if options.output is None and options.format != "table" else sys.stdout
+    tests = touching(options, options.on, select(options.tests, options.without), told)
+    if not tests:
+        return EXIT_HELD
     with ended_by_signals(), allowed(options.allow_change, targets_of(options.on), tests):
         return _run(options, tests)
 
