@@ -117,6 +117,13 @@ def parser() -> argparse.ArgumentParser:
     grammar_cluster.add(command)
     grammar_conform.add(command)
     grammar_inspect.add(command)
+    _about_itself(command)
+    return top
+
+
+def _about_itself(command: Callable[..., argparse.ArgumentParser]) -> None:
+    docs = command("docs", "the pages of the book, which come with pinhold: listed, or one printed")
+    docs.add_argument("page", nargs="?", metavar="PAGE", help="for example howto/bisect; default: the list of them")
     completion = command("completion", "a script by which a shell completes commands, options and targets")
     completion.add_argument(
         "shell", choices=("bash", "zsh", "fish"), help="for example: source <(pinhold completion bash)"
@@ -125,7 +132,6 @@ def parser() -> argparse.ArgumentParser:
     command("version", "the version of pinhold, as --version prints it")
     helping = command("help", "what a command does and takes, as COMMAND --help prints it")
     helping.add_argument("about", nargs="*", metavar="COMMAND")
-    return top
 
 
 def _ask(command: Callable[..., argparse.ArgumentParser]) -> None:
@@ -239,6 +245,7 @@ COMMANDS = (
     *grammar_cluster.COMMANDS,
     *grammar_conform.COMMANDS,
     *grammar_inspect.COMMANDS,
+    "docs",
     "completion",
     *_WORDS,
 )

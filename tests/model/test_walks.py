@@ -12,13 +12,13 @@ from by_hand import by_hand
 from pinhold.cli import main
 from pinhold.explore import walk as walk_module
 from pinhold.explore.history import bad_world, good_world
+from pinhold.explore.lots import SKETCH, rank_of, started, turned
 from pinhold.explore.result import SearchResult
 from pinhold.explore.run import Options, walker_for
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
 from pinhold.explore.shorten import end, shortened, walked, without_detours
 from pinhold.explore.walk import ByPython, Plan, seen, walk
-from pinhold.explore.walks import SKETCH, rank_of, started, turned
 
 PLAN = Plan(seed=3, walks=40, steps=60)
 

@@ -119,6 +119,8 @@ def _neighbour(path: str) -> str:
     if os.path.isdir(path):
         return "; name a .pin file in it"
     folder, name = os.path.split(path)
+    if folder.partition("/")[0] == "examples" and not os.path.exists("examples"):
+        return "; pinhold examples --copy examples puts pinhold's there"
     try:
         names = [n for n in os.listdir(folder or ".") if n.endswith(".pin")]
     except OSError:

@@ -10,13 +10,13 @@ import numpy as np
 from pinhold.compiler.image import alone
 from pinhold.explore import engine
 from pinhold.explore.compiled_search import CompiledSearch
+from pinhold.explore.lots import SKETCH
 from pinhold.explore.result import SearchResult, Violation
 from pinhold.explore.room import Array, address
 from pinhold.explore.scope import beyond, too_many_outcomes
 from pinhold.explore.search import Stepper
 from pinhold.explore.via import Via, unpacked
 from pinhold.explore.walk import Block, Plan
-from pinhold.explore.walks import SKETCH
 
 
 class Legs:

@@ -15,7 +15,7 @@ from pinhold.compiler.lower import lower
 from pinhold.compiler.settled import settled
 from pinhold.compiler.source import Kernel
 from pinhold.compiler.specialise import specialise
-from pinhold.explore import block, engine, walks
+from pinhold.explore import block, engine, lots, walks
 from pinhold.explore.moves import get_chances, in_operation, move, set_chance
 from pinhold.explore.symmetry.canonical import canonical
 from pinhold.explore.via import begun, packed
@@ -49,9 +49,9 @@ LOOP = (
     engine.known,
     engine.successors,
     engine.look,
-    walks.turned,
-    walks.started,
-    walks.rank_of,
+    lots.turned,
+    lots.started,
+    lots.rank_of,
     walks.sketched,
     engine.flush,
     block.clear_words,

@@ -16,11 +16,11 @@ from hashlib import blake2b
 from typing import Protocol
 
 from pinhold.explore.budget import Budget, Clock, Progress, Watch, unwatched
+from pinhold.explore.lots import SKETCH, rank_of, started, turned
 from pinhold.explore.result import SearchResult, Violation
 from pinhold.explore.search import Stepper
 from pinhold.explore.shorten import Short, is_stuck, shortened
 from pinhold.explore.via import WENT_ON, ActionNumber, TaskNumber, Via
-from pinhold.explore.walks import SKETCH, rank_of, started, turned
 
 BLOCK = 256
 """Walks."""
@@ -37,7 +37,7 @@ class Plan:
 
 @dataclass(frozen=True)
 class Block:
-    """Of so many walks, up to the first that comes to something bad.  sketch: of the states that were seen (walks.py);
+    """Of so many walks, up to the first that comes to something bad.  sketch: of the states that were seen (lots.py);
     path, violation: of that walk."""
 
     walks: int
