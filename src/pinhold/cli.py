@@ -25,6 +25,7 @@ from pinhold.commands import (
     grammar_explore,
     grammar_inspect,
     grammar_lab,
+    grammar_run,
     grammar_touches,
     nearest,
 )
@@ -157,17 +158,13 @@ def _examples(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 def _run(command: Callable[..., argparse.ArgumentParser]) -> None:
     run = command("run", "run tests and report the verdicts")
-    run.add_argument("tests", nargs="+", metavar="TEST", help=_TEST)
+    run.add_argument("tests", nargs="*", metavar="TEST", help=_TEST)
+    grammar_run.add_asked(run)
     run.add_argument("--on", action="append", metavar="TARGET", help=f"{_TARGET}; default: live")
     grammar_lab.add_with(run)
     grammar_lab.add_pin(run)
-    run.add_argument("--format", choices=("table", "ktap", "json", "junit"), default="table", help="default: table")
-    run.add_argument(
-        "-o",
-        dest="output",
-        metavar="FILE",
-        help="write there instead of to standard output, json and ktap test by test",
-    )
+    grammar_run.add_reports(run)
+    grammar_run.add_known(run)
     grammar_lab.add_jobs(run)
     grammar_lab.add_luggage(run)
     grammar_lab.add_deadline(run)
@@ -206,7 +203,8 @@ def _report(command: Callable[..., argparse.ArgumentParser]) -> None:
     report = command("report", "run files as pages, JUnit, KTAP or a table")
     report.add_argument("runs", nargs="+", metavar="RUN", help="what run --format json has written")
     report.add_argument("-o", dest="output", metavar="DIR", help="write all there: index.html, junit.xml, results.ktap")
-    report.add_argument("--format", choices=("table", "ktap", "junit", "html"), help="one of them, to standard output")
+    report.add_argument("--format", choices=grammar_run.READ_BACK, help="one of them, to standard output")
+    grammar_run.add_ktap_names(report)
 
 
 def _steps(text: str) -> tuple[int, int]:

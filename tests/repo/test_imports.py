@@ -83,6 +83,7 @@ def test_help_imports_only_the_grammar() -> None:
         "pinhold.commands.grammar_inspect",
         "pinhold.commands.grammar_lab",
         "pinhold.commands.grammar_pages",
+        "pinhold.commands.grammar_run",
         "pinhold.commands.grammar_touches",
     }
     assert {name for name in loaded if name.startswith("pinhold")} == grammar

@@ -86,7 +86,7 @@ def test_json_is_a_run_file(example: str, capsys: pytest.CaptureFixture[str]) ->
 def test_output_goes_to_the_file(example: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """With -o nothing is printed, and the file has the whole report."""
     out = tmp_path / "report.ktap"
-    assert main(["run", example, "--on", "zero", "--format", "ktap", "-o", str(out)]) == 0
+    assert main(["run", example, "--on", "zero", "--ktap-names", "selftest", "-o", str(out)]) == 0
     assert capsys.readouterr().out == ""
     assert out.read_text().splitlines()[2:4] == ["# [RUN] mine", "ok 1 zeros"]
 

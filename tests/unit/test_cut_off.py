@@ -90,10 +90,24 @@ def test_a_run_file_has_what_was_done(
 def test_ktap_has_what_was_done(scenarios: list[str], tmp_path: Path, number: signal.Signals, status: int) -> None:
     """The plan, two results, and no totals: a reader misses the rest."""
     file = tmp_path / "out.ktap"
-    assert cut(scenarios, number, "--on", "stuck", "--format", "ktap", "-o", str(file)) == (status, "", "")
+    options = ("--on", "stuck", "--format", "ktap", "--ktap-names", "selftest", "-o", str(file))
+    assert cut(scenarios, number, *options) == (status, "", "")
     lines = file.read_text().splitlines()
     assert lines[:6] == ["TAP version 13", "1..4", "# [RUN] first", "ok 1 zeros", "# [RUN] second", "ok 2 zeros"]
     assert lines[6:] == ([f"# cut off by {NAMES[number]}"] if number in NAMES else [])
+
+
+def test_ktap_of_names_has_what_was_done(scenarios: list[str], tmp_path: Path) -> None:
+    """Each under its own name."""
+    file = tmp_path / "out.ktap"
+    assert cut(scenarios, signal.SIGKILL, "--on", "stuck", "-o", str(file)) == (-9, "", "")
+    tests = zip(("first", "second"), scenarios[:2], strict=True)
+    names = [f"ok {number} {title} ({path})" for number, (title, path) in enumerate(tests, 1)]
+    assert [line for line in file.read_text().splitlines() if not line.startswith("#")] == [
+        "TAP version 13",
+        "1..4",
+        *names,
+    ]
 
 
 @pytest.mark.parametrize(("number", "status"), ENDS[:2])

@@ -1,10 +1,11 @@
 """JUnit XML."""
 
+from dataclasses import replace
 from xml.etree import ElementTree as ET
 
 from fakes import case_result, target_run
 from pinhold.report.junit import junit
-from pinhold.scenario.ran import Search
+from pinhold.scenario.ran import Search, Started
 from pinhold.scenario.verdict import Verdict
 
 
@@ -58,3 +59,18 @@ def test_searches_are_a_suite_of_their_own() -> None:
     assert (failure.get("message"), failure.text) == ("stale & <old>", "cpu: write P x 1")
     assert cases["bad"].get("classname") == "model:6.1,thp=no"
     assert error.get("message") == "the depth of 1 is reached"
+
+
+def test_a_test_that_did_not_hold_says_how_it_is_run_again() -> None:
+    """With the options that it needs; and the suite when and where it was run, by which command."""
+    run = target_run("mine", case_result(1, "t", Verdict("violated")), case_result(2, "t", Verdict("held")))
+    run = replace(run, info=replace(run.info, what="vm:my kernel/bzImage"))
+    begun = Started("2026-01-02T03:04:05Z", "host", ("pinhold", "run", "seed"), ("--swap", "zram"))
+    (suite,) = ET.fromstring("\n".join(junit([run], started=begun)))
+    assert [case.findtext("system-out") for case in suite.findall("testcase")] == [
+        "again: pinhold run seed/1 --on 'vm:my kernel/bzImage' --swap zram",
+        None,
+    ]
+    assert (suite.get("timestamp"), suite.get("hostname")) == ("2026-01-02T03:04:05", "host")
+    command = suite.find(".//property[@name='command']")
+    assert command is not None and command.get("value") == "pinhold run seed"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pinhold.scenario.observation import LEVELS, MIXED, PAGE_KINDS, PAGE_STATES, Observation, PageView, PinView
 from pinhold.scenario.parse import parse
 from pinhold.scenario.printer import format_scenario
-from pinhold.scenario.ran import Decision, TargetInfo
+from pinhold.scenario.ran import Decision, Started, TargetInfo
 from pinhold.scenario.runfile import (
     RecordedStep,
     RunFile,
@@ -231,3 +231,25 @@ def test_anything_that_a_run_can_hold_round_trips(steps: list[RecordedStep], ver
     (read,) = _read(stream.getvalue()).runs
     assert read.steps == tuple(steps)
     assert read.verdict == verdict
+
+
+def test_what_moves_while_a_kernel_runs_is_not_in_the_hash() -> None:
+    """How much of a pool is free, and of swap; how large a pool is, is."""
+    config = {"SWAP": "y", "hugetlb_2M": "16 free of 16", "swap_free_kib": "400", "swap_kib": "1024"}
+    later = config | {"hugetlb_2M": "3 free of 16 (2 more are reserved)", "swap_free_kib": "0"}
+    assert config_hash(config) == config_hash(later)
+    assert config_hash(config) != config_hash(config | {"hugetlb_2M": "16 free of 17"})
+    assert config_hash(config) != config_hash(config | {"hugetlb_2M": "none"})
+    assert config_hash(config) != config_hash(config | {"swap_kib": "0"})
+
+
+def test_how_a_run_was_begun_is_read_back() -> None:
+    """When, where, by which command and with how much memory; files of older versions do not say it."""
+    begun = Started("2026-01-02T03:04:05Z", "host", ("pinhold", "run", "seed/1"), ("--swap", "zram"), 2048, 1024)
+    stream = io.StringIO()
+    RunWriter(stream, "0.2.0", started=begun).close()
+    assert _read(stream.getvalue()).started == begun
+    assert _read(_written()).started is None
+    assert _read('{"line":"header","schema":1,"started":{"time":"t","host":"h"}}\n').started == Started("t", "h")
+    with pytest.raises(RunFileError, match="broken header line"):
+        _read('{"line":"header","schema":1,"started":{"time":1,"host":"h"}}\n')

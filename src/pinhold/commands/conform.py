@@ -103,7 +103,7 @@ def _report(name: str, told: conformed.Campaigned) -> Iterable[str]:
     if name == "ktap":
         from pinhold.report.ktap import ktap
 
-        return ktap(conformed.cases(told))
+        return ktap(conformed.cases(told), "selftest")
     if name == "junit":
         from pinhold.report.junit import junit
 

@@ -1,16 +1,17 @@
-"""`pinhold report`: run files as pages, JUnit, KTAP or a table."""
+"""`pinhold report`: run files as pages, JUnit, KTAP, a table, one run file, or a baseline."""
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 from pathlib import Path
 
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.pages import need_jinja, write_files, write_tests
 from pinhold.commands.runfiles import read_run_file
-from pinhold.report.readback import joined, target_runs
+from pinhold.report.readback import joined, target_runs, written_again
 from pinhold.scenario.parse import ScenarioError
 from pinhold.scenario.runfile import RunFile
 
@@ -26,9 +27,9 @@ def main(options: Namespace) -> int:
         )
     try:
         if options.format:
-            sys.stdout.writelines(f"{line}\n" for line in FORMATS[options.format](file))
+            sys.stdout.writelines(f"{line}\n" for line in _forms(options.ktap_names)[options.format](file))
         else:
-            _write(file, Path(options.output))
+            _write(file, Path(options.output), _forms(options.ktap_names))
     except ScenarioError as error:
         raise UsageError(f"a scenario of the run file is not of this version's language: {error}") from None
     return 0
@@ -37,13 +38,20 @@ def main(options: Namespace) -> int:
 def _junit(file: RunFile) -> Iterable[str]:
     from pinhold.report.junit import junit
 
-    return junit(target_runs(file), None if file.complete else "the run file ends early", file.searches)
+    cut = None if file.complete else "the run file ends early"
+    return junit(target_runs(file), cut, file.searches, file.started)
 
 
-def _ktap(file: RunFile) -> Iterable[str]:
+def _ktap(names: str | None, file: RunFile) -> Iterable[str]:
     from pinhold.report.ktap import ktap
 
-    return ktap(target_runs(file))
+    return ktap(target_runs(file), names)
+
+
+def _baseline(file: RunFile) -> Iterable[str]:
+    from pinhold.report.baseline import written
+
+    return written(target_runs(file), None if file.complete else "what the run file does not say")
 
 
 def _table(file: RunFile) -> Iterable[str]:
@@ -59,19 +67,27 @@ def _html(file: RunFile) -> Iterable[str]:
     return [matrix(file)]
 
 
-FORMATS: Mapping[str, Callable[[RunFile], Iterable[str]]] = {
-    "table": _table,
-    "ktap": _ktap,
-    "junit": _junit,
-    "html": _html,
-}
+Form = Callable[[RunFile], Iterable[str]]
+
+
+def _forms(ktap_names: str | None) -> Mapping[str, Form]:
+    return {
+        "table": _table,
+        "ktap": partial(_ktap, ktap_names),
+        "json": written_again,
+        "junit": _junit,
+        "baseline": _baseline,
+        "html": _html,
+    }
+
+
 INSTEAD = "; --format table, ktap and junit need nothing"
 
 
-def _write(file: RunFile, folder: Path) -> None:
+def _write(file: RunFile, folder: Path, forms: Mapping[str, Form]) -> None:
     """index.html with a page for each test, and what other programs read."""
     need_jinja(INSTEAD)
-    forms = (("index.html", _html), ("junit.xml", _junit), ("results.ktap", _ktap))
-    write_files(folder, ((name, "".join(f"{line}\n" for line in form(file))) for name, form in forms))
+    names = (("index.html", "html"), ("junit.xml", "junit"), ("results.ktap", "ktap"))
+    write_files(folder, ((name, "".join(f"{line}\n" for line in forms[form](file))) for name, form in names))
     write_tests(file, folder / "tests", "../index.html")
     print(folder / "index.html")

@@ -5,26 +5,35 @@ from __future__ import annotations
 import sys
 import textwrap
 from argparse import Namespace
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
-from typing import TextIO
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, suppress
+from functools import partial
+from typing import TYPE_CHECKING, TextIO
 
-from pinhold.commands import Ended, NothingToRun
+from pinhold.commands import Ended, NothingToRun, UsageError
 from pinhold.commands.allow import allowed
+from pinhold.commands.chosen import chosen
 from pinhold.commands.ending import ended_by_signals
 from pinhold.commands.given import deadline, external, luggage, only_models
 from pinhold.commands.matrix import Outcome, run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.output import output
+from pinhold.commands.outputs import outputs
 from pinhold.commands.pages import page_at
 from pinhold.commands.registry import make_targets, ready
-from pinhold.commands.select import Selected, is_file, select
+from pinhold.commands.select import Selected, read_text
+from pinhold.commands.started import started
 from pinhold.commands.touching import touching
 from pinhold.report import terminal
 from pinhold.report.listener import NOT_RUN, Drawn, Listener, Report, Several, Whole
-from pinhold.report.results import CaseResult, TargetRun, pools, tally
-from pinhold.scenario.verdict import EXIT_HELD, Verdict, exit_status
+from pinhold.report.results import CaseResult, TargetRun, counted, pools, tally
+from pinhold.scenario.ran import Started
+from pinhold.scenario.suites import place
+from pinhold.scenario.verdict import EXIT_HELD, EXIT_VIOLATED, Verdict, exit_status, severest
 from pinhold.targets.runner import Result
+
+if TYPE_CHECKING:
+    from pinhold.report.baseline import Baseline
 
 LIVE = "live"
 """The target where none is named: the kernel that runs here."""
@@ -33,36 +42,83 @@ LIVE = "live"
 def main(options: Namespace) -> int:
     """Run, report, and give the exit status of the verdicts."""
     options.on = options.on or [LIVE]
-    told = sys.stderr if options.output is None and options.format != "table" else sys.stdout
-    tests = touching(options, options.on, select(options.tests, options.without), told)
+    known = _known(options.baseline)
+    told = _told(outputs(options.output, options.format))
+    tests = touching(options, options.on, chosen(options), told)
     if not tests:
         return EXIT_HELD
     with ended_by_signals(), allowed(options.allow_change, targets_of(options.on), tests):
-        return _run(options, tests)
+        runs = _run(options, tests)
+    return _status(options, tests, runs, known)
 
 
-def _run(options: Namespace, tests: Sequence[Selected]) -> int:
-    own = any(is_file(argument) for argument in options.tests)
+def _run(options: Namespace, tests: Sequence[Selected]) -> list[TargetRun]:
+    own = any(place(test.name) is None for test in tests)
     names = targets_of(options.on)
     only_models(options, names)
     pins = external(options.pin, names)
     bags = luggage(options, names)
     limit = deadline(options, names)
+    wanted = outputs(options.output, options.format)
+    begun = started(options)
     targets = make_targets(options.on, properties=own, pins=pins, luggage=bags, deadline=limit, counts=options.counts)
     for target in targets:
         ready(target)
-    told = sys.stderr if options.output is None and options.format != "table" else sys.stdout
-    with output(options.output) as stream, page_at(options.html, told) as page:
-        report = Several(_report(options.format, stream, len(targets), tests), Drawn(page.draw))
+    with ExitStack() as files:
+        streams = [(files.enter_context(output(path)), form) for path, form in wanted]
+        page = files.enter_context(page_at(options.html, _told(wanted)))
+        reports = [_report(form, stream, len(targets), tests, begun, options.ktap_names) for stream, form in streams]
+        report = Several(*reports, Drawn(page.draw))
         try:
             runs = [_ran(outcome) for outcome in run_matrix(targets, tests, options.jobs, Listener(report))]
         except BaseException as end:
             with suppress(OSError):  # it may be the stream that has ended the run
                 report.close(_words(end))
-                stream.flush()
+                for stream, _ in streams:
+                    stream.flush()
             raise
         report.close(None)
-    return exit_status(r.verdict for run in runs for r in run.results)
+    return runs
+
+
+def _told(wanted: Iterable[tuple[str | None, str]]) -> TextIO:
+    """Where a sentence goes that is no part of a report."""
+    return sys.stderr if any(path is None and form != "table" for path, form in wanted) else sys.stdout
+
+
+def _known(path: str | None) -> Baseline | None:
+    """What --baseline names.  Raises UsageError."""
+    if path is None:
+        return None
+    from pinhold.report.baseline import BadBaseline, read
+
+    try:
+        return read(read_text(path, "baseline"))
+    except BadBaseline as error:
+        raise UsageError(f"{path}: {error}") from None
+
+
+def _status(options: Namespace, tests: Sequence[Selected], runs: Sequence[TargetRun], known: Baseline | None) -> int:
+    """That of the verdicts; with --baseline of what is new; with --strict a skip that nobody asked for fails."""
+    told = _told(outputs(options.output, options.format))
+    if known is not None:
+        from pinhold.report.baseline import judged
+
+        found = judged(runs, known, options.baseline)
+        print(*found.lines, sep="\n", file=told)
+        return found.status
+    status = exit_status(r.verdict for run in runs for r in run.results)
+    skipped = {
+        result.name
+        for run in runs
+        for test, result in zip(tests, run.results, strict=True)
+        if result.verdict.kind == "skipped" and not test.left_out
+    }
+    if options.strict and skipped:
+        words = f"{counted(len(skipped), 'test')} skipped, which --strict takes for a failure"
+        print(f"{words}: {', '.join(sorted(skipped)[:3])}{' …' if len(skipped) > 3 else ''}", file=told)
+        return severest([status, EXIT_VIOLATED])
+    return status
 
 
 def _words(end: BaseException) -> str:
@@ -79,22 +135,28 @@ def _ran(outcome: Outcome) -> TargetRun:
     return outcome
 
 
-def _report(name: str, stream: TextIO, targets: int, tests: Sequence[Selected]) -> Report:
+def _report(
+    name: str, stream: TextIO, targets: int, tests: Sequence[Selected], begun: Started, names: str | None
+) -> Report:
     if name == "json":
         from pinhold.report.jsonreport import RunFileReport
 
-        return RunFileReport(stream)
+        return RunFileReport(stream, begun)
     if name == "ktap":
-        from pinhold.report.ktap import KtapReport
+        from pinhold.report.ktap import ktap_report
 
-        return KtapReport(stream, targets, len(tests))
+        return ktap_report(stream, targets, [(test.name, test.scenario.title) for test in tests], names)
     unrun = [
         CaseResult(t.number, t.name, t.text, Result("", t.scenario, Verdict("skipped", reason=NOT_RUN))) for t in tests
     ]
     if name == "junit":
         from pinhold.report.junit import junit
 
-        return Whole(stream, junit, unrun)
+        return Whole(stream, partial(junit, started=begun), unrun)
+    if name == "baseline":
+        from pinhold.report.baseline import written
+
+        return Whole(stream, written, unrun)
     return Whole(stream, _table, unrun, terminal.write)
 
 

@@ -79,8 +79,13 @@ def _from_suite(chosen: Suite, number: int) -> Selected:
 
 
 def _from_file(path: str) -> Selected:
+    return from_text(read_text(path), path)
+
+
+def from_text(text: str, path: str) -> Selected:
+    """The test that has the text of that file.  Raises UsageError."""
     try:
-        scenario = parse(read_text(path))
+        scenario = parse(text)
     except ScenarioError as error:
         raise UsageError(f"{path}: {error}") from None
     texts = [step.text for step in scenario.steps if isinstance(step, Expectation) and step.text]
@@ -92,8 +97,8 @@ def _open_at_once(path: str, flags: int) -> int:
     return os.open(path, flags | os.O_NONBLOCK)
 
 
-def read_text(path: str) -> str:
-    """A scenario file's text, bounded.  Raises UsageError naming the file and what is wrong with it."""
+def read_text(path: str, what: str = "scenario") -> str:
+    """A file's text, bounded.  Raises UsageError naming the file and what is wrong with it."""
     try:
         with open(path, "rb", opener=_open_at_once) as file:
             if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
@@ -102,13 +107,13 @@ def read_text(path: str) -> str:
     except OSError as error:
         raise UsageError(f"cannot read {path!r}: {error.strerror or error}{_neighbour(path)}") from None
     if len(data) > MAX_TEXT:
-        raise UsageError(f"{path!r} is no scenario: it is larger than {MAX_TEXT // 1024} KiB")
+        raise UsageError(f"{path!r} is no {what}: it is larger than {MAX_TEXT // 1024} KiB")
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
-        raise UsageError(f"{path!r} is no scenario: byte {error.start} is not UTF-8 text") from None
+        raise UsageError(f"{path!r} is no {what}: byte {error.start} is not UTF-8 text") from None
     if "\0" in text:
-        raise UsageError(f"{path!r} is no scenario: it is a binary file")
+        raise UsageError(f"{path!r} is no {what}: it is a binary file")
     return text
 
 

@@ -8,7 +8,7 @@ from typing import TextIO
 
 from pinhold import __version__
 from pinhold.report.results import CaseResult, TargetRun
-from pinhold.scenario.ran import Search, TargetInfo
+from pinhold.scenario.ran import Search, Started, TargetInfo
 from pinhold.scenario.runfile import RunFile, RunWriter, read_run
 from pinhold.targets.runner import recorded_step
 
@@ -16,8 +16,8 @@ from pinhold.targets.runner import recorded_step
 class RunFileReport:
     """See listener.Report.  A file that was cut off has no `end`."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self._writer = RunWriter(stream, __version__)
+    def __init__(self, stream: TextIO, started: Started | None = None) -> None:
+        self._writer = RunWriter(stream, __version__, started=started)
         self._names: dict[int, str] = {}
 
     def begin(self, place: int, info: TargetInfo) -> None:

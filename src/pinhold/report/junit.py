@@ -1,12 +1,16 @@
-"""Results as JUnit XML, which every continuous integration reads: one <testsuite> a target."""
+"""Results as JUnit XML, which every continuous integration reads: one <testsuite> a target.
+
+A test that did not hold says by which command it is run again.
+"""
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator, Sequence
 from xml.etree import ElementTree as ET
 
 from pinhold.report.results import CaseResult, TargetRun, one_line
-from pinhold.scenario.ran import Search
+from pinhold.scenario.ran import Search, Started
 
 _ELEMENT = {
     "violated": "failure",
@@ -19,7 +23,12 @@ _ELEMENT = {
 }
 
 
-def _testcase(result: CaseResult) -> ET.Element:
+def again(result: CaseResult, target: str, options: Sequence[str] = ()) -> str:
+    """The command that runs the test again; options: those that it needs besides."""
+    return shlex.join(["pinhold", "run", result.name, "--on", target, *options])
+
+
+def _testcase(result: CaseResult, target: str, options: Sequence[str]) -> ET.Element:
     case = ET.Element(
         "testcase",
         classname=one_line(result.case),
@@ -31,12 +40,15 @@ def _testcase(result: CaseResult) -> ET.Element:
         verdict = result.verdict
         words = verdict.reason or verdict.text or verdict.kind
         ET.SubElement(case, tag, type=verdict.kind, message=one_line(words))
-    if result.mechanisms:
-        ET.SubElement(case, "system-out").text = f"pinned by {', '.join(result.mechanisms)}"
+    said = [f"pinned by {', '.join(result.mechanisms)}"] if result.mechanisms else []
+    if result.verdict.kind != "held":
+        said.append(f"again: {one_line(again(result, target, options))}")
+    if said:
+        ET.SubElement(case, "system-out").text = "\n".join(said)
     return case
 
 
-def _testsuite(run: TargetRun, cut: str | None) -> ET.Element:
+def _testsuite(run: TargetRun, cut: str | None, started: Started | None) -> ET.Element:
     tags = [_ELEMENT.get(r.verdict.kind) for r in run.results]
     suite = ET.Element(
         "testsuite",
@@ -47,13 +59,17 @@ def _testsuite(run: TargetRun, cut: str | None) -> ET.Element:
         skipped=str(tags.count("skipped")),
         time=f"{run.seconds:.3f}",
     )
+    if started is not None:
+        suite.attrib |= {"timestamp": started.time.removesuffix("Z"), "hostname": started.host}
     properties = ET.SubElement(suite, "properties")
     facts = {"release": run.info.release, "rules": run.info.rules, **run.info.config}
+    if started is not None:
+        facts["command"] = shlex.join(started.command)
     if cut is not None:
         facts["cut off by"] = cut
     for name, value in facts.items():
         ET.SubElement(properties, "property", name=name, value=one_line(str(value)))
-    suite.extend(_testcase(r) for r in run.results)
+    suite.extend(_testcase(r, run.info.target, started.again if started else ()) for r in run.results)
     return suite
 
 
@@ -87,10 +103,15 @@ def _searches(searches: Sequence[Search]) -> ET.Element:
     return suite
 
 
-def junit(runs: Sequence[TargetRun], cut: str | None = None, searches: Sequence[Search] = ()) -> Iterator[str]:
+def junit(
+    runs: Sequence[TargetRun],
+    cut: str | None = None,
+    searches: Sequence[Search] = (),
+    started: Started | None = None,
+) -> Iterator[str]:
     """The lines of the document.  cut: what ended the run early.  searches: of the explorer, a suite of their own."""
     root = ET.Element("testsuites", name="pinhold")
-    root.extend(_testsuite(run, cut) for run in runs)
+    root.extend(_testsuite(run, cut, started) for run in runs)
     if searches:
         root.append(_searches(searches))
     ET.indent(root)

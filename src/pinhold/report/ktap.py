@@ -1,70 +1,64 @@
-"""Results as KTAP, in the words and the style of the kernel's selftests of the suite's era.
+"""Results as KTAP.
 
-One target gives the plain document that the selftest itself prints.  Several targets give one document each, nested in
-an outer one as the KTAP specification has it.
+`selftest`: in the words and the style of the kernel's selftests of the suite's era, where a result line says what was
+expected, as the lines of the patch do.  `unique`: each result line is the name of its test (ktapnames).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import TextIO
 
+from pinhold.report.ktapnames import UniqueKtap
+from pinhold.report.ktapstream import TOTAL_OF, TOTALS, Documents, text, totals_line
+from pinhold.report.listener import Report
 from pinhold.report.results import CaseResult, TargetRun, one_line, pools
 from pinhold.scenario.ran import TargetInfo
+from pinhold.scenario.suites import place as place_of
 
-_TOTALS = ("pass", "fail", "xfail", "xpass", "skip", "error")
-_TOTAL_OF = {
-    "held": "pass",
-    "violated": "fail",
-    "livelock": "fail",
-    "xfail": "xfail",
-    "skipped": "skip",
-    "unknown": "error",
-    "error": "error",
-    "crashed": "error",
-}
+NAMES = ("selftest", "unique")
 
 
-def _text(words: str) -> str:
-    """A description: one line, in which no "#" starts a directive."""
-    return one_line(words).replace("#", "\\#")
+def usual_names(tests: Iterable[str]) -> str:
+    """Of tests of `seed` alone the selftest's, whose lines are quoted; else those by which results are told apart."""
+    return "selftest" if all((found := place_of(name)) and found[0] == "seed" for name in tests) else "unique"
+
+
+def ktap_report(stream: TextIO, targets: int, tests: Sequence[tuple[str, str]], names: str | None = None) -> Report:
+    """tests: name and title of each; names: of NAMES, or the usual ones."""
+    if (names or usual_names(name for name, _ in tests)) == "unique":
+        return UniqueKtap(stream, targets, tests)
+    return KtapReport(stream, targets, len(tests))
 
 
 def _result_line(number: int, result: CaseResult) -> str:
     kind, reason = result.verdict.kind, one_line(result.verdict.reason or "")
     match kind:
         case "held":
-            return f"ok {number} {_text(result.text)}"
+            return f"ok {number} {text(result.text)}"
         case "xfail":
-            return f"ok {number} # XFAIL {_text(result.text)}"
+            return f"ok {number} # XFAIL {text(result.text)}"
         case "skipped":
             return f"ok {number} # SKIP {reason}"
         case "violated" | "livelock":
-            return f"not ok {number} {_text(result.text)}"
+            return f"not ok {number} {text(result.text)}"
         case _:
             return f"not ok {number} # error {kind}: {reason}"
 
 
 class KtapReport:
-    """See listener.Report.  Documents stand in the order of the targets: what is behind the one being written waits."""
+    """See listener.Report."""
 
     def __init__(self, stream: TextIO, targets: int, tests: int) -> None:
-        self._stream = stream
-        self._nested = targets > 1
+        self._documents = Documents(stream, targets)
         self._tests = tests
-        self._waiting: list[list[str]] = [[] for _ in range(targets)]
-        self._totals = [dict.fromkeys(_TOTALS, 0) for _ in range(targets)]
-        self._names = [""] * targets
-        self._ended = [False] * targets
-        self._writing = 0
-        self._write(*(["KTAP version 1", f"1..{targets}"] if self._nested else ["TAP version 13"]))
+        self._totals = [dict.fromkeys(TOTALS, 0) for _ in range(targets)]
 
     def begin(self, place: int, info: TargetInfo) -> None:
-        self._names[place] = info.name
-        head = ["KTAP version 1", f"# Subtest: {info.name}"] if self._nested else []
         has = pools(info)
-        self._say(place, *head, f"1..{self._tests}", *([f"# {one_line(has)}"] if has else []))
+        self._documents.begin(place, info.name, f"1..{self._tests}", *([f"# {one_line(has)}"] if has else []))
 
     def result(self, place: int, result: CaseResult) -> None:
         """Tests are numbered from 1 as KTAP wants it; a part of a suite names each test."""
@@ -75,51 +69,37 @@ class KtapReport:
             lines.append(f"# this is {result.name}")
         if result.verdict.kind in ("violated", "livelock") and result.verdict.reason:
             lines.append(f"# {one_line(result.verdict.reason)}")
-        totals[_TOTAL_OF[result.verdict.kind]] += 1
-        self._say(place, *lines, _result_line(number, result))
+        totals[TOTAL_OF[result.verdict.kind]] += 1
+        self._documents.say(place, *lines, _result_line(number, result))
 
     def end(self, place: int, seconds: float) -> None:
         totals = self._totals[place]
-        self._say(place, "# Totals: " + " ".join(f"{name}:{count}" for name, count in totals.items()))
-        if self._nested:
-            passed = not (totals["fail"] or totals["error"])
-            self._waiting[place].append(f"{'ok' if passed else 'not ok'} {place + 1} {self._names[place]}")
-        self._ended[place] = True
-        self._catch_up()
+        self._documents.say(place, totals_line(totals))
+        self._documents.end(place, not (totals["fail"] or totals["error"]))
 
     def close(self, cut: str | None) -> None:
-        """Cut off, what waits is written too: fewer results than planned, and a line that says why."""
-        for lines in self._waiting:
-            self._write(*lines)
-        if cut is not None:
-            self._write(f"# cut off by {one_line(cut)}")
-
-    def _say(self, place: int, *lines: str) -> None:
-        indent = "  " if self._nested else ""
-        self._waiting[place] += [indent + line for line in lines]
-        self._catch_up()
-
-    def _catch_up(self) -> None:
-        while self._writing < len(self._waiting):
-            self._write(*self._waiting[self._writing])
-            self._waiting[self._writing].clear()
-            if not self._ended[self._writing]:
-                return
-            self._writing += 1
-
-    def _write(self, *lines: str) -> None:
-        self._stream.writelines(f"{line}\n" for line in lines)
-        self._stream.flush()
+        self._documents.close(cut)
 
 
-def ktap(runs: Sequence[TargetRun]) -> list[str]:
+def _tests(runs: Sequence[TargetRun]) -> list[tuple[str, str]]:
+    """Name and title of each, as often as the target has it that has it most often."""
+    found: dict[tuple[str, int], str] = {}
+    for run in runs:
+        times: Counter[str] = Counter()
+        for result in run.results:
+            found.setdefault((result.name, times[result.name]), result.title)
+            times[result.name] += 1
+    return [(name, title) for (name, _), title in found.items()]
+
+
+def ktap(runs: Sequence[TargetRun], names: str | None = None) -> list[str]:
     """The lines of the document of runs that are over."""
-    document = StringIO()
-    report = KtapReport(document, len(runs), len(runs[0].results))
+    stream = StringIO()
+    report = ktap_report(stream, len(runs), _tests(runs), names)
     for place, run in enumerate(runs):
         report.begin(place, run.info)
         for result in run.results:
             report.result(place, result)
         report.end(place, run.seconds)
     report.close(None)
-    return document.getvalue().splitlines()
+    return stream.getvalue().splitlines()

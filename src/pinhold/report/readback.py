@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from io import StringIO
 
 from pinhold.report.results import CaseResult, TargetRun
 from pinhold.scenario.parse import parse
 from pinhold.scenario.ran import TargetInfo
-from pinhold.scenario.runfile import RecordedRun, RunFile
+from pinhold.scenario.runfile import RecordedRun, RecordedStep, RunFile, RunWriter, lasting
 from pinhold.scenario.steps import Expectation, Scenario
-from pinhold.scenario.suites import SUITES, suite
+from pinhold.scenario.suites import place as place_of
+from pinhold.scenario.suites import suite
 from pinhold.scenario.verdict import Verdict
-from pinhold.targets.runner import Result
+from pinhold.targets.runner import Result, StepRecord
 
 CUT = Verdict("error", reason="the run file ends before this test's verdict")
 
@@ -30,7 +32,7 @@ def joined(files: Sequence[RunFile], names: Sequence[str]) -> RunFile:
         for info in file.targets:
             own = [run for run in file.runs if run.target == info.name]
             again = any((info.name, run.name) in done for run in own)
-            called = f"{info.name} ({name})" if again or targets.get(info.name, info) != info else info.name
+            called = f"{info.name} ({name})" if again or not _same(targets.get(info.name, info), info) else info.name
             targets[called] = replace(info, name=called, what=info.target) if called != info.name else info
             runs += [replace(run, target=called) for run in own]
     searches = tuple(search for file in files for search in file.searches)
@@ -41,6 +43,30 @@ def joined(files: Sequence[RunFile], names: Sequence[str]) -> RunFile:
         complete=all(f.complete for f in files),
         searches=searches,
     )
+
+
+def _same(one: TargetInfo, other: TargetInfo) -> bool:
+    """Whether they are one kernel with the same settings; what of its pools was free does not count."""
+    return replace(one, config=lasting(one.config)) == replace(other, config=lasting(other.config))
+
+
+def written_again(file: RunFile) -> list[str]:
+    """The lines of a run file that has the same.  Raises ScenarioError."""
+    stream = StringIO()
+    writer = RunWriter(stream, file.pinhold, file.seed, file.started)
+    for info in file.targets:
+        writer.target(info)
+    for recorded in file.runs:
+        run = writer.begin(recorded.target, recorded.name, parse(recorded.text))
+        for step in recorded.steps:
+            writer.step(run, step)
+        if recorded.verdict is not None:
+            writer.end(run, recorded.verdict, recorded.seconds or 0.0, recorded.mechanisms)
+    for search in file.searches:
+        writer.search(search)
+    if file.complete:
+        writer.close()
+    return stream.getvalue().splitlines()
 
 
 def target_runs(file: RunFile) -> list[TargetRun]:
@@ -56,14 +82,20 @@ def target_runs(file: RunFile) -> list[TargetRun]:
 def _result(run: RecordedRun, place: int) -> CaseResult:
     scenario = parse(run.text)
     number, text = _of_suite(run.name, place, scenario)
-    result = Result(run.target, scenario, run.verdict or CUT, (), dict(run.mechanisms), run.seconds or 0.0)
+    steps = tuple(_step(step, scenario) for step in run.steps if 0 <= step.index < len(scenario.steps))
+    result = Result(run.target, scenario, run.verdict or CUT, steps, dict(run.mechanisms), run.seconds or 0.0)
     return CaseResult(number, run.name, text, result)
+
+
+def _step(step: RecordedStep, scenario: Scenario) -> StepRecord:
+    """As far as a comparison needs it."""
+    return StepRecord(step.index, scenario.steps[step.index], None, step.observation, step.check, step.expected)
 
 
 def _of_suite(name: str, place: int, scenario: Scenario) -> tuple[int, str]:
     """Its number, and the words of its result line."""
-    chosen, _, number = name.partition("/")
-    if chosen in SUITES and number.isdigit() and 1 <= int(number) <= len(suite(chosen).tests):
-        return int(number), suite(chosen).test(int(number)).result_text
+    if found := place_of(name):
+        chosen, number = found
+        return number, suite(chosen).test(number).result_text
     texts = [step.text for step in scenario.steps if isinstance(step, Expectation) and step.text]
     return place, texts[-1] if texts else scenario.title

@@ -30,6 +30,22 @@ class TargetInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class Started:
+    """When, where and by what a run was begun.
+
+    time: in UTC, ISO 8601; host: its name; command: the words of the command line; again: those of its options that
+    another run of one of its tests needs, too; memory_kib, free_kib: all that the host has, and what was to be had.
+    """
+
+    time: str
+    host: str
+    command: tuple[str, ...] = ()
+    again: tuple[str, ...] = ()
+    memory_kib: int | None = None
+    free_kib: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Decision:
     """One use of a rule or outcome of a decision function while a step ran.
 

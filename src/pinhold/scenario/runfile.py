@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import MISSING, asdict, dataclass, field, fields, replace
 from typing import Any, TextIO, TypeVar
@@ -14,7 +15,7 @@ from typing import Any, TextIO, TypeVar
 from pinhold.scenario.counts import Counts
 from pinhold.scenario.observation import Observation, PageView, PinView
 from pinhold.scenario.printer import format_scenario
-from pinhold.scenario.ran import Decision, Expected, Search, TargetInfo, Turn
+from pinhold.scenario.ran import Decision, Expected, Search, Started, TargetInfo, Turn
 from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import KINDS, Verdict
 
@@ -64,7 +65,8 @@ class RecordedRun:
 
 @dataclass(frozen=True, slots=True)
 class RunFile:
-    """pinhold: the version that wrote it; complete: False where the file was cut off; searches: of the explorer."""
+    """pinhold: the version that wrote it; complete: False where the file was cut off; searches: of the explorer;
+    started: None in files of versions that did not say it."""
 
     schema: int
     pinhold: str
@@ -73,6 +75,7 @@ class RunFile:
     runs: tuple[RecordedRun, ...]
     complete: bool
     searches: tuple[Search, ...] = ()
+    started: Started | None = None
 
 
 def scenario_hash(text: str) -> str:
@@ -80,18 +83,28 @@ def scenario_hash(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
+_FREE = re.compile(r"[0-9]+ free of ([0-9]+).*")
+_MOVES = "swap_free_kib"
+
+
+def lasting(config: Mapping[str, str]) -> dict[str, str]:
+    """A kernel's configuration without what moves while it runs: of a pool its size, and not what of it is free."""
+    return {name: _FREE.sub(r"\1", value) for name, value in config.items() if name != _MOVES}
+
+
 def config_hash(config: Mapping[str, str]) -> str:
-    """SHA-256 of a kernel's configuration, in hex; the order of its names does not matter."""
-    return hashlib.sha256(json.dumps(dict(config), sort_keys=True).encode()).hexdigest()
+    """SHA-256 of what lasts of a kernel's configuration, in hex; the order of its names does not matter."""
+    return hashlib.sha256(json.dumps(lasting(config), sort_keys=True).encode()).hexdigest()
 
 
 class RunWriter:
     """Writes a run file line by line to `stream`; each line is flushed, so a crash loses at most one."""
 
-    def __init__(self, stream: TextIO, pinhold: str, seed: int | None = None) -> None:
+    def __init__(self, stream: TextIO, pinhold: str, seed: int | None = None, started: Started | None = None) -> None:
         self._stream = stream
         self._runs = 0
-        self._line("header", {"schema": SCHEMA, "pinhold": pinhold, "seed": seed})
+        begun = {} if started is None else {"started": _plain(started)}
+        self._line("header", {"schema": SCHEMA, "pinhold": pinhold, "seed": seed, **begun})
 
     def target(self, target: TargetInfo) -> None:
         """Say what runs, once per target and before its first scenario."""
@@ -217,6 +230,7 @@ class _Reader:
             tuple(runs),
             self._complete,
             tuple(self._searches),
+            h["started"],
         )
 
     def _take_header(self, record: dict[str, Any]) -> None:
@@ -228,7 +242,12 @@ class _Reader:
             )
         if schema < 1:
             raise ValueError("schema")
-        self._header = {"schema": schema, "pinhold": pinhold, "seed": _optional(_int, record.get("seed"))}
+        self._header = {
+            "schema": schema,
+            "pinhold": pinhold,
+            "seed": _optional(_int, record.get("seed")),
+            "started": _optional(_started, record.get("started")),
+        }
 
     def _take_target(self, record: dict[str, Any]) -> None:
         self._targets.append(
@@ -369,6 +388,17 @@ def _observation(record: Mapping[str, Any]) -> Observation:
     pages = tuple(_view(PageView, v) for v in record.get("pages", ()))
     pins = tuple(_view(PinView, v) for v in record.get("pins", ()))
     return Observation(_optional(_int, record.get("errno")), pages, pins)
+
+
+def _started(record: Mapping[str, Any]) -> Started:
+    return Started(
+        _str(record["time"]),
+        _str(record["host"]),
+        _texts(record.get("command", ())),
+        _texts(record.get("again", ())),
+        _optional(_int, record.get("memory_kib")),
+        _optional(_int, record.get("free_kib")),
+    )
 
 
 def _expected(record: Mapping[str, Any]) -> Expected:

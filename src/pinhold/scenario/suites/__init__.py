@@ -44,3 +44,11 @@ def suite(name: str) -> Suite:
 
         return Suite(name, pins.scenarios())
     raise UnknownSuite(f"no suite '{name}': the suites are {', '.join(SUITES)}")
+
+
+def place(name: str) -> tuple[str, int] | None:
+    """Suite and number of the test that is called so, "seed/151"; None for what is no test of a suite."""
+    chosen, _, digits = name.partition("/")
+    if chosen not in SUITES or not (digits.isascii() and digits.isdigit() and len(digits) < 10):
+        return None
+    return (chosen, int(digits)) if 1 <= int(digits) <= len(suite(chosen).tests) else None
