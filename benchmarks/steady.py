@@ -1,0 +1,163 @@
+"""Do verdicts flip?  A suite on the running kernel, many times over, while the machine has other things to do.
+
+    python benchmarks/steady.py [--runs 20] [--suite stock] [--without PLACE ...]
+
+Each run is in one of four places, in turn: as it is; beside programs that compute and write files; beside some that pin
+and have memory reclaimed (tests/neighbour.py); and in a container: user, pid and mount namespaces of its own and, where
+cgroups can be made, a memory cgroup.  Two runs in one place have to come to the same verdict in every test, and so have
+the first three places; what differs is printed with its reasons, and the exit status is 1.  The container is another
+user's, who may do less.
+
+It changes no setting.  The cgroup is removed at the end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from pinhold.scenario.runfile import read_run
+
+ROOT = Path(__file__).parents[1]
+PINHOLD = [sys.executable, "-I", "-m", "pinhold"]
+MEMORY = Path("/sys/fs/cgroup/memory")
+LIMIT = 512 << 20
+"""Bytes that the container may use."""
+
+LOAD = """
+import hashlib, os, sys, tempfile, time
+until = time.monotonic() + float(sys.argv[1])
+with tempfile.TemporaryFile() as file:
+    while time.monotonic() < until:
+        data = bytearray(os.urandom(1 << 20)) * 32
+        hashlib.sha256(data)
+        file.seek(0)
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+"""
+"""Memory that comes and goes, processor time, and dirty pages of a file."""
+
+Verdicts = Mapping[str, tuple[str, str]]
+"""Of each test its verdict, and the reason."""
+
+
+def verdicts(path: Path) -> Verdicts:
+    """Of a run file."""
+    with path.open(encoding="utf-8") as lines:
+        runs = read_run(lines).runs
+    return {run.name: (run.verdict.kind, run.verdict.reason or "") if run.verdict else ("cut off", "") for run in runs}
+
+
+def differing(first: Verdicts, now: Verdicts) -> list[str]:
+    """The tests whose verdicts differ, in words."""
+    return [
+        f"{name}: {' '.join(first.get(name, ('not run',)))} / {' '.join(now.get(name, ('not run',)))}"
+        for name in dict.fromkeys([*first, *now])
+        if first.get(name, ("",))[0] != now.get(name, ("",))[0]
+    ]
+
+
+@contextmanager
+def running(*commands: Sequence[str]) -> Iterator[None]:
+    """Programs beside what runs in the block."""
+    programs = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) for command in commands]
+    try:
+        yield
+    finally:
+        for program in programs:
+            program.terminate()
+            program.wait()
+
+
+@contextmanager
+def memory_cgroup() -> Iterator[Path | None]:
+    """One with a limit (version 1); None where it cannot be made."""
+    folder = MEMORY / f"pinhold-steady-{os.getpid()}"
+    try:
+        folder.mkdir()
+        (folder / "memory.limit_in_bytes").write_text(str(LIMIT))
+    except OSError:
+        yield None
+        return
+    try:
+        yield folder
+    finally:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
+
+
+def run(suite: str, out: Path, before: Sequence[str] = ()) -> int:
+    """One run of the suite; before: what begins it."""
+    command = [*before, *PINHOLD, "run", suite, "--on", "live", "-o", str(out)]
+    return subprocess.run(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False).returncode
+
+
+def in_container(suite: str, out: Path) -> int:
+    """In namespaces of its own, as a user that is root only there, in a memory cgroup if there can be one."""
+    with memory_cgroup() as group:
+        enter = ["sh", "-c", f'echo $$ > "{group}/cgroup.procs"; exec "$@"', "sh"] if group else []
+        unshare = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount", "--mount-proc"]
+        return run(suite, out, [*enter, *unshare])
+
+
+def under_load(suite: str, out: Path) -> int:
+    """Beside as many programs that compute and write as there are processors, and one more."""
+    load = [sys.executable, "-c", LOAD, "600"]
+    with running(*[load] * (len(os.sched_getaffinity(0)) + 1)):
+        return run(suite, out)
+
+
+def beside_pins(suite: str, out: Path) -> int:
+    """Beside two programs that pin, copy and have memory reclaimed."""
+    neighbour = [sys.executable, str(ROOT / "tests" / "neighbour.py"), "600"]
+    with running(neighbour, neighbour):
+        return run(suite, out)
+
+
+PLACES = {"alone": run, "load": under_load, "pins": beside_pins, "container": in_container}
+
+
+def main() -> int:
+    """0: no verdict was another than that of the first run in its place."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--runs", type=int, default=20)
+    parser.add_argument("--suite", default="stock")
+    parser.add_argument("--without", action="append", choices=tuple(PLACES), default=[])
+    options = parser.parse_args()
+    places = [place for place in PLACES if place not in options.without]
+    first: dict[str, Verdicts] = {}
+    flipped = 0
+    with ExitStack() as stack:
+        folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.chmod(0o777)
+        for number in range(options.runs):
+            place = places[number % len(places)]
+            out, begun = folder / f"{number}.json", time.monotonic()
+            status = PLACES[place](options.suite, out)
+            now = verdicts(out) if out.exists() and out.stat().st_size else {}
+            differs = differing(first.setdefault(place, now), now)
+            flipped += len(differs)
+            kinds = [kind for kind, _ in now.values()]
+            counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "nothing ran"
+            print(f"{number + 1:3} {place:9} {time.monotonic() - begun:6.1f} s  status {status}: {counts}", flush=True)
+            print(*(f"      {line}" for line in differs), sep="\n", end="\n" if differs else "", flush=True)
+    alike = [place for place in places if place != "container" and place in first]
+    for place in alike[1:]:
+        for line in differing(first[alike[0]], first[place]):
+            flipped += 1
+            print(f"    {alike[0]} / {place}: {line}")
+    print(f"{options.runs} runs: {'no verdict flipped' if not flipped else f'{flipped} verdicts flipped'}")
+    return 1 if flipped else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
