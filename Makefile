@@ -139,6 +139,6 @@ $(DEV_READY): $(RUN_READY) pyproject.toml constraints.txt
 	    { echo "make lint and make test need pip in $(VENV). Install it once: apt-get install python3-venv"; exit 3; }
 	@echo "installing the development tools into $(VENV) ..."
 	@$(PY) -c 'import tomllib; extras = tomllib.load(open("pyproject.toml", "rb"))["project"]["optional-dependencies"]; \
-	    print(*extras["explore"], *extras["cluster"], *extras["inspect"], *extras["dev"], sep="\n")' > $(VENV)/dev.txt
+	    print(*extras["explore"], *extras["audit"], *extras["cluster"], *extras["inspect"], *extras["dev"], sep="\n")' > $(VENV)/dev.txt
 	@$(PY) -m pip install -qq --disable-pip-version-check -c constraints.txt -r $(VENV)/dev.txt
 	@touch $@

@@ -20,6 +20,7 @@ from pinhold.commands import (
     Ended,
     Stop,
     UsageError,
+    grammar_audit,
     grammar_cluster,
     grammar_conform,
     grammar_explore,
@@ -114,10 +115,8 @@ def parser() -> argparse.ArgumentParser:
     command("doctor", "what this machine can do, what is missing, and what --allow-change would change")
     command("restore", "put back what a run changed, where neither the run nor its guardian could")
     grammar_lab.add(command, _TARGET)
-    grammar_explore.add(command)
-    grammar_cluster.add(command)
-    grammar_conform.add(command)
-    grammar_inspect.add(command)
+    for grammar in (grammar_explore, grammar_cluster, grammar_conform, grammar_inspect, grammar_audit):
+        grammar.add(command)
     _about_itself(command)
     return top
 
@@ -243,6 +242,7 @@ COMMANDS = (
     *grammar_cluster.COMMANDS,
     *grammar_conform.COMMANDS,
     *grammar_inspect.COMMANDS,
+    *grammar_audit.COMMANDS,
     "docs",
     "completion",
     *_WORDS,

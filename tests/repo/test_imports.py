@@ -17,9 +17,10 @@ BELOW = {
     "targets": {"mm", "scenario", "trust"},
     "system": {"scenario", "targets", "trust"},
     "ask": {"mm", "scenario", "targets"},
+    "audit": {"ask", "mm", "scenario", "trust"},
     "touched": {"mm", "scenario", "targets"},
     "inspect": {"scenario", "targets", "trust"},
-    "report": {"ask", "inspect", "mm", "scenario", "targets"},
+    "report": {"ask", "audit", "inspect", "mm", "scenario", "targets"},
 }
 """What each room may import besides itself."""
 
@@ -77,6 +78,7 @@ def test_help_imports_only_the_grammar() -> None:
         "pinhold",
         "pinhold.cli",
         "pinhold.commands",
+        "pinhold.commands.grammar_audit",
         "pinhold.commands.grammar_cluster",
         "pinhold.commands.grammar_conform",
         "pinhold.commands.grammar_explore",

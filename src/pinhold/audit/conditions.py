@@ -1,0 +1,323 @@
+"""#if lines that a release decides: what is dead for it is blanked, line by line, so that offsets and lines stay.
+
+LINUX_VERSION_CODE, KERNEL_VERSION(), numbers, and a tree's own macros for them are known; other distributions' version
+macros (RHEL_*, SLE_*) are 0, as on mainline; everything else is undecided, and both branches stay.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+_DIRECTIVE = re.compile(rb"[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b(.*)", re.S)
+_DEFINE = re.compile(
+    rb"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+([^\n]*(?:KERNEL_VERSION|LINUX_VERSION_CODE)[^\n]*)$", re.M
+)
+_TOKEN = re.compile(r"\s*(?:(0[xX][0-9a-fA-F]+|\d+)[uUlL]*|(\w+)|(&&|\|\||[<>=!]=|<<|>>|[-+*/%&|^<>!~()?:,])|(\S))")
+_COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
+_ELSEWHERE = re.compile(r"RHEL_|SLE_|SUSE|UBUNTU|CONFIG_SUSE_|OPENEULER|CENTOS|EL\d|SLES")
+_LEVELS = ({"||"}, {"&&"}, {"|"}, {"^"}, {"&"}, {"==", "!="}, {"<", ">", "<=", ">="}, {"<<", ">>"}, {"+", "-"}, {"*"})
+"""Binary operators, from the one that binds least."""
+_DEEPEST = 60
+_LONGEST = 4096
+
+
+class _Undecided(Exception):
+    """No value that is known here."""
+
+
+def decide(text: bytes, release: str) -> bytes:
+    """The same text without the lines that are dead for the release."""
+    if b"#" not in text:
+        return text
+    macros = {name.decode("latin1"): value.decode("latin1") for name, value in _DEFINE.findall(text)}
+    code = version_code(release)
+    lines = text.split(b"\n")
+    out: list[bytes] = []
+    stack: list[_Branch] = []
+    at = 0
+    while at < len(lines):
+        count, whole = _whole_line(lines, at)
+        match = _DIRECTIVE.match(whole)
+        if match is None:
+            live = all(branch.live for branch in stack)
+            out += lines[at : at + count] if live else [b""] * count
+        else:
+            keep = _directive(stack, match[1], match[2], code, macros)
+            out += lines[at : at + count] if keep else [b""] * count
+        at += count
+    return b"\n".join(out)
+
+
+def version_code(release: str) -> int:
+    """LINUX_VERSION_CODE of a release."""
+    numbers = [int(number) for number in re.findall(r"\d+", release)[:3]] + [0, 0, 0]
+    return (numbers[0] << 16) + (numbers[1] << 8) + min(numbers[2], 255)
+
+
+class _Branch:
+    """One #if: whether it is decided, whether what stands here is live, and whether some part was."""
+
+    def __init__(self, value: bool | None) -> None:
+        self.decided = value is not None
+        self.live = value is not False
+        self.taken = value is True
+
+
+def _whole_line(lines: list[bytes], at: int) -> tuple[int, bytes]:
+    """A directive with the lines that it goes on over; any other line alone."""
+    line = lines[at]
+    if not line.lstrip().startswith(b"#"):
+        return 1, line
+    count, parts = 1, [line.rstrip()]
+    while parts[-1].endswith(b"\\") and at + count < len(lines):
+        parts[-1] = parts[-1][:-1]
+        parts.append(lines[at + count].rstrip())
+        count += 1
+    return count, b" ".join(parts)
+
+
+def _directive(stack: list[_Branch], word: bytes, rest: bytes, code: int, macros: Mapping[str, str]) -> bool:
+    """Go on by one directive; gives whether its line stays."""
+    outer = all(branch.live for branch in stack)
+    if word in (b"if", b"ifdef", b"ifndef"):
+        stack.append(_Branch(_value(rest, code, macros) if word == b"if" else _defined(word, rest)))
+        return outer and not stack[-1].decided
+    if not stack:
+        return True
+    branch = stack[-1]
+    if word == b"endif":
+        stack.pop()
+        return not branch.decided and all(one.live for one in stack)
+    if branch.decided:
+        value = True if word == b"else" else _value(rest, code, macros)
+        branch.live = not branch.taken and value is not False
+        branch.taken = branch.taken or value is not False
+        return False
+    return all(one.live for one in stack[:-1])
+
+
+def _defined(word: bytes, rest: bytes) -> bool | None:
+    """#ifdef of what mainline never defines."""
+    name = _COMMENT.sub(b" ", rest).strip().decode("latin1")
+    if _ELSEWHERE.match(name):
+        return word == b"ifndef"
+    return None
+
+
+def _value(expression: bytes, code: int, macros: Mapping[str, str]) -> bool | None:
+    text = _COMMENT.sub(b" ", expression).decode("latin1")
+    if len(text) > _LONGEST:
+        return None
+    try:
+        tokens = _tokens(text)
+        reader = _Reader(tokens, code, macros)
+        value = reader.binary(0)
+        reader.end()
+    except (_Undecided, RecursionError, OverflowError, MemoryError):
+        return None
+    return None if value is None else bool(value)
+
+
+def _tokens(text: str) -> list[str]:
+    found, at = [], 0
+    text = text.strip()
+    while at < len(text):
+        match = _TOKEN.match(text, at)
+        if match is None or match[4]:
+            raise _Undecided
+        found.append(match[1] or match[2] or match[3])
+        at = match.end()
+    return found
+
+
+class _Reader:
+    """A #if expression; None is a value that is not known."""
+
+    def __init__(self, tokens: list[str], code: int, macros: Mapping[str, str], depth: int = 0) -> None:
+        self._tokens, self._code, self._macros, self._depth = tokens, code, macros, depth
+        self._at = 0
+
+    def end(self) -> None:
+        if self._at != len(self._tokens):
+            raise _Undecided
+
+    def _next(self) -> str:
+        return self._tokens[self._at] if self._at < len(self._tokens) else ""
+
+    def _take(self, wanted: str = "") -> str:
+        token = self._next()
+        if not token or (wanted and token != wanted):
+            raise _Undecided
+        self._at += 1
+        return token
+
+    def binary(self, level: int) -> int | None:
+        """Operators of this level and of those that bind more."""
+        self._depth += 1
+        if self._depth > _DEEPEST * len(_LEVELS):
+            raise _Undecided
+        if level == len(_LEVELS):
+            value = self._unary()
+        else:
+            value = self.binary(level + 1)
+            while self._next() in _LEVELS[level]:
+                operator = self._take()
+                value = _apply(operator, value, self.binary(level + 1))
+        self._depth -= 1
+        return value
+
+    def _unary(self) -> int | None:
+        token = self._take()
+        if token == "!":
+            value = self._unary()
+            return None if value is None else int(not value)
+        if token == "-":
+            value = self._unary()
+            return None if value is None else -value
+        if token == "(":
+            value = self.binary(0)
+            self._take(")")
+            return value
+        if token[0].isdigit():
+            return int(token, 0 if token[:2] in ("0x", "0X") or token == "0" else 10)
+        if not (token[0].isalpha() or token[0] == "_"):
+            raise _Undecided
+        return self._name(token)
+
+    def _name(self, name: str) -> int | None:
+        if name == "defined":
+            if self._next() == "(":
+                self._take("(")
+                what = self._take()
+                self._take(")")
+            else:
+                what = self._take()
+            if what in ("LINUX_VERSION_CODE", "KERNEL_VERSION"):
+                return 1
+            return 0 if _ELSEWHERE.match(what) else None
+        arguments = self._arguments() if self._next() == "(" else None
+        if name == "LINUX_VERSION_CODE":
+            return self._code
+        if name == "KERNEL_VERSION":
+            return _code(arguments)
+        if name.startswith("RTLNX_VER_"):
+            return self._vbox(name, arguments or [])
+        if _ELSEWHERE.match(name) or (name.startswith("RTLNX_") and arguments is not None):
+            return 0
+        if arguments is None and name in self._macros and self._depth < _DEEPEST:
+            macros = {key: value for key, value in self._macros.items() if key != name}
+            reader = _Reader(_tokens(self._macros[name]), self._code, macros, self._depth + 1)
+            value = reader.binary(0)
+            reader.end()
+            return value
+        return None
+
+    def _arguments(self) -> list[int | None]:
+        self._take("(")
+        found: list[int | None] = []
+        while self._next() != ")":
+            found.append(self.binary(0))
+            if self._next() == ",":
+                self._take(",")
+            elif self._next() != ")":
+                raise _Undecided
+        self._take(")")
+        return found
+
+    def _vbox(self, name: str, arguments: list[int | None]) -> int | None:
+        """VirtualBox's own words: RTLNX_VER_MIN(a,b,c), _MAX, and _RANGE(a,b,c, d,e,f)."""
+        least = _code(arguments[:3])
+        if name == "RTLNX_VER_MIN":
+            return int(self._code >= least)
+        if name == "RTLNX_VER_MAX":
+            return int(self._code < least)
+        return int(least <= self._code < _code(arguments[3:]))
+
+
+def _code(numbers: list[int | None] | None) -> int:
+    if numbers is None or len(numbers) != 3:
+        raise _Undecided
+    first, second, third = (0 if number is None else number for number in numbers)
+    if any(number is None for number in numbers):
+        raise _Undecided
+    return (first << 16) + (second << 8) + min(third, 255)
+
+
+def _apply(operator: str, left: int | None, right: int | None) -> int | None:  # noqa: PLR0912
+    if operator == "&&":
+        if left == 0 or right == 0:
+            return 0
+        return None if left is None or right is None else 1
+    if operator == "||":
+        if left or right:
+            return 1
+        return None if left is None or right is None else 0
+    if left is None or right is None:
+        return None
+    match operator:
+        case "==":
+            return int(left == right)
+        case "!=":
+            return int(left != right)
+        case "<":
+            return int(left < right)
+        case ">":
+            return int(left > right)
+        case "<=":
+            return int(left <= right)
+        case ">=":
+            return int(left >= right)
+        case "+":
+            return left + right
+        case "-":
+            return left - right
+        case "|":
+            return left | right
+        case "&":
+            return left & right
+        case "^":
+            return left ^ right
+    if operator == "<<" and 0 <= right < 32 and abs(left) < 1 << 32:
+        return left << right
+    if operator == ">>" and 0 <= right < 32:
+        return left >> right
+    if operator == "*" and abs(left) < 1 << 32 and abs(right) < 1 << 32:
+        return left * right
+    raise _Undecided
+
+
+def picked(text: bytes, part: str) -> bytes:
+    """Of every #if that is left the first part alone ("if"), or the last ("else"); with as many lines."""
+    out: list[bytes] = []
+    stack: list[bool] = []
+    lines = text.split(b"\n")
+    at = 0
+    while at < len(lines):
+        count, whole = _whole_line(lines, at)
+        match = _DIRECTIVE.match(whole)
+        if match is None:
+            out += lines[at : at + count] if all(stack) else [b""] * count
+        else:
+            word = match[1]
+            if word in (b"if", b"ifdef", b"ifndef"):
+                stack.append(part == "if")
+            elif stack and word == b"endif":
+                stack.pop()
+            elif stack:
+                stack[-1] = part == "else" and word == b"else"
+            out += [b""] * count
+        at += count
+    return b"\n".join(out)
+
+
+_ATTRIBUTES = re.compile(
+    rb"\b(?:__must_check|__user|__iomem|__force|__rcu|__percpu|__init|__exit|__maybe_unused|__always_unused|noinline"
+    rb"|__always_inline|__cold|__sched|notrace|noinline_for_stack|asmlinkage|__no_kcsan|__ref|__kprobes|__unused"
+    rb"|__(?:releases|acquires|must_hold|context_unsafe|printf|counted_by|cond_acquires|free)\([^()\n]*\))"
+)
+
+
+def blanked(text: bytes) -> bytes:
+    """Without attributes that the grammar does not know; each is as many spaces."""
+    return _ATTRIBUTES.sub(lambda match: b" " * len(match[0]), text)

@@ -1,0 +1,202 @@
+"""The files of a tree that name a function of the API: found by name alone, in bounds, and without following links."""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pinhold.audit.api import STEMS
+
+LARGEST = 2 << 20
+"""Bytes of a file: headers of registers are larger, sources that people write are not."""
+DEEPEST = 40
+MOST_FILES = 400_000
+MOST_BYTES = 256 << 20
+"""Of folders in each other, of files, and of what is read of those that name a function."""
+KEPT_BYTES = 64 << 20
+"""Of a tree that is no larger, everything stays in memory."""
+
+ENDINGS = (".c", ".h", ".inc", ".cc", ".cpp")
+_NO_CODE = frozenset({"Documentation", "tools", "scripts", "usr", "LICENSES"})
+"""What a kernel's tree has beside the kernel."""
+
+
+class NotReadable(Exception):
+    """Nothing at that path can be audited; the message says why."""
+
+
+@dataclass(slots=True)
+class Tree:
+    """root: the folder that paths begin in: of a part of a kernel's tree, that of the kernel.
+
+    kernel: whether it is a kernel's tree; sources: path -> bytes, of files that name a function; left_out: sentences
+    about what was not read; seen: files looked at.
+    """
+
+    root: Path
+    kernel: bool = False
+    sources: dict[str, bytes] = field(default_factory=dict)
+    left_out: list[str] = field(default_factory=list)
+    seen: int = 0
+    _paths: list[str] = field(default_factory=list)
+    _kept: dict[str, bytes] | None = field(default_factory=dict)
+    _kept_bytes: int = 0
+    _links: int = 0
+    _large: list[str] = field(default_factory=list)
+    _bad: list[str] = field(default_factory=list)
+
+    def more(self, names: Sequence[str]) -> dict[str, bytes]:
+        """The files, not among `sources` yet, that have one of these names; they are added there."""
+        wanted = [name.encode() for name in names]
+        whole = re.compile(rb"\b(?:" + b"|".join(map(re.escape, wanted)) + rb")\b")
+        found = {}
+        for path in self._paths:
+            if path in self.sources:
+                continue
+            text = self._read(path)
+            if text is not None and any(name in text for name in wanted) and whole.search(text):
+                found[path] = text
+        self.sources |= found
+        return found
+
+    def _read(self, path: str) -> bytes | None:
+        if self._kept is not None and path in self._kept:
+            return self._kept[path]
+        return _bytes(self.root / path)
+
+    def add(self, path: str, always: bool) -> None:
+        """Look at one file.  always: it was named itself."""
+        self.seen += 1
+        self._paths.append(path)
+        try:
+            text = _bytes(self.root / path)
+        except OSError:
+            self._bad.append(path)
+            return
+        if text is None:
+            self._bad.append(path)
+            return
+        if len(text) > LARGEST:
+            self._large.append(path)
+            return
+        if self._kept is not None:
+            self._kept[path] = text
+            self._kept_bytes += len(text)
+            if self._kept_bytes > KEPT_BYTES:
+                self._kept = None
+        if always or any(stem in text for stem in STEMS):
+            self.sources[path] = text
+
+    def sentences(self) -> None:
+        """Say in left_out what was not read."""
+        for paths, why in ((self._large, f"larger than {LARGEST >> 20} MB"), (self._bad, "cannot be read")):
+            if paths:
+                more = f", and {len(paths) - 1} more" if len(paths) > 1 else ""
+                self.left_out.append(f"not read: {paths[0]}{more}: {why}")
+        if self._links:
+            self.left_out.append(f"{self._links} symbolic links to sources or folders were not followed")
+
+
+def find(paths: Sequence[str], progress: Callable[[int], None] = lambda files: None) -> Tree:
+    """The tree of one folder, or of single files.  Raises NotReadable."""
+    for path in paths:
+        if not os.path.lexists(path):
+            raise NotReadable(f"no file or folder {path!r}: name a tree of sources, or files of C")
+    folders = [path for path in paths if os.path.isdir(path)]
+    if folders and len(paths) > 1:
+        raise NotReadable("name one tree, or files; two trees are compared with each other")
+    if folders:
+        return _walk(folders[0], progress)
+    above = kernel_above(os.path.dirname(os.path.abspath(paths[0])))
+    base = str(above) if above else os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
+    tree = Tree(Path(base), kernel=above is not None)
+    for path in paths:
+        tree.add(os.path.relpath(os.path.abspath(path), base), True)
+    tree.sentences()
+    if not tree.sources:
+        raise NotReadable(f"{paths[0]}: {tree.left_out[0] if tree.left_out else 'it cannot be read'}")
+    return tree
+
+
+def kernel_above(folder: str) -> Path | None:
+    """The root of the kernel's tree that a folder is, or is in."""
+    path = Path(os.path.abspath(folder))
+    for one in (path, *path.parents[:DEEPEST]):
+        if (one / "Kconfig").is_file() and (one / "mm").is_dir() and release_of(one):
+            return one
+    return None
+
+
+def _walk(folder: str, progress: Callable[[int], None]) -> Tree:
+    above = kernel_above(folder)
+    tree = Tree(above or Path(folder), kernel=above is not None)
+    inside = os.path.relpath(os.path.abspath(folder), above) if above else "."
+    held = 0
+    for path in _paths(tree, "" if inside == "." else inside, 0):
+        before = len(tree.sources)
+        tree.add(path, False)
+        progress(tree.seen)
+        if len(tree.sources) > before:
+            held += len(tree.sources[path])
+        if tree.seen >= MOST_FILES or held > MOST_BYTES:
+            tree.left_out.append(f"the tree was left at {path}: it is larger than what is read of one")
+            break
+    tree.sentences()
+    return tree
+
+
+def _paths(tree: Tree, folder: str, depth: int) -> Iterator[str]:
+    try:
+        with os.scandir(tree.root / folder) as entries:
+            listed = sorted(entries, key=lambda entry: entry.name)
+    except OSError:
+        tree.left_out.append(f"not read: {folder or '.'}: the folder cannot be opened")
+        return
+    for entry in listed:
+        path = f"{folder}/{entry.name}" if folder else entry.name
+        source = entry.name.endswith(ENDINGS)
+        if entry.is_symlink():
+            tree._links += source or os.path.isdir(entry.path)
+        elif entry.is_dir(follow_symlinks=False):
+            if (tree.kernel and path in _NO_CODE) or entry.name.startswith("."):
+                continue
+            if depth >= DEEPEST:
+                tree.left_out.append(f"not read: {path}: {DEEPEST} folders deep")
+                continue
+            yield from _paths(tree, path, depth + 1)
+        elif source:
+            yield path
+
+
+def _bytes(path: Path) -> bytes | None:
+    """What the file has, a byte more than LARGEST at most; None for what is no file."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            return None
+        text = os.read(descriptor, LARGEST + 1)
+        while len(text) <= LARGEST and (more := os.read(descriptor, LARGEST + 1 - len(text))):
+            text += more
+        return text
+    finally:
+        os.close(descriptor)
+
+
+_VERSION = re.compile(rb"^(VERSION|PATCHLEVEL|SUBLEVEL)[ \t]*=[ \t]*(\d{1,5})[ \t]*$", re.M)
+
+
+def release_of(root: Path) -> str:
+    """The release that a kernel's Makefile says, "" for other trees."""
+    try:
+        text = _bytes(root / "Makefile") or b""
+    except OSError:
+        return ""
+    found = {name.decode(): number.decode() for name, number in _VERSION.findall(text[: 64 << 10])}
+    if set(found) != {"VERSION", "PATCHLEVEL", "SUBLEVEL"}:
+        return ""
+    last = "" if found["SUBLEVEL"] == "0" else f".{found['SUBLEVEL']}"
+    return f"{found['VERSION']}.{found['PATCHLEVEL']}{last}"

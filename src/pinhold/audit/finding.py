@@ -1,0 +1,68 @@
+"""What is found at a call: its kind, how much it matters, and what to do."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pinhold.audit.values import Step
+
+ERROR, WARNING, NOTE = "error", "warning", "note"
+SEVERITIES = (ERROR, WARNING, NOTE)
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """name; words: what it is, in a sentence; severity: the highest that it has."""
+
+    name: str
+    words: str
+    severity: str
+
+
+KINDS = {
+    kind.name: kind
+    for kind in (
+        Kind("FORCE", "a driver passes FOLL_FORCE, which is for debuggers", ERROR),
+        Kind("STALE", "on this release the device loses the memory that its owner sees", ERROR),
+        Kind("BOOLFLAGS", "a boolean or a number is passed where FOLL_* flags are taken", ERROR),
+        Kind("LASTLEAK", "a loop that fails leaves the page that it got last", ERROR),
+        Kind("ERRLEAK", "a path of failure leaves pages that were got", WARNING),
+        Kind("GETHELD", "pages that stay with a driver were got by get_user_pages(), not pinned", WARNING),
+        Kind("NODIRTY", "pages that were written are released and never marked dirty", WARNING),
+        Kind("POSITIVERET", "a short count becomes the result of a function that returns 0 or an errno", WARNING),
+        Kind("NEEDLESSWRITE", "FOLL_WRITE for pages that are only read", WARNING),
+        Kind("NOLONGTERM", "pins that stay with a driver were taken without FOLL_LONGTERM", NOTE),
+        Kind("UNRESOLVED", "the flags are not known", NOTE),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """At one call, of one set of flags where it is about flags.
+
+    call: as "pin_user_pages_fast(flags)"; flags: "FOLL_LONGTERM"; callers: who passes them, each the way; when: under
+    which conditions; says: a sentence; advice: what to do, sentences; memory: what `ask` says goes stale, kind by kind;
+    case: of the kernel's documentation; scenario: a test that shows it, "" for none.
+    """
+
+    kind: str
+    severity: str
+    path: str
+    line: int
+    function: str
+    call: str
+    says: str
+    flags: str = ""
+    callers: tuple[tuple[Step, ...], ...] = ()
+    when: tuple[str, ...] = ()
+    advice: tuple[str, ...] = ()
+    memory: tuple[tuple[str, str], ...] = ()
+    case: str = ""
+    scenario: str = ""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What stays the same as long as the source does, wherever in the file it is."""
+        callers = ",".join(sorted({way[0].function for way in self.callers if way}))
+        return self.kind, self.path, self.function, self.call, self.flags, callers

@@ -1,0 +1,1 @@
+"""Kinds of findings, each a function from a call to what is found there."""

@@ -1,0 +1,239 @@
+"""One parsed file: its functions, calls, macros, and what is stored in fields, found by queries."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+from pinhold.audit import conditions, syntax
+from pinhold.audit.syntax import child, text
+
+if TYPE_CHECKING:
+    from tree_sitter import Node, Tree
+
+_CALLS = "(call_expression function: (identifier) @name) @call"
+_FUNCTIONS = "(function_definition) @function"
+_MACROS = "(preproc_def name: (identifier) @name value: (preproc_arg) @value)"
+_BLOCKS = "(translation_unit (compound_statement) @block)"
+_ASSIGNED = "(assignment_expression left: (field_expression field: (field_identifier) @field)) @store"
+_INITIAL = "(initializer_pair designator: (field_designator (field_identifier) @field)) @store"
+_LOCALS = """
+(init_declarator declarator: (identifier) @name) @store
+(init_declarator declarator: (pointer_declarator declarator: (identifier) @name)) @store
+(assignment_expression left: (identifier) @name) @store
+(update_expression argument: (identifier) @name) @store
+"""
+_DEFINED_BY_MACRO = re.compile(rb"(\w+)\s*\(([^;{}]*)\)\s*$")
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """Of a function; type: its words."""
+
+    name: str
+    type: str
+
+
+@dataclass(eq=False)
+class Function:
+    """A definition.  static: nobody outside of the file calls it by name."""
+
+    unit: Unit
+    node: Node
+    name: str
+    parameters: tuple[Parameter, ...]
+    static: bool
+
+    @property
+    def line(self) -> int:
+        return self.node.start_point[0] + 1
+
+    @cached_property
+    def text(self) -> str:
+        return text(self.node)
+
+    @cached_property
+    def stores(self) -> dict[str, list[Node]]:
+        """By name of a variable what stores in it, in the order of the text."""
+        found: dict[str, list[Node]] = {}
+        for match in syntax.matches(_LOCALS, self.node):
+            found.setdefault(text(match["name"]), []).append(match["store"])
+        for stores in found.values():
+            stores.sort(key=lambda node: node.start_byte)
+        return found
+
+    @cached_property
+    def calls(self) -> list[Call]:
+        """In the order of the text."""
+        return [call for call in self.unit.calls if call.function is self]
+
+    def parameter(self, name: str) -> int | None:
+        """Which one has this name."""
+        return next((number for number, one in enumerate(self.parameters) if one.name == name), None)
+
+    @cached_property
+    def types(self) -> dict[str, str]:
+        """By name of a variable or parameter the words of its type, with a star for each pointer."""
+        found = {one.name: one.type for one in self.parameters}
+        for node in syntax.captures("(declaration) @d", self.node).get("d", []):
+            words = text(child(node, "type"))
+            for one in node.children_by_field_name("declarator"):
+                left = text(one).partition("=")[0]
+                found[syntax.declared(one)] = words + "*" * left.count("*") + "[]" * ("[" in left)
+        return found
+
+
+@dataclass(eq=False)
+class Call:
+    """Of a function by its name."""
+
+    unit: Unit
+    node: Node
+    name: str
+    function: Function | None
+
+    @property
+    def line(self) -> int:
+        return self.node.start_point[0] + 1
+
+    @cached_property
+    def arguments(self) -> list[Node]:
+        listed = child(self.node, "arguments")
+        return [] if listed is None else [one for one in listed.named_children if one.type != "comment"]
+
+    @property
+    def in_macro(self) -> bool:
+        """Whether it stands in a #define."""
+        return any(above.type.startswith("preproc_") and "def" in above.type and above.type != "preproc_ifdef"
+                   for above, _ in syntax.ancestors(self.node, None))  # fmt: skip
+
+
+@dataclass(eq=False)
+class Unit:
+    """path: as the tree names it; split: whether only one part of each #if was read."""
+
+    path: str
+    source: bytes
+    tree: Tree
+    split: bool = False
+    functions: dict[str, list[Function]] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+    macros: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def header(self) -> bool:
+        return self.path.endswith(".h")
+
+    @cached_property
+    def fields(self) -> dict[str, list[Node]]:
+        """By name of a field what is stored in it, anywhere in the file."""
+        found: dict[str, list[Node]] = {}
+        for pattern in (_ASSIGNED, _INITIAL):
+            for match in syntax.matches(pattern, self.tree.root_node):
+                found.setdefault(text(match["field"]), []).append(match["store"])
+        return found
+
+    @cached_property
+    def called(self) -> dict[str, list[Call]]:
+        """The calls by name."""
+        found: dict[str, list[Call]] = {}
+        for call in self.calls:
+            found.setdefault(call.name, []).append(call)
+        return found
+
+    @cached_property
+    def bounds(self) -> tuple[list[int], list[Function]]:
+        """Where each function begins, and the function."""
+        listed = sorted((one for same in self.functions.values() for one in same), key=lambda f: f.node.start_byte)
+        return [one.node.start_byte for one in listed], listed
+
+    def enclosing(self, node: Node) -> Function | None:
+        """The function that a node is in."""
+        starts, listed = self.bounds
+        at = bisect_right(starts, node.start_byte) - 1
+        return listed[at] if at >= 0 and listed[at].node.end_byte >= node.end_byte else None
+
+
+def read(path: str, source: bytes, release: str, names: frozenset[str]) -> Unit:
+    """Parse a file for a release.  names: the functions whose calls must be found in functions."""
+    prepared = conditions.blanked(conditions.decide(source, release))
+    unit = _parsed(path, prepared)
+    worst = _broken(unit, names)
+    if worst:
+        wanted = sum(call.name in names for call in unit.calls)
+        for part in ("if", "else"):
+            other = _parsed(path, conditions.picked(prepared, part))
+            other.split = True
+            broken = _broken(other, names)
+            if broken < worst and sum(call.name in names for call in other.calls) >= 0.6 * wanted:
+                worst, unit = broken, other
+    return unit
+
+
+def _broken(unit: Unit, names: frozenset[str]) -> int:
+    """How badly the calls that matter are torn: outside of any function, or beside what could not be read."""
+    return sum(
+        10 if call.function is None else int(call.function.node.has_error)
+        for call in unit.calls
+        if call.name in names and not call.in_macro
+    )
+
+
+def _parsed(path: str, source: bytes) -> Unit:
+    tree = syntax.parse(source)
+    unit = Unit(path, source, tree)
+    root = tree.root_node
+    ended = 0
+    for node in sorted(syntax.captures(_FUNCTIONS, root).get("function", []), key=lambda one: one.start_byte):
+        if node.end_byte <= ended:  # C has none in another: it is a macro with a block
+            continue
+        ended = node.end_byte
+        made = _function(unit, node)
+        if made is not None:
+            unit.functions.setdefault(made.name, []).append(made)
+    for node in syntax.captures(_BLOCKS, root).get("block", []):
+        made = _by_macro(unit, node)
+        if made is not None:
+            unit.functions.setdefault(made.name, []).append(made)
+    for match in syntax.matches(_CALLS, root):
+        unit.calls.append(Call(unit, match["call"], text(match["name"]), unit.enclosing(match["call"])))
+    for match in syntax.matches(_MACROS, root):
+        unit.macros[text(match["name"])] = text(match["value"])
+    return unit
+
+
+def _function(unit: Unit, node: Node) -> Function | None:
+    declarator = child(node, "declarator")
+    while declarator is not None and declarator.type != "function_declarator":
+        declarator = child(declarator, "declarator")
+    if declarator is None:
+        return None
+    name = text(child(declarator, "declarator"))
+    if not re.fullmatch(r"\w+", name):
+        return None
+    listed = child(declarator, "parameters")
+    parameters = tuple(
+        Parameter(syntax.declared(child(one, "declarator")), text(one).rpartition(" ")[0] or text(one))
+        for one in (listed.named_children if listed is not None else [])
+        if one.type == "parameter_declaration"
+    )
+    static = "static" in unit.source[node.start_byte : declarator.start_byte].decode("latin1").split()
+    return Function(unit, node, name, parameters, static)
+
+
+def _by_macro(unit: Unit, node: Node) -> Function | None:
+    """A block at the top level, such as that of SYSCALL_DEFINE3(name, ...): its name is the macro's first argument."""
+    before = unit.source[max(0, node.start_byte - 400) : node.start_byte]
+    match = _DEFINED_BY_MACRO.search(before)
+    if match is None:
+        return None
+    arguments = [part.strip().decode("latin1") for part in match[2].split(b",")]
+    macro = match[1].decode("latin1")
+    name = arguments[0] if macro.isupper() or macro.rstrip("0123456789x").isupper() else macro
+    if not re.fullmatch(r"\w+", name):
+        return None
+    pairs = zip(arguments[1::2], arguments[2::2], strict=False)
+    return Function(unit, node, name, tuple(Parameter(n, t) for t, n in pairs), True)
