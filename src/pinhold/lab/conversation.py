@@ -55,6 +55,10 @@ _REASON = re.compile(r"Kernel panic|\bBUG\b|Oops|general protection fault")
 """How a kernel begins to say why it ends."""
 
 
+_HALTED = "-- System halted"
+"""What an image says that cannot unpack itself, and goes on for ever."""
+
+
 class GuestLost(Exception):
     """The guest cannot go on; the message says how it ended, with the end of its console.
 
@@ -227,6 +231,8 @@ class Conversation:
                 raise self._looping(budget)
             if budget.asleep <= 0:
                 raise self._lost(f"{budget.words} for {budget.limit.asleep:g} s, in which it wanted no processor")
+        if not hasattr(self, "info") and _HALTED in self._qemu.console():
+            raise self._lost("did not come up")
         if hasattr(self, "info") and time.monotonic() - self._told >= _CLOCK_SECONDS:
             self._told = time.monotonic()
             self._send({"clock": round(self._watch.had, 2)})

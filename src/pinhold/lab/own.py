@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 from pathlib import Path
 
 from pinhold.lab.errors import LabError
+from pinhold.lab.image import foreign
 from pinhold.lab.store import Kernel, Store
 
 
@@ -32,10 +34,11 @@ def image_release(image: Path) -> str:
     try:
         with open(image, "rb") as file:
             head = file.read(1 << 16)
+            size = os.fstat(file.fileno()).st_size
     except OSError as error:
         raise LabError(f"cannot read {str(image)!r}: {error.strerror}") from None
-    if head[0x202:0x206] != b"HdrS":
-        raise LabError(f"{str(image)!r} is no bzImage: a kernel's tree has it as arch/x86/boot/bzImage")
+    if why := foreign(head, size):
+        raise LabError(f"{str(image)!r} {why}")
     start = int.from_bytes(head[0x20E:0x210], "little") + 0x200
     return head[start : start + 256].split(b"\0")[0].decode("ascii", "replace")
 

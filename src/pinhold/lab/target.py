@@ -64,6 +64,9 @@ PINPROBE = "pinprobe"
 WORTH_A_BOOT = 16
 """So many scenarios take about as long as a boot."""
 
+EARLY = "earlyprintk=serial,ttyS0,115200"
+"""What a kernel says that ends before it has a console, or cannot unpack itself: of one's own alone, as it takes time."""
+
 _GIB = 1024
 _SPARE = 2048
 """MiB that a guest leaves to the rest of the machine."""
@@ -266,6 +269,7 @@ class VmTarget:
             gigantic=GIGANTIC_PAGES if gigantic else 0,
             edu=DEVICES,
             icount=self._device or not (kernel.pinprobe or _has_gup_test(kernel)),
+            append=EARLY if kernel.own else "",
         )
 
     def stop(self) -> None:
