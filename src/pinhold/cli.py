@@ -112,14 +112,7 @@ def parser() -> argparse.ArgumentParser:
     two = actions.add_parser("diff", help="diff REL REL: what differs between two releases", allow_abbrev=False)
     two.add_argument("old", metavar="REL")
     two.add_argument("new", metavar="REL")
-    doctor = command("doctor", "what this machine, or a kernel, can do, and what is missing")
-    doctor.add_argument(
-        "target",
-        nargs="?",
-        metavar="TARGET",
-        help="vm:PATH or vm:REL: can it be booted, which tests will be skipped, for want of what; default: live, and what "
-        "--allow-change would change here",
-    )
+    grammar_lab.add_doctor(command)
     command("restore", "put back what a run changed, where neither the run nor its guardian could")
     grammar_lab.add(command, _TARGET)
     for grammar in (grammar_explore, grammar_cluster, grammar_conform, grammar_inspect, grammar_audit):

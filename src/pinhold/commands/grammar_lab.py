@@ -105,6 +105,15 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     add_html(device)
 
 
+def add_doctor(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
+    """The command that looks, at this machine or at a kernel."""
+    doctor = command("doctor", "what this machine, or a kernel, can do, and what is missing")
+    words = (
+        "vm:PATH or vm:REL: can it be booted, which tests will be skipped, for want of what; default: live, and what "
+    )
+    doctor.add_argument("target", nargs="?", metavar="TARGET", help=f"{words}--allow-change would change here")
+
+
 def _kernels(kernels: argparse.ArgumentParser) -> None:
     actions = kernels.add_subparsers(
         dest="kernels", metavar="list | fetch REL... | add NAME | remove NAME | module REL DIR | config"

@@ -65,7 +65,7 @@ WORTH_A_BOOT = 16
 """So many scenarios take about as long as a boot."""
 
 EARLY = "earlyprintk=serial,ttyS0,115200"
-"""What a kernel says that ends before it has a console, or cannot unpack itself: of one's own alone, as it takes time."""
+"""So that a kernel is heard that ends before it has a console, or cannot unpack itself: for one's own alone."""
 
 _GIB = 1024
 _SPARE = 2048

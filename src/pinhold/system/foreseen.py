@@ -56,7 +56,7 @@ OPTIONS_OF: Mapping[str, tuple[str, ...]] = {
 }
 """What steps need, and the options that it takes, in the order in which a guest misses them."""
 
-_MECHANISM = {"direct I/O": "direct_io", "process_vm_readv()": "process_vm"}
+_MECHANISM = {"direct_io": "direct I/O", "process_vm": "process_vm_readv()"}
 _HAS_NO: Mapping[str, tuple[str, tuple[str, ...]]] = {
     "swap": ("swap_kib", ("0",)),
     "an ordinary file": ("files", ("none",)),
@@ -107,8 +107,8 @@ def by_guest(info: TargetInfo, configured: Lacks) -> dict[str, str]:
     for name, said in info.mechanisms.items():
         if said != "available":
             found[name] = said
-        elif thing := next((thing for thing, other in _MECHANISM.items() if other == name), None):
-            found.pop(thing, None)
+        elif name in _MECHANISM:
+            found.pop(_MECHANISM[name], None)
     return found
 
 
