@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from email import message_from_bytes
@@ -38,12 +39,12 @@ LACKS = [
 """Commands that need an extra, and what they say without it."""
 
 
-def build(folder: Path) -> Path:
-    """As `python -m build --wheel` does it, by the build backend that constraints.txt pins; nothing is fetched."""
-    command = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+def build(folder: Path, kind: str = "wheel", of: Path = ROOT) -> Path:
+    """As `python -m build` does it, by the build backend that constraints.txt pins; nothing is fetched."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)]
+    done = subprocess.run(command, cwd=of, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    return next(folder.glob("*.whl"))
+    return next(folder.iterdir())
 
 
 @pytest.fixture(scope="module")
@@ -60,6 +61,13 @@ def metadata(wheel: Path) -> Message:
 def test_two_builds_are_alike_byte_for_byte(wheel: Path, tmp_path: Path) -> None:
     """Neither the time, nor the user's umask, nor the order of a directory shows in it."""
     assert build(tmp_path).read_bytes() == wheel.read_bytes()
+
+
+def test_the_source_package_makes_the_same(wheel: Path, tmp_path: Path) -> None:
+    """`python -m build` makes the wheel of what it has packed before."""
+    with tarfile.open(build(tmp_path / "sdist", "sdist")) as archive:
+        archive.extractall(tmp_path / "tree", filter="data")
+    assert build(tmp_path / "dist", of=next((tmp_path / "tree").iterdir())).read_bytes() == wheel.read_bytes()
 
 
 def test_all_of_the_tree_that_a_user_needs_is_in_it(wheel: Path) -> None:
