@@ -6,6 +6,7 @@ from argparse import Namespace
 
 from pinhold.commands import kerneldoctor
 from pinhold.commands.findings import head, rules, say
+from pinhold.report.remedies import remedy
 from pinhold.scenario.suites import SUITES, suite
 from pinhold.scenario.verdict import EXIT_HELD, EXIT_NOTHING_RUN
 from pinhold.system.doctor import examine
@@ -22,7 +23,9 @@ def main(options: Namespace) -> int:
     host = Host()
     findings = examine(host)
     for finding in findings:
-        say(head(finding.good, finding.about), finding.words)
+        step = None if finding.good else remedy(finding.words)
+        told = f"{finding.words} -> {step}" if step else finding.words
+        say(head(finding.good, finding.about), told)
     live = next(finding.good for finding in findings if finding.about == "live")
     if live:
         say(*rules(RunningKernel().release()))

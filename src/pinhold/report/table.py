@@ -13,6 +13,7 @@ from itertools import groupby, zip_longest
 from string import ascii_lowercase
 
 from pinhold.report import terminal
+from pinhold.report.remedies import remedy
 from pinhold.report.results import CaseResult, TargetRun, number_ranges, one_line
 
 WIDTH = 114
@@ -28,9 +29,10 @@ _Tests = Sequence[tuple[CaseResult, ...]]
 
 @dataclass(slots=True)
 class Notes:
-    """The reasons of a table, each once, with the numbers of the tests that it explains."""
+    """The reasons of a table, each once, with the numbers of the tests that it explains, and a skip's next step."""
 
     numbers: dict[str, set[int]] = field(default_factory=dict)
+    steps: dict[str, str] = field(default_factory=dict)
 
     def letter(self, reason: str, number: int) -> str:
         """The letter of `reason`, which test `number` has too: a, b, … z, aa, ab, …"""
@@ -43,12 +45,15 @@ class Notes:
         return letters
 
     def lines(self, width: int = WIDTH, counted: bool = True) -> Iterator[str]:
-        """One paragraph a note.  counted: with the number of its tests."""
+        """One paragraph a note.  counted: with the number of its tests, and below it what it would take."""
         for reason, numbers in self.numbers.items():
             letter = self.letter(reason, min(numbers))
             tests = f"test {min(numbers)}" if len(numbers) == 1 else f"{len(numbers)} tests"
             paragraph = f"{letter:>2}  {reason} ({tests})" if counted else f"{letter:>2}  {reason}"
             yield from textwrap.wrap(paragraph, width, subsequent_indent="    ", break_on_hyphens=False)
+            if counted and reason in self.steps:
+                step = f"    -> {self.steps[reason]}"
+                yield from textwrap.wrap(step, width, subsequent_indent=" " * 7, break_on_hyphens=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +80,8 @@ def _cell(result: CaseResult, notes: Notes, words: dict[str, str]) -> str:
         cell += f" by {'+'.join(result.mechanisms)}"
     if verdict.reason:
         cell += f" {notes.letter(verdict.reason, result.number)}"
+        if verdict.kind == "skipped" and (step := remedy(verdict.reason, result.result.target)):
+            notes.steps.setdefault(one_line(verdict.reason), step)
     return cell
 
 
