@@ -89,13 +89,16 @@ class Guest:
 def bisected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, guest: Guest, reference: str = "model:6.2") -> int:
     """The exit status for a commit whose kernel is that guest."""
     image = tmp_path / "bzImage"
-    image.touch()
+    image.write_bytes(WHOLE)
     real = registry.make_target
     monkeypatch.setattr(
         registry, "make_target", lambda name, **named: guest if name.startswith("vm:") else real(name, **named)
     )
     return main(["compare", "--bisect", f"vm:{image}", reference, "seed/151"])
 
+
+WHOLE = bytes(0x202) + b"HdrS" + bytes(0x100)
+"""What a bzImage begins with."""
 
 STUCK = "kernel stack hugetlb_wp < hugetlb_fault"
 HALF = "model:6.1,gup_unshares=cow_longterm"
@@ -134,6 +137,9 @@ def test_a_commit_whose_kernel_does_not_come_up_is_passed_over(
     arguments = ["compare", "vm:/nonexistent/bzImage", "model:6.2", "seed/151"]
     assert main([*arguments, "--bisect"]) == 125
     assert "there is no /nonexistent/bzImage" in capsys.readouterr().out
+    (tmp_path / "bzImage").write_bytes(bytes(1000))
+    assert main(["compare", f"vm:{tmp_path}/bzImage", "model:6.2", "seed/151", "--bisect"]) == 125
+    assert "is no bzImage" in capsys.readouterr().out
     assert main(arguments) == 3
 
 

@@ -82,6 +82,15 @@ def test_who_sleeps_wants_no_processor(machine: Machine) -> None:
     ) as late:
         machine.wait(patience, 3)
     assert not late.value.in_kernel
+    assert late.value.endless
+
+
+def test_who_can_be_woken_is_not_hung(machine: Machine) -> None:
+    """A process that waits for something that never comes is nothing that the kernel does."""
+    machine.put(7, "S")
+    with pytest.raises(Overdue) as late:
+        machine.wait(Deadline().patience([7], machine.root), 130)
+    assert not late.value.endless
 
 
 def test_a_thread_that_could_run_is_enough(machine: Machine) -> None:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
+from pathlib import Path
 
 from pinhold.commands import NothingToRun
 from pinhold.commands.given import deadline, external, luggage, only_models
@@ -34,8 +34,8 @@ def main(options: Namespace) -> int:
     pins, bags = external(options.pin, names), luggage(options, names)
     limit = deadline(options, names)
     for name in names:
-        if options.bisect and (image := unbuilt(name)) is not None:
-            print(f"cannot be tested: there is no {image}")
+        if options.bisect and (why := unbuilt(name)) is not None:
+            print(f"cannot be tested: {why}")
             return EXIT_UNTESTABLE
     tests = touching(options, given, tests, sys.stdout)
     if not tests:
@@ -56,9 +56,21 @@ def main(options: Namespace) -> int:
 
 
 def unbuilt(name: str) -> str | None:
-    """The image that vm:PATH names, where it is not there."""
+    """Why the image that vm:PATH names is none: this commit gave none, or half of one."""
     kind, _, path = name.partition(":")
-    return path if kind == "vm" and "/" in path and not os.path.exists(path) else None
+    if kind != "vm" or "/" not in path:
+        return None
+    image = Path(path).expanduser()
+    if not image.exists():
+        return f"there is no {path}"
+    from pinhold.lab.errors import LabError
+    from pinhold.lab.own import own_kernel
+
+    try:
+        own_kernel(image)
+    except LabError as reason:
+        return str(reason)
+    return None
 
 
 def _both(targets: Sequence[Target], tests: Sequence[Selected], jobs: int | None) -> list[TargetRun]:

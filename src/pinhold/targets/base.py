@@ -29,7 +29,7 @@ class CannotDo(Exception):
 
 
 class Livelock(Exception):
-    """A step has no end: the specification goes round, or a kernel loops; the message says where.
+    """A step has no end: the specification goes round, or a kernel loops or hangs; the message says where.
 
     decisions: of the specification, what is decided in each round.
     """

@@ -28,6 +28,7 @@ _STEPS = 10
 """So many steps of a scenario may each take as long as one may."""
 
 _RUNNABLE = "R"
+_UNINTERRUPTIBLE = "D"
 _TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -91,12 +92,18 @@ class Watch:
 class Overdue(Exception):
     """Whoever is waited for will not answer; the message says what it did instead, and where it is.
 
-    in_kernel: it ran all the time, and most of it in the kernel.
+    in_kernel: it ran all the time, and most of it in the kernel.  hung: it slept there, and nothing could wake it.
     """
 
-    def __init__(self, words: str, in_kernel: bool) -> None:
+    def __init__(self, words: str, in_kernel: bool, hung: bool = False) -> None:
         super().__init__(words)
         self.in_kernel = in_kernel
+        self.hung = hung
+
+    @property
+    def endless(self) -> bool:
+        """Whether it is the kernel that does not come to an end."""
+        return self.in_kernel or self.hung
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,4 +151,5 @@ class Patience:
                 raise Overdue(f"{spent}: {stuck.process(pid, self._proc)}", in_kernel)
         if min([had, *(watch.asleep for watch in self._watches.values())]) >= self._deadline.asleep:
             sleepers = "; ".join(stuck.process(pid, self._proc) for pid in self._watches)
-            raise Overdue(f"no end after {self._deadline.asleep:g} s of sleep: {sleepers}", in_kernel=False)
+            hung = any(stuck.stat(self._proc / str(pid))[:1] == [_UNINTERRUPTIBLE] for pid in self._watches)
+            raise Overdue(f"no end after {self._deadline.asleep:g} s of sleep: {sleepers}", in_kernel=False, hung=hung)

@@ -113,8 +113,8 @@ class Tree:
     def ask(self, name: str, request: Request[R], fds: Sequence[int] = (), also: Sequence[int] = ()) -> R:
         """The reply to a request.
 
-        Raises OSError with what the kernel answered there, CannotDo, Broken, Died, Livelock where the process runs in
-        the kernel for ever.
+        Raises OSError with what the kernel answered there, CannotDo, Broken, Died, Livelock where the process runs or
+        hangs in the kernel for ever.
         """
         return self.ask_for_files(name, request, fds, also)[0]
 
@@ -201,8 +201,8 @@ class Tree:
             member.close()
             del self._members[name]
             self._ended[name] = f"it did not finish {op}"
-            self._loops |= late.in_kernel
-            raise (Livelock if late.in_kernel else Broken)(f"process {name} did not finish {op}: {late}") from None
+            self._loops |= late.endless
+            raise (Livelock if late.endless else Broken)(f"process {name} did not finish {op}: {late}") from None
 
     def _bury(self, name: str) -> NoReturn:
         """A process is gone without having been told to: find out how, and raise Died."""

@@ -240,7 +240,7 @@ class _Program:
         try:
             patience()
         except Overdue as late:
-            raise (Livelock if late.in_kernel else Broken)(f"{self._name} said nothing: {late}") from None
+            raise (Livelock if late.endless else Broken)(f"{self._name} said nothing: {late}") from None
 
     def _ending(self) -> str:
         try:
