@@ -299,7 +299,7 @@ def _main(arguments: Sequence[str]) -> int:
         with suppress(SystemExit):  # by --help and --version, which have said everything
             options = _parse(arguments)
             with _patched(options):
-                status = importlib.import_module(f"pinhold.commands.{options.command}").main(options)
+                status = importlib.import_module(f"pinhold.commands.{options.command.replace('-', '_')}").main(options)
         sys.stdout.flush()
         return status
     except Stop as error:

@@ -11,7 +11,6 @@ import pytest
 
 from pinhold.scenario.observation import Run
 from pinhold.targets.base import Broken, CannotDo, Unavailable
-from pinhold.targets.live.pins import external
 from pinhold.targets.live.pins.base import FOLL_GET, FOLL_PIN, Need
 from pinhold.targets.live.pins.external import External
 from pinhold.targets.live.progress import Deadline
@@ -155,7 +154,7 @@ def test_what_it_cannot_do_skips_the_step(program) -> None:
 def test_a_silent_program_is_given_up(program, monkeypatch) -> None:
     """No reply within the limit is an error of the tool, and the program is killed."""
     mechanism = program("__import__('time').sleep(60)")
-    monkeypatch.setattr(external, "REPLY", Deadline(60.0, 0.5))
+    monkeypatch.setattr(mechanism, "_reply", Deadline(60.0, 0.5))
     with pytest.raises(Broken, match=r"said nothing: no end after 0\.5 s of sleep: process \d+, state S"):
         mechanism.take(Owner(), 0x10000, 1, False)
 

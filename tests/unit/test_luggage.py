@@ -75,7 +75,7 @@ def test_the_guest_is_told(swap: str, setting: str, tmp_path: Path, monkeypatch:
     vm.VmTarget("fake", kernel, Luggage((module,), (), swap))._setup(gigantic=False)
     ((modules, settings),) = packed
     assert list(modules)[-1] == "mine"
-    assert settings == {setting: vm.SWAP, "programs": [], "deadline": vm.DEADLINE, "absent": {}}
+    assert settings == {setting: vm.SWAP, "programs": [], "reply": 20.0, "deadline": vm.DEADLINE, "absent": {}}
 
 
 def test_of_one_module_for_several_kernels_a_guest_takes_its_own(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from pinhold.commands.judged import EXIT_UNTESTABLE, compared
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pages import page_at
+from pinhold.commands.pinned import none_pinned, pinned
 from pinhold.commands.registry import configured_as, make_targets, ready
 from pinhold.commands.select import Selected, select
 from pinhold.commands.touching import touching
@@ -31,7 +32,7 @@ def main(options: Namespace) -> int:
     given = (options.left, options.right)
     names = targets_of(given)
     only_models(options, names)
-    pins, bags = external(options.pin, names), luggage(options, names)
+    pins, bags = external(options, names), luggage(options, names)
     limit = deadline(options, names)
     for name in names:
         if options.bisect and (why := unbuilt(name)) is not None:
@@ -52,7 +53,10 @@ def main(options: Namespace) -> int:
             print(f"cannot be tested: {reason}")
             return EXIT_UNTESTABLE
         page.draw(runs, True)
-        return _tell(runs[0], runs[1], options.bisect)
+        found = list(pinned(options.pin, runs))
+        for each in found:
+            print(f"{each}.")
+        return none_pinned(found, _tell(runs[0], runs[1], options.bisect))
 
 
 def unbuilt(name: str) -> str | None:

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from pinhold.targets.live.pins.external import External
 
 
-def external(texts: Sequence[str] | None, targets: Sequence[str]) -> list[External]:
+def external(options: Namespace, targets: Sequence[str]) -> list[External]:
     """The programs, each asked for what it declares.  Raises UsageError."""
+    texts: Sequence[str] | None = options.pin
     if not texts:
+        if options.pin_timeout is not None:
+            raise UsageError("--pin-timeout is for a program of --pin, and none is given: add --pin exec:PROGRAM")
         return []
     from pinhold.targets.live.pins.external import PREFIX, External
 
@@ -33,10 +36,18 @@ def external(texts: Sequence[str] | None, targets: Sequence[str]) -> list[Extern
             )
         try:
             if "live" in targets:
-                programs.append(External(text.removeprefix(PREFIX)))
+                programs.append(External(text.removeprefix(PREFIX), reply_seconds(options)))
         except Unavailable as reason:
             raise UsageError(str(reason)) from None
     return programs
+
+
+def reply_seconds(options: Namespace) -> float:
+    """Of --pin-timeout."""
+    from pinhold.targets.live.pins.external import REPLY_SECONDS
+
+    given: int | None = getattr(options, "pin_timeout", None)
+    return REPLY_SECONDS if given is None else float(given)
 
 
 def deadline(options: Namespace, targets: Sequence[str]) -> float:
@@ -63,7 +74,8 @@ def luggage(options: Namespace, targets: Sequence[str]) -> Luggage:
     if not guests:
         return Luggage()
     programs = [text.removeprefix(PREFIX) for text in getattr(options, "pin", None) or ()]
-    given = Luggage(tuple(Path(file) for file in options.module or ()), tuple(programs), options.swap or "disk")
+    modules = tuple(Path(file) for file in options.module or ())
+    given = Luggage(modules, tuple(programs), options.swap or "disk", reply_seconds(options))
     try:
         given.code()
         given.files()

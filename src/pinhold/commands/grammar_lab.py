@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pinhold.commands.grammar_pages import add_html
 from pinhold.commands.grammar_touches import add_touches
 
-COMMANDS = ("kernels", "compare", "device")
+COMMANDS = ("kernels", "compare", "device", "exec-test")
 
 
 def add_jobs(command: argparse.ArgumentParser, words: str = "so many guests at once; default: as many as fit") -> None:
@@ -23,6 +23,16 @@ def add_pin(command: argparse.ArgumentParser) -> None:
         action="append",
         metavar="exec:PROGRAM",
         help="a program of yours that pins memory on live and in guests, where it gives exactly what a step asks for",
+    )
+    _add_pin_timeout(command)
+
+
+def _add_pin_timeout(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--pin-timeout",
+        type=_seconds,
+        metavar="SECONDS",
+        help="how long a program of --pin may be silent, computing or asleep, before it is given up; default: 20",
     )
 
 
@@ -103,6 +113,15 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     add_jobs(device)
     add_deadline(device)
     add_html(device)
+    _exec_test(command("exec-test", "whether a program for --pin exec: keeps the protocol, and pins as it declares"))
+
+
+def _exec_test(test: argparse.ArgumentParser) -> None:
+    test.add_argument("program", metavar="PROGRAM", help="with its arguments, as one word: './mypin /dev/mydriver'")
+    test.add_argument("--on", metavar="TARGET", default="live", help="live or vm:REL; default: live")
+    _add_pin_timeout(test)
+    add_luggage(test)
+    add_deadline(test)
 
 
 def add_doctor(command: Callable[[str, str], argparse.ArgumentParser]) -> None:

@@ -20,6 +20,7 @@ from pinhold.commands.names import targets as targets_of
 from pinhold.commands.output import output
 from pinhold.commands.outputs import outputs
 from pinhold.commands.pages import page_at
+from pinhold.commands.pinned import none_pinned, pinned
 from pinhold.commands.registry import make_targets, ready
 from pinhold.commands.select import Selected, read_text
 from pinhold.commands.started import started
@@ -49,14 +50,17 @@ def main(options: Namespace) -> int:
         return EXIT_HELD
     with ended_by_signals(), allowed(options.allow_change, targets_of(options.on), tests):
         runs = _run(options, tests)
-    return _status(options, tests, runs, known)
+    programs = list(pinned(options.pin, runs))
+    for program in programs:
+        print(f"{program}.", file=told)
+    return none_pinned(programs, _status(options, tests, runs, known))
 
 
 def _run(options: Namespace, tests: Sequence[Selected]) -> list[TargetRun]:
     own = any(place(test.name) is None for test in tests)
     names = targets_of(options.on)
     only_models(options, names)
-    pins = external(options.pin, names)
+    pins = external(options, names)
     bags = luggage(options, names)
     limit = deadline(options, names)
     wanted = outputs(options.output, options.format)

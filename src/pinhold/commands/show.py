@@ -187,7 +187,7 @@ def _run_now(options: Namespace) -> RunFile:
     names = options.on or ["model:6.1", "model:6.2"]
     only_models(options, targets_of(names))
     limit = deadline(options, names)
-    pins, bags = external(options.pin, names), luggage(options, names)
+    pins, bags = external(options, names), luggage(options, names)
     runs = []
     for outcome in run_matrix(make_targets(names, pins=pins, luggage=bags, deadline=limit), tests):
         if isinstance(outcome, NothingToRun):

@@ -36,7 +36,7 @@ def main(options: Namespace) -> int:
         raise UsageError("step takes one target, or two to compare; --on was given more often")
     names = targets_of(options.on)
     only_models(options, names)
-    pins = external(options.pin, names)
+    pins = external(options, names)
     bags = luggage(options, names)
     limit = deadline(options, names)
     drawn = sys.stdout.isatty() and not options.full

@@ -118,7 +118,7 @@ def serve(line: Line) -> None:
     programs = []
     for command in settings.get("programs", ()):
         try:
-            programs.append(External(command))
+            programs.append(External(command, settings["reply"]))
         except Unavailable as reason:
             missing[f"{PREFIX}{command}"] = str(reason)
     ear = Ear(line)

@@ -11,6 +11,7 @@ from pinhold import trust
 from pinhold.lab.errors import LabError
 from pinhold.lab.initramfs import libraries
 from pinhold.lab.modules import module_info
+from pinhold.targets.live.pins.external import REPLY_SECONDS
 
 SWAPS = ("disk", "zram")
 """A virtio disk, asynchronous; memory (zram), which is synchronous: its pages do not pass the swap cache."""
@@ -20,11 +21,12 @@ SWAPS = ("disk", "zram")
 class Luggage:
     """modules: .ko files, loaded in this order after the kernel's own; of several that are one module, built for
     different kernels, each guest gets its own; programs: commands for `exec:`, whose program is an ELF file that is
-    packed with its libraries; swap: one of SWAPS."""
+    packed with its libraries; swap: one of SWAPS; reply: seconds that a program may be silent."""
 
     modules: tuple[Path, ...] = ()
     programs: tuple[str, ...] = ()
     swap: str = "disk"
+    reply: float = REPLY_SECONDS
 
     def code(self, kernel: str | None = None) -> dict[str, bytes]:
         """Name to code of the modules.  kernel: `uname -r` of the guest, None: of any.  Raises LabError."""

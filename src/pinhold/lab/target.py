@@ -255,6 +255,7 @@ class VmTarget:
         settings = {
             "zram" if zram else "swap": SWAP,
             "programs": self._luggage.commands(),
+            "reply": self._luggage.reply,
             "deadline": self._deadline,
             "absent": {layout.FILES: no_files} if no_files else {},
         }

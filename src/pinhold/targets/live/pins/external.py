@@ -16,6 +16,7 @@ import shlex
 import signal
 import subprocess
 import tempfile
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -34,8 +35,8 @@ PREFIX = "exec:"
 WORDS = ("read", "write", "longterm", "fast", "get", "held", "readable", "writable")
 """What the first line may declare."""
 
-REPLY = Deadline(20.0, 20.0)
-"""What the program may spend on a reply."""
+REPLY_SECONDS = 20.0
+"""What the program may spend on a reply, of processor time or of sleep, where the user gives no --pin-timeout."""
 
 _HELLO = re.compile(r"pinhold 1((?: [a-z]+)+)")
 _MOST_CALLS = 64
@@ -60,8 +61,13 @@ class External:
 
     sendable = True
 
-    def __init__(self, command: str) -> None:
-        """Runs the program for what it declares.  Raises Unavailable."""
+    def __init__(
+        self, command: str, seconds: float = REPLY_SECONDS, hear: Callable[[str], None] = lambda line: None
+    ) -> None:
+        """Runs the program for what it declares.  seconds: see REPLY_SECONDS; hear: is told each line, "> " before what
+        the program is told and "< " before what it says.  Raises Unavailable."""
+        self._reply = Deadline(seconds, seconds)
+        self._hear = hear
         self.name = f"{PREFIX}{command}"
         self._command = shlex.split(command)
         if not self._command:
@@ -70,14 +76,16 @@ class External:
             self._command[0] = trust.program(self._command[0])
         except trust.NoProgram as reason:
             raise Unavailable(f"{PREFIX}{command} needs {reason}") from None
-        program = _Program(self.name, self._command)
+        program = _Program(self.name, self._command, self._reply, hear)
         try:
-            self.gives = _declared(self.name, program.line())
+            self.hello = program.line()
+            self.gives = _declared(self.name, self.hello)
         except Broken as reason:
             raise Unavailable(str(reason)) from None
         finally:
             program.end()
-        self.summary = f"what it declares ({_in_words(self.gives)})"
+        self.in_words = _in_words(self.gives)
+        self.summary = f"what it declares ({self.in_words})"
         self._running: dict[int, _Program] = {}
 
     def unavailable(self) -> str | None:
@@ -85,7 +93,7 @@ class External:
 
     def take(self, owner: Owner, address: int, pages: int, write: bool) -> Taken:
         """Start a program and let it pin.  Raises OSError with the errno that the program gives, CannotDo, Broken."""
-        program = _Program(self.name, self._command)
+        program = _Program(self.name, self._command, self._reply, self._hear)
         try:
             with suppress(OSError):
                 os.sched_setaffinity(program.pid, os.sched_getaffinity(owner.pid))
@@ -195,8 +203,10 @@ def _call(text: str) -> _Call:
 class _Program:
     """A running program and its lines."""
 
-    def __init__(self, name: str, command: list[str]) -> None:
+    def __init__(self, name: str, command: list[str], reply: Deadline, hear: Callable[[str], None]) -> None:
         self._name = name
+        self._reply = reply
+        self._hear = hear
         self.pages = tempfile.TemporaryFile(prefix="pinhold-")  # noqa: SIM115 (closed by end())
         try:
             self._process = subprocess.Popen(
@@ -219,7 +229,7 @@ class _Program:
     def line(self) -> str:
         """The next line that it says.  Raises Broken, Livelock."""
         assert self._process.stdout is not None
-        patience = REPLY.patience([self.pid])
+        patience = self._reply.patience([self.pid])
         fd = self._process.stdout.fileno()
         while b"\n" not in self._rest:
             ready, _, _ = select.select([fd], [], [], POLL_SECONDS)
@@ -232,15 +242,20 @@ class _Program:
             self._rest += data
             if len(self._rest) > _MOST_LINE:
                 raise Broken(f"{self._name} said a line of more than {_MOST_LINE} bytes")
-        line, _, self._rest = self._rest.partition(b"\n")
-        return line.decode("utf-8", "backslashreplace").strip()
+        raw, _, self._rest = self._rest.partition(b"\n")
+        line = raw.decode("utf-8", "backslashreplace").strip()
+        self._hear(f"< {line}")
+        return line
 
     def _wait(self, patience: Patience) -> None:
         """Raises Livelock where the kernel loops on behalf of the program, else Broken, when it will not answer."""
         try:
             patience()
         except Overdue as late:
-            raise (Livelock if late.endless else Broken)(f"{self._name} said nothing: {late}") from None
+            told = f"{self._name} said nothing: {late}"
+            if late.endless:
+                raise Livelock(told) from None
+            raise Broken(f"{told}; --pin-timeout SECONDS lets it be silent for longer") from None
 
     def _ending(self) -> str:
         try:
@@ -254,6 +269,7 @@ class _Program:
         `error`, CannotDo for `cannot`, Broken."""
         assert self._process.stdin is not None
         for _ in range(_MOST_CALLS):
+            self._hear(f"> {line}")
             try:
                 os.write(self._process.stdin.fileno(), f"{line}\n".encode())
             except BrokenPipeError:
