@@ -144,6 +144,14 @@ def _ask(command: Callable[..., argparse.ArgumentParser]) -> None:
     )
     ask.add_argument("--on", action="append", metavar="model:REL", help="a release; repeat it; default: all")
     grammar_lab.add_with(ask)
+    ask.add_argument(
+        "--memory",
+        dest="mebibytes",
+        type=_mebibytes,
+        default=64,
+        metavar="MIB",
+        help="the size of your buffer, for RLIMIT_MEMLOCK; default: 64",
+    )
     ask.add_argument("--format", choices=("table", "json"), default="table", help="default: table")
     where = add_chart(ask, "kinds of memory by releases")
     where.add_argument("-o", dest="output", metavar="FILE", help="write there instead of to standard output")
@@ -204,6 +212,12 @@ def _report(command: Callable[..., argparse.ArgumentParser]) -> None:
     report.add_argument("-o", dest="output", metavar="DIR", help="write all there: index.html, junit.xml, results.ktap")
     report.add_argument("--format", choices=grammar_run.READ_BACK, help="one of them, to standard output")
     grammar_run.add_ktap_names(report)
+
+
+def _mebibytes(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 9 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of MiB: give 1 or more")
+    return int(text)
 
 
 def _steps(text: str) -> tuple[int, int]:

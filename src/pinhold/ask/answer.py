@@ -11,6 +11,7 @@ from pinhold.ask.advice import Advice, advice
 from pinhold.ask.cell import Cell, cell
 from pinhold.ask.changes import Change, changes
 from pinhold.ask.flags import Request
+from pinhold.ask.instead import Instead, instead
 from pinhold.ask.memlock import CHARGED, USERS, Charge, charge
 from pinhold.ask.memory import MEMORY, Memory
 from pinhold.ask.refused import Refusal, why_invalid, why_refused
@@ -35,6 +36,7 @@ class Answer:
     columns: per release the cell of each memory, of the slow entry point; fast: the cells of the fast one that differ.
     invalid, fast_invalid: per release why the flags are not accepted, where they are not.  refused: per release and
     memory why there is no pin.  advice: one per release on which a cell fails or none does, of flags that are accepted.
+    instead: what is no other flags, where a cell fails.
     charges: per memory of CHARGED, by its name, per user and release; empty for a call that no such user makes.
     """
 
@@ -47,6 +49,7 @@ class Answer:
     refused: Mapping[str, Mapping[Memory, Refusal]]
     changes: tuple[Change, ...]
     advice: tuple[Advice, ...]
+    instead: tuple[Instead, ...]
     charges: Mapping[str, Mapping[str, Mapping[str, Charge]]]
 
 
@@ -74,6 +77,7 @@ def answer(request: Request, releases: Sequence[str], run: Runner = in_turn) -> 
     tasks += [(charge, (request, user, what, r)) for what, user, r in costs]
     results = list(run(tasks))
 
+    failing = [x.release for x in results if isinstance(x, Advice) and x.failing]
     told = [c for x in results if isinstance(x, tuple) for c in x]
     refusals = dict(zip(gone, (x for x in results if isinstance(x, Refusal)), strict=True))
     charges = dict(zip(costs, (x for x in results if isinstance(x, Charge)), strict=True))
@@ -87,6 +91,7 @@ def answer(request: Request, releases: Sequence[str], run: Runner = in_turn) -> 
         {r: {m: refusals[r, m] for m in MEMORY if (r, m) in refusals} for r in valid},
         tuple(sorted(told, key=lambda c: (releases.index(c.new), MEMORY.index(c.memory)))),
         tuple(x for x in results if isinstance(x, Advice)),
+        instead(request, {r: columns[r] for r in failing}) if failing else (),
         {w.name: {u: {r: charges[w, u, r] for r in valid} for u in USERS} for w in CHARGED} if charges else {},
     )
 

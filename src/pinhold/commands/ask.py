@@ -57,11 +57,11 @@ def main(options: Namespace) -> int:
         if options.format == "json":
             from pinhold.report.askjson import askjson
 
-            terminal.plain(askjson(found), stream)
+            terminal.plain(askjson(found, options.mebibytes), stream)
         else:
             from pinhold.report.asktable import asktable
 
-            terminal.write(asktable(found), stream)
+            terminal.write(asktable(found, options.mebibytes), stream)
     return _status([found.columns])
 
 
@@ -82,9 +82,9 @@ def _interface(named: interfaces.Interface, options: Namespace) -> int:
     with output(options.output) as stream:
         found = promise(named, releases, _compute)
         if options.format == "json":
-            terminal.plain(interface_json(found), stream)
+            terminal.plain(interface_json(found, options.mebibytes), stream)
         else:
-            terminal.write(interface_table(found), stream)
+            terminal.write(interface_table(found, options.mebibytes), stream)
     return _status([use.columns for use in found.uses])
 
 

@@ -9,13 +9,14 @@ from typing import Any
 from pinhold import __version__
 from pinhold.ask.interfaces import Call
 from pinhold.ask.promise import Promise, UsePromise
+from pinhold.ask.rlimit import limit_of
 from pinhold.mm.kernel import PATCHES, patch_digests
-from pinhold.report.askjson import SCHEMA
-from pinhold.report.asktable import cells_table, charges_table, meanings, patched, verdicts, wrap
+from pinhold.report.askjson import SCHEMA, limits_json
+from pinhold.report.asktable import cells_table, charges_table, limits_table, meanings, patched, verdicts, wrap
 
 
-def interface_table(found: Promise) -> Iterator[str]:
-    """The lines for a reader."""
+def interface_table(found: Promise, mebibytes: int = 64) -> Iterator[str]:
+    """The lines for a reader.  mebibytes: the size of a buffer whose limit is told."""
     interface = found.interface
     yield from wrap(f"{interface.name} {interface.what}: {interface.source}.", "")
     yield from wrap(patched(), "")
@@ -34,6 +35,9 @@ def interface_table(found: Promise) -> Iterator[str]:
     rows = [(name, charges) for name, charges in found.uses[-1].charges.items()]
     if rows:
         yield from charges_table(rows, found.releases)
+    if (limit := limit_of(interface.name)) is not None:
+        yield f"RLIMIT_MEMLOCK for {mebibytes} MiB:"
+        yield from limits_table([limit], mebibytes)
     flags = found.uses[0].calls[found.releases[-1]].request
     words = flags.words if flags.pin else "|".join(w for w in ("FOLL_GET", flags.words) if w != "0")
     yield ""
@@ -55,9 +59,10 @@ def _words(call: Call) -> str:
     return f"{call.request.entry}{'_fast' if call.fast else ''}({call.request.words})"
 
 
-def interface_json(found: Promise) -> Iterator[str]:
-    """The lines of one document (docs/ask.md)."""
+def interface_json(found: Promise, mebibytes: int = 64) -> Iterator[str]:
+    """The lines of one document (docs/ask.md).  mebibytes: as of interface_table()."""
     interface = found.interface
+    limit = limit_of(interface.name)
     document = {
         "schema": SCHEMA,
         "pinhold": __version__,
@@ -66,6 +71,7 @@ def interface_json(found: Promise) -> Iterator[str]:
         "charge": interface.charge,
         "releases": list(found.releases),
         **({"patches": patch_digests()} if PATCHES else {}),
+        "rlimit_memlock": limits_json([limit] if limit else [], mebibytes),
         "uses": [_use(use) for use in found.uses],
     }
     yield from json.dumps(document, indent=1).splitlines()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from pinhold import __version__
@@ -12,14 +12,15 @@ from pinhold.ask.cell import SAYABLE, Cell
 from pinhold.ask.memlock import PAGES, UNTOUCHED
 from pinhold.ask.memory import MEMORY, Memory
 from pinhold.ask.refused import Refusal
+from pinhold.ask.rlimit import COUNTERS, Limit, limits
 from pinhold.mm.kernel import PATCHES, patch_digests
 from pinhold.scenario.printer import format_scenario
 
 SCHEMA = 1
 
 
-def askjson(answer: Answer) -> Iterator[str]:
-    """The lines of the document."""
+def askjson(answer: Answer, mebibytes: int = 64) -> Iterator[str]:
+    """The lines of the document.  mebibytes: the size of a buffer whose limit is told."""
     request = answer.request
     sayable = request.pin and not request.passed & ~SAYABLE
     untouched = answer.charges.get(UNTOUCHED.name, {})
@@ -47,6 +48,16 @@ def askjson(answer: Answer) -> Iterator[str]:
             }
             for a in answer.advice
         ],
+        "instead": [
+            {
+                "name": x.name,
+                "who": x.who,
+                "words": x.words,
+                "source": x.source,
+                "answers": None if x.answers is None else dict(x.answers),
+            }
+            for x in answer.instead
+        ],
         "changes": [
             {
                 **_named(c.memory),
@@ -71,8 +82,27 @@ def askjson(answer: Answer) -> Iterator[str]:
                 for what, users in answer.charges.items()
             },
         },
+        "rlimit_memlock": limits_json(limits(answer.releases[-1]), mebibytes),
     }
     yield from json.dumps(document, indent=1).splitlines()
+
+
+def limits_json(those: Sequence[Limit], mebibytes: int) -> list[dict[str, Any]]:
+    """One object an interface."""
+    return [
+        {
+            "interface": limit.interface,
+            "mebibytes": mebibytes,
+            "bytes": limit.needed(mebibytes, False),
+            "bytes_of_huge_pages": limit.needed(mebibytes, True),
+            "counter": limit.counter,
+            "counter_has": COUNTERS[limit.counter],
+            "waived_by_cap_ipc_lock": limit.waived,
+            "errno": limit.error,
+            "source": limit.source,
+        }
+        for limit in those
+    ]
 
 
 def _named(memory: Memory) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pinhold.ask.cell import ABSENT, FAILING, LEAKS, NOTHING, RELIABLE, SNAPSHOT
 from pinhold.ask.changes import Cause, Change
 from pinhold.ask.memlock import UNTOUCHED, Charge
 from pinhold.ask.memory import MEMORY, Memory
+from pinhold.ask.rlimit import COUNTERS, Limit, limits
 from pinhold.mm.kernel import PATCHES
 from pinhold.mm.releases import entry
 from pinhold.report import terminal
@@ -36,8 +37,8 @@ MEANING = {
 }
 
 
-def asktable(answer: Answer) -> Iterator[str]:
-    """The lines."""
+def asktable(answer: Answer, mebibytes: int = 64) -> Iterator[str]:
+    """The lines.  mebibytes: the size of a buffer whose limit is told."""
     yield from _head(answer)
     accepted = len(answer.invalid) < len(answer.releases)
     if accepted:
@@ -47,8 +48,10 @@ def asktable(answer: Answer) -> Iterator[str]:
         ("", list(_fast(answer))),
         (REFUSED, list(_refused(answer))),
         ("What to pass instead (each was run)", list(_advice(answer))),
+        ("What else there is", list(_instead(answer))),
         ("What made the difference (found by turning switches back)", list(_changes(answer))),
         ("Locked memory, in pages of 4 KiB", list(_charges(answer))),
+        (f"RLIMIT_MEMLOCK for {mebibytes} MiB, by who pins", list(_limits(answer, mebibytes))),
     ):
         if lines and (accepted or title == REFUSED):
             yield ""
@@ -197,6 +200,31 @@ def _advice(answer: Answer) -> Iterator[str]:
     for words, group in _grouped((_advised(answer, advice), advice.release) for advice in answer.advice):
         pairs.append((_listed(group), words[0]))
     yield from _pairs(pairs)
+
+
+def _instead(answer: Answer) -> Iterator[str]:
+    for other in answer.instead:
+        ran = _grouped((_loud(word), release) for release, word in (other.answers or {}).items())
+        found = "; ".join(f"{words[0]} on {_listed(group)}" for words, group in ran)
+        yield from wrap(f"{other.name} (the {other.who}): {other.words}.{f' Run: {found}.' if found else ''}")
+
+
+def _limits(answer: Answer, mebibytes: int) -> Iterator[str]:
+    if answer.request.pin and answer.request.longterm:
+        yield from limits_table(limits(answer.releases[-1]), mebibytes)
+
+
+def limits_table(those: Sequence[Limit], mebibytes: int) -> Iterator[str]:
+    """A line an interface, then what its counter has beside."""
+    pairs = []
+    for limit in those:
+        small, most = (limit.needed(mebibytes, huge) >> 20 for huge in (False, True))
+        size = f"{small} MiB, of huge pages up to {most} MiB" if most > small else f"{small} MiB"
+        waived = "CAP_IPC_LOCK waives it" if limit.waived else "CAP_IPC_LOCK does not waive it"
+        pairs.append((limit.interface, f"{size} more than {limit.counter} has; else {limit.error}; {waived}"))
+    yield from _pairs(pairs)
+    for counter in dict.fromkeys(limit.counter for limit in those):
+        yield from wrap(f"{counter}: {COUNTERS[counter]}.")
 
 
 def _advised(answer: Answer, advice: Advice) -> str:
