@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -108,8 +109,25 @@ def test_what_a_release_alone_allows_is_told(capsys: pytest.CaptureFixture[str],
     assert main(["show", str(file)]) == 0
 
 
-@pytest.mark.parametrize("option", [["--compiled"], ["--checkpoint", "x"], ["--format", "junit"], ["-o", "x"]])
+@pytest.mark.parametrize("option", [["--compiled"], ["--checkpoint", "x"], ["--html", "x"], ["-o", "x"]])
 def test_what_does_not_go_with_outcomes_is_refused(option: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     """Status 3 and a line."""
     assert main(["explore", "seed-shmem", "--outcomes", *option]) == 3
     assert "--outcomes" in capsys.readouterr().err
+
+
+def test_outcomes_are_tests_for_continuous_integration(capsys: pytest.CaptureFixture[str]) -> None:
+    """Each search one, and beside another release each release one, which fails where it alone allows something; where
+    a limit ended a search that search is an error, and nothing is compared."""
+    command = ["explore", "seed-shmem", "--outcomes", "--rules", "6.1", "--rules", "6.2", "--format", "junit"]
+    assert main(command) == 1
+    (suite,) = ET.fromstring(capsys.readouterr().out)
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("4", "1", "0")
+    only = [case for case in suite if case.get("name") == "seed-shmem outcomes of this release alone"]
+    assert [case.get("classname") for case in only] == ["model:6.1", "model:6.2"]
+    (failure,) = suite.iter("failure")
+    assert failure in only[0]
+    assert failure.get("message") == "P x = A, pin p = file; P x = file, pin p = file"
+    assert main([*command, "--depth", "3"]) == 2
+    (suite,) = ET.fromstring(capsys.readouterr().out)
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "0", "2")

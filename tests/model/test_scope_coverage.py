@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from xml.etree import ElementTree as ET
 
 import pytest
 
@@ -51,6 +52,20 @@ def test_scopes_are_searched_whatever_is_bad_in_them(capsys: pytest.CaptureFixtu
     assert main(["explore", "--coverage", str(file)]) == 1
     assert capsys.readouterr().out == out
     assert main(["explore", "--coverage", "seed-shmem", "--depth", "3"]) == 2
+
+
+def test_gaps_are_tests_for_continuous_integration(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    """Each search one, and each sort of what can be missing one, which fails with the names."""
+    file = tmp_path / "searches.xml"
+    command = ["explore", "--coverage", "seed-shmem", "--format", "junit", "-o", str(file)]
+    assert main(command) == 1
+    out = capsys.readouterr().out
+    (suite,) = ET.fromstring(file.read_text())
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("5", "3", "0")
+    missing = {case.get("name"): case.find("failure") for case in suite if case.get("classname") == "coverage"}
+    failure = missing["Values of rules that decide nowhere"]
+    assert failure is not None
+    assert f"Values of rules that decide nowhere, 4: {failure.get('message')}." in " ".join(out.split())
 
 
 def test_what_does_not_go_with_coverage_is_refused(capsys: pytest.CaptureFixture[str]) -> None:

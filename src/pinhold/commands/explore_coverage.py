@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,13 +20,12 @@ from pinhold.commands.explore_given import (
     scopes_named,
     search_options,
 )
-from pinhold.commands.explored import searched
-from pinhold.commands.output import output
+from pinhold.commands.explored import searched, write_searches
 from pinhold.explore.coverage import Coverage, coverage, worlds
 from pinhold.explore.run import Options, explore
 from pinhold.explore.scope import BadScope, Scope
 from pinhold.explore.story import model_name
-from pinhold.report.jsonreport import RunFileReport
+from pinhold.report.junit import Together
 from pinhold.scenario.ran import Search
 from pinhold.scenario.runfile import read_run
 
@@ -34,14 +33,11 @@ from pinhold.scenario.runfile import read_run
 def main(options: argparse.Namespace) -> int:
     """Search, or read the records of searches that were done before; say what is missing."""
     found = list(records(options))
-    if options.format == "json":
-        with output(options.output) as stream:
-            report = RunFileReport(stream)
-            for search in found:
-                report.search(search)
-            report.close(None)
     told = coverage(found)
-    if options.format != "json" or options.output:
+    if options.format != "text":
+        asked = [Together("coverage", what, ", ".join(names)) for what, names in sorts(told).items() if what != SILENT]
+        write_searches(options, found, asked)
+    if options.format == "text" or options.output:
         tell(told)
     if any(search.limit for search in found):
         return EXIT_UNKNOWN
@@ -51,8 +47,8 @@ def main(options: argparse.Namespace) -> int:
 def records(options: argparse.Namespace) -> Iterator[Search]:
     """Of each run file its searches, of each scope one under each of its rules."""
     in_memory(options, "--coverage")
-    if options.without or options.html or options.svg or options.format == "junit":
-        raise UsageError("--coverage goes with --file, --rules, --format json, -o, --jobs and limits alone")
+    if options.without or options.html or options.svg:
+        raise UsageError("--coverage goes with --file, --rules, --format, -o, --jobs and limits alone")
     files = [name for name in options.scopes if name not in known_scopes(options) and Path(name).is_file()]
     for name in files:
         yield from read_run(Path(name).read_text(encoding="utf-8").splitlines(keepends=True)).searches
@@ -78,15 +74,23 @@ def searches(scope: Scope, rules: list[str], how: Options, line: Line) -> Iterat
         yield searched(ready, result, "", "coverage")
 
 
-def tell(told: Coverage) -> None:
-    """Each sort of what is missing, in a paragraph."""
-    say(f"{told.searches} searches.")
-    sorts = {
+SILENT = "Rules that no decision tells of"
+"""What is known of before, and no search can mend."""
+
+
+def sorts(told: Coverage) -> dict[str, Sequence[str]]:
+    """Each sort of what is missing."""
+    return {
         "Decisions that no step takes": told.sites,
         "Rules of which no decision is taken": told.rules,
         "Values of rules that decide nowhere": [f"{rule}={value}" for rule, value in told.values],
-        "Rules that no decision tells of": told.silent,
+        SILENT: told.silent,
     }
-    for what, names in sorts.items():
+
+
+def tell(told: Coverage) -> None:
+    """Each sort of what is missing, in a paragraph."""
+    say(f"{told.searches} searches.")
+    for what, names in sorts(told).items():
         say(f"\n{what}, {len(names)}: {', '.join(names) or 'none'}.")
     sys.stdout.flush()

@@ -18,8 +18,7 @@ from pinhold.commands.explore_given import (
     scopes_named,
     search_options,
 )
-from pinhold.commands.explored import searched
-from pinhold.commands.output import output
+from pinhold.commands.explored import searched, write_searches
 from pinhold.commands.registry import switches
 from pinhold.explore.outcomes import Outcomes, outcomes, rows
 from pinhold.explore.result import SearchResult
@@ -29,10 +28,15 @@ from pinhold.explore.world import World, world
 from pinhold.mm import releases
 from pinhold.mm.kernel import patched_words
 from pinhold.report import terminal
-from pinhold.report.jsonreport import RunFileReport
+from pinhold.report.junit import Together
 
 COLUMN = 2
 """Blanks between columns."""
+
+ONLY = "outcomes of this release alone"
+"""What each release is asked beside others: there is to be none."""
+
+Told = tuple[World, SearchResult, Outcomes]
 
 
 def main(options: argparse.Namespace) -> int:
@@ -40,7 +44,8 @@ def main(options: argparse.Namespace) -> int:
     refuse(options)
     how = search_options(options)
     status = EXIT_HELD
-    told = []
+    told: list[Told] = []
+    asked: list[Together] = []
     for scope in scopes_named(options, options.scopes):
         ready = list(worlds(scope, options))
         found = []
@@ -49,21 +54,22 @@ def main(options: argparse.Namespace) -> int:
             found.append(outcomes(each, how.budget, line))
             line.show("")
         told += [(each, *pair) for each, pair in zip(ready, found, strict=True)]
+        asked += [Together(model_name(each), f"{scope.name} {ONLY}", alone) for each, alone in only(ready, found)]
         if options.format == "text":
             tell(scope, ready, found)
         status = max(status, judged(found), key=(EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED).index)
-    if options.format == "json":
-        write(options, told)
+    if options.format != "text":
+        write(options, told, asked)
     return status
 
 
 def refuse(options: argparse.Namespace) -> None:
     """Raises UsageError for what does not go together."""
     in_memory(options, "--outcomes")
-    if options.html or options.svg or options.compiled or options.format == "junit":
-        raise UsageError("--outcomes is searched by Python, and goes without --compiled, --svg, --html and junit")
+    if options.html or options.svg or options.compiled:
+        raise UsageError("--outcomes is searched by Python, and goes without --compiled, --svg and --html")
     if options.output and options.format == "text":
-        raise UsageError("--outcomes writes to a file with --format json alone")
+        raise UsageError("--outcomes writes to a file with --format json or junit alone")
 
 
 def worlds(scope: Scope, options: argparse.Namespace) -> Iterator[World]:
@@ -98,13 +104,19 @@ def tell(scope: Scope, ready: Sequence[World], found: Sequence[tuple[SearchResul
         limit = f"; not all of it: {result.limit}" if result.limit else ""
         say(f"{name}: {len(outcome.states)} outcomes in {at_rest}{limit}.")
         say(f"Calls: {'; '.join(calls(outcome))}.")
-    for name, outcome in zip(names, seen, strict=True):
-        others = set().union(*(other.states for other in seen if other is not outcome))
-        alone = [row for row, _ in rows([outcome]) if row not in others]
-        if len(seen) > 1 and not any(result.limit for result, _ in found):
-            say("")
-            say(f"Only {name} allows: {'; '.join(sentence(outcome, row) for row in alone) or 'nothing'}.")
+    for name, (_, alone) in zip(names, only(ready, found), strict=False):
+        say("")
+        say(f"Only {name} allows: {alone or 'nothing'}.")
     sys.stdout.flush()
+
+
+def only(ready: Sequence[World], found: Sequence[tuple[SearchResult, Outcomes]]) -> Iterator[tuple[World, str]]:
+    """Of several that were searched to the end, what each alone allows, "" nothing."""
+    if len(found) == 1 or any(result.limit for result, _ in found):
+        return
+    for each, (_, outcome) in zip(ready, found, strict=True):
+        others = set().union(*(other.states for _, other in found if other is not outcome))
+        yield each, "; ".join(sentence(outcome, row) for row, _ in rows([outcome]) if row not in others)
 
 
 def calls(outcome: Outcomes) -> Iterator[str]:
@@ -118,11 +130,10 @@ def sentence(outcome: Outcomes, row: tuple[str, ...]) -> str:
     return ", ".join(f"{name} = {page}" for name, page in zip(outcome.columns, row, strict=True))
 
 
-def write(options: argparse.Namespace, told: Sequence[tuple[World, SearchResult, Outcomes]]) -> None:
-    """A record of each search, with its outcomes."""
-    with output(options.output) as stream:
-        report = RunFileReport(stream)
-        for ready, result, outcome in told:
-            listed = tuple((sentence(outcome, row), count) for row, (count,) in rows([outcome]))
-            report.search(replace(searched(ready, result, "", "outcomes"), outcomes=listed))
-        report.close(None)
+def write(options: argparse.Namespace, told: Sequence[Told], asked: Sequence[Together]) -> None:
+    """A record of each search, with its outcomes; or a test of each, and of what one release allows alone."""
+    searches = []
+    for ready, result, outcome in told:
+        listed = tuple((sentence(outcome, row), count) for row, (count,) in rows([outcome]))
+        searches.append(replace(searched(ready, result, "", "outcomes"), outcomes=listed))
+    write_searches(options, searches, asked)

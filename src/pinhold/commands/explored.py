@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import argparse
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 from typing import TextIO
 
+from pinhold.commands.output import output
 from pinhold.explore.facts import decisions_of
 from pinhold.explore.find import unreached
 from pinhold.explore.replay import Replay
@@ -17,6 +19,7 @@ from pinhold.mm import releases, rules
 from pinhold.mm.kernel import patch_digests
 from pinhold.mm.sites import SITES
 from pinhold.report.jsonreport import RunFileReport
+from pinhold.report.junit import Together, junit
 from pinhold.report.results import CaseResult
 from pinhold.scenario.parse import parse
 from pinhold.scenario.ran import Search
@@ -57,6 +60,18 @@ def run_file(searches: Iterable[tuple[World, SearchResult]], asked: str = "") ->
         report.add(ready, result)
     report.close()
     return read_run(stream.getvalue().splitlines(keepends=True))
+
+
+def write_searches(options: argparse.Namespace, searches: Sequence[Search], together: Sequence[Together]) -> None:
+    """Records of searches that found no way to be shown, as they were asked for: a run file, or tests."""
+    with output(options.output) as stream:
+        if options.format == "junit":
+            stream.writelines(f"{line}\n" for line in junit((), None, searches, together=together))
+            return
+        report = RunFileReport(stream)
+        for search in searches:
+            report.search(search)
+        report.close(None)
 
 
 def _targets(ready: World) -> Iterator[ModelTarget]:

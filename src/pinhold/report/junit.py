@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
 from pinhold.report.results import CaseResult, TargetRun, one_line
@@ -21,6 +22,15 @@ _ELEMENT = {
     "skipped": "skipped",
     "xfail": "skipped",
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Together:
+    """What several searches were asked together, a test of its own.  failure: in words, "" where it does not fail."""
+
+    asked_of: str
+    asked: str
+    failure: str
 
 
 def again(result: CaseResult, target: str, options: Sequence[str] = ()) -> str:
@@ -94,12 +104,21 @@ def _searched(search: Search) -> ET.Element:
     return case
 
 
-def _searches(searches: Sequence[Search]) -> ET.Element:
-    failures = sum(bool(search.failure) for search in searches)
+def _asked_together(one: Together) -> ET.Element:
+    case = ET.Element("testcase", classname=one_line(one.asked_of), name=one_line(one.asked))
+    if one.failure:
+        ET.SubElement(case, "failure", type="violated", message=one_line(one.failure))
+    return case
+
+
+def _searches(searches: Sequence[Search], together: Sequence[Together]) -> ET.Element:
+    failures = sum(bool(search.failure) for search in searches) + sum(bool(one.failure) for one in together)
     errors = sum(bool(search.limit and not search.found) for search in searches)
-    suite = ET.Element("testsuite", name="explore", tests=str(len(searches)), failures=str(failures))
+    tests = len(searches) + len(together)
+    suite = ET.Element("testsuite", name="explore", tests=str(tests), failures=str(failures))
     suite.attrib |= {"errors": str(errors), "skipped": "0"}
     suite.extend(_searched(search) for search in searches)
+    suite.extend(map(_asked_together, together))
     return suite
 
 
@@ -108,12 +127,14 @@ def junit(
     cut: str | None = None,
     searches: Sequence[Search] = (),
     started: Started | None = None,
+    together: Sequence[Together] = (),
 ) -> Iterator[str]:
-    """The lines of the document.  cut: what ended the run early.  searches: of the explorer, a suite of their own."""
+    """The lines of the document.  cut: what ended the run early.  searches, together: of the explorer, a suite of their
+    own."""
     root = ET.Element("testsuites", name="pinhold")
     root.extend(_testsuite(run, cut, started) for run in runs)
     if searches:
-        root.append(_searches(searches))
+        root.append(_searches(searches, together))
     ET.indent(root)
     yield '<?xml version="1.0" encoding="UTF-8"?>'
     yield from ET.tostring(root, encoding="unicode").splitlines()
