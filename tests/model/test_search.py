@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from random import Random
+
 import pytest
 
 from pinhold.explore.budget import Budget
 from pinhold.explore.scope import library
 from pinhold.explore.search import Stepper, search
+from pinhold.explore.via import WENT_ON, ActionNumber
 from pinhold.explore.world import world
 from pinhold.mm import releases
 from pinhold.mm.properties import LONGTERM_PIN_RELIABLE
@@ -45,6 +49,27 @@ def test_symmetry_loses_no_state(scope: str) -> None:
         symmetric.put(state)
         forms.add(symmetric.taken())
     assert forms == reachable(symmetric)
+
+
+@pytest.mark.parametrize("name", ["bench-fork", "swap-races-pin", "fork-loses-hugetlb-pin", "two-buffers"])
+def test_who_cannot_move_has_changed_nothing(name: str) -> None:
+    """A step that has to wait, and an operation that makes no sense now: the compiled search goes on with such a state
+    as with a new copy, unless an operation was begun."""
+    ready = world(library()[name], releases.row(library()[name].rules))
+    plain, random, stood = Stepper(ready, symmetric=False), Random(name), Counter[bool]()
+    state = plain.first()
+    for _ in range(300):
+        plain.put(state)
+        idle = [not plain.m.task_depth[task] for task in range(len(ready.menu))]
+        for task, menu in enumerate(ready.menu):
+            for action in menu if idle[task] else (WENT_ON,):
+                if plain.step(state, task, ready.numbers(ActionNumber(action)), 0):
+                    continue
+                if not idle[task] or not plain.m.task_depth[task]:
+                    assert bytes(plain.m.data[: plain.size]) == state
+                    stood[idle[task]] += 1
+        state = random.choice([after for _, after in plain.successors(state)] or [plain.first()])
+    assert stood[True] and stood[False]
 
 
 def test_a_limit_is_said() -> None:

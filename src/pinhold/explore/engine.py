@@ -238,14 +238,16 @@ def successors(s: int, state: int, number: int, filled: int) -> int:
     batch = register(s, BATCH)
     before = filled
     busy = 0
+    fresh = False
     for task in range(register(s, TASKS)):
         m = batch + RECORD_BYTES * filled
-        copy_state(state, m)
+        if not fresh:
+            copy_state(state, m)
+        fresh = True
         begins = not in_operation(m, task)
         busy += 1 - begins
         action = load8(register(s, MENU) + 16 * task)
         end = load8(register(s, MENU) + 16 * task + 8) if begins else action + 1
-        fresh = True
         while action < end:
             a = register(s, ACTIONS) + 8 * ACTION_WORDS * action
             chance = 0
@@ -254,7 +256,6 @@ def successors(s: int, state: int, number: int, filled: int) -> int:
                 m = batch + RECORD_BYTES * filled
                 if not fresh:
                     copy_state(state, m)
-                fresh = False
                 set_chance(m, chance)
                 if not move(
                     m,
@@ -267,7 +268,9 @@ def successors(s: int, state: int, number: int, filled: int) -> int:
                     load8(a + 40),
                     load8(a + 48),
                 ):
+                    fresh = not begins or not in_operation(m, task)  # else it has begun what cannot go on
                     break
+                fresh = False
                 chances = get_chances(m)
                 if chances > register(s, OUTCOMES):
                     store8(s + 8 * OUTCOMES_MET, chances)

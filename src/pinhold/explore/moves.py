@@ -122,8 +122,8 @@ def move(
 ) -> bool:
     """One transition of a task: the next step of what it is in, or an operation begun and its first step taken.
 
-    False: it cannot move; the state is then to be thrown away.  The result of an operation that has ended is forgotten,
-    as nothing depends on it any more.
+    False: it cannot move.  The state is then as it was, but where an operation was begun and has to wait in its first
+    step: it is to be thrown away.  The result of an operation that has ended is forgotten, as nothing depends on it.
     """
     if m.task_depth[task] == 0:
         if not begin(m, task, kind, function, mm, addr, end, flags, arg):

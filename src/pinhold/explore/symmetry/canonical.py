@@ -5,6 +5,9 @@ through their tables, the page cache, the tasks, the pins.  Then every array is 
 of a frame, table or slot is replaced.  Frames are renamed within their size: base frames, THPs (a page's place within
 stays), the pages of the hugetlb pool; pins within their pool.  Content is renamed last, where a scope says that bytes
 are tokens: equal or different, and zero.
+
+Most steps change no order: the traversal would come by every frame and table in the order of the numbers that they
+have.  Of machines without THPs, hugetlb pages, swap and pools that is seen without giving any.
 """
 
 from __future__ import annotations
@@ -29,6 +32,63 @@ NEXT_BASE, NEXT_HUGE, NEXT_HUGETLB, NEXT_TABLE, NEXT_SWAP = range(5)
 @kernel
 def canonical(m: SearchState) -> None:
     """Give the state the numbers that every state symmetric to it gets."""
+    if not in_order(m):
+        give_numbers(m)
+        if not already_canonical(m):
+            rename(m)
+    if m.pools and not pins_in_order(m):
+        rename_pins(m)
+    sort_batch(m)
+    if m.content_tokens:
+        number_tokens(m)
+        rename_tokens(m)
+
+
+@kernel
+def in_order(m: SearchState) -> bool:
+    """Whether the traversal surely comes by frames and tables in their order.
+
+    No branch depends on a name, as a wrong guess of the processor costs more than the look at all of them; what is not
+    in use has no names (mm/unused.py).
+    """
+    if m.levels > 1 or m.nr_hugetlb or len(m.new_swap) > 1 or m.pools or m.lru_batch[0]:
+        return False
+    wrong = 0
+    table = 0
+    for mm in range(m.nr_mms):
+        wrong |= (m.mm_pgd[mm] - table) * m.mm_alive[mm]
+        table += m.mm_alive[mm]
+    ahead = 0
+    following = 1
+    for slot in range(len(m.pte)):
+        page = pte_pfn(m.pte[slot])
+        ahead = max(ahead, page - following)
+        following = max(following, page + 1)
+    for i in range(len(m.cache_page)):
+        page = m.cache_page[i]
+        ahead = max(ahead, page - following)
+        following = max(following, page + 1)
+    for act in range(len(m.act_page)):
+        page = m.act_page[act]
+        ahead = max(ahead, page - following)
+        following = max(following, page + 1)
+        new = m.act_new[act]
+        page = 0 if m.act_function[act] == FN_GUP_FAST else new
+        ahead = max(ahead, page - following)
+        following = max(following, page + 1)
+        page = pte_pfn(m.act_entry[act])
+        ahead = max(ahead, page - following)
+        following = max(following, page + 1)
+    for run in range(len(m.run_page)):
+        page = m.run_page[run]
+        ahead = max(ahead, page - following)
+        following = max(following, page + 1)
+    return wrong == 0 and ahead == 0
+
+
+@kernel
+def give_numbers(m: SearchState) -> None:
+    """The number that each frame, table, slot and pin gets."""
     forget_numbers(m)
     number_tables(m)
     number_caches(m)
@@ -37,14 +97,6 @@ def canonical(m: SearchState) -> None:
     number_swap_cache(m)
     number_batch(m)
     number_rest(m)
-    if not already_canonical(m):
-        rename(m)
-    if m.pools and not pins_in_order(m):
-        rename_pins(m)
-    sort_batch(m)
-    if m.content_tokens:
-        number_tokens(m)
-        rename_tokens(m)
 
 
 @kernel
