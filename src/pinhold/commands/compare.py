@@ -1,13 +1,14 @@
-"""`pinhold compare`: what differs between two targets, test by test, and nothing else."""
+"""`pinhold compare`: what differs between two targets, or saved runs, test by test, and nothing else."""
 
 from __future__ import annotations
 
 import sys
 from argparse import Namespace
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pinhold.commands import NothingToRun
+from pinhold.commands.compare_saved import compare_saved
 from pinhold.commands.given import deadline, external, luggage, only_models
 from pinhold.commands.judged import EXIT_UNTESTABLE, compared
 from pinhold.commands.matrix import run_matrix
@@ -15,6 +16,7 @@ from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pages import page_at
 from pinhold.commands.pinned import none_pinned, pinned
 from pinhold.commands.registry import configured_as, make_targets, ready
+from pinhold.commands.saved import saved
 from pinhold.commands.select import Selected, select
 from pinhold.commands.touching import touching
 from pinhold.report.results import TargetRun
@@ -28,22 +30,21 @@ def main(options: Namespace) -> int:
     With --bisect also 1 where a kernel crashed in a test, and 125 where nothing can be told of this commit: it gave no
     image, did not come up, or nothing could be compared.
     """
-    tests = select(options.tests or ["seed"], options.without)
     given = (options.left, options.right)
-    names = targets_of(given)
-    only_models(options, names)
-    pins, bags = external(options, names), luggage(options, names)
-    limit = deadline(options, names)
-    for name in names:
+    tests = select(options.tests or ["seed"], options.without)
+    sides = saved(options.left), saved(options.right)
+    now = [text for text, side in zip(given, sides, strict=True) if side is None]
+    make = _maker(options, now)
+    for name in targets_of(now):
         if options.bisect and (why := unbuilt(name)) is not None:
             print(f"cannot be tested: {why}")
             return EXIT_UNTESTABLE
+    if any(sides):
+        return compare_saved(options, sides, make, _run)
     tests = touching(options, given, tests, sys.stdout)
     if not tests:
         return EXIT_HELD
-    targets = make_targets(given, pins=pins, luggage=bags, deadline=limit, counts=options.counts)
-    for target in targets:
-        ready(target)
+    targets = make()
     with page_at(options.html) as page:
         try:
             runs = _both(targets, tests, options.jobs)
@@ -57,6 +58,22 @@ def main(options: Namespace) -> int:
         for each in found:
             print(f"{each}.")
         return none_pinned(found, _tell(runs[0], runs[1], options.bisect))
+
+
+def _maker(options: Namespace, texts: Sequence[str]) -> Callable[[], list[Target]]:
+    """What makes the targets, ready to run.  Raises UsageError for what is wrong with the options, before anything."""
+    names = targets_of(texts)
+    only_models(options, names)
+    pins, bags = external(options, names), luggage(options, names)
+    limit = deadline(options, names)
+
+    def make() -> list[Target]:
+        targets = make_targets(texts, pins=pins, luggage=bags, deadline=limit, counts=options.counts)
+        for target in targets:
+            ready(target)
+        return targets
+
+    return make
 
 
 def unbuilt(name: str) -> str | None:

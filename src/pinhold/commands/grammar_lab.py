@@ -94,10 +94,12 @@ def _jobs(text: str) -> int:
 def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> None:
     """Add the commands; `target` explains what a target is."""
     _kernels(command("kernels", "the kernels that vm: targets boot: list, fetch, add, remove"))
-    compare = command("compare", "what differs between two targets, and nothing else")
-    compare.add_argument("left", metavar="TARGET", help=target)
-    compare.add_argument("right", metavar="TARGET")
-    compare.add_argument("tests", nargs="*", metavar="TEST", help="a suite, a part of one or a file; default: seed")
+    compare = command("compare", "what differs between two targets or saved runs, and nothing else")
+    compare.add_argument(
+        "left", metavar="TARGET|RUN", help=f"{target}; or what was saved: a run file, or the TAP of mm's selftest cow"
+    )
+    compare.add_argument("right", metavar="TARGET|RUN")
+    compare.add_argument("tests", nargs="*", metavar="TEST", help="default: seed, or those of the saved run")
     add_with(compare)
     add_pin(compare)
     add_luggage(compare)

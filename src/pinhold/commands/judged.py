@@ -110,8 +110,9 @@ def compared(left: TargetRun, right: TargetRun, bisect: bool) -> Judged:
     broke = _broken(left, right)
     details = (*found.differences, *map(_reason, broke))
     names = f"{left.info.name} and {right.info.name}"
-    verdicts = f"{counted(found.verdicts, 'verdict')} and " if found.verdicts else ""  # there may be none to expect
-    seen = f"{verdicts}{counted(found.values, 'observed value')} that both have"
+    verdicts = counted(found.verdicts, "verdict") if found.verdicts else ""  # there may be none to expect
+    values = counted(found.values, "observed value") if found.values or not verdicts else ""  # a selftest shows none
+    seen = f"{' and '.join(filter(None, (verdicts, values)))} that both have"
     tail = f" The tool broke in {_which(broke)}." if broke else ""
     if found.differences:
         status = EXIT_BROKEN if broke and not bisect else EXIT_VIOLATED

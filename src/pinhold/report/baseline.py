@@ -80,15 +80,15 @@ def written(runs: Sequence[TargetRun], cut: str | None = None) -> Iterator[str]:
             names = [r.name for r in run.results if r.verdict.kind == kind and r.verdict.reason != NOT_RUN]
             if names:
                 yield f"{kind} = ["
-                yield from (f"    {json.dumps(name, ensure_ascii=False)}," for name in _parts(names))
+                yield from (f"    {json.dumps(name, ensure_ascii=False)}," for name in parts(names))
                 yield "]"
         for result in run.results:
             if result.verdict.kind == "error":
                 yield f"# the tool broke in {one_line(result.name)}"
 
 
-def _parts(names: Sequence[str]) -> Iterator[str]:
-    """Tests of a suite in a row as SUITE/N-M."""
+def parts(names: Sequence[str]) -> Iterator[str]:
+    """Names of tests, those of a suite in a row as SUITE/N-M."""
     numbers: dict[str, set[int]] = {}
     for name in dict.fromkeys(names):
         if found := place(name):

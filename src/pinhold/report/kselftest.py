@@ -1,0 +1,144 @@
+"""What a selftest of the kernel has printed, read as results: mm's `cow`, whose tests are those of pinhold's suites.
+
+Its names have two forms.  Until 6.15 a line "# [RUN] CASE ... with MEMORY" stands before a result that says what was
+expected; later the result line has the name as well.  A test is known by its name in both.  pinhold's own KTAP is read
+too, and what run_kselftest.sh has indented by "# ".
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from pinhold.report.results import CaseResult, TargetRun, counted
+from pinhold.scenario.ran import TargetInfo
+from pinhold.scenario.suites import SUITES, suite
+from pinhold.scenario.suites.case import Test
+from pinhold.scenario.titles import case_and_memory, title_of
+from pinhold.scenario.verdict import Verdict
+from pinhold.targets.runner import Result
+
+_VERSION = re.compile(r"(?:# )*K?TAP version [0-9]+\s*")
+_RUN = re.compile(r"(?:# )+\[RUN\] (?P<name>.*\S)\s*")
+_RESULT = re.compile(r"(?:# )*\s*(?P<word>ok|not ok) (?P<number>[0-9]+)(?: -)? ?(?P<text>[^#]*)(?:# ?(?P<more>.*))?")
+_NOTE = re.compile(r"(?:# )+(?P<words>.*\S)\s*")
+_DIRECTIVE = re.compile(r"(?P<what>SKIP|XFAIL|TIMEOUT|ERROR|error)\b *(?P<words>.*)")
+_THP = re.compile(r"(?P<kind>.*THP) \((?P<kib>[0-9]+) kB\)")
+_SIZED = re.compile(r"(?P<kind>.*) \((?P<kib>[0-9]+) kB\)")
+_PMD = 2048
+"""KiB of the THPs of pinhold's suites."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """One result of the document, in the kernel's words."""
+
+    name: str
+    verdict: Verdict
+
+
+def is_tap(head: str) -> bool:
+    """Whether a file that begins so is TAP; what the kernel printed before it may stand there, too."""
+    return any(_VERSION.fullmatch(line) for line in head.splitlines())
+
+
+def results(lines: Iterable[str]) -> Iterator[Told]:
+    """In their order.  The reason for one is what stands between the line that names it and itself."""
+    name, notes = "", list[str]()
+    for line in map(str.rstrip, lines):
+        if match := _RUN.fullmatch(line):
+            name, notes = match["name"], []
+        elif match := _RESULT.fullmatch(line):
+            told = (match["text"] or "").strip()
+            verdict = _verdict(match["word"] == "ok", told, (match["more"] or "").strip(), name, notes)
+            yield Told(name or told or (match["more"] or "").strip(), verdict)
+            name, notes = "", []
+        elif match := _NOTE.fullmatch(line):
+            notes.append(match["words"])
+
+
+def _verdict(ok: bool, told: str, more: str, name: str, notes: Sequence[str]) -> Verdict:
+    directive = _DIRECTIVE.match(more)
+    words = (directive["words"] if directive else "") or told
+    reason = "; ".join([*notes, *([words] if words not in ("", name or told) else [])]) or None
+    match (directive["what"] if directive else ""), ok:
+        case "SKIP", _:
+            return Verdict("skipped", reason=reason)
+        case "XFAIL", _:
+            return Verdict("xfail", reason=reason)
+        case "TIMEOUT", _:
+            return Verdict("livelock", reason=reason)
+        case (("ERROR" | "error"), _):
+            return Verdict("error", reason=reason)
+        case _, True:
+            return Verdict("held")
+        case _:
+            return Verdict("violated", reason=reason)
+
+
+@cache
+def _tests() -> dict[str, tuple[str, Test]]:
+    """Each title, with the name and the test of the first suite that has it."""
+    found: dict[str, tuple[str, Test]] = {}
+    for chosen in SUITES:
+        for test in suite(chosen).tests:
+            found.setdefault(test.scenario.title, (f"{chosen}/{test.number}", test))
+    return found
+
+
+def known_as(name: str) -> tuple[str, Test] | None:
+    """The test of pinhold's suites that a selftest calls so; a THP has the size of a PMD, whether or not it is said."""
+    case, memory = case_and_memory(name)
+    if (sized := _THP.fullmatch(memory)) and int(sized["kib"]) == _PMD:
+        name = title_of(case, sized["kind"])
+    return _tests().get(name)
+
+
+@dataclass(frozen=True, slots=True)
+class Selftest:
+    """run: the tests that are pinhold's, too; alone: the names of those that are not."""
+
+    run: TargetRun
+    alone: tuple[str, ...]
+
+
+def selftest(lines: Iterable[str], called: str) -> Selftest:
+    """A document as a run on a target of that name.  A test that is there twice counts once, as it came last."""
+    found: dict[str, CaseResult] = {}
+    alone: dict[str, None] = {}
+    for told in results(lines):
+        if known := known_as(told.name):
+            name, test = known
+            verdict = told.verdict
+            if verdict.kind == "xfail" and name.startswith("seed/"):  # the seed's own time did not know xfail
+                verdict = Verdict("violated", reason=verdict.reason)
+            result = Result(called, test.scenario, verdict)
+            found[name] = CaseResult(test.number, name, test.result_text, result)
+        else:
+            alone[told.name] = None
+    return Selftest(TargetRun(TargetInfo(called, "", ""), tuple(found.values())), tuple(alone))
+
+
+def grouped(names: Sequence[str]) -> Iterator[str]:
+    """Names of tests in few words: of each kind of memory the sizes and how many tests; names that have none as they
+    are."""
+    sizes: dict[str, dict[int, None]] = {}
+    counts: Counter[str] = Counter()
+    plain: list[str] = []
+    for name in names:
+        memory = case_and_memory(name)[1]
+        sized = _SIZED.fullmatch(memory)
+        kind = sized["kind"] if sized else memory
+        if not kind:
+            plain.append(name)
+            continue
+        counts[kind] += 1
+        if sized:
+            sizes.setdefault(kind, {})[int(sized["kib"])] = None
+    for kind, count in counts.items():
+        listed = ", ".join(map(str, sorted(sizes.get(kind, ()))))
+        yield f"{kind}{f' of {listed} kB' if listed else ''}: {counted(count, 'test')}"
+    yield from plain
