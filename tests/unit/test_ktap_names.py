@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 
 import pytest
+from tap.parser import Parser
 
 from fakes import case_result, target_run
 from ktap_readers import kernel, lava
@@ -125,3 +126,20 @@ def test_each_result_is_written_when_it_is_known() -> None:
     lines = stream.getvalue().splitlines()
     assert [number for _, number, _, _ in kernel(lines)] == [1, 3]
     assert lines[-1] == "# cut off by Ctrl-C"
+
+
+def test_tap_py_reads_it() -> None:
+    """Numbers, names and skips, of a document of one target and one suite."""
+    verdicts = (Verdict("held"), Verdict("violated", reason="stale"), Verdict("skipped", reason="no swap"))
+    run = target_run("live", *(result(f"stock/{n}", verdict) for n, verdict in enumerate(verdicts, 1)))
+    parsed = list(Parser().parse_text("\n".join(ktap([run]))))
+    assert [line.category for line in parsed[:3]] == ["version", "plan", "diagnostic"]
+    tests = [line for line in parsed if line.category == "test"]
+    assert [line.number for line in tests] == list(range(1, 278))
+    assert [line.description for line in tests] == [test.scenario.title for test in suite("stock").tests]
+    assert [(line.ok, bool(line.skip)) for line in tests[:4]] == [
+        (True, False),
+        (False, False),
+        (True, True),
+        (True, True),
+    ]

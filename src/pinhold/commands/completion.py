@@ -25,7 +25,7 @@ def main(options: Namespace) -> int:
     grammar = options.grammar()
     for action in _actions(grammar):
         words = str(action.metavar)
-        if action.dest == "on" or words == "TARGET":
+        if action.dest == "on" or words.partition("|")[0] == "TARGET":
             action.choices = [name for name in target_names() if ":" in name or name == "live"]
         elif words == "SOURCE":  # those that its help offers: nothing changes in a dump, to be watched
             action.choices = ["".join(kind.partition(":")[:2]) for kind in KINDS if kind in str(action.help)]
