@@ -26,6 +26,8 @@ Run = Callable[[Sequence[Target], Sequence[Selected], int | None], list[TargetRu
 """How targets are run."""
 
 _WIDTH = 100
+_LISTED = 8
+"""Parts of suites that are named one by one."""
 
 
 def compare_saved(
@@ -101,12 +103,12 @@ def _lines(left: TargetRun, right: TargetRun, common: Sequence[tuple[CaseResult,
     """What could not be compared, and why."""
     other = [a.name for a, b in common if a.result.scenario != b.result.scenario]
     if other:
-        yield f"not the same test on both sides: {', '.join(parts(other))}"
+        yield f"not the same test on both sides: {_which(other)}"
     both = {a.name for a, _ in common}
     for run in (left, right):
         alone = [result.name for result in run.results if result.name not in both]
         if alone:
-            yield f"in {run.info.name} alone: {', '.join(parts(alone))}"
+            yield f"in {run.info.name} alone: {_which(alone)}"
     for place_, run in enumerate((left, right)):
         reasons: dict[str, list[str]] = {}
         for pair in common:
@@ -114,7 +116,13 @@ def _lines(left: TargetRun, right: TargetRun, common: Sequence[tuple[CaseResult,
             if mine.verdict.kind == "skipped" != others.verdict.kind:
                 reasons.setdefault(mine.verdict.reason or "no reason is given", []).append(mine.name)
         for reason, names in reasons.items():
-            yield f"skipped in {run.info.name} alone: {', '.join(parts(names))}: {reason}"
+            yield f"skipped in {run.info.name} alone: {_which(names)}: {reason}"
+
+
+def _which(names: Sequence[str]) -> str:
+    """The tests, or how many there are."""
+    listed = list(parts(names))
+    return ", ".join(listed) if len(listed) <= _LISTED else counted(len(names), "test")
 
 
 def _coverage(side: Saved, run: TargetRun) -> Iterator[str]:
