@@ -1,6 +1,6 @@
 """Do verdicts flip?  A suite on the running kernel, many times over, while the machine has other things to do.
 
-    python benchmarks/steady.py [--runs 20] [--suite stock] [--without PLACE ...]
+    python benchmarks/steady.py [--runs 20] [--suite stock] [--on live] [--without PLACE ...]
 
 Each run is in one of four places, in turn: as it is; beside programs that compute and write files; beside some that pin
 and have memory reclaimed (tests/neighbour.py); and in a container: user, pid and mount namespaces of its own and, where
@@ -95,32 +95,32 @@ def memory_cgroup() -> Iterator[Path | None]:
             folder.rmdir()
 
 
-def run(suite: str, out: Path, before: Sequence[str] = ()) -> int:
+def run(asked: Sequence[str], out: Path, before: Sequence[str] = ()) -> int:
     """One run of the suite; before: what begins it."""
-    command = [*before, *PINHOLD, "run", suite, "--on", "live", "-o", str(out)]
+    command = [*before, *PINHOLD, "run", *asked, "-o", str(out)]
     return subprocess.run(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL, check=False).returncode
 
 
-def in_container(suite: str, out: Path) -> int:
+def in_container(asked: Sequence[str], out: Path) -> int:
     """In namespaces of its own, as a user that is root only there, in a memory cgroup if there can be one."""
     with memory_cgroup() as group:
         enter = ["sh", "-c", f'echo $$ > "{group}/cgroup.procs"; exec "$@"', "sh"] if group else []
         unshare = ["unshare", "--user", "--map-root-user", "--pid", "--fork", "--mount", "--mount-proc"]
-        return run(suite, out, [*enter, *unshare])
+        return run(asked, out, [*enter, *unshare])
 
 
-def under_load(suite: str, out: Path) -> int:
+def under_load(asked: Sequence[str], out: Path) -> int:
     """Beside as many programs that compute and write as there are processors, and one more."""
     load = [sys.executable, "-c", LOAD, "600"]
     with running(*[load] * (len(os.sched_getaffinity(0)) + 1)):
-        return run(suite, out)
+        return run(asked, out)
 
 
-def beside_pins(suite: str, out: Path) -> int:
+def beside_pins(asked: Sequence[str], out: Path) -> int:
     """Beside two programs that pin, copy and have memory reclaimed."""
     neighbour = [sys.executable, str(ROOT / "tests" / "neighbour.py"), "600"]
     with running(neighbour, neighbour):
-        return run(suite, out)
+        return run(asked, out)
 
 
 PLACES = {"alone": run, "load": under_load, "pins": beside_pins, "container": in_container}
@@ -131,6 +131,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--suite", default="stock")
+    parser.add_argument("--on", default="live", help="a target; pins and container are for live")
     parser.add_argument("--without", action="append", choices=tuple(PLACES), default=[])
     options = parser.parse_args()
     places = [place for place in PLACES if place not in options.without]
@@ -142,7 +143,7 @@ def main() -> int:
         for number in range(options.runs):
             place = places[number % len(places)]
             out, begun = folder / f"{number}.json", time.monotonic()
-            status = PLACES[place](options.suite, out)
+            status = PLACES[place]([options.suite, "--without", "1G", "--on", options.on], out)
             now = verdicts(out) if out.exists() and out.stat().st_size else {}
             differs = differing(first.setdefault(place, now), now)
             flipped += len(differs)

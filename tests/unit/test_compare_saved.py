@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,8 @@ from pinhold.scenario.verdict import Verdict
 
 DATA = Path(__file__).parent / "data" / "kselftest"
 OLD, NEW = DATA / "cow-of-6.12-on-6.1.tap", DATA / "cow-of-7.3-on-7.3.tap"
-"""What `cow` of Linux 6.12 printed on 6.1, and that of 7.3 on 7.3, in guests without swap and gup_test; of the latter
-THPs of 64 and 2048 kB, in whose place there are more."""
+"""What `cow` of Linux 6.12 printed on 6.1 (with gup_test of 6.2, and swap), and that of 7.3 on 7.3, a stock kernel of a
+distribution, without swap; of the latter THPs of 64 and 2048 kB, in whose place there are more."""
 
 SKIPPED = "scenario s\nmap P x anon\nrequire P x huge\nexpect P x 0x00\n"
 
@@ -117,8 +118,13 @@ def test_what_is_neither_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
 # What the selftest prints
 
 
-@pytest.mark.parametrize(("path", "alone"), [(OLD, 4), (NEW, 12 * 6 + 4)])
-def test_every_test_of_the_selftest_is_one_of_the_suites_or_told_as_its_own(path: Path, alone: int) -> None:
+@pytest.mark.parametrize(
+    ("path", "alone", "kinds"),
+    [(OLD, 4, {"held": 133, "violated": 14}), (NEW, 12 * 6 + 4, {"held": 43, "violated": 4, "skipped": 100})],
+)
+def test_every_test_of_the_selftest_is_one_of_the_suites_or_told_as_its_own(
+    path: Path, alone: int, kinds: dict[str, int]
+) -> None:
     """Both forms of names: all but THPs of other sizes, and what MADV_COLLAPSE does."""
     lines = path.read_text().splitlines()
     found = selftest(lines, "cow.tap")
@@ -127,9 +133,7 @@ def test_every_test_of_the_selftest_is_one_of_the_suites_or_told_as_its_own(path
     assert len(found.alone) == alone
     assert {result.name.partition("/")[0] for result in found.run.results} == {"seed"}
     assert all("collapsing" in name or "(64 kB)" in name for name in found.alone)
-    kinds = [result.verdict.kind for result in found.run.results]
-    assert set(kinds) == {"held", "violated", "skipped"}
-    assert kinds.count("violated") == 4  # vmsplice of hugetlb, which the selftest expects to fail
+    assert Counter(result.verdict.kind for result in found.run.results) == kinds  # XFAIL, as the seed has it
 
 
 def test_both_forms_name_the_same_tests() -> None:
@@ -137,8 +141,8 @@ def test_both_forms_name_the_same_tests() -> None:
     old, new = (
         {result.name for result in selftest(path.read_text().splitlines(), "t").run.results} for path in (OLD, NEW)
     )
-    assert new <= old
-    assert {name for name in old - new} == {
+    assert new == old
+    assert {f"seed/{test.number}" for test in suite("seed").tests} - old == {
         f"seed/{test.number}" for test in suite("seed").tests if "1048576 kB" in test.scenario.title
     }
 
@@ -196,14 +200,14 @@ def test_other_sizes_are_told_in_one_line() -> None:
     ]
 
 
-@pytest.mark.parametrize(("path", "model", "verdicts"), [(OLD, "model:6.1", 47), (NEW, "model:7.3", 47)])
+@pytest.mark.parametrize(("path", "model", "verdicts"), [(OLD, "model:6.1", 147), (NEW, "model:7.3", 47)])
 def test_the_specification_agrees_with_the_selftest(
     path: Path, model: str, verdicts: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Test by test, and what each asks that the other does not."""
+    """Test by test, the ten of the patch that are not ok on 6.1 too; and what each asks that the other does not."""
     out = told(capsys, 0, str(path), model)
     assert f"{path.name} and {model} are alike in all {verdicts} verdicts that both have." in out
     assert f"not asked here, but in {path.name}: " in out
     assert f"not asked in {path.name}, but in stock: " in out
     assert ("  PTE-mapped THP of 64 kB: 12 tests\n" in out) == (path is NEW)
-    assert ("  memfd hugetlb of 1048576 kB: 3 tests\n" in out) == (path is NEW)
+    assert "  memfd hugetlb of 1048576 kB: 3 tests\n" in out

@@ -99,14 +99,14 @@ def parts(names: Sequence[str]) -> Iterator[str]:
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class News:
     """status: 0 where nothing is new; lines: what is new, and what is no longer so."""
 
     status: int
     lines: tuple[str, ...]
 
 
-def judged(runs: Sequence[TargetRun], known: Baseline, file: str) -> Judged:
+def judged(runs: Sequence[TargetRun], known: Baseline, file: str) -> News:
     """A run beside what is known.  file: what that is called."""
     new: list[tuple[TargetRun, CaseResult]] = []
     gone: list[str] = []
@@ -127,7 +127,7 @@ def judged(runs: Sequence[TargetRun], known: Baseline, file: str) -> Judged:
     said = f"Against {file}: {f'{len(new)} new' if new else 'nothing new'}, {as_known} as known"
     said += f", {counted(len(gone), 'test')} better: write it anew." if gone else "."
     status = severest(_status(result.verdict) for _, result in new) if new else EXIT_HELD
-    return Judged(status, (said, *unknown, *lines, *gone))
+    return News(status, (said, *unknown, *lines, *gone))
 
 
 def _new(run: TargetRun, result: CaseResult, was: str) -> str:

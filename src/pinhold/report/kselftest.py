@@ -33,7 +33,7 @@ _PMD = 2048
 
 
 @dataclass(frozen=True, slots=True)
-class Told:
+class TapResult:
     """One result of the document, in the kernel's words."""
 
     name: str
@@ -45,7 +45,7 @@ def is_tap(head: str) -> bool:
     return any(_VERSION.fullmatch(line) for line in head.splitlines())
 
 
-def results(lines: Iterable[str]) -> Iterator[Told]:
+def results(lines: Iterable[str]) -> Iterator[TapResult]:
     """In their order.  The reason for one is what stands between the line that names it and itself."""
     name, notes = "", list[str]()
     for line in map(str.rstrip, lines):
@@ -54,7 +54,7 @@ def results(lines: Iterable[str]) -> Iterator[Told]:
         elif match := _RESULT.fullmatch(line):
             told = (match["text"] or "").strip()
             verdict = _verdict(match["word"] == "ok", told, (match["more"] or "").strip(), name, notes)
-            yield Told(name or told or (match["more"] or "").strip(), verdict)
+            yield TapResult(name or told or (match["more"] or "").strip(), verdict)
             name, notes = "", []
         elif match := _NOTE.fullmatch(line):
             notes.append(match["words"])

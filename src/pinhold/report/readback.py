@@ -23,7 +23,7 @@ def joined(files: Sequence[RunFile], names: Sequence[str]) -> RunFile:
     """Several run files as one.
 
     A target that two of them have is one, if it is the same kernel with the same settings and other tests were run;
-    else the later is told apart by its file's name.
+    else the later is told apart by its file's name.  How they were begun is said where it is the same of all.
     """
     targets: dict[str, TargetInfo] = {}
     runs: list[RecordedRun] = []
@@ -42,6 +42,7 @@ def joined(files: Sequence[RunFile], names: Sequence[str]) -> RunFile:
         runs=tuple(runs),
         complete=all(f.complete for f in files),
         searches=searches,
+        started=files[0].started if len({f.started for f in files}) == 1 else None,
     )
 
 
