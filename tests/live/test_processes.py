@@ -192,6 +192,23 @@ def test_a_process_that_is_killed_is_an_error(live):
         manager.__exit__(None, None, None)
 
 
+@pytest.mark.parametrize("step", range(4))
+def test_memory_that_runs_out_is_told_as_that(step):
+    """Wherever a process is killed, in a step, a look or an expectation: an error, in words, and no other verdict."""
+    opened = []
+
+    def kill(record):
+        if record.index == step:
+            os.kill(member(opened[0], "P"), signal.SIGKILL)
+
+    found = run_scenario(LiveTarget(), FORKED, kill, opened.append).verdict
+    if step < 3:
+        assert (found.kind, found.step) == ("error", step + 1)
+        assert "process P was killed by SIGKILL" in found.reason and "a cgroup allows" in found.reason
+    else:
+        assert found.kind in ("held", "error") and "Died" not in (found.reason or "")
+
+
 def test_the_tree_dies_with_the_program():
     """When the program that runs a scenario is killed, its processes and its helper end."""
     code = (

@@ -34,13 +34,15 @@ from pinhold.targets.live.protocol import (
 R = TypeVar("R", bound=Said)
 
 
-class Died(Exception):
+class Died(Broken):
     """A process ended that was not told to; `signal` 0: it exited by itself."""
 
     def __init__(self, name: str, signal: int) -> None:
         how = f"was killed by {signals.Signals(signal).name}" if signal else "ended by itself"
         if signal == signals.SIGXCPU:
             how = "used up the processor time that a scenario has"
+        elif signal == signals.SIGKILL:
+            how += ", as the kernel does where memory runs out: the machine's, or what a cgroup allows"
         super().__init__(f"process {name} {how}")
         self.signal = signal
 
