@@ -11,6 +11,7 @@ from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.chosen import recorded
 from pinhold.commands.judged import EXIT_UNTESTABLE, compared
 from pinhold.commands.pages import page_at
+from pinhold.commands.pinned import none_pinned, pinned
 from pinhold.commands.registry import configured_as
 from pinhold.commands.saved import Saved, pairs
 from pinhold.commands.select import Selected, select
@@ -45,7 +46,11 @@ def compare_saved(
             print(f"cannot be tested: {reason}")
             return EXIT_UNTESTABLE
         page.draw([run for pair in both for run in pair], True)
-        return severest([_tell(options, sides, pair) for pair in both])
+        now = [run for side, run in zip(sides, both[0], strict=True) if side is None]
+        found = list(pinned(options.pin, now))
+        for each in found:
+            print(f"{each}.")
+        return none_pinned(found, severest([_tell(options, sides, pair) for pair in both]))
 
 
 def _runs(

@@ -37,7 +37,9 @@ class Saved:
         found = [run for run in self.runs if run.info.name == beside or len(self.runs) == 1]
         if len(found) != 1:
             names = ", ".join(run.info.name for run in self.runs)
-            raise UsageError(f"{self.name} has runs on {names}: give the other side one of these names, as in NAME=TARGET")
+            raise UsageError(
+                f"{self.name} has runs on {names}: give the other side one of these names, as in NAME=TARGET"
+            )
         return found[0]
 
     def called(self, run: TargetRun, beside: str) -> TargetRun:

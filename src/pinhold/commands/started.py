@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 from pinhold.scenario.ran import Started
 
-_GIVEN = ("with", "pin", "module", "swap", "deadline", "allow-change")
+_GIVEN = ("with", "pin", "pin-timeout", "module", "swap", "deadline", "allow-change")
 """Options with a value by which a test comes to something else."""
 
-_NAMES = {"with": "patches", "allow-change": "allow_change"}
-"""What the grammar calls those that it does not call by their own name."""
+_NAMES = {"with": "patches"}
+"""What the grammar calls one that it does not call by its own name."""
 
 
 def started(options: Namespace, arguments: list[str] | None = None) -> Started:
@@ -28,7 +28,7 @@ def again(options: Namespace) -> tuple[str, ...]:
     """What of the options another run of one test needs, too."""
     words: list[str] = []
     for name in _GIVEN:
-        value = getattr(options, _NAMES.get(name, name), None)
+        value = getattr(options, _NAMES.get(name, name.replace("-", "_")), None)
         for each in value if isinstance(value, list) else [value]:
             words += [] if each is None else [f"--{name}", str(each)]
     return (*words, "--counts") if getattr(options, "counts", False) else tuple(words)
