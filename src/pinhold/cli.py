@@ -207,7 +207,7 @@ def _show(command: Callable[..., argparse.ArgumentParser]) -> None:
 
 
 def _report(command: Callable[..., argparse.ArgumentParser]) -> None:
-    report = command("report", "run files as pages, JUnit, KTAP or a table")
+    report = command("report", "run files as pages, JUnit, KTAP, a table, a baseline or one run file")
     report.add_argument("runs", nargs="+", metavar="RUN", help="what run --format json has written")
     report.add_argument("-o", dest="output", metavar="DIR", help="write all there: index.html, junit.xml, results.ktap")
     report.add_argument("--format", choices=grammar_run.READ_BACK, help="one of them, to standard output")

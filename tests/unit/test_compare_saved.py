@@ -55,6 +55,8 @@ def test_two_saved_runs_are_compared(runs: dict[str, str], capsys: pytest.Captur
     assert "in model:6.1 alone: seed/149\nin mine alone: seed/153\n" in out
     assert "model:6.1 and mine differ in 2 tests; compared were 3 verdicts and " in out
     assert told(capsys, 0, runs["old"], runs["new"], "seed/150").startswith("model:6.1 and mine are alike in all 1 v")
+    assert main(["compare", runs["old"], runs["new"], "seed/149"]) == 4
+    assert "none of the tests asked for is in both" in capsys.readouterr().err
 
 
 def test_runs_on_targets_of_one_name_are_told_apart_by_their_files(

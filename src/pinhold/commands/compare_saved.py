@@ -87,6 +87,8 @@ def _tell(options: Namespace, sides: tuple[Saved | None, Saved | None], pair: tu
     left, right = pair
     of_right = {result.name: result for result in right.results}
     common = [(ours, of_right[ours.name]) for ours in left.results if ours.name in of_right]
+    if not common:
+        raise NothingToRun(f"none of the tests asked for is in both {left.info.name} and {right.info.name}")
     same = [(a, b) for a, b in common if a.result.scenario == b.result.scenario]
     left_alike, right_alike = zip(*same, strict=True) if same else ((), ())
     judged = compared(replace(left, results=left_alike), replace(right, results=right_alike), options.bisect)
