@@ -126,14 +126,14 @@ def beside_pins(asked: Sequence[str], out: Path) -> int:
 PLACES = {"alone": run, "load": under_load, "pins": beside_pins, "container": in_container}
 
 
-def main() -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """0: no verdict was another than that of the first run in its place."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--suite", default="stock")
     parser.add_argument("--on", default="live", help="a target; pins and container are for live")
     parser.add_argument("--without", action="append", choices=tuple(PLACES), default=[])
-    options = parser.parse_args()
+    options = parser.parse_args(arguments)
     places = [place for place in PLACES if place not in options.without]
     first: dict[str, Verdicts] = {}
     flipped = 0
