@@ -107,7 +107,16 @@ def test_the_conversation_is_shown_where_it_failed(program, capsys: pytest.Captu
     assert "> pin " in out and "< yes" in out
 
 
+def test_the_example_in_python_is_as_it_declares(capsys: pytest.CaptureFixture[str]) -> None:
+    """On the kernel that runs here; and the next command is named."""
+    example = Path(__file__).parents[2] / "examples/exec/pipe.py"
+    assert main(["exec-test", f"{sys.executable} {example}"]) == 0
+    assert "As it declares in 3 of 3 checks. Next:\n  pinhold run stock" in capsys.readouterr().out
+
+
 def test_models_have_no_programs(capsys: pytest.CaptureFixture[str]) -> None:
-    """Status 3: it is for real kernels."""
+    """Status 3: it is for real kernels, and for programs that are there."""
+    assert main(["exec-test", "/no/such"]) == 3
+    assert capsys.readouterr().err == "pinhold: exec:/no/such cannot be started: No such file or directory\n"
     assert main(["exec-test", "true", "--on", "model:6.1"]) == 3
     assert "exec-test is for real kernels" in capsys.readouterr().err

@@ -19,7 +19,7 @@ from pinhold.scenario.steps import ExpectErrno
 from pinhold.scenario.verdict import BROKEN, EXIT_HELD, EXIT_VIOLATED
 from pinhold.targets.base import Target, Unavailable
 from pinhold.targets.batch import run_each
-from pinhold.targets.live.pins.external import PREFIX, External
+from pinhold.targets.live.pins.external import PREFIX, External, NotStarted
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
 
@@ -31,7 +31,7 @@ SAME, STALE, DIFFERS, FAILED, NOT_RUN, UNKNOWN = "ok", "STALE", "DIFFERS", "FAIL
 AS_DECLARED = (SAME, STALE)
 """A pin can be as declared, and yet not see what its owner writes."""
 
-PROTOCOL = "docs/mechanisms.md has the protocol, `pinhold examples exec` programs that keep it"
+PROTOCOL = "`pinhold docs mechanisms` has the protocol, `pinhold examples exec` programs that keep it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,6 +104,8 @@ def _greeted(command: str, options: Namespace, said: list[str]) -> External | No
     """The program, once it has said what it declares; None where it did not, which is told."""
     try:
         program = External(command, reply_seconds(options), said.append)
+    except NotStarted as reason:
+        raise UsageError(str(reason)) from None
     except Unavailable as reason:
         _say(f"{FAILED}: {reason}")
         _say(f"A program begins with one line, before it opens anything: {PROTOCOL}.")

@@ -204,6 +204,8 @@ def _advice(answer: Answer) -> Iterator[str]:
 
 def _instead(answer: Answer) -> Iterator[str]:
     for other in answer.instead:
+        if other.answers == {}:  # no row that it could cure
+            continue
         ran = _grouped((_loud(word), release) for release, word in (other.answers or {}).items())
         found = "; ".join(f"{words[0]} on {_listed(group)}" for words, group in ran)
         yield from wrap(f"{other.name} (the {other.who}): {other.words}.{f' Run: {found}.' if found else ''}")

@@ -1,4 +1,4 @@
-/* SPDX-License-Identifier: GPL-2.0 WITH Linux-syscall-note */
+/* SPDX-License-Identifier: GPL-2.0-only OR Apache-2.0 */
 /* What /dev/pinner is asked for: the same for the driver and for programs. */
 #ifndef PINNER_H
 #define PINNER_H

@@ -43,6 +43,10 @@ _MOST_CALLS = 64
 _MOST_LINE = 1 << 16
 
 
+class NotStarted(Unavailable):
+    """There is no such program, or it cannot be run."""
+
+
 class Owner(Protocol):
     """The process whose memory is pinned."""
 
@@ -71,11 +75,11 @@ class External:
         self.name = f"{PREFIX}{command}"
         self._command = shlex.split(command)
         if not self._command:
-            raise Unavailable(f"{PREFIX} names no program")
+            raise NotStarted(f"{PREFIX} names no program")
         try:
             self._command[0] = trust.program(self._command[0])
         except trust.NoProgram as reason:
-            raise Unavailable(f"{PREFIX}{command} needs {reason}") from None
+            raise NotStarted(f"{PREFIX}{command} needs {reason}") from None
         program = _Program(self.name, self._command, self._reply, hear)
         try:
             self.hello = program.line()
@@ -219,7 +223,7 @@ class _Program:
         except (OSError, ValueError, subprocess.SubprocessError) as error:
             self.pages.close()
             reason = error.strerror if isinstance(error, OSError) else str(error)
-            raise Unavailable(f"{name} cannot be started: {reason}") from None
+            raise NotStarted(f"{name} cannot be started: {reason}") from None
         self._rest = b""
 
     @property
