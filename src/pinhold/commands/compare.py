@@ -15,12 +15,13 @@ from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pages import page_at
 from pinhold.commands.pinned import none_pinned, pinned
+from pinhold.commands.random_tests import compare_random, refuse
 from pinhold.commands.registry import configured_as, make_targets, ready
 from pinhold.commands.saved import saved
 from pinhold.commands.select import Selected, select
 from pinhold.commands.touching import touching
 from pinhold.report.results import TargetRun
-from pinhold.scenario.verdict import EXIT_HELD, EXIT_NOTHING_RUN
+from pinhold.scenario.verdict import EXIT_HELD, EXIT_NOTHING_RUN, severest
 from pinhold.targets.base import Target
 
 
@@ -31,10 +32,11 @@ def main(options: Namespace) -> int:
     image, did not come up, or nothing could be compared.
     """
     given = (options.left, options.right)
-    tests = select(options.tests or ["seed"], options.without)
+    tests = select(options.tests or ([] if options.random else ["seed"]), options.without)
     sides = saved(options.left), saved(options.right)
     now = [text for text, side in zip(given, sides, strict=True) if side is None]
     make = _maker(options, now)
+    refuse(options, now)
     for name in targets_of(now):
         if options.bisect and (why := unbuilt(name)) is not None:
             print(f"cannot be tested: {why}")
@@ -42,9 +44,17 @@ def main(options: Namespace) -> int:
     if any(sides):
         return compare_saved(options, sides, make, _run)
     tests = touching(options, given, tests, sys.stdout)
-    if not tests:
+    if not tests and not options.random:
         return EXIT_HELD
     targets = make()
+    statuses = [_tests(options, targets, tests)] if tests else []
+    if options.random:
+        statuses.append(compare_random(options, targets))
+    return statuses[0] if len(statuses) == 1 else severest(statuses)
+
+
+def _tests(options: Namespace, targets: Sequence[Target], tests: Sequence[Selected]) -> int:
+    """The tests on both sides.  Raises NothingToRun."""
     with page_at(options.html) as page:
         try:
             runs = _both(targets, tests, options.jobs)

@@ -85,6 +85,12 @@ def add_without(command: argparse.ArgumentParser) -> None:
     )
 
 
+def _count(text: str) -> int:
+    if not (text.isascii() and text.isdigit() and 0 < len(text) < 8 and int(text)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no such number: give 1 or more")
+    return int(text)
+
+
 def _jobs(text: str) -> int:
     if not (text.isascii() and text.isdigit() and 0 < len(text) < 5 and int(text)):
         raise argparse.ArgumentTypeError(f"{text!r} is no number of guests: give 1 or more")
@@ -107,6 +113,10 @@ def add(command: Callable[[str, str], argparse.ArgumentParser], target: str) -> 
     add_without(compare)
     add_touches(compare)
     add_counts(compare)
+    compare.add_argument(
+        "--random", type=_count, metavar="N", help="N random scenarios as well; without TEST, instead of a suite"
+    )
+    compare.add_argument("--seed", type=_count, metavar="N", help="same seed, same scenarios; default: 1")
     compare.add_argument("--bisect", action="store_true", help="the exit statuses that git bisect run takes")
     add_jobs(compare)
     add_html(compare)
