@@ -60,7 +60,7 @@ LIMITS: tuple[Limit, ...] = (
 
 def limits(release: str) -> tuple[Limit, ...]:
     """Those that a release has."""
-    series = parts(".".join(release.split(".")[:2]))
+    series = parts(".".join(release.partition(",")[0].split(".")[:2]))
     return tuple(limit for limit in LIMITS if parts(limit.since) <= series)
 
 

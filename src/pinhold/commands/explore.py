@@ -16,6 +16,7 @@ from pinhold.commands.explore_given import (
     expected,
     say,
     search_options,
+    switch_rules,
     worlds_of,
 )
 from pinhold.commands.explore_questions import Question, question_of
@@ -48,6 +49,7 @@ ONE_LINE = 10_000
 
 def main(options: argparse.Namespace) -> int:
     try:
+        switch_rules(options)
         if options.find == LIST:
             return list_goals()
         if options.list:

@@ -70,6 +70,18 @@ def chosen(options: argparse.Namespace) -> list[Scope]:
     return [replace(scope, **changed) for scope in scopes]
 
 
+def switch_rules(options: argparse.Namespace) -> None:
+    """--rules REL,RULE=VALUE is --rules REL and --without RULE=VALUE; model: before it, as of a target, is left out."""
+    given = [text.removeprefix("model:") for text in options.rules or ()]
+    names = [text.split(",") for text in given]
+    switched = [change for _, *changed in names for change in changed]
+    if switched and len(given) > 1:
+        raise UsageError("--rules REL,RULE=VALUE is given once; --without RULE=VALUE switches it under all --rules")
+    if given:
+        options.rules = [name for name, *_ in names]
+        options.without = [*switched, *(options.without or [])] or None
+
+
 def own_scopes(file: str) -> Mapping[str, Scope]:
     try:
         return read_file(Path(file))

@@ -63,7 +63,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
         "--rules",
         action="append",
         metavar="REL",
-        help="a release's rules; default: the scope's; --outcomes and --coverage take several",
+        help="a release's rules, or REL,RULE=VALUE; default: the scope's; --outcomes and --coverage take several",
     )
     explore.add_argument(
         "--without", action="append", metavar="RULE[=VALUE]", help="switch a rule back, or to a value; repeat it"

@@ -67,6 +67,10 @@ def _staircase() -> Chart:
 
 
 def _row(release: str) -> dict[str, int]:
+    if "," in release:
+        raise UsageError(
+            f"the rules of a release are shown, and {release} switches some: leave out what follows the comma"
+        )
     try:
         return row(release)
     except UnknownRelease as error:

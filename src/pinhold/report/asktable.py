@@ -271,8 +271,9 @@ def _changes(answer: Answer) -> Iterator[str]:
         if unexplained:
             yield f"    no switch of the specification explains it: {_count(unexplained)}"
     if pairs:
-        old, new = list(pairs)[-1]
-        yield f"  `pinhold rules diff {old} {new}` says what each switch decides."
+        old, new = (name.partition(",")[0] for name in list(pairs)[-1])
+        if old != new:
+            yield f"  `pinhold rules diff {old} {new}` says what each switch decides."
 
 
 def _count(rows: int) -> str:
@@ -280,9 +281,12 @@ def _count(rows: int) -> str:
 
 
 def _cause(cause: Cause, new: str) -> str:
-    """A switch, and since when and by which commit the newer release has its value."""
-    since = entry(cause.rule, new)
+    """A switch, and since when and by which commit the newer release has its value, unless it was switched there."""
+    release, *changed = new.split(",")
+    since = entry(cause.rule, release)
     known = ", ".join(word for word in (since.release, since.commit) if word)
+    if any(text.partition("=")[0] == cause.rule.name for text in changed):
+        known = "switched"
     return f"{cause.rule.name}: {cause.before} to {cause.after}{f' ({known})' if known else ''}"
 
 

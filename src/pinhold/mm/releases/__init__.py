@@ -51,9 +51,10 @@ def split(release: str) -> tuple[str, str | None]:
 
 
 def row(release: str) -> dict[str, int]:
-    """rule name -> value for "X.Y" or "X.Y.Z" (what follows, as in "6.18.44-fc", is ignored).  Raises
-    UnknownRelease."""
-    return dict(_row(release))
+    """rule name -> value for "X.Y" or "X.Y.Z" (what follows, as in "6.18.44-fc", is ignored), with rules switched where
+    it is "X.Y,RULE=VALUE,...", as a model is called.  Raises UnknownRelease, UnknownRule."""
+    name, *changed = release.split(",")
+    return switched(_row(name), {rule: value for rule, _, value in (text.partition("=") for text in changed)})
 
 
 @cache
@@ -155,7 +156,7 @@ def commit(name: str, release: str, value: int) -> str:
     "" where there is no single commit.
     """
     rule = BY_NAME[name]
-    here = entry(rule, release)
+    here = entry(rule, release.partition(",")[0])
     if here.value == rule.names[value]:
         return here.commit
     by = rule.values[value].by
