@@ -82,3 +82,9 @@ def test_what_cannot_be_is_refused_with_a_sentence(run_file: Path, capsys: pytes
     assert "run file" in capsys.readouterr().err
     assert main(["report", "nothing.json", "--format", "ktap"]) == 3
     assert "nothing.json" in capsys.readouterr().err
+
+
+def test_a_line_that_never_ends_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    """A file such as /dev/zero is told, and not read for ever."""
+    assert main(["report", "/dev/zero", "--format", "table"]) == 3
+    assert "/dev/zero: this is no run file: a line of it has more than" in capsys.readouterr().err

@@ -94,3 +94,21 @@ def terminal_of(stream: io.StringIO) -> io.StringIO:
     """One that says it is a terminal."""
     stream.isatty = lambda: True  # type: ignore[method-assign]
     return stream
+
+
+@pytest.mark.parametrize("columns", [80, 100, 200])
+def test_a_table_of_many_targets_is_as_wide_as_the_terminal(columns: int) -> None:
+    """Targets that do not fit beside the others have a table of their own below, and none is left out."""
+    targets = [f"model:{release}" for release in ("6.1", "6.2", "6.12", "6.18", "7.3", "5.10")]
+    named = (word for target in targets for word in ("--on", target))
+    shown = on_a_terminal("run", "seed/151-153", *named, columns=columns, NO_COLOR="1").splitlines()
+    assert max(map(len, shown)) <= columns
+    heads = [line.split() for line in shown if line.strip().startswith("model:") and ": " not in line]
+    assert [name for line in heads for name in line] == targets
+    assert (len(heads) > 1) == (columns < 200)
+
+
+@pytest.mark.parametrize("words", ["show", "show seed", "rules show 6.1", "rules list"])
+def test_lists_are_no_wider_than_the_terminal(words: str) -> None:
+    """At 80 columns they go on in the next line; into a pipe a line stays a line."""
+    assert max(map(len, on_a_terminal(*words.split(), columns=80).splitlines())) <= 80

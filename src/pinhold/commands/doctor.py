@@ -6,6 +6,7 @@ from argparse import Namespace
 
 from pinhold.commands import kerneldoctor
 from pinhold.commands.findings import head, rules, say
+from pinhold.report import terminal
 from pinhold.report.remedies import remedy
 from pinhold.scenario.suites import SUITES, suite
 from pinhold.scenario.verdict import EXIT_HELD, EXIT_NOTHING_RUN
@@ -29,7 +30,8 @@ def main(options: Namespace) -> int:
     live = next(finding.good for finding in findings if finding.about == "live")
     if live:
         say(*rules(RunningKernel().release()))
-        print("\nWhat all suites need and --allow-change would change, as root and until the end of a run:")
+        title = "What all suites need and --allow-change would change, as root and until the end of a run:"
+        print("", *terminal.narrowed(title, indent=0), sep="\n")
         needs = needs_of(test.scenario for name in SUITES for test in suite(name).tests)
         for area in ALLOWABLE:
             try:

@@ -102,14 +102,16 @@ def _by(by: Commit | NoCommit) -> str:
 
 
 def _list() -> Iterator[str]:
-    yield "What kernels do differently, one switch each: what it decides, its values and since when, and where."
+    yield from _wrap(
+        "What kernels do differently, one switch each: what it decides, its values and since when, and where.", ""
+    )
     for rule in RULES:
         yield ""
         yield rule.name
         yield from _about(rule)
     yield ""
-    yield f"Releases that are known: {', '.join(releases())}. `pinhold rules show REL` gives the values of one, and how"
-    yield "each is known."
+    known = f"Releases that are known: {', '.join(releases())}."
+    yield from _wrap(f"{known} `pinhold rules show REL` gives the values of one, and how each is known.", "")
 
 
 def _show(release: str) -> Iterator[str]:
@@ -120,7 +122,8 @@ def _show(release: str) -> Iterator[str]:
     yield from _wrap(_read(release), "")
     for rule in RULES:
         by = entry(rule, release).commit
-        yield f"  {rule.name:{names}}  {rule.names[values[rule.name]]:{width}}  {by:12}  {_known(rule, release)}"
+        row = f"  {rule.name:{names}}  {rule.names[values[rule.name]]:{width}}  {by:12}  {_known(rule, release)}"
+        yield from terminal.narrowed(row, indent=8)
 
 
 def _read(release: str) -> str:

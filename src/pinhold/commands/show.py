@@ -16,6 +16,7 @@ from pinhold.commands.pages import need_jinja
 from pinhold.commands.registry import make_targets
 from pinhold.commands.runfiles import is_run_file, read_run_file
 from pinhold.commands.select import is_file, select
+from pinhold.report import terminal
 from pinhold.report.jsonreport import as_run_file
 from pinhold.scenario.parse import ScenarioError
 from pinhold.scenario.printer import format_scenario
@@ -35,7 +36,8 @@ def main(options: Namespace) -> int:
     if what is None:
         for name in SUITES:
             print(f"{name}  {len(suite(name).tests)} tests")
-        print("\nshow SUITE lists a suite's tests, show SUITE/N prints one; what is printed can be run.")
+        words = "show SUITE lists a suite's tests, show SUITE/N prints one; what is printed can be run."
+        print("", *terminal.narrowed(words, indent=0), sep="\n")
         return 0
     if is_file(what) and is_run_file(what):
         _results(read_run_file(what))
@@ -43,7 +45,7 @@ def main(options: Namespace) -> int:
     tests = select([what])
     if not is_file(what) and "/" not in what:
         for test in tests:
-            print(f"{test.name}  {test.scenario.title}")
+            print(*terminal.narrowed(f"{test.name}  {test.scenario.title}", indent=len(test.name) + 2), sep="\n")
     else:
         print("\n".join(format_scenario(test.scenario) for test in tests), end="")
     return 0

@@ -18,6 +18,9 @@ from pinhold.report.results import CaseResult, TargetRun, number_ranges, one_lin
 
 WIDTH = 114
 _NUMBERS = 9
+_NAMES = 24
+"""Columns of the names of memory, at least."""
+
 _LONGEST = 20
 """Longer lists of test numbers are counted instead."""
 _WORDS = {"violated": "VIOLATED", "livelock": "LIVELOCK", "error": "ERROR", "crashed": "CRASHED"}
@@ -119,14 +122,15 @@ def _blocks(tests: _Tests, notes: Notes) -> list[_Block]:
     return blocks
 
 
-def _layout(block: _Block, name_width: int, widths: Sequence[int]) -> Iterator[str]:
+def _layout(block: _Block, name_width: int, widths: Sequence[int], columns: slice) -> Iterator[str]:
+    """With the cells of these columns, which have these widths."""
     for numbers, case in block.heads:
         yield f"{numbers:>{_NUMBERS - 2}}  {case}"
     for row in block.rows:
         # A row of its own begins where the heads of blocks do, two columns before the rows below a head.
         width = name_width if block.heads else name_width + 2
         names = textwrap.wrap("; ".join(row.names), width, subsequent_indent="  ", break_on_hyphens=False)
-        cells = "  ".join(cell.ljust(w) for cell, w in zip(row.cells, widths, strict=True))
+        cells = "  ".join(cell.ljust(w) for cell, w in zip(row.cells[columns], widths, strict=True))
         indent = " " * (_NUMBERS if block.heads else _NUMBERS - 2)
         for number, name, cell in zip_longest([row.number], names, [cells], fillvalue=""):
             yield f"{number:>{len(indent)}}  {name:{width}}  {cell}".rstrip()
@@ -138,6 +142,18 @@ def _heads(runs: Sequence[TargetRun], start: int, widths: Sequence[int]) -> Iter
         cells = "  ".join(head.ljust(width) for head, width in zip(line, widths, strict=True))
         if cells.strip():
             yield " " * start + cells.rstrip()
+
+
+def _abreast(widths: Sequence[int], wide: int) -> Iterator[slice]:
+    """The columns that fit beside one another, at least one: those behind them are a table of their own, below."""
+    first = 0
+    while first < len(widths):
+        last, room = first + 1, wide - _NUMBERS - _NAMES - 4 - widths[first]
+        while last < len(widths) and room >= widths[last] + 2:
+            room -= widths[last] + 2
+            last += 1
+        yield slice(first, last)
+        first = last
 
 
 def table(runs: Sequence[TargetRun], quoted: Collection[int] = ()) -> Iterator[str]:
@@ -153,14 +169,17 @@ def table(runs: Sequence[TargetRun], quoted: Collection[int] = ()) -> Iterator[s
         max(len(run.info.name), len(run.kernel), *(len(row.cells[i]) for row in rows)) for i, run in enumerate(runs)
     ]
     wide = terminal.width(WIDTH)
-    name_width = max(24, wide - _NUMBERS - 2 - sum(widths) - 2 * len(widths))
-    yield from _heads(runs, _NUMBERS + 2 + name_width + 2, widths)
-    for block in blocks:
-        yield from _layout(block, name_width, widths)
-    if quotes:
-        yield ""
-        yield f"As the selftest says it: {texts}"
-        yield from _layout(quote, name_width, widths)
+    for number, columns in enumerate(_abreast(widths, wide)):
+        if number:
+            yield ""
+        side = widths[columns]
+        name_width = max(_NAMES, wide - _NUMBERS - 2 - sum(side) - 2 * len(side))
+        yield from _heads(runs[columns], _NUMBERS + 2 + name_width + 2, side)
+        for block in blocks:
+            yield from _layout(block, name_width, side, columns)
+        if quotes:
+            yield from ("", f"As the selftest says it: {texts}")
+            yield from _layout(quote, name_width, side, columns)
     if notes.numbers:
         yield ""
         yield from notes.lines(wide)

@@ -43,6 +43,15 @@ def wrapped(words: str, indent: str = "") -> list[str]:
     return textwrap.wrap(words, columns, subsequent_indent=indent, break_on_hyphens=False, break_long_words=False)
 
 
+def narrowed(line: str, indent: int) -> list[str]:
+    """A line that others may read: as it is, and on a terminal that is narrower in several."""
+    if len(line) <= (wide := width(len(line))):
+        return [line]
+    space = " " * (len(line) - len(line.lstrip()))
+    lines = textwrap.wrap(line, wide, drop_whitespace=True, subsequent_indent=" " * indent, break_on_hyphens=False)
+    return lines if lines[0].startswith(space) else [line]
+
+
 Write = Callable[[Iterable[str], TextIO], None]
 
 
