@@ -88,6 +88,10 @@ API: Mapping[str, Entry] = {
     "vb2_create_framevec": Entry(OTHER, implied=("FOLL_LONGTERM",), open=True),
     "ib_umem_get": Entry(OTHER, implied=("FOLL_LONGTERM",), open=True),
     "ib_umem_get_peer": Entry(OTHER, implied=("FOLL_LONGTERM",), open=True),
+    "access_remote_vm": Entry(OTHER, {5: Shape(4)}, pinned=False),
+    "__access_remote_vm": Entry(OTHER, {5: Shape(4), 6: Shape(5)}, pinned=False),
+    "access_process_vm": Entry(OTHER, {5: Shape(4)}, pinned=False),
+    "copy_remote_vm_str": Entry(OTHER, {5: Shape(4)}, pinned=False),
 }
 
 STEMS = (
@@ -99,6 +103,8 @@ STEMS = (
     b"vaddr_frames",
     b"framevec",
     b"ib_umem_get",
+    b"remote_vm",
+    b"process_vm",
 )
 """A file in which none of these is holds no name of API."""
 

@@ -13,6 +13,10 @@ _DIRECTIVE = re.compile(rb"[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b(.*)"
 _DEFINE = re.compile(
     rb"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+([^\n]*(?:KERNEL_VERSION|LINUX_VERSION_CODE)[^\n]*)$", re.M
 )
+_DECIDABLE = re.compile(
+    rb"KERNEL_VERSION|LINUX_VERSION_CODE|RTLNX_|RHEL|SUSE|SLE_|UBUNTU|OPENEULER|#[ \t]*(?:el)?if[ \t]*[(!]*[01]\b"
+)
+"""What a directive has that something could be decided of."""
 _TOKEN = re.compile(r"\s*(?:(0[xX][0-9a-fA-F]+|\d+)[uUlL]*|(\w+)|(&&|\|\||[<>=!]=|<<|>>|[-+*/%&|^<>!~()?:,])|(\S))")
 _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
 _ELSEWHERE = re.compile(r"RHEL_|SLE_|SUSE|UBUNTU|CONFIG_SUSE_|OPENEULER|CENTOS|EL\d|SLES")
@@ -28,7 +32,7 @@ class _Undecided(Exception):
 
 def decide(text: bytes, release: str) -> bytes:
     """The same text without the lines that are dead for the release."""
-    if b"#" not in text:
+    if not _DECIDABLE.search(text):
         return text
     macros = {name.decode("latin1"): value.decode("latin1") for name, value in _DEFINE.findall(text)}
     code = version_code(release)

@@ -6,6 +6,7 @@ import os
 import re
 import stat
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -57,38 +58,36 @@ class Tree:
         for path in self._paths:
             if path in self.sources:
                 continue
-            text = self._read(path)
+            text = self._again(path)
             if text is not None and any(name in text for name in wanted) and whole.search(text):
                 found[path] = text
         self.sources |= found
         return found
 
-    def _read(self, path: str) -> bytes | None:
-        if self._kept is not None and path in self._kept:
-            return self._kept[path]
-        return _bytes(self.root / path)
+    def _again(self, path: str) -> bytes | None:
+        if self._kept is not None:
+            return self._kept.get(path)
+        with suppress(OSError):
+            return _bytes(f"{self.root}/{path}")
+        return None
 
     def add(self, path: str, always: bool) -> None:
         """Look at one file.  always: it was named itself."""
         self.seen += 1
-        self._paths.append(path)
         try:
-            text = _bytes(self.root / path)
+            text = _bytes(f"{self.root}/{path}")
         except OSError:
-            self._bad.append(path)
+            text = None
+        if text is None or len(text) > LARGEST:
+            (self._bad if text is None else self._large).append(path)
             return
-        if text is None:
-            self._bad.append(path)
-            return
-        if len(text) > LARGEST:
-            self._large.append(path)
-            return
+        self._paths.append(path)
         if self._kept is not None:
             self._kept[path] = text
             self._kept_bytes += len(text)
             if self._kept_bytes > KEPT_BYTES:
                 self._kept = None
-        if always or any(stem in text for stem in STEMS):
+        if always or _named(text):
             self.sources[path] = text
 
     def sentences(self) -> None:
@@ -151,7 +150,7 @@ def _walk(folder: str, progress: Callable[[int], None]) -> Tree:
 
 def _paths(tree: Tree, folder: str, depth: int) -> Iterator[str]:
     try:
-        with os.scandir(tree.root / folder) as entries:
+        with os.scandir(f"{tree.root}/{folder}") as entries:
             listed = sorted(entries, key=lambda entry: entry.name)
     except OSError:
         tree.left_out.append(f"not read: {folder or '.'}: the folder cannot be opened")
@@ -172,12 +171,23 @@ def _paths(tree: Tree, folder: str, depth: int) -> Iterator[str]:
             yield path
 
 
-def _bytes(path: Path) -> bytes | None:
+def _named(text: bytes) -> bool:
+    """Whether there is a stem in it."""
+    for stem in STEMS:  # noqa: SIM110 (a generator takes as long as the search itself)
+        if stem in text:
+            return True
+    return False
+
+
+def _bytes(path: str) -> bytes | None:
     """What the file has, a byte more than LARGEST at most; None for what is no file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
             return None
+        if status.st_size > LARGEST:
+            return b" " * (LARGEST + 1)
         text = os.read(descriptor, LARGEST + 1)
         while len(text) <= LARGEST and (more := os.read(descriptor, LARGEST + 1 - len(text))):
             text += more
@@ -192,7 +202,7 @@ _VERSION = re.compile(rb"^(VERSION|PATCHLEVEL|SUBLEVEL)[ \t]*=[ \t]*(\d{1,5})[ \
 def release_of(root: Path) -> str:
     """The release that a kernel's Makefile says, "" for other trees."""
     try:
-        text = _bytes(root / "Makefile") or b""
+        text = _bytes(f"{root}/Makefile") or b""
     except OSError:
         return ""
     found = {name.decode(): number.decode() for name, number in _VERSION.findall(text[: 64 << 10])}

@@ -175,7 +175,9 @@ def _passing(reading: Reading) -> list[str]:
                 if flag.startswith("?parameter") and len(words) == 4:
                     name = words[3].removesuffix("()")
                     same = reading.evaluator.functions.get(name, [])
-                    if any(not function.static or function.unit.header for function in same):
+                    if name not in reading.names.entries and any(
+                        not function.static or function.unit.header for function in same
+                    ):
                         found[name] = None
     return list(found)
 
