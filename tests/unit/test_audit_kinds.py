@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from audited import audited, found
+from audited import audited, found, oracle, write
+from pinhold.audit.audit import audit
+from pinhold.audit.files import find
 from pinhold.scenario.parse import parse
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import run_scenario
@@ -32,6 +34,19 @@ def test_force_in_a_driver(tmp_path: Path) -> None:
     (one,) = found(tmp_path / "a", "FORCE", driver=call("to ? FOLL_WRITE : FOLL_FORCE"))
     assert (one.severity, one.flags, one.when) == ("error", "FOLL_FORCE", ("!to",))
     assert found(tmp_path / "b", "FORCE", driver=call("to ? FOLL_WRITE : 0")) == []
+
+
+def test_force_is_for_what_debugs(tmp_path: Path) -> None:
+    """In a kernel's tree fs/proc may, and an emulator in arch/ by access_process_vm(); a driver may neither."""
+    debugger = "int f(struct task_struct *t) { return access_process_vm(t, 0, 0, 8, FOLL_FORCE); }"
+    makefile = "VERSION = 6\nPATCHLEVEL = 12\nSUBLEVEL = 0\n"
+    root = write(
+        tmp_path,
+        {"Makefile": makefile, "Kconfig": "", "mm/gup.c": "", "fs/proc/base.c": call("FOLL_FORCE"),
+         "arch/x/emulate.c": debugger, "arch/x/kvm/mmu.c": call("FOLL_FORCE"), "drivers/a.c": debugger},
+    )  # fmt: skip
+    made = audit(find([str(root)]), "6.12", oracle("6.12"))
+    assert [one.path for one in made.findings if one.kind == "FORCE"] == ["arch/x/kvm/mmu.c", "drivers/a.c"]
 
 
 def test_force_where_it_is_needed_before_6_2(tmp_path: Path) -> None:
@@ -290,6 +305,14 @@ def test_positiveret(tmp_path: Path) -> None:
     assert one.severity == "warning"
     assert "line 7: a short count in ret is returned in line 14" in one.says
     assert found(tmp_path / "b", "POSITIVERET", driver=RESULT.format(then="ret = -14;")) == []
+
+
+def test_positiveret_knows_what_is_asked_first(tmp_path: Path) -> None:
+    """`if (ret < 0) return ret;` in the branch returns no count; without the question it is one."""
+    asked = RESULT.format(then="if (ret < 0) return ret;").replace("goto out;", "return -14;")
+    assert found(tmp_path / "a", "POSITIVERET", driver=asked) == []
+    plain = RESULT.format(then="return ret;").replace("goto out;", "")
+    assert len(found(tmp_path / "b", "POSITIVERET", driver=plain)) == 1
 
 
 def test_positiveret_of_a_function_that_counts_is_none(tmp_path: Path) -> None:

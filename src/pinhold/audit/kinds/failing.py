@@ -239,8 +239,14 @@ def _zeroed(function: Function, variable: str, short: Short) -> bool:
 
 def _returned(function: Function, short: Short, variable: str) -> int | None:
     """The line that returns the variable as it is, on the way out of the branch."""
+    asked = re.compile(rf"(?<![\w>.]){re.escape(variable)}\b")
     for value in syntax.captures("(return_statement (_) @v)", short.branch).get("v", []):
-        if line(value) == variable:
+        inner = [
+            child(above, "condition")
+            for above, _ in syntax.ancestors(value, short.test)
+            if above.type == "if_statement"
+        ]
+        if line(value) == variable and not any(asked.search(line(one)) for one in inner):
             return value.start_point[0] + 1
     for leave in syntax.captures("(goto_statement label: (_) @label)", short.branch).get("label", []):
         start = label(function, text(leave))

@@ -14,13 +14,15 @@ from pinhold.mm.rules.switch import parts
 _MAY_FORCE = re.compile(
     r"mm/|kernel/ptrace|kernel/events|fs/proc/|fs/exec|arch/[^/]+/kernel/|security/tomoyo/|include/linux/"
 )
-"""Of a kernel's tree: debuggers, /proc/PID/mem, uprobes, and what sets up a new program."""
+_MAY_ACCESS = re.compile(_MAY_FORCE.pattern + "|arch/")
+"""Of a kernel's tree: debuggers, /proc/PID/mem, uprobes, and what sets up a new program; and emulators of instructions,
+which access their process by access_process_vm()."""
 SERIES = "the series that made read-only pins reliable (6.2) took it out of all drivers"
 
 
 def force(context: Context, site: Site) -> Iterator[Finding]:
     """FOLL_FORCE outside of what debugs: a driver writes where its user may not."""
-    if context.reading.tree.kernel and _MAY_FORCE.match(site.path):
+    if context.reading.tree.kernel and (_MAY_FORCE if site.gup else _MAY_ACCESS).match(site.path):
         return
     for flags, alternatives in by_flags(site).items():
         if "FOLL_FORCE" not in flags:
