@@ -1,3 +1,3 @@
 """pinhold: page pinning and copy-on-write in Linux, made answerable."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

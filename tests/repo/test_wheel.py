@@ -100,6 +100,12 @@ def test_its_licences_are_named_and_in_it(wheel: Path, metadata: Message) -> Non
     assert [m.name for m in modules if "SPDX-License-Identifier: GPL-2.0" not in m.read_text().partition("\n")[0]] == []
 
 
+def test_its_version_is_the_one_that_the_changelog_begins_with(metadata: Message) -> None:
+    """What a version brings stands there under its number."""
+    first = next(line for line in (ROOT / "CHANGELOG.md").read_text().splitlines() if line.startswith("## "))
+    assert first.split()[1] == metadata["Version"]
+
+
 def test_its_description_links_to_nothing_that_is_not_there(metadata: Message) -> None:
     """A package index has neither the pages nor the pictures of the tree: their names stand there as text."""
     text = metadata.get_payload()
