@@ -57,7 +57,7 @@ def _kernel(name: str) -> Kernel:
 def _configuration(kernel: Kernel, config: Mapping[str, str]) -> str:
     if not config:
         return "not known: there is no .config beside the image as in a build tree, and none in it (CONFIG_IKCONFIG)"
-    place = str(kernel.config) if kernel.config else "in the image (CONFIG_IKCONFIG)"
+    place = "from its .config" if kernel.config else "from the image (CONFIG_IKCONFIG)"
     off = len(list(lacks(config)))
     few = f"{off} of the options that guests can use {'is' if off == 1 else 'are'} off:" if off else _WHOLE
     return f"{place}; {few}"
