@@ -2,7 +2,7 @@
 
 What it does with a scenario is in the scenario's title: "panic", "killed", "hang", "slow", "spin", "beat", "livelock",
 "corrupt", "nonsense", "traceback"; anything else is held.
-FAKE_BOOT in the environment says how it comes up: "panic", "silent", "traceback" or well.
+FAKE_BOOT in the environment says how it comes up: "panic", "halted", "silent", "traceback" or well.
 """
 
 import os
@@ -42,6 +42,9 @@ def main() -> None:
     if os.environ.get("FAKE_BOOT") == "panic":
         print("Kernel panic - not syncing: No working init found.", flush=True)
         return
+    if os.environ.get("FAKE_BOOT") == "halted":
+        print("Decoding failed\n\n -- System halted", flush=True)
+        time.sleep(600)
     if os.environ.get("FAKE_BOOT") == "silent":
         time.sleep(600)
     if os.environ.get("FAKE_BOOT") == "traceback":

@@ -258,6 +258,14 @@ def test_a_kernel_that_never_speaks_is_given_up(monkeypatch: pytest.MonkeyPatch)
         vm().info()
 
 
+@pytest.mark.usefixtures("fake")
+def test_an_image_that_cannot_unpack_itself_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """It says so and goes on for ever: nobody waits for the deadline, and its own words are told."""
+    monkeypatch.setenv("FAKE_BOOT", "halted")
+    with pytest.raises(Unavailable, match="did not come up; the end of its console: .*Decoding failed"):
+        vm().info()
+
+
 def test_without_qemu_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No guest, no traceback: the target is not available, and scenarios are skipped with the reason."""
     monkeypatch.setenv("PATH", str(tmp_path))
