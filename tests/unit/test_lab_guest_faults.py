@@ -262,7 +262,7 @@ def test_a_kernel_that_never_speaks_is_given_up(monkeypatch: pytest.MonkeyPatch)
 def test_an_image_that_cannot_unpack_itself_is_given_up_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says so and goes on for ever: nobody waits for the deadline, and its own words are told."""
     monkeypatch.setenv("FAKE_BOOT", "halted")
-    with pytest.raises(Unavailable, match="did not come up; the end of its console: .*Decoding failed"):
+    with pytest.raises(Unavailable, match=r"did not come up; the end of its console: .*Decoding failed"):
         vm().info()
 
 
