@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pinhold.cli import main
+from pinhold.commands import registry
+from pinhold.conform import wanted
 from pinhold.conform.beside import Both, beside, part, scenarios
 from pinhold.scenario.parse import parse
+from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
 from pinhold.scenario.verdict import Verdict
+from pinhold.targets.live.pins import holders
 from pinhold.targets.model.target import ModelTarget
 from pinhold.targets.runner import Result, run_scenario
 
 PINNED = parse(
     "scenario pinned\nobserve\nmap P x anon pages 2\nread P x\nmap P y anon\npin P x as p longterm\nread P y\n"
 )
+MECHANISMS = tuple(holders("6.1").values())
 BEFORE, AFTER = ModelTarget("6.1"), ModelTarget("6.2")
 
 
@@ -121,3 +126,46 @@ def test_scenarios_take_turns_and_harm_no_kernel() -> None:
     assert made == [*scenarios(AFTER, None, 3, 14)]
     assert len({scenario.title.split()[0] for scenario in made}) == 12
     assert not any(scenario.vm_only for scenario in made)
+
+
+class Guest:
+    """A kernel in QEMU that does what a model does."""
+
+    def __init__(self, name: str, model: ModelTarget) -> None:
+        self.name = self.what = name
+        self.model = model
+        self.closed = 0
+
+    def unavailable(self) -> None:
+        """It can be booted."""
+
+    def info(self) -> TargetInfo:
+        """Its release, and nothing else of it."""
+        return TargetInfo(self.name, self.model.release, self.model.release, {}, {}, self.what)
+
+    def run_all(self, scenarios: Sequence[Scenario]) -> Iterator[Result]:
+        """One after the other."""
+        return (replace(run_scenario(self.model, scenario), target=self.name) for scenario in scenarios)
+
+    def share(self, guests: int) -> None:
+        """One is enough."""
+
+    def close(self) -> None:
+        """It ends, and may be booted again."""
+        self.closed += 1
+
+    def stop(self) -> None:
+        """Nothing runs."""
+
+
+def test_two_kernels(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """The scenarios are of the first one's model; what differs is run again on both, and both are closed at the end."""
+    guests = {"vm:./base": Guest("vm:./base", BEFORE), "vm:./patched": Guest("vm:./patched", AFTER)}
+    monkeypatch.setattr(registry, "make_target", lambda name, **_: guests[name])
+    monkeypatch.setattr(wanted, "there", lambda info: MECHANISMS)
+    assert main(["compare", *guests, "--random", "9"]) == 1
+    out = capsys.readouterr().out
+    assert "P a[0]: level: pmd on vm:./base, pte on vm:./patched (3 of 3 runs)" in out
+    assert "vm:./base and vm:./patched: 9 random scenarios, " in out
+    assert all(guest.closed for guest in guests.values())
+    assert main(["compare", "vm:./base", "vm:./base", "--random", "5"]) == 0
