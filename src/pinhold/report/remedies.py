@@ -44,7 +44,7 @@ REMEDIES = (
     # Who one is, and what one may.
     Remedy(r"/dev/kvm", "as root, on a machine whose processor may be virtualised: modprobe kvm"),
     Remedy(
-        r"cannot be (?:opened|reached)|cannot be read by this user|user cannot read|CAP_SYS_ADMIN|needs CAP_IPC_LOCK",
+        r"cannot be (?:opened|reached|seen|read by this user)|user cannot read|CAP_SYS_ADMIN|needs CAP_IPC_LOCK",
         _ROOT,
     ),
     Remedy(r"RLIMIT_MEMLOCK", f"ulimit -l unlimited, or {_ROOT}"),

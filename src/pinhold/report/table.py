@@ -83,7 +83,7 @@ def _cell(result: CaseResult, notes: Notes, words: dict[str, str]) -> str:
         cell += f" by {'+'.join(result.mechanisms)}"
     if verdict.reason:
         cell += f" {notes.letter(verdict.reason, result.number)}"
-        if verdict.kind == "skipped" and (step := remedy(verdict.reason, result.result.target)):
+        if verdict.kind in ("skipped", "unknown") and (step := remedy(verdict.reason, result.result.target)):
             notes.steps.setdefault(one_line(verdict.reason), step)
     return cell
 
