@@ -68,7 +68,7 @@ def test_nothing_found_is_status_0(tmp_path: Path, capsys: pytest.CaptureFixture
 
 def test_warnings_alone_are_status_0(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """They are told all the same."""
-    text = "int f(struct x *x) { pin_user_pages_fast(0, 4, FOLL_WRITE, x->p); unpin_user_pages(x->p, 4); return 0; }"
+    text = "int f(struct page **p) { pin_user_pages_fast(0, 4, FOLL_WRITE, p); use(p); unpin_user_pages(p, 4); }"
     status, out, _ = run(capsys, write(tmp_path, {"one.c": text}), "--release", "6.12")
     assert (status, "warning NODIRTY" in out) == (0, True)
 

@@ -9,6 +9,7 @@ import pytest
 
 from audited import write
 from pinhold.audit import files
+from pinhold.audit.api import API, STEMS
 from pinhold.audit.files import NotReadable, find, release_of
 
 CALL = "int f(struct page **p) { return pin_user_pages_fast(0, 1, FOLL_WRITE, p); }\n"
@@ -92,3 +93,8 @@ def test_a_part_of_a_kernels_tree_belongs_to_it(tmp_path: Path) -> None:
 def test_other_makefiles_say_nothing(tmp_path: Path) -> None:
     """A tree of its own has no release."""
     assert release_of(write(tmp_path, {"Makefile": "VERSION = 3\nall:\n"})) == ""
+
+
+def test_each_name_has_a_stem() -> None:
+    """What is looked for first finds every function of the API."""
+    assert [name for name in API if not any(stem in name.encode() for stem in STEMS)] == []

@@ -194,6 +194,13 @@ def test_errleak_of_a_single_page_is_none(tmp_path: Path) -> None:
     assert found(tmp_path, "ERRLEAK", driver=text) == []
 
 
+def test_what_is_only_faulted_in_leaks_nothing(tmp_path: Path) -> None:
+    """get_user_pages() with NULL for the array keeps no page: neither ERRLEAK nor NODIRTY."""
+    text = SHORT.format(cleanup="").replace("FOLL_WRITE, p)", "FOLL_WRITE, NULL)").replace("pin_user", "get_user")
+    assert found(tmp_path / "a", "ERRLEAK", driver=text) == []
+    assert found(tmp_path / "b", "NODIRTY", driver=text) == []
+
+
 OBJECT = """
 int fill(struct x *x, long at)
 {{
@@ -263,6 +270,22 @@ def test_getheld_through_a_local_array_and_an_out_parameter(tmp_path: Path) -> N
     void map(struct x *x) { dma_map_page(x->dev, x->page, 0, 4096, 2); }
     """
     assert len(found(tmp_path / "b", "GETHELD", driver=through)) == 1
+
+
+def test_getheld_is_not_the_other_branch_of_a_pin(tmp_path: Path) -> None:
+    """#ifdef HAVE_PIN ... pin ... #else ... get: the get is for kernels without pins; without the twin it is told."""
+    held = HELD.format(get="get_user_pages_fast", pages="x->pages", then="", put="put_page(x->pages[0]);")
+    get = "int n = get_user_pages_fast(at, 4, FOLL_WRITE, x->pages);"
+    branches = f"\n#ifdef HAVE_PIN\n{get.replace('get_', 'pin_')}\n#else\n{get}\n#endif\n"
+    assert found(tmp_path / "a", "GETHELD", driver=held.replace(get, branches)) == []
+    assert len(found(tmp_path / "b", "GETHELD", driver=held.replace(get, f"\n#ifdef X\n{get}\n#endif\n"))) == 1
+
+
+def test_nodirty_of_what_is_only_looked_up_is_none(tmp_path: Path) -> None:
+    """Pages that are touched and released are not written; given to a function whole, they may be."""
+    text = SHORT.format(cleanup="unpin_user_pages(p, n);")
+    assert found(tmp_path / "a", "NODIRTY", driver=text.replace("start(x, p);", "touch(p[0]);")) == []
+    assert len(found(tmp_path / "b", "NODIRTY", driver=text)) == 1
 
 
 def test_nodirty(tmp_path: Path) -> None:

@@ -95,18 +95,19 @@ API: Mapping[str, Entry] = {
 }
 
 STEMS = (
-    b"user_page",
-    b"pin_folios",
-    b"iter_get_pages",
-    b"iter_extract",
-    b"extract_iter",
-    b"vaddr_frames",
-    b"framevec",
+    b"_user_page",
+    b"memfd_pin_folios",
+    b"iov_iter_get_pages",
+    b"iov_iter_extract_",
+    b"extract_iter_to_sg",
+    b"get_vaddr_frames",
+    b"vb2_create_framevec",
     b"ib_umem_get",
-    b"remote_vm",
-    b"process_vm",
+    b"access_remote_vm",
+    b"access_process_vm",
+    b"copy_remote_vm_str",
 )
-"""A file in which none of these is holds no name of API."""
+"""A file in which none of these is holds no name of API; long ones, which are looked for faster."""
 
 PUTS = frozenset({"put_page", "put_pages", "release_pages", "folio_put", "folio_put_refs", "folios_put", "__free_page"})
 UNPINS = frozenset({

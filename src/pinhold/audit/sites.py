@@ -71,6 +71,11 @@ class Site:
         node = self.argument(self.shape.pages if self.shape else None)
         return None if node is None or line(node) in ("NULL", "0") else node
 
+    @property
+    def keeps_none(self) -> bool:
+        """Whether NULL is passed for the array of pages: they are faulted in, and not got."""
+        return self.shape is not None and self.shape.pages is not None and self.pages is None
+
     @cached_property
     def expression(self) -> str:
         """What is passed as flags, as it stands in the source."""

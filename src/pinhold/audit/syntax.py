@@ -49,7 +49,8 @@ def captures(pattern: str, node: Node) -> dict[str, list[Node]]:
     """What a query's names stand for in a node, each in the order of the text."""
     import tree_sitter  # noqa: PLC0415
 
-    return tree_sitter.QueryCursor(_query(pattern)).captures(node)
+    found = tree_sitter.QueryCursor(_query(pattern)).captures(node)
+    return {name: sorted(nodes, key=lambda one: one.start_byte) for name, nodes in found.items()}
 
 
 def matches(pattern: str, node: Node) -> Iterator[dict[str, Node]]:

@@ -198,7 +198,7 @@ def _parsed(path: str, source: bytes) -> Unit:
         made = _by_macro(unit, node)
         if made is not None:
             unit.functions.setdefault(made.name, []).append(made)
-    for match in syntax.matches(_CALLS, root):
+    for match in sorted(syntax.matches(_CALLS, root), key=lambda found: found["call"].start_byte):
         unit.calls.append(Call(unit, match["call"], text(match["name"]), unit.enclosing(match["call"])))
     for match in syntax.matches(_MACROS, root):
         unit.macros[text(match["name"])] = text(match["value"])

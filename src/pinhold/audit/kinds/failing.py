@@ -72,7 +72,7 @@ def errleak(context: Context, site: Site) -> Iterator[Finding]:
     function, short = site.call.function, short_of(site)
     if function is None or short is None or not site.gup or context.core(site):
         return
-    if _one(site) or not _leaves(short.branch) or _cleaned(context, function, short, site):
+    if site.keeps_none or _one(site) or not _leaves(short.branch) or _cleaned(context, function, short, site):
         return
     where = f"line {short.test.start_point[0] + 1}"
     says = f'{where}: "{line(child(short.test, "condition"))[:60]}" leaves without releasing the pages that were got'

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from pinhold.audit import lifetime
+from pinhold.audit.evaluate import conditions_of
 from pinhold.audit.finding import NOTE, WARNING, Finding
 from pinhold.audit.kinds.context import Context, by_flags, found
 from pinhold.audit.sites import Site
+from pinhold.audit.syntax import line
 
 _TO_DEVICE = re.compile(r"\b(?:DMA_TO_DEVICE|PCI_DMA_TODEVICE)\b")
 _FROM_DEVICE = re.compile(
@@ -27,6 +30,8 @@ def getheld(context: Context, site: Site) -> Iterator[Finding]:
     if context.reading.tree.kernel and _NOT_DRIVERS.match(site.path):
         return
     stays = context.kept(site)
+    if stays is not None and _has_twin(context, site):
+        return
     if stays is None or not _ACCESS.search(site.unit.source.decode("latin1")):
         return
     write = any("FOLL_WRITE" in one.flags for one in site.value)
@@ -41,14 +46,14 @@ def getheld(context: Context, site: Site) -> Iterator[Finding]:
 
 def nodirty(context: Context, site: Site) -> Iterator[Finding]:
     """Pages to be written, which the file releases, and never marks dirty."""
-    if not site.gup or context.core(site):
+    if not site.gup or site.keeps_none or context.core(site):
         return
     if context.reading.tree.kernel and _NOT_DRIVERS.match(site.path):
         return
     called = set(site.unit.called)
     if not called & context.names.releases or called & context.names.dirties or _dirties(site):
         return
-    if any(needlesswrite(context, site)):
+    if any(needlesswrite(context, site)) or not _accessed(context, site):
         return
     for flags, alternatives in by_flags(site).items():
         if "FOLL_WRITE" not in flags or not all(flag.startswith("FOLL_") for flag in flags):
@@ -66,6 +71,31 @@ def nodirty(context: Context, site: Site) -> Iterator[Finding]:
             context, site, "NODIRTY", NOTE if refused else WARNING, says, alternatives=alternatives, advice=advice
         )
         return
+
+
+def _has_twin(context: Context, site: Site) -> bool:
+    """Whether it is one branch of an #if that nobody decides, and the same function pins in another."""
+    function = site.call.function
+    if function is None or not any(one.text == "#if" for one in conditions_of(site.call.node, function)):
+        return False
+    return any(other.pin and other.gup and other.call.function is function for other in context.reading.sites)
+
+
+def _accessed(context: Context, site: Site) -> bool:
+    """Whether somebody may access the data: pages that are looked up and let go at once are not written."""
+    function, pages = site.call.function, lifetime.base(site.pages)
+    if function is None or pages is None or context.kept(site) is not None:
+        return True
+    if _ACCESS.search(site.unit.source.decode("latin1")):
+        return True
+    return any(
+        line(argument) == line(pages)
+        for call in function.calls
+        if call.name not in context.names.entries
+        and not lifetime.releases(call, context.names, line(pages))
+        and "alloc" not in call.name
+        for argument in call.arguments
+    )
 
 
 def _dirties(site: Site) -> bool:
