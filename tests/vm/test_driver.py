@@ -18,15 +18,23 @@ from pinhold.lab.luggage import Luggage
 from pinhold.lab.store import Kernel, Store
 from pinhold.lab.target import VmTarget
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("vm:driver")]
 
-TESTS = select(["seed/73", "seed/83", "seed/97", "seed/121", "seed/151", "seed/152", "seed/154", "seed/155"])
-"""Read-only long-term pins, slow, of base pages, of hugetlb and of what the patch is about."""
+TESTS = select(["seed/73", "seed/97", "seed/121", "seed/151", "seed/152"])
+"""Read-only long-term pins, slow, of base pages and of what the patch is about."""
+
+
+@pytest.fixture(scope="module")
+def built() -> dict[str, tuple[Path, Path]]:
+    """Kernel to what was built for it."""
+    return {}
 
 
 @pytest.fixture
-def driver(kernel: Kernel, tmp_path: Path) -> tuple[Path, Path]:
-    """The module, built for the kernel, and the program that pins by it; skipped where there is no compiler."""
+def driver(kernel: Kernel, built: dict[str, tuple[Path, Path]], tmp_path: Path) -> tuple[Path, Path]:
+    """The module, built once for the kernel, and the program that pins by it; skipped where there is no compiler."""
+    if kernel.name in built:
+        return built[kernel.name]
     if shutil.which("gcc") is None or shutil.which("make") is None:
         pytest.skip("needs gcc and make")
     for name, text in examples():
@@ -38,7 +46,8 @@ def driver(kernel: Kernel, tmp_path: Path) -> tuple[Path, Path]:
         pytest.skip(f"the driver cannot be built here: {reason}")
     program = tmp_path / "pin"
     subprocess.run(["gcc", "-Wall", "-Werror", "-o", program, tmp_path / "pin.c"], check=True)
-    return module, program
+    built[kernel.name] = module, program
+    return built[kernel.name]
 
 
 @pytest.mark.parametrize("kernel", ["6.1", "6.12"], indirect=True)
