@@ -5,7 +5,7 @@ import pytest
 from known import HERE
 from pinhold.explore.result import SearchResult
 from pinhold.explore.run import Options, explore
-from pinhold.explore.scope import BadScope, Scope, read_file
+from pinhold.explore.scope import BadScope, Scope, read_scopes
 from pinhold.explore.world import world
 from pinhold.mm import releases
 from pinhold.mm.properties import WRITE_PIN_RELIABLE
@@ -14,7 +14,7 @@ REFUSED = {"symmetry-thp": "the machine needs thps 1 for thp 1", "hugetlb1": "th
 
 
 def only_scope(case: str) -> Scope:
-    (scope,) = read_file(HERE / "cases" / f"{case}.toml").values()
+    (scope,) = read_scopes((HERE / "cases" / f"{case}.toml").read_text(), case).values()
     return scope
 
 

@@ -14,7 +14,7 @@ import pytest
 
 from pinhold import cli
 from pinhold.cluster import campaign, crew, job
-from pinhold.cluster.campaign import BadCampaign, Job, put, put_back, read
+from pinhold.cluster.campaign import BadCampaign, Campaign, Job, put, put_back, read
 
 SMALL = """
 title = "small"
@@ -27,6 +27,11 @@ rules = ["6.2"]
 """
 
 
+def said(text: str) -> Campaign:
+    """The campaign that a file with that text says."""
+    return read(text, Path("mine.toml"))
+
+
 @pytest.fixture
 def write(tmp_path: Path) -> Callable[[str], Path]:
     def written(text: str) -> Path:
@@ -37,16 +42,14 @@ def write(tmp_path: Path) -> Callable[[str], Path]:
     return written
 
 
-def test_a_file_says_jobs(write: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_file_says_jobs(tmp_path: Path) -> None:
     """Every test on every target, every scope under every release, every seed on every kernel; each with what it takes,
     and a name of its own.  They are read back as they were put."""
-    made = read(
-        write(
-            '[[run]]\ntests = ["seed", "stock"]\n'
-            'on = ["vm:6.1", "model:6.1,anon_exclusive=no", "mine=vm:images/bzImage"]\n'
-            'without = ["1G"]\n[[explore]]\nscopes = ["fork-pin"]\nmemory = 4000\ntime = 60\n'
-            '[[conform]]\non = ["live"]\nseeds = [1, 2]\nsteps = 50\nprofiles = ["anon"]\ncounts = true\n'
-        )
+    made = said(
+        '[[run]]\ntests = ["seed", "stock"]\n'
+        'on = ["vm:6.1", "model:6.1,anon_exclusive=no", "mine=vm:images/bzImage"]\n'
+        'without = ["1G"]\n[[explore]]\nscopes = ["fork-pin"]\nmemory = 4000\ntime = 60\n'
+        '[[conform]]\non = ["live"]\nseeds = [1, 2]\nsteps = 50\nprofiles = ["anon"]\ncounts = true\n'
     )
     assert made.title == "mine"
     assert [(each.kind, each.row, each.column, each.memory, each.live) for each in made.jobs] == [
@@ -84,10 +87,10 @@ def test_a_file_says_jobs(write: Callable[[str], Path], tmp_path: Path) -> None:
         ("[[", "mine.toml: "),
     ],
 )
-def test_a_file_that_says_none_is_a_sentence(write: Callable[[str], Path], text: str, sentence: str) -> None:
+def test_a_file_that_says_none_is_a_sentence(text: str, sentence: str) -> None:
     """Which names the file and what is wrong.  No word of a file becomes an option."""
     with pytest.raises(BadCampaign, match=sentence):
-        read(write(text))
+        said(text)
 
 
 def work(memory: int, live: bool = False) -> Job:
@@ -160,13 +163,13 @@ def test_a_job_that_breaks_is_begun_again(write: Callable[[str], Path], tmp_path
     """Three times at most; a guest may die of a busy machine, and be well the next time."""
     statuses = [5, -9, 0]
     monkeypatch.setattr(job, "ran", lambda command: (statuses.pop(0), "x"))
-    put(read(write(SMALL)), tmp_path / job.CAMPAIGN)
+    put(said(SMALL), tmp_path / job.CAMPAIGN)
     told = job.do(str(tmp_path), 0)
     assert (told["status"], told["tries"], statuses) == (0, 3, [])
     monkeypatch.setattr(job, "ran", lambda command: (-11, "died"))
     told = job.do(str(tmp_path), 1)
     assert (told["status"], told["tries"], job.WORDS[told["status"]]) == (5, 3, "broke")
-    assert job.done(tmp_path, read(write(SMALL)).jobs[1]) is None
+    assert job.done(tmp_path, said(SMALL).jobs[1]) is None
 
 
 def test_the_commands_are_listed(write: Callable[[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
@@ -180,7 +183,7 @@ def test_the_commands_are_listed(write: Callable[[str], Path], capsys: pytest.Ca
 def test_what_cannot_be_read_is_usage(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A file that is not there, one that says nothing: status 3, a sentence."""
     assert cli.main(["campaign", str(tmp_path / "no.toml")]) == 3
-    assert "no.toml: No such file" in capsys.readouterr().err
+    assert "no.toml': No such file" in capsys.readouterr().err
     (tmp_path / "empty.toml").touch()
     assert cli.main(["campaign", str(tmp_path / "empty.toml")]) == 3
     assert "there is nothing to do" in capsys.readouterr().err

@@ -74,11 +74,11 @@ class Campaign:
     jobs: tuple[Job, ...] = field(default=())
 
 
-def read(path: Path) -> Campaign:
-    """Raises BadCampaign, OSError."""
+def read(text: str, path: Path) -> Campaign:
+    """path: of the file that says so, for messages, and for a title where it gives none.  Raises BadCampaign."""
     try:
-        table = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        table = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise BadCampaign(f"{path}: {error}") from None
     title = table.pop("title", path.stem)
     if not isinstance(title, str):

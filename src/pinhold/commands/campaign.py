@@ -19,6 +19,7 @@ from pinhold.commands.board import BOARD
 from pinhold.commands.ending import ended_by_signals
 from pinhold.commands.hands import made
 from pinhold.commands.pages import write_files
+from pinhold.commands.select import read_text
 from pinhold.report import campaign as report
 from pinhold.report import terminal
 from pinhold.scenario.runfile import RunFileError, read_run
@@ -31,9 +32,7 @@ SEVERITY = (EXIT_BROKEN, 3, EXIT_FAILED, 4, EXIT_UNKNOWN)
 def main(options: Namespace) -> int:
     """Do what is missing, and report everything."""
     try:
-        wanted = campaign.read(Path(options.file))
-    except OSError as error:
-        raise UsageError(f"{options.file}: {error.strerror}") from None
+        wanted = campaign.read(read_text(options.file, "campaign"), Path(options.file))
     except campaign.BadCampaign as error:
         raise UsageError(str(error)) from None
     if options.list:

@@ -13,10 +13,11 @@ from typing import Any
 from pinhold.commands import NothingToRun, UsageError, nearest
 from pinhold.commands.board import BOARD
 from pinhold.commands.registry import switches
+from pinhold.commands.select import read_text
 from pinhold.explore.budget import Budget, Progress
 from pinhold.explore.history import good_world
 from pinhold.explore.run import Options, compiler_at_hand
-from pinhold.explore.scope import Scope, library, read_file
+from pinhold.explore.scope import Scope, library, read_scopes
 from pinhold.explore.story import WIDTH
 from pinhold.explore.world import World, world
 from pinhold.mm import releases
@@ -83,10 +84,7 @@ def switch_rules(options: argparse.Namespace) -> None:
 
 
 def own_scopes(file: str) -> Mapping[str, Scope]:
-    try:
-        return read_file(Path(file))
-    except OSError as error:
-        raise UsageError(f"{file}: {error.strerror}") from None
+    return read_scopes(read_text(file, "file of scopes"), file)
 
 
 def worlds_of(options: argparse.Namespace, how: Options) -> list[World]:

@@ -13,7 +13,6 @@ from dataclasses import dataclass, field, fields, replace
 from difflib import get_close_matches
 from functools import cache, cached_property
 from importlib.resources import files
-from pathlib import Path
 from typing import Any
 
 from pinhold.explore import via
@@ -295,11 +294,3 @@ def library() -> Mapping[str, Scope]:
         if file.name.endswith(".toml"):
             scopes |= read_scopes(file.read_text(encoding="utf-8"), file.name)
     return scopes
-
-
-def read_file(path: Path) -> Mapping[str, Scope]:
-    """The scopes of one's own file.  Raises BadScope, OSError."""
-    try:
-        return read_scopes(path.read_text(encoding="utf-8"), str(path))
-    except UnicodeDecodeError:
-        raise BadScope(f"{path}: not a text file") from None
