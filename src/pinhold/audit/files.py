@@ -10,7 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pinhold.audit.api import STEMS
+from pinhold.audit.api import API, STEMS
 
 LARGEST = 2 << 20
 """Bytes of a file: headers of registers are larger, sources that people write are not."""
@@ -103,8 +103,12 @@ class Tree:
 def find(paths: Sequence[str], progress: Callable[[int], None] = lambda files: None) -> Tree:
     """The tree of one folder, or of single files.  Raises NotReadable."""
     for path in paths:
-        if not os.path.lexists(path):
-            raise NotReadable(f"no file or folder {path!r}: name a tree of sources, or files of C")
+        try:
+            os.stat(path)
+        except FileNotFoundError:
+            raise NotReadable(f"no file or folder {path!r}: name a tree of sources, or files of C") from None
+        except OSError as error:
+            raise NotReadable(f"cannot read {path!r}: {error.strerror or error}") from None
     folders = [path for path in paths if os.path.isdir(path)]
     if folders and len(paths) > 1:
         raise NotReadable("name one tree, or files; two trees are compared with each other")
@@ -171,11 +175,14 @@ def _paths(tree: Tree, folder: str, depth: int) -> Iterator[str]:
             yield path
 
 
+_NAMES = re.compile(rb"\b(?:" + b"|".join(name.encode() for name in API) + rb")\b")
+
+
 def _named(text: bytes) -> bool:
-    """Whether there is a stem in it."""
-    for stem in STEMS:  # noqa: SIM110 (a generator takes as long as the search itself)
+    """Whether a function of the API is named in it."""
+    for stem in STEMS:
         if stem in text:
-            return True
+            return _NAMES.search(text) is not None
     return False
 
 

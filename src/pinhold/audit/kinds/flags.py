@@ -58,7 +58,7 @@ def boolflags(context: Context, site: Site) -> Iterator[Finding]:
             continue
         what = "a truth value" if BOOL in wrong else f"the number {wrong[0][1:]}"
         says = f"{what} is passed as gup_flags; true is 1, which is FOLL_WRITE by chance"
-        advice = ["write condition ? FOLL_WRITE : 0"]
+        advice = ["write FOLL_WRITE" if wrong == ["#1"] else "write condition ? FOLL_WRITE : 0"]
         yield found(context, site, "BOOLFLAGS", ERROR, says, alternatives=alternatives, advice=advice)
         return
 
