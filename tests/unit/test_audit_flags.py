@@ -139,6 +139,24 @@ def test_a_field_is_what_the_file_stores_in_it(tmp_path: Path) -> None:
     assert flags(only(reading(tmp_path, driver=text))) == {"FOLL_WRITE", "FOLL_LONGTERM"}
 
 
+def test_a_field_of_another_structure_is_another(tmp_path: Path) -> None:
+    """Fields that are called alike are told apart where both structures are seen; else they count."""
+    text = """
+    struct wish { unsigned int flags; };
+    void slots(struct slot *s) { s->flags = SLOT_INVALID; }
+    static int take(struct wish *w, struct page **p) { return pin_user_pages_fast(0, 4, w->flags, p); }
+    int f(struct page **p)
+    {
+        struct wish w = { .flags = FOLL_WRITE };
+
+        return take(&w, p);
+    }
+    """
+    assert flags(only(reading(tmp_path / "a", driver=text))) == {"FOLL_WRITE"}
+    unseen = text.replace("(struct slot *s)", "(void)").replace("s->flags", "slot()->flags")
+    assert flags(only(reading(tmp_path / "b", driver=unseen))) == {"FOLL_WRITE", "?SLOT_INVALID"}
+
+
 def test_a_function_is_what_it_returns(tmp_path: Path) -> None:
     """Under the conditions of its returns."""
     text = """

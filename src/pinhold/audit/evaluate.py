@@ -7,6 +7,7 @@ function all that it returns.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -104,7 +105,7 @@ class Evaluator:
             case "conditional_expression":
                 return self._conditional(unit, node, use, depth)
             case "field_expression":
-                return self._field(unit, text(child(node, "field")), depth)
+                return self._field(unit, node, use, depth)
             case "call_expression":
                 return self._returned(unit, text(child(node, "function")), depth)
             case "assignment_expression":
@@ -247,12 +248,14 @@ class Evaluator:
                 made.append(replace(one, path=(*one.path, step)))
         return bounded(made) or unknown(f"parameter {name} of {function.name}()")
 
-    def _field(self, unit: Unit, name: str, depth: int) -> Value:
+    def _field(self, unit: Unit, node: Node, use: Node, depth: int) -> Value:
+        name, owner = text(child(node, "field")), owner_of(node, unit.enclosing(use))
         plain: Value = ()
         added: list[tuple[Value, Node]] = []
         for store in unit.fields.get(name, []):
             right = child(store, "value") if store.type == "initializer_pair" else child(store, "right")
-            if right is None:
+            other = owner_of(store, unit.enclosing(store))
+            if right is None or (owner and other and owner != other):
                 continue
             found = self._of(unit, right, store, depth + 1)
             operator = "=" if store.type == "initializer_pair" else text(child(store, "operator"))
@@ -275,6 +278,28 @@ class Evaluator:
                 got = self._of(function.unit, returned, returned, depth + 1)
                 made = union(made, under(got, conditions_of(returned, function)))
         return made or unknown(f"{name}()")
+
+
+def owner_of(node: Node, function: Function | None) -> str:
+    """The type of the structure whose field is read, or stored in, by a designator too; "" where it is not seen."""
+    if node.type == "initializer_pair":
+        for above, _ in syntax.ancestors(node, None):
+            if above.type in ("initializer_pair", "call_expression"):
+                return ""
+            if above.type in ("declaration", "compound_literal_expression"):
+                return _structure(line(child(above, "type")))
+        return ""
+    field = child(node, "left") if node.type == "assignment_expression" else node
+    owner = None if field is None else child(field, "argument")
+    if function is None or owner is None or owner.type != "identifier":
+        return ""
+    return _structure(function.types.get(text(owner), ""))
+
+
+def _structure(words: str) -> str:
+    """ "kvm" of "const struct kvm *"; "" for what is no structure by its words."""
+    match = re.search(r"\bstruct\s+(\w+)", words)
+    return match[1] if match else ""
 
 
 def conditions_of(node: Node, function: Function | None) -> list[Condition]:

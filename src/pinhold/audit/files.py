@@ -51,12 +51,12 @@ class Tree:
     _bad: list[str] = field(default_factory=list)
 
     def more(self, names: Sequence[str]) -> dict[str, bytes]:
-        """The files, not among `sources` yet, that have one of these names; they are added there."""
+        """The files of code, not among `sources` yet, that have one of these names; they are added there."""
         wanted = [name.encode() for name in names]
         whole = re.compile(rb"\b(?:" + b"|".join(map(re.escape, wanted)) + rb")\b")
         found = {}
         for path in self._paths:
-            if path in self.sources:
+            if path in self.sources or path.endswith(".h"):
                 continue
             text = self._again(path)
             if text is not None and any(name in text for name in wanted) and whole.search(text):
