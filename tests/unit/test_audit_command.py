@@ -280,3 +280,21 @@ def test_answers_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
     for damaged in ("", "[]", '{"pin_user_pages(FOLL_LONGTERM)": {"words": {}}}'):
         kept.write_text(damaged)
         assert run(capsys, root, "--release", "6.1") == first
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "int f(struct page **p)\n{\n" + "if (x) " * 20000 + "pin_user_pages(0, 1, FOLL_WRITE, p);\n}\n",
+        "int f(struct page **p)\n{ int g = 0;\n" + "g |= 1; if (a) g = 0; pin_user_pages(0, 1, g, p);\n" * 3000 + "}\n",
+        "#if 1\n" * 20000 + "int f(struct page **p) { return pin_user_pages(0, 1, 0, p); }\n" + "#endif\n" * 20000,
+        "int f(struct page **p) { return pin_user_pages(0, 1, " + "(" * 20000 + "0" + ")" * 20000 + ", p); }\n",
+        "int f(struct page **p) { return pin_user_pages(0, 1, " + "|".join(["(a ? 1 : 0)"] * 5000) + ", p); }\n",
+    ],
+    ids=["if", "calls", "#if", "parentheses", "alternatives"],
+)
+def test_sources_that_are_made_to_cost_are_bounded(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str
+) -> None:
+    """Without bounds each would take minutes, or end in Python's own limit."""
+    assert run(capsys, write(tmp_path, {"one.c": text}), "--release", "6.12", "--notes")[0] in (0, 1)

@@ -24,6 +24,8 @@ _LEVELS = ({"||"}, {"&&"}, {"|"}, {"^"}, {"&"}, {"==", "!="}, {"<", ">", "<=", "
 """Binary operators, from the one that binds least."""
 _DEEPEST = 60
 _LONGEST = 4096
+_NESTED = 200
+"""Operators in each other, and characters, of an expression; #if lines in each other: beyond it nothing is decided."""
 
 
 class _Undecided(Exception):
@@ -48,6 +50,8 @@ def decide(text: bytes, release: str) -> bytes:
             out += lines[at : at + count] if live else [b""] * count
         else:
             keep = _directive(stack, match[1], match[2], code, macros)
+            if len(stack) > _NESTED:
+                return text
             out += lines[at : at + count] if keep else [b""] * count
         at += count
     return b"\n".join(out)
@@ -304,6 +308,8 @@ def picked(text: bytes, part: str) -> bytes:
             out += lines[at : at + count] if all(stack) else [b""] * count
         else:
             word = match[1]
+            if len(stack) > _NESTED:
+                return text
             if word in (b"if", b"ifdef", b"ifndef"):
                 stack.append(part == "if")
             elif stack and word == b"endif":

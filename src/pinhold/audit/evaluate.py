@@ -37,7 +37,9 @@ if TYPE_CHECKING:
 
 DEEPEST = 10
 EFFORT = 3000
-"""Expressions in each other, callers among them, and expressions in all, of one use."""
+MOST_STORES = 200
+"""Of one use: expressions in each other, callers among them; expressions in all; and statements that change a variable
+before it, and as many after it."""
 
 _COMPARES = frozenset({"==", "!=", "<", ">", "<=", ">=", "&&", "||"})
 _RETURNS = "(return_statement (_) @value)"
@@ -189,11 +191,12 @@ class Evaluator:
             return None
         current = self._parameter(function, number, depth) if number is not None else None
         before = [store for store in stores if store.start_byte < use.start_byte and not _inside(use, store)]
+        before = before[-MOST_STORES:]
         loop = None
         for above, _ in syntax.ancestors(use, function.node):
             if above.type in syntax.LOOPS:
                 loop = above
-        after = [store for store in stores if loop and use.end_byte <= store.start_byte < loop.end_byte]
+        after = [store for store in stores if loop and use.end_byte <= store.start_byte < loop.end_byte][:MOST_STORES]
         here = conditions_of(use, function)
         for store in before:
             current = self._store(function, store, current, here, depth)

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 MOST_MORE = 12
 """Functions that pass flags on, whose callers are looked for in all files."""
 ROUNDS = 2
+MOST_CALLS = 64
+"""Of a file; no file of a kernel has half as many."""
 
 
 @dataclass(eq=False)
@@ -117,14 +119,21 @@ def sites(tree: Tree, release: str, progress: Callable[[int, int], None] = lambd
             units[path] = read(path, fresh[path], release, wanted)
             progress(number + 1, len(fresh))
         evaluator.add([units[path] for path in sorted(fresh)])
-        made.sites = [site(made, call) for unit in units.values() for call in unit.calls if _is_site(call, known)]
+        made.sites = [site(made, call) for unit in units.values() for call in _calls(unit, known)[:MOST_CALLS]]
         passing = _passing(made)
         fresh = tree.more(passing[:MOST_MORE]) if passing else {}
         if not fresh:
             break
+    for path, unit in sorted(units.items()):
+        if len(_calls(unit, known)) > MOST_CALLS:
+            tree.left_out.append(f"of {path} only the first {MOST_CALLS} calls were looked at")
     made.sites.sort(key=lambda one: (one.path, one.line))
     made.wrappers = _wrappers(made)
     return made
+
+
+def _calls(unit: Unit, known: Names) -> list[Call]:
+    return [call for call in unit.calls if _is_site(call, known)]
 
 
 def _is_site(call: Call, known: Names) -> bool:

@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 FUNCTION = "function_definition"
 LOOPS = frozenset({"for_statement", "while_statement", "do_statement"})
 CONDITIONALS = frozenset({"preproc_ifdef", "preproc_if", "preproc_else", "preproc_elif"})
+MOST_ABOVE = 200
+"""Nodes in each other that are looked at: from deep inside each step up costs as much as all steps."""
 
 
 class Missing(Exception):
@@ -77,9 +79,11 @@ def child(node: Node, name: str) -> Node | None:
 
 
 def ancestors(node: Node, stop: Node | None) -> Iterator[tuple[Node, Node]]:
-    """Each node above with its child on the way, up to `stop`, which is left out."""
+    """Each node above with its child on the way, up to `stop`, which is left out; MOST_ABOVE at most."""
     below, above = node, node.parent
-    while above is not None and above != stop:
+    for _ in range(MOST_ABOVE):
+        if above is None or above == stop:
+            return
         yield above, below
         below, above = above, above.parent
 

@@ -38,7 +38,7 @@ def getheld(context: Context, site: Site) -> Iterator[Finding]:
     says = f"the pages are {stays.words}, and their data is accessed: fork() and writeback pass over pins alone"
     call = site.call.name.replace("get_user_pages", "pin_user_pages") if "get_user_pages" in site.call.name else ""
     advice = [
-        f"call {call or 'pin_user_pages()'} and release by unpin_user_pages{'_dirty_lock' if write else ''}(), with "
+        f"call {call or 'pin_user_pages'}() and release by unpin_user_pages{'_dirty_lock' if write else ''}(), with "
         "FOLL_LONGTERM if users decide how long"
     ]
     yield found(context, site, "GETHELD", WARNING, says, advice=advice)
