@@ -134,7 +134,7 @@ def _known(made: Audit, release: str) -> Iterator[str]:
 
 def fetch(folder: Path) -> list[Path]:
     """Debian's sources, unpacked there."""
-    apt = Apt(trust.cache_dir() / "lab" / "apt")
+    apt = Apt(trust.cache_dir() / "apt")
     apt.prepare()
     apt.index()
     trees = []
