@@ -12,7 +12,7 @@ import pytest
 from pinhold.cli import main
 from pinhold.commands import registry
 from pinhold.conform import wanted
-from pinhold.conform.beside import Both, beside, part, scenarios
+from pinhold.conform.beside import Both, Difference, beside, part, scenarios
 from pinhold.scenario.parse import parse
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.steps import Scenario
@@ -94,13 +94,15 @@ def alike(scenario: Scenario) -> Both:
 
 
 def test_what_comes_once_does_not_count() -> None:
-    """On kernels a difference is looked at in three runs; one of three is chance, two are not."""
-    chance = beside([both(PINNED)], turns(alike), sure=False)
+    """On kernels a difference is looked at in three runs; one of three is chance, two are not.  Each is told, too."""
+    heard: list[Difference] = []
+    chance = beside([both(PINNED)], turns(alike), False, heard.append)
     assert [(d.came, d.counts) for d in chance.differences] == [(1, False)]
     assert chance.differences[0].scenario == part(*both(PINNED)).scenario  # type: ignore[union-attr]
-    often = beside([both(PINNED), both(PINNED)], turns(alike, both), sure=False)
+    often = beside([both(PINNED), both(PINNED)], turns(alike, both), False, heard.append)
     assert [(d.came, d.counts) for d in often.differences] == [(2, True)]
     assert often.like == 1
+    assert heard == chance.differences + often.differences
     assert len(often.differences[0].scenario.steps) == 2
 
 
@@ -117,7 +119,7 @@ def test_a_kernel_that_goes_on_no_more_differs() -> None:
     assert len(parted.scenario.steps) == 3
     assert part(ended("crashed"), ended("crashed")) is None
     assert part(ours, ended("error")) is None
-    assert beside([(ours, ended("error"))], both, sure=False).trouble == ["pinned: vm:x: why"]
+    assert beside([(ours, ended("error"))], both, False, print).trouble == ["pinned: vm:x: why"]
 
 
 def test_scenarios_take_turns_and_harm_no_kernel() -> None:

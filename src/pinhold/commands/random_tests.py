@@ -5,14 +5,16 @@ from __future__ import annotations
 import textwrap
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 from pinhold.commands import NothingToRun, UsageError
+from pinhold.commands.board import BOARD
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.registry import close, describe, model_of
 from pinhold.commands.runs import Progress
 from pinhold.commands.select import Selected
-from pinhold.conform.beside import Both, Found, beside, scenarios
+from pinhold.conform.beside import Both, Difference, Found, beside, scenarios
 from pinhold.report.results import counted
 from pinhold.scenario.printer import format_scenario
 from pinhold.scenario.steps import Scenario
@@ -20,6 +22,9 @@ from pinhold.scenario.verdict import EXIT_BROKEN, EXIT_HELD, EXIT_UNKNOWN, EXIT_
 from pinhold.targets.base import Target
 from pinhold.targets.batch import run_each
 from pinhold.targets.model.target import ModelTarget
+
+_LINE = "--random"
+"""The name of its line of progress."""
 
 
 def refuse(options: Namespace, texts: Sequence[str]) -> None:
@@ -53,11 +58,12 @@ def compare_random(options: Namespace, targets: Sequence[Target]) -> int:
             if isinstance(outcome, NothingToRun):
                 raise outcome
         results = [[case.result for case in run.results] for run in runs if not isinstance(run, NothingToRun)]
-        found = beside(zip(*results, strict=True), lambda scenario: _both(targets, scenario), sure=models)
+        with _Again(targets, together=not models) as again:
+            found = beside(zip(*results, strict=True), again, models, _tell)
     finally:
         for target in targets:
             close(target)
-    for line in _words(found, targets, seed):
+    for line in (*found.trouble, _in_all(found, targets, seed)):
         print(line)
     return _status(found)
 
@@ -69,7 +75,7 @@ def _tests(targets: Sequence[Target], seed: int, count: int) -> Iterator[Selecte
         info = describe(model)
         model = model_of(info)
         assert isinstance(model, ModelTarget)
-    progress = Progress("--random", count, "scenarios")
+    progress = Progress(_LINE, count, "scenarios")
     try:
         for number, scenario in enumerate(scenarios(model, info, seed, count), 1):
             progress.at(number)
@@ -78,21 +84,42 @@ def _tests(targets: Sequence[Target], seed: int, count: int) -> Iterator[Selecte
         progress.clear()
 
 
-def _both(targets: Sequence[Target], scenario: Scenario) -> Both:
-    left, right = (next(iter(run_each(target, [scenario]))) for target in targets)
-    return left, right
+class _Again:
+    """Runs a scenario on both sides once more, and says how often.  together: at the same time, as guests can."""
+
+    def __init__(self, targets: Sequence[Target], together: bool) -> None:
+        self._targets = targets
+        self._pool = ThreadPoolExecutor(len(targets))
+        self._map = self._pool.map if together else map
+        self._runs = 0
+
+    def __enter__(self) -> _Again:
+        return self
+
+    def __exit__(self, *why: object) -> None:
+        self._pool.shutdown()
+        BOARD.clear(_LINE)
+
+    def __call__(self, scenario: Scenario) -> Both:
+        self._runs += 1
+        BOARD.show(_LINE, f"{_LINE}: what differs is run again and made small, run {self._runs}")
+        left, right = self._map(lambda target: next(iter(run_each(target, [scenario]))), self._targets)
+        return left, right
 
 
-def _words(found: Found, targets: Sequence[Target], seed: int) -> Iterator[str]:
-    for difference in found.differences:
-        yield f"{difference.title}: {difference.words} ({difference.came} of {counted(difference.runs, 'run')})"
-        if difference.counts:
-            yield textwrap.indent(format_scenario(difference.scenario), "    ").rstrip()
-    yield from found.trouble
+def _tell(difference: Difference) -> None:
+    words = f"{difference.title}: {difference.words} ({difference.came} of {counted(difference.runs, 'run')})"
+    BOARD.clear(_LINE)
+    print(words, flush=True)
+    if difference.counts:
+        print(textwrap.indent(format_scenario(difference.scenario), "    ").rstrip(), flush=True)
+
+
+def _in_all(found: Found, targets: Sequence[Target], seed: int) -> str:
     names = " and ".join(target.name for target in targets)
     kinds = counted(len(found.differences), "difference") if found.differences else "no difference"
     like = f", {counted(found.like, 'scenario')} more like them" if found.like else ""
-    yield (
+    return (
         f"{names}: {counted(found.scenarios, 'random scenario')}, {found.steps:,} steps, {found.values:,} values, "
         f"{kinds}{like}; seed {seed}"
     )

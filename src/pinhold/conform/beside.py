@@ -101,8 +101,9 @@ def _until(scenario: Scenario, index: int) -> Scenario:
     return replace(scenario, steps=scenario.steps[: index + 1])
 
 
-def beside(results: Iterable[Both], run: Run, sure: bool) -> Found:
-    """Compare what scenarios came to on both sides.  run: does one again.  sure: the same comes each time."""
+def beside(results: Iterable[Both], run: Run, sure: bool, hear: Callable[[Difference], None]) -> Found:
+    """Compare what scenarios came to on both sides.  run: does one again.  sure: the same comes each time.  hear: is
+    told of each difference as soon as it has been looked into, which on kernels may take minutes."""
     found, known = Found(), set[Key]()
     for left, right in results:
         found.scenarios += 1
@@ -120,6 +121,7 @@ def beside(results: Iterable[Both], run: Run, sure: bool) -> Found:
             found.like += 1
             continue
         difference = _looked_into(parted, run, 1 if sure else RUNS)
+        hear(difference)
         found.differences.append(difference)
         if difference.counts:
             known.add(parted.key)
