@@ -198,7 +198,7 @@ def test_two_trees_are_a_difference(tmp_path: Path, capsys: pytest.CaptureFixtur
     old, new = write(tmp_path / "old", {"one.c": FORCED}), write(tmp_path / "new", {"one.c": RIGHT})
     status, out, _ = run(capsys, old, new, "--release", "6.12")
     assert status == 0
-    assert "Nothing is new in 6.12." in out
+    assert f"Nothing is new in {new} (6.12).\nGone since {old} (6.12):" in out
     assert "one.c:1  forced()  error FORCE FOLL_FORCE" in out
     status, out, _ = run(capsys, new, old, "--release", "6.12", "--format", "json")
     document = json.loads(out)

@@ -102,7 +102,8 @@ def _difference_lines(
         return difference_json(found, old, new, confirmed)
     from pinhold.report.audittext import difference_text
 
-    return difference_text(found, old, new, options.notes, confirmed)
+    names = [f"{path} ({made.release})" for path, made in zip(options.paths, (old, new), strict=True)]
+    return difference_text(found, names, options.notes, confirmed)
 
 
 def _series(options: Namespace) -> int:

@@ -42,13 +42,15 @@ def audittext(
         yield from _wrapped(f"{sentence}.", "")
 
 
-def difference_text(found: Difference, old: Audit, new: Audit, notes: bool, confirmed: dict[str, str]) -> Iterator[str]:
-    """What the new tree has that the old one has not, then what is gone, a line each."""
+def difference_text(found: Difference, names: Sequence[str], notes: bool, confirmed: dict[str, str]) -> Iterator[str]:
+    """What the new tree has that the old one has not, then what is gone, a line each.  names: of the old one and of the
+    new one."""
     told = [one for one in found.new if notes or one.severity != NOTE]
     gone = [one for one in found.gone if notes or one.severity != NOTE]
-    yield f"New in {new.release}:" if told else f"Nothing is new in {new.release}."
+    older, newer = map(_printable, names)
+    yield f"New in {newer}:" if told else f"Nothing is new in {newer}."
     yield from _by_call(told, confirmed)
-    yield f"Gone since {old.release}:" if gone else f"Nothing is gone since {old.release}."
+    yield f"Gone since {older}:" if gone else f"Nothing is gone since {older}."
     for one in gone:
         yield _printable(f"  {one.path}:{one.line}  {one.function}()  {one.severity} {one.kind} {one.flags}".rstrip())
     yield ""
