@@ -23,7 +23,7 @@ def test_each_made_text_has_its_place() -> None:
 def test_every_command_and_option_is_told() -> None:
     """Each command has a heading, each option an entry with its help."""
     text = made.commands()
-    assert set(re.findall(r"^## pinhold (\w+)$", text, re.M)) == set(COMMANDS)
+    assert set(re.findall(r"^## pinhold ([\w-]+)$", text, re.M)) == set(COMMANDS)
     for words, each in made.walk(parser(), "pinhold"):
         section = text.split(f" {words}\n", 1)[1].split("\n## ", 1)[0]
         for action in each._actions[1:]:  # behind -h

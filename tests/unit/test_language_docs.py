@@ -10,7 +10,7 @@ from pinhold.scenario import bounds
 from pinhold.scenario.advice import ADVICE
 from pinhold.scenario.kinds import HUGETLB_SIZES, KINDS
 from pinhold.scenario.observation import FOLL_FLAGS, LEVELS, PAGE_KINDS, PAGE_STATES, Observation, PageView, PinView
-from pinhold.scenario.ran import Decision, Search
+from pinhold.scenario.ran import Decision, Search, Started
 from pinhold.scenario.runfile import RecordedStep, RunWriter, read_run
 from pinhold.scenario.small import BOUNDS, DEFAULTS, OFF, SWITCHES
 from pinhold.scenario.small_line import SMALL
@@ -90,14 +90,17 @@ def _documented(heading: str) -> set[str]:
 
 
 def test_the_manual_lists_the_fields_of_each_line() -> None:
-    """What the golden file of the schema has on its lines, and what has come to steps since and searches have, is what
-    the manual lists, no more and no less."""
+    """What the golden file of the schema has on its lines, and what has come to headers and steps since and searches
+    have, is what the manual lists, no more and no less."""
     golden = (Path(__file__).parent.parent / "golden" / "run-schema-1.jsonl").read_text(encoding="utf-8")
     written: dict[str, set[str]] = {}
     for line in golden.splitlines():
         record = json.loads(line)
         written.setdefault(record.pop("line"), set()).update(record)
     assert set(written) == {"header", "target", "scenario", "step", "verdict", "end"}
+    stream = io.StringIO()
+    RunWriter(stream, "1", started=Started("2026-12-01T00:00:00Z", "here"))
+    written["header"] |= set(json.loads(stream.getvalue())) - {"line"}
     written["step"] |= {field.name for field in fields(RecordedStep)}
     written["search"] = {field.name for field in fields(Search)}
     for kind, names in written.items():
@@ -105,9 +108,9 @@ def test_the_manual_lists_the_fields_of_each_line() -> None:
 
 
 def test_the_manual_lists_the_fields_of_an_observation() -> None:
-    """Fields and values of pages, pins, decisions and verdicts are in the manual."""
+    """Fields and values of a run's beginning, of pages, pins, decisions and verdicts are in the manual."""
     words = set(re.findall(r"`(\w+)`", RUN_FILE))
-    for view in (Observation, PageView, PinView, Decision, Verdict):
+    for view in (Started, Observation, PageView, PinView, Decision, Verdict):
         assert {f.name for f in fields(view)} <= words, view
     assert {*PAGE_STATES, *PAGE_KINDS, *LEVELS, *FOLL_FLAGS, *VERDICTS} <= words
 
