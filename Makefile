@@ -49,7 +49,7 @@ fast: $(DEV_READY)
 	@echo "tests of the specification and the tool:"
 	@$(PY) -m pytest -q -n 2 --dist loadgroup -m "not slow and not nightly" --ignore tests/live $(PYTEST)
 	@echo "tests of the kernel that runs here:"
-	@$(PY) -m pytest -q -rs -m "not slow" tests/live
+	@$(PY) -m pytest -q -rs -m "not slow and not nightly" tests/live
 
 # What compiles comes first (tests/conftest.py).  No time limit: on a busy machine it takes as long as it takes.  The book has
 # its own, with `make docs`.
