@@ -38,6 +38,13 @@ def test_every_scenario_in_a_document_parses(document: Path) -> None:
         assert parse(text).steps
 
 
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_every_column_has_a_heading(document: Path) -> None:
+    """Which screen readers say with each cell."""
+    for heads in re.findall(r"^\|(.*)\|\n\|[-:| ]+\|$", document.read_text(), re.MULTILINE):
+        assert all(head.strip() for head in heads.split("|")), heads
+
+
 def parses(text: str) -> bool:
     """Whether it is a valid scenario."""
     try:
