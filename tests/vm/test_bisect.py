@@ -27,5 +27,5 @@ def test_it_finds_the_first_bad_kernel(kernel: Kernel, other: str, tmp_path: Pat
     done = repository.bisect()
     assert done.returncode == 0, done.stdout + done.stderr
     assert repository.first_bad() == 5
-    assert "cannot be tested: vm:" in done.stdout
+    assert f"cannot be tested: '{image}' " in done.stdout
     assert f"seed/151: {bad} violated, model:6.2 held" in done.stdout
