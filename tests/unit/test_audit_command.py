@@ -84,6 +84,18 @@ def test_the_release_is_the_makefiles(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "by the rules of 6.1." in words(out)
 
 
+def test_two_folders_of_one_kernel_are_no_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Both are read; so a folder of it and the whole of another are two trees."""
+    makefile = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 192\n"
+    files = {"Makefile": makefile, "Kconfig": "", "mm/x.c": "", "drivers/a.c": STALE, "sound/b.c": STALE}
+    one, other = write(tmp_path / "one", files), write(tmp_path / "other", files)
+    status, out, _ = run(capsys, one / "drivers", one / "sound")
+    assert (status, "drivers/a.c" in out, "sound/b.c" in out) == (1, True, True)
+    status, out, _ = run(capsys, one / "drivers", other / "drivers")
+    assert (status, "drivers/a.c" in out) == (0, False)
+    assert run(capsys, one / "drivers", one / "sound", "--series")[0] == 3
+
+
 def test_the_release_of_other_trees_is_the_running_kernels(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -101,7 +113,6 @@ def test_the_release_of_other_trees_is_the_running_kernels(
         (["{tree}", "--series"], "--series takes two trees"),
         (["{tree}", "{tree}", "--format", "sarif"], "the difference is text or json"),
         (["{tree}", "{tree}", "--baseline", "x"], "--baseline is for one"),
-        (["{tree}", "{tree}", "{tree}"], "name one tree, or files"),
         (["{tree}", "--baseline", "none.json", "--release", "6.12"], "cannot read 'none.json'"),
         (["{tree}/empty", "--release", "6.12"], "no file of C is in it"),
         (["{tree}", "--release", "6.12", "--confirm", "nowhere"], "unknown target 'nowhere'"),

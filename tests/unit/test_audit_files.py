@@ -91,6 +91,19 @@ def test_a_part_of_a_kernels_tree_belongs_to_it(tmp_path: Path) -> None:
         assert (tree.root, set(tree.sources), tree.kernel) == (root, {"drivers/x/y.c"}, True)
 
 
+def test_parts_of_one_tree_are_read_together(tmp_path: Path) -> None:
+    """Folders and files, each source once however often it is named; of two kernels nothing is."""
+    root = kernel(tmp_path / "one")
+    x = root / "drivers" / "x"
+    tree = find([str(x / "y.c"), str(root / "mm"), str(x), str(root / "drivers"), str(x)])
+    assert (tree.root, set(tree.sources), tree.seen) == (root, {"mm/gup.c", "drivers/x/y.c"}, 2)
+    own = write(tmp_path / "own", {"a/a.c": CALL, "b/b.c": CALL, "c.c": CALL})
+    tree = find([str(own / "a"), str(own / "b"), str(own / "c.c")])
+    assert (tree.root, set(tree.sources), tree.kernel) == (own, {"a/a.c", "b/b.c", "c.c"}, False)
+    with pytest.raises(NotReadable, match="not of one tree"):
+        find([str(root / "mm"), str(kernel(tmp_path / "other") / "mm" / "gup.c")])
+
+
 def test_other_makefiles_say_nothing(tmp_path: Path) -> None:
     """A tree of its own has no release."""
     assert release_of(write(tmp_path, {"Makefile": "VERSION = 3\nall:\n"})) == ""

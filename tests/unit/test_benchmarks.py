@@ -8,9 +8,13 @@ import sys
 import pytest
 
 import peers
+import sleep_sets
 import steps
 from peers import Contestant, Race
 from pinhold.explore.scope import library
+from pinhold.explore.search import Stepper
+from pinhold.explore.world import world
+from pinhold.mm import releases
 from verifiers import Counts, PeerFailed, Run, rumur_counts, run, spin_counts
 
 SPIN = """
@@ -143,3 +147,47 @@ def test_a_tree_that_cannot_run_is_said(tmp_path, monkeypatch, capsys) -> None:
     monkeypatch.setattr(steps, "LIVE", "raise SystemExit('no such package')")
     assert steps.main() == 4
     assert f"{tmp_path}: no such package" in capsys.readouterr().err
+
+
+def grid(steps: int) -> list[sleep_sets.State]:
+    """Two tasks that take so many steps each and have nothing to do with each other."""
+    side = steps + 1
+
+    def moves(x: int, y: int) -> sleep_sets.State:
+        one = {0: [(x + 1) * side + y]} if x < steps else {}
+        other = {0: [x * side + y + 1]} if y < steps else {}
+        return [one, other]
+
+    return [moves(x, y) for x in range(side) for y in range(side)]
+
+
+def test_sleep_sets_go_one_way_to_each_state() -> None:
+    """Where all moves commute, what is left is a tree; where none does, everything."""
+    assert sleep_sets.transitions(grid(3)) == 24
+    visited = sleep_sets.visit(grid(3))
+    assert (visited.states, visited.transitions) == (16, 15)
+    apart: list[sleep_sets.State] = [[{0: [1]}, {0: [2]}], [{}, {}], [{}, {}]]
+    assert sleep_sets.visit(apart) == sleep_sets.Visit(3, 2, 1)
+
+
+def test_what_moves_commute_is_seen_action_by_action() -> None:
+    """A move that takes another's away, one that gives it one, and two that end apart do not commute."""
+    square = grid(1)
+    assert sleep_sets.commute(square, 0, 0, 1)
+    taken = [square[0], [{}, {}], square[2], square[3]]
+    assert not sleep_sets.commute(taken, 0, 0, 1)
+    given = [square[0], [{0: [3], 1: [3]}, {}], square[2], square[3]]
+    assert not sleep_sets.commute(given, 0, 0, 1)
+    apart = [*square[:2], [{}, {0: [4]}], square[3], [{}, {}]]
+    assert not sleep_sets.commute(apart, 0, 0, 1)
+
+
+def test_a_state_that_wakes_is_expanded_again() -> None:
+    """bench-tiny has states that a longer way comes by with fewer tasks asleep: none is lost, and some are expanded
+    more than once."""
+    scope = library()["bench-tiny"]
+    graph = sleep_sets.graph_of(Stepper(world(scope, releases.row(scope.rules))))
+    visited = sleep_sets.visit(graph)
+    assert (len(graph), sleep_sets.transitions(graph)) == (scope.states, scope.transitions)
+    assert visited.states == len(graph)
+    assert visited.transitions < sleep_sets.transitions(graph)

@@ -101,7 +101,7 @@ class Tree:
 
 
 def find(paths: Sequence[str], progress: Callable[[int], None] = lambda files: None) -> Tree:
-    """The tree of one folder, or of single files.  Raises NotReadable."""
+    """The sources of folders and files, as one tree.  Raises NotReadable."""
     for path in paths:
         try:
             os.stat(path)
@@ -109,20 +109,30 @@ def find(paths: Sequence[str], progress: Callable[[int], None] = lambda files: N
             raise NotReadable(f"no file or folder {path!r}: name a tree of sources, or files of C") from None
         except OSError as error:
             raise NotReadable(f"cannot read {path!r}: {error.strerror or error}") from None
-    folders = [path for path in paths if os.path.isdir(path)]
-    if folders and len(paths) > 1:
-        raise NotReadable("name one tree, or files; two trees are compared with each other")
-    if folders:
-        return _walk(folders[0], progress)
-    above = kernel_above(os.path.dirname(os.path.abspath(paths[0])))
-    base = str(above) if above else os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in paths])
-    tree = Tree(Path(base), kernel=above is not None)
-    for path in paths:
-        tree.add(os.path.relpath(os.path.abspath(path), base), True)
+    tree = _tree(paths)
+    named = list(dict.fromkeys(map(os.path.abspath, paths)))
+    for path in named:
+        if any(path.startswith(f"{other}{os.sep}") for other in named):
+            continue
+        inside = os.path.relpath(path, tree.root)
+        if os.path.isdir(path):
+            _walk(tree, "" if inside == "." else inside, progress)
+        else:
+            tree.add(inside, True)
     tree.sentences()
-    if not tree.sources:
+    if not tree.sources and not any(map(os.path.isdir, paths)):
         raise NotReadable(f"{paths[0]}: {tree.left_out[0] if tree.left_out else 'it cannot be read'}")
     return tree
+
+
+def _tree(paths: Sequence[str]) -> Tree:
+    """Of paths in a kernel's tree, that tree; of others, the folder that has them all."""
+    folders = [path if os.path.isdir(path) else os.path.dirname(os.path.abspath(path)) for path in paths]
+    kernels = {kernel_above(folder) for folder in folders}
+    if len(kernels) > 1:
+        raise NotReadable("these paths are not of one tree: name those of one, or two folders, which are compared")
+    kernel = kernels.pop()
+    return Tree(kernel or Path(os.path.commonpath(list(map(os.path.abspath, folders)))), kernel=kernel is not None)
 
 
 def kernel_above(folder: str) -> Path | None:
@@ -134,12 +144,9 @@ def kernel_above(folder: str) -> Path | None:
     return None
 
 
-def _walk(folder: str, progress: Callable[[int], None]) -> Tree:
-    above = kernel_above(folder)
-    tree = Tree(above or Path(folder), kernel=above is not None)
-    inside = os.path.relpath(os.path.abspath(folder), above) if above else "."
+def _walk(tree: Tree, folder: str, progress: Callable[[int], None]) -> None:
     held = 0
-    for path in _paths(tree, "" if inside == "." else inside, 0):
+    for path in _paths(tree, folder, 0):
         before = len(tree.sources)
         tree.add(path, False)
         progress(tree.seen)
@@ -148,8 +155,6 @@ def _walk(folder: str, progress: Callable[[int], None]) -> Tree:
         if tree.seen >= MOST_FILES or held > MOST_BYTES:
             tree.left_out.append(f"the tree was left at {path}: it is larger than what is read of one")
             break
-    tree.sentences()
-    return tree
 
 
 def _paths(tree: Tree, folder: str, depth: int) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pinhold.audit.audit import Audit, audit
-from pinhold.audit.files import NotReadable, Tree, find, release_of
+from pinhold.audit.files import NotReadable, Tree, find, kernel_above, release_of
 from pinhold.audit.finding import ERROR, NOTE, Finding
 from pinhold.audit.oracle import Oracle
 from pinhold.audit.syntax import Missing, language
@@ -28,8 +28,7 @@ _BASELINE_LARGEST = 64 << 20
 
 def main(options: Namespace) -> int:
     """Read, judge and tell; 1 where something of the kind `error` is found that no baseline has."""
-    folders = [path for path in options.paths if os.path.isdir(path)]
-    two = len(options.paths) == 2 and len(folders) == 2
+    two = _two_trees(options.paths)
     if options.series and not two:
         raise UsageError("--series takes two trees: that of a stable series, and a newer one that patches come from")
     if two and options.baseline:
@@ -39,6 +38,14 @@ def main(options: Namespace) -> int:
     if options.series:
         return _series(options)
     return _difference(options) if two else _one(options)
+
+
+def _two_trees(paths: Sequence[str]) -> bool:
+    """Whether these are two folders that are not parts of one kernel's tree."""
+    if len(paths) != 2 or not all(map(os.path.isdir, paths)):
+        return False
+    one, other = map(kernel_above, paths)
+    return one is None or one != other
 
 
 def _one(options: Namespace) -> int:

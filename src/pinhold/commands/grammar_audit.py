@@ -15,7 +15,7 @@ def add(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
         "paths",
         nargs="+",
         metavar="PATH",
-        help="a tree of sources, or files of C; two trees: what the second has that the first has not",
+        help="a tree of sources, parts of one, or files of C; two trees: what the second has that the first has not",
     )
     audit.add_argument(
         "--release", metavar="REL", help="whose rules hold; default: the tree's Makefile says, else the running kernel"
