@@ -288,13 +288,12 @@ def main(arguments: Sequence[str]) -> int:
     """Run one command; gives its exit status.  With --bisect, one that says nothing about the commit has 128 added."""
     try:
         status = _main(arguments)
-    except Exception:
-        if _BISECT not in arguments:
-            raise
-        import traceback
+    except Exception as defect:  # Python's own status for it would be that of a finding
+        from pinhold.commands.defect import told
 
-        traceback.print_exc()  # a defect of pinhold's own; Python's status for it would be that of a bad commit
-        status = EXIT_BROKEN
+        with suppress(OSError, ValueError):
+            sys.stdout.flush()
+        status = _stop(told(defect), EXIT_BROKEN)
     return status + _STOPS_BISECT if _BISECT in arguments and status in _NOT_OF_COMMIT else status
 
 
@@ -351,11 +350,19 @@ def _open_what_is_closed() -> None:
             setattr(sys, name, open(number, "w", encoding="utf-8", closefd=False))  # noqa: SIM115 (for good)
 
 
+def _in_a_process_of_ours(_kind: type[BaseException], error: BaseException, _trace: object) -> None:
+    """A process that works beside this one has nobody to catch what it raises; its end is seen by who waits for it."""
+    from pinhold.commands.defect import told
+
+    _stop(told(error), EXIT_BROKEN)
+
+
 def entry() -> None:
     """Run the command and exit with its status."""
     _open_what_is_closed()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file's name or title may not fit the locale
+    sys.excepthook = _in_a_process_of_ours
     status = main(sys.argv[1:])
     signal.signal(signal.SIGINT, signal.SIG_DFL)  # what ends at exit says nothing about Ctrl-C either
     sys.exit(status)

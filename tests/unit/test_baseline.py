@@ -108,6 +108,10 @@ def test_what_was_not_run_and_what_broke_is_not_known() -> None:
         ("[live]\nviolated = ['seed/1']\nskipped = ['seed/1-2']", "seed/1 is there as violated and as skipped"),
         ("[live]\nviolated = ['seed/3-1']", "no part of a suite"),
         ("[live]\nviolated = ['seed/1-900']", "no part of a suite"),
+        ("[live]\nviolated = ['seed/999']", "'seed/999' names no test: seed has tests 1 to 162"),
+        ("[live]\nviolated = ['seed']", "'seed' names no test: seed has tests 1 to 162, and is written seed/N"),
+        ("[live]\nviolated = ['nosuch/1']", "'nosuch/1' names no test: write SUITE/N or SUITE/N-M of seed, stock"),
+        ("[live]\nskipped = ['1']", "'1' names no test"),
     ],
 )
 def test_a_mistake_in_it_is_named(text: str, words: str) -> None:
@@ -131,3 +135,26 @@ def test_a_run_writes_it_and_is_held_against_it(tmp_path: Path, capsys: pytest.C
     base.write_text("[")
     assert main([*run, "--baseline", str(base)]) == 3
     assert f"{base}: it is no baseline" in capsys.readouterr().err
+
+
+def test_a_scenario_of_any_name_is_known_by_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FILE.pin need not be there where the baseline is read; another name is that of a file."""
+    monkeypatch.chdir(tmp_path)
+    Path("mine.txt").write_text("")
+    known = {"live": {"gone.pin": "skipped", "mine.txt": "skipped"}}
+    assert read("[live]\nskipped = ['gone.pin', 'mine.txt']") == known
+
+
+def test_strict_fails_for_a_known_skip(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """--strict and --baseline are both heard, each with its line; what --without leaves out nobody misses."""
+    base = tmp_path / "base.toml"
+    run = ["run", "stock/227", "--on", "model:6.2"]
+    assert main([*run, "-o", str(base)]) == 4
+    assert main([*run, "--baseline", str(base)]) == 0
+    capsys.readouterr()
+    assert main([*run, "--baseline", str(base), "--strict"]) == 1
+    out = capsys.readouterr().out
+    assert f"Against {base}: nothing new, 1 as known.\n1 test skipped, which --strict takes for a failure" in out
+    left_out = ["run", "seed/156", "--on", "model:6.2", "--without", "1G", "--strict"]
+    base.write_text("['model:6.2']\nskipped = ['seed/156']\n")
+    assert main([*left_out, "--baseline", str(base)]) == 0

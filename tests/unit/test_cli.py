@@ -1,6 +1,7 @@
 """The command line: what it prints, what it answers to mistakes, and its exit status."""
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -206,6 +207,49 @@ def test_ctrl_c_ends_the_command_quietly() -> None:
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
+
+
+DEFECT = (
+    "import sys; from pinhold import cli; from pinhold.commands import show\n"
+    "show.select = lambda _: [][1]\n"
+    "sys.argv[1:] = ['show', 'seed']\n"
+    "cli.entry()"
+)
+
+
+def test_a_defect_is_a_sentence_and_no_finding() -> None:
+    """What nobody foresaw has status 5, which is not that of a violation, and says how its calls are seen."""
+    done = subprocess.run([sys.executable, "-c", DEFECT], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (5, "")
+    assert done.stderr.startswith(f"pinhold: a defect of pinhold {__version__} in show.py, line ")
+    assert "IndexError: list index out of range (with PINHOLD_TRACEBACK=1" in done.stderr
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_defect_shows_its_calls_where_it_is_asked_to() -> None:
+    """PINHOLD_TRACEBACK, which docs/reference/commands.md names."""
+    environment = {**os.environ, "PINHOLD_TRACEBACK": "1"}
+    done = subprocess.run([sys.executable, "-c", DEFECT], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 5
+    assert done.stderr.startswith("Traceback (most recent call last):")
+    assert "PINHOLD_TRACEBACK=1" in (Path(__file__).parents[2] / "docs/reference/commands.md").read_text()
+
+
+@pytest.mark.parametrize("where", ["commands", "conform"])
+def test_a_defect_in_a_process_of_its_own_is_a_sentence(where: str) -> None:
+    """Whoever waits for it sees that it ended; nobody sees a traceback."""
+    of = {
+        "commands": "from pinhold.commands.workers import in_workers\n"
+        "print(list(in_workers(lambda n: 1 // n, [0, 2], lambda n: 'died')))",
+        "conform": "from pinhold.conform.workers import Workers\n"
+        "with Workers() as workers:\n    workers.start(lambda: 1 // 0)",
+    }
+    script = f"import sys; from pinhold import cli; sys.excepthook = cli._in_a_process_of_ours\n{of[where]}"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr.startswith("pinhold: a defect of pinhold ")
+    assert done.stderr.count("\n") == 1
+    assert done.stdout == ("['died', 0]\n" if where == "commands" else "")
 
 
 def test_version() -> None:

@@ -102,6 +102,6 @@ def test_what_is_for_guests_alone_needs_one(option: list[str], capsys: pytest.Ca
 @pytest.mark.parametrize("command", ["'", "no-such-program x"])
 def test_a_program_that_there_is_not_is_a_usage_error(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Bad quotes, and a name that no directory of PATH has: status 3, one line, before anything boots."""
-    for subcommand in ("run", "step"):
-        assert main([subcommand, "seed/151", "--on", "vm:6.1", "--pin", f"exec:{command}"]) == 3
+    for subcommand, target in (("run", "vm:6.1"), ("step", "vm:6.1"), ("run", "live"), ("step", "live")):
+        assert main([subcommand, "seed/151", "--on", target, "--pin", f"exec:{command}"]) == 3
         assert command in capsys.readouterr().err

@@ -10,7 +10,7 @@ import pytest
 from fakes import case_result, target_run
 from pinhold.cli import main
 from pinhold.commands import NothingToRun
-from pinhold.commands.pinned import none_pinned, pinned
+from pinhold.commands.pinned import NonePinned, none_pinned, pinned
 from pinhold.scenario.verdict import Verdict
 
 MINE = "exec:./mine --device 0"
@@ -38,11 +38,20 @@ def test_another_program_is_another(other: str) -> None:
 
 
 def test_none_at_all_fails_and_names_the_next_step() -> None:
-    """What held without the program says nothing of it: status 4 in the place of 0; what is worse stays."""
+    """What held without the program says nothing of it: status 1 in the place of 0 and of 2; what is worse stays.
+
+    What could not be run at all is told as that, and a bisection calls no commit bad for it.
+    """
     found = list(pinned([MINE], [target_run("live", case_result(1, "a", HELD, pin="gup_test"))]))
-    with pytest.raises(NothingToRun, match=r"pinned in 0 of 1 tests on live: .* pinhold exec-test './mine --device 0'"):
-        none_pinned(found, 0)
-    assert none_pinned(found, 1) == 1
+    sentence = r"pinned in 0 of 1 tests on live: .* pinhold exec-test './mine --device 0'"
+    for status in (0, 2):
+        with pytest.raises(NonePinned, match=sentence) as failed:
+            none_pinned(found, status)
+        assert failed.value.status == 1
+        with pytest.raises(NothingToRun, match=sentence):
+            none_pinned(found, status, bisect=True)
+    for status in (1, 4, 5):
+        assert none_pinned(found, status) == status
     assert none_pinned([], 0) == 0
 
 
@@ -53,7 +62,7 @@ def test_a_run_says_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
     scenario = tmp_path / "none.pin"
     scenario.write_text("scenario no pin\nmap P x anon\nread P x\nexpect P x 0\n")
     given = f"exec:{sys.executable} {program}"
-    assert main(["run", str(scenario), "--on", "live", "--pin", given]) == 4
+    assert main(["run", str(scenario), "--on", "live", "--pin", given]) == 1
     out, err = capsys.readouterr()
     assert f"{given} pinned in 0 of 1 tests on live.\n" in out
     assert "no test did" in err

@@ -67,7 +67,7 @@ def _tests(options: Namespace, targets: Sequence[Target], tests: Sequence[Select
         found = list(pinned(options.pin, runs))
         for each in found:
             print(f"{each}.")
-        return none_pinned(found, _tell(runs[0], runs[1], options.bisect))
+        return none_pinned(found, _tell(runs[0], runs[1], options.bisect), options.bisect)
 
 
 def _maker(options: Namespace, texts: Sequence[str]) -> Callable[[], list[Target]]:

@@ -50,7 +50,7 @@ def compare_saved(
         found = list(pinned(options.pin, now))
         for each in found:
             print(f"{each}.")
-        return none_pinned(found, severest([_tell(options, sides, pair) for pair in both]))
+        return none_pinned(found, severest([_tell(options, sides, pair) for pair in both]), options.bisect)
 
 
 def _runs(

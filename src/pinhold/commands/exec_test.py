@@ -110,8 +110,6 @@ def _greeted(command: str, options: Namespace, said: list[str]) -> External | No
         _say(f"{FAILED}: {reason}")
         _say(f"A program begins with one line, before it opens anything: {PROTOCOL}.")
         return None
-    except ValueError as error:  # of shlex
-        raise UsageError(f"{command}: {error}") from None
     print(f"{command} said: {program.hello}")
     return program
 

@@ -6,11 +6,17 @@ import shlex
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from pinhold.commands import NothingToRun
+from pinhold.commands import NothingToRun, Stop
 from pinhold.report.results import TargetRun
-from pinhold.scenario.verdict import EXIT_HELD
+from pinhold.scenario.verdict import EXIT_HELD, EXIT_UNKNOWN, EXIT_VIOLATED
 
 MODEL = "model:"
+
+
+class NonePinned(Stop):
+    """A program that was given to be tested was in no test: a job that passes over that would test nothing."""
+
+    status = EXIT_VIOLATED
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +50,15 @@ def _is(mechanism: str, program: str) -> bool:
     return mechanism.startswith("exec:") and ours[1:] == theirs[1:] and same
 
 
-def none_pinned(found: Sequence[Pinned], status: int) -> int:
-    """The status.  Raises NothingToRun in the place of 0 where a program pinned in no test."""
+def none_pinned(found: Sequence[Pinned], status: int, bisect: bool = False) -> int:
+    """The status.  Raises NonePinned in the place of 0 and 2 where a program pinned in no test; to a bisection that is
+    no word about a commit, and NothingToRun."""
     idle = [each for each in found if not each.tests]
-    if not idle or status != EXIT_HELD:
+    if not idle or status not in (EXIT_HELD, EXIT_UNKNOWN):
         return status
     command = idle[0].program.removeprefix("exec:")
-    raise NothingToRun(
+    stop = NothingToRun if bisect else NonePinned
+    raise stop(
         f"{idle[0]}: it does the pins that ask for exactly what it declares, and no test did; "
         f"pinhold exec-test {shlex.quote(command)} says what that is"
     )

@@ -103,15 +103,17 @@ def _known(path: str | None) -> Baseline | None:
 
 
 def _status(options: Namespace, tests: Sequence[Selected], runs: Sequence[TargetRun], known: Baseline | None) -> int:
-    """That of the verdicts; with --baseline of what is new; with --strict a skip that nobody asked for fails."""
+    """That of the verdicts; with --baseline of what is new; with --strict a skip that nobody asked for fails,
+    a known one as well."""
     told = _told(outputs(options.output, options.format))
     if known is not None:
         from pinhold.report.baseline import judged
 
         found = judged(runs, known, options.baseline)
         print(*found.lines, sep="\n", file=told)
-        return found.status
-    status = exit_status(r.verdict for run in runs for r in run.results)
+        status = found.status
+    else:
+        status = exit_status(r.verdict for run in runs for r in run.results)
     skipped = {
         result.name
         for run in runs

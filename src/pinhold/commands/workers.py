@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
@@ -89,7 +90,13 @@ def _work(do: Callable[[Item], Found], items: Sequence[Item], pipe: Connection, 
         other.close()
     with suppress(EOFError, OSError):  # nobody waits for results any more
         while True:
-            pipe.send(do(items[pipe.recv()]))
+            item = items[pipe.recv()]
+            try:
+                found = do(item)
+            except Exception as defect:
+                sys.excepthook(type(defect), defect, defect.__traceback__)
+                sys.exit(1)
+            pipe.send(found)
 
 
 @contextmanager

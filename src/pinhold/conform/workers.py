@@ -86,6 +86,9 @@ def _work(do: Callable[..., None], given: Sequence[object], others: Sequence[Con
         do(*given)
     except (Stopped, EOFError, BrokenPipeError, ConnectionResetError):
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it ends, and gives back what it has
+    except Exception:
+        sys.excepthook(*sys.exc_info())
+        sys.exit(1)
 
 
 def _stop(_number: int, _frame: FrameType | None) -> NoReturn:

@@ -6,6 +6,7 @@ TOML: a table for each target, by the name that reports give it; in it, for each
 from __future__ import annotations
 
 import json
+import os
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from pinhold import __version__
 from pinhold.report.listener import NOT_RUN
 from pinhold.report.results import CaseResult, TargetRun, counted, number_ranges, one_line
-from pinhold.scenario.suites import SUITES, place
+from pinhold.scenario.suites import SUITES, place, suite
 from pinhold.scenario.verdict import EXIT_HELD, EXIT_VIOLATED, KINDS, Verdict, exit_status, severest
 
 KNOWN = tuple(kind for kind in KINDS if kind not in ("held", "error"))
@@ -56,14 +57,28 @@ def _target(target: str, table: object) -> dict[str, str]:
 
 
 def _named(test: str) -> Iterable[str]:
-    """The tests of SUITE/N-M, or the one test."""
+    """The tests of SUITE/N-M, or the one test: SUITE/N, or FILE.pin."""
     match = _PART.fullmatch(test)
     if match is None or match[1] not in SUITES:
+        if not (place(test) or test.endswith(".pin") or _is_file(test)):
+            raise BadBaseline(f"{test!r} names no test: {_instead(test)}")
         return [test]
     names = [f"{match[1]}/{number}" for number in (int(match[2]), int(match[3]))]
     if int(match[2]) > int(match[3]) or None in map(place, names):
         raise BadBaseline(f"{test!r} is no part of a suite")
     return (f"{match[1]}/{number}" for number in range(int(match[2]), int(match[3]) + 1))
+
+
+def _is_file(test: str) -> bool:
+    """A scenario may be in a file of any name, but for those of tests of suites."""
+    return test.partition("/")[0] not in SUITES and os.path.isfile(test)
+
+
+def _instead(test: str) -> str:
+    named = test.partition("/")[0]
+    if named in SUITES:
+        return f"{named} has tests 1 to {len(suite(named).tests)}, and is written {named}/N or {named}/N-M"
+    return f"write SUITE/N or SUITE/N-M of {', '.join(SUITES)}, or FILE.pin"
 
 
 def written(runs: Sequence[TargetRun], cut: str | None = None) -> Iterator[str]:
@@ -93,9 +108,9 @@ def parts(names: Sequence[str]) -> Iterator[str]:
     for name in dict.fromkeys(names):
         if found := place(name):
             numbers.setdefault(found[0], set()).add(found[1])
-    for suite, of_suite in numbers.items():
-        yield from (f"{suite}/{part}" for part in number_ranges(sorted(of_suite)).split(", "))
-    yield from (name for name in dict.fromkeys(names) if place(name) is None)
+    for name, of_suite in numbers.items():
+        yield from (f"{name}/{part}" for part in number_ranges(sorted(of_suite)).split(", "))
+    yield from (test for test in dict.fromkeys(names) if place(test) is None)
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,12 @@ class External:
         self._reply = Deadline(seconds, seconds)
         self._hear = hear
         self.name = f"{PREFIX}{command}"
-        self._command = shlex.split(command)
+        try:
+            self._command = shlex.split(command)
+        except ValueError as error:
+            raise NotStarted(
+                f"{PREFIX}{command}: {error}: a program and its arguments, as a shell splits them"
+            ) from None
         if not self._command:
             raise NotStarted(f"{PREFIX} names no program")
         try:
