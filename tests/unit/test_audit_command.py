@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -159,10 +160,38 @@ def test_a_baseline_leaves_what_is_new(tmp_path: Path, capsys: pytest.CaptureFix
     assert run(capsys, root, "--release", "6.1", "--format", "json", "-o", old)[0] == 1
     (root / "one.c").write_text("/* moved */\n\n" + STALE)
     status, out, _ = run(capsys, root, "--release", "6.1", "--baseline", old)
-    assert (status, "1 more are in the baseline" in words(out)) == (0, True)
+    assert (status, "1 more is in the baseline" in words(out)) == (0, True)
     (root / "one.c").write_text(STALE + FORCED)
     status, out, _ = run(capsys, root, "--release", "6.1", "--baseline", old)
     assert (status, "FORCE" in out, "STALE" in out) == (1, True, False)
+
+
+def test_a_second_call_like_one_of_the_baseline_is_new(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Two calls alike in a function are two findings: the baseline has one, and their SARIF prints differ."""
+    call = "pin_user_pages_fast(0, 4, FOLL_FORCE, p);\n"
+    root, old = write(tmp_path, {"one.c": f"void f(struct page **p)\n{{\n{call}}}\n"}), tmp_path / "old.json"
+    assert run(capsys, root, "--release", "6.12", "--format", "json", "-o", old)[0] == 1
+    assert run(capsys, root, "--release", "6.12", "--baseline", old)[0] == 0
+    (root / "one.c").write_text(f"void f(struct page **p)\n{{\n{call}{call}}}\n")
+    status, out, _ = run(capsys, root, "--release", "6.12", "--baseline", old)
+    assert (status, out.count("error FORCE"), "1 more is in the baseline" in words(out)) == (1, 1, True)
+    results = json.loads(run(capsys, root, "--release", "6.12", "--format", "sarif")[1])["runs"][0]["results"]
+    forced = [one for one in results if one["ruleId"] == "FORCE"]
+    assert len({one["partialFingerprints"]["pinhold/v1"] for one in forced}) == len(forced) == 2
+
+
+@pytest.mark.parametrize("form", ["text", "json", "sarif", "html"])
+def test_a_name_that_is_no_text(tmp_path: Path, capsys: pytest.CaptureFixture[str], form: str) -> None:
+    """A byte that is no UTF-8 is told as \\xff, in SARIF as its address has it; every form can be written to a file."""
+    if form == "html":
+        pytest.importorskip("jinja2")
+    root, page = write(tmp_path, {"one.c": FORCED}), tmp_path / "out"
+    os.rename(root / "one.c", os.fsencode(root) + b"/bad\xff.c")
+    assert run(capsys, root, "--release", "6.12", "--format", form, "--all", "-o", page)[0] == 1
+    told = {"text": r"bad\xff.c:1", "json": r"bad\\xff.c", "sarif": "bad%FF.c", "html": r"bad\xff.c"}
+    assert told[form] in page.read_bytes().decode()
+    if form == "json":
+        assert run(capsys, root, "--release", "6.12", "--baseline", page)[0] == 0
 
 
 @pytest.mark.parametrize("text", ["", "[]", "{}", '{"findings": 3, "schema": 1}', '{"findings": [], "schema": 9}'])
@@ -301,8 +330,14 @@ def test_answers_are_kept(tmp_path: Path, capsys: pytest.CaptureFixture[str], mo
         "#if 1\n" * 20000 + "int f(struct page **p) { return pin_user_pages(0, 1, 0, p); }\n" + "#endif\n" * 20000,
         "int f(struct page **p) { return pin_user_pages(0, 1, " + "(" * 20000 + "0" + ")" * 20000 + ", p); }\n",
         "int f(struct page **p) { return pin_user_pages(0, 1, " + "|".join(["(a ? 1 : 0)"] * 5000) + ", p); }\n",
+        "void last(void) { use(); }\n"
+        + "".join(f"void f{n}(void) {{ {f'f{n + 1}(); ' * 400} }}\n" for n in range(4)).replace("f4(", "last(")
+        + "int f(struct page **p, int n) { int r = pin_user_pages_fast(0, n, 0, p);"
+        + " if (r != n) { f0(); return -1; } use(p); }\n",
+        "int f(struct x *x) { return pin_user_pages(0, 1, FOLL_WRITE, x->pages); }\n"
+        + "".join(f"void f{n}(struct x *x) {{ look(x->pages); }}\n" for n in range(8000)),
     ],
-    ids=["if", "calls", "#if", "parentheses", "alternatives"],
+    ids=["if", "calls", "#if", "parentheses", "alternatives", "callees", "functions"],
 )
 def test_sources_that_are_made_to_cost_are_bounded(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], text: str

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pinhold.audit.files import Tree
-from pinhold.audit.finding import SEVERITIES, Finding
+from pinhold.audit.finding import SEVERITIES, Finding, numbered
 from pinhold.audit.kinds import failing, flags, use
 from pinhold.audit.kinds.context import Context
 from pinhold.audit.oracle import Oracle
@@ -60,4 +60,4 @@ def audit(
     found = [one for site in reading.sites for judge in _JUDGES for one in judge(context, site)]
     found.sort(key=lambda one: (SEVERITIES.index(one.severity), one.path, one.line))
     oracle.close()
-    return Audit(reading, release, oracle.release, tuple(found))
+    return Audit(reading, release, oracle.release, tuple(numbered(found)))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 from pinhold.audit.values import Step
 
@@ -43,7 +45,8 @@ class Finding:
 
     call: as "pin_user_pages_fast(flags)"; flags: "FOLL_LONGTERM"; callers: who passes them, each the way; when: under
     which conditions; says: a sentence; advice: what to do, sentences; memory: what `ask` says goes stale, kind by kind;
-    case: of the kernel's documentation; scenario: a test that shows it, "" for none.
+    case: of the kernel's documentation; scenario: a test that shows it, "" for none; nth: how many findings before it
+    are alike but for their line.
     """
 
     kind: str
@@ -60,9 +63,26 @@ class Finding:
     memory: tuple[tuple[str, str], ...] = ()
     case: str = ""
     scenario: str = ""
+    nth: int = 0
 
     @property
     def key(self) -> tuple[str, ...]:
         """What stays the same as long as the source does, wherever in the file it is."""
         callers = ",".join(sorted({way[0].function for way in self.callers if way}))
-        return self.kind, self.path, self.function, self.call, self.flags, callers
+        own = self.kind, printable(self.path), self.function, self.call, self.flags, callers
+        return (*own, str(self.nth)) if self.nth else own
+
+
+def numbered(findings: Iterable[Finding]) -> list[Finding]:
+    """With `nth` for those that are alike but for their line."""
+    seen: Counter[tuple[str, ...]] = Counter()
+    made = []
+    for one in findings:
+        made.append(replace(one, nth=seen[one.key]) if seen[one.key] else one)
+        seen[one.key] += 1
+    return made
+
+
+def printable(path: str) -> str:
+    """A path as text: bytes of a name that are none, as \\xff."""
+    return path.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -7,7 +7,7 @@ from itertools import groupby
 
 from pinhold import __version__
 from pinhold.audit.audit import Audit
-from pinhold.audit.finding import KINDS, SEVERITIES, Finding
+from pinhold.audit.finding import KINDS, SEVERITIES, Finding, printable
 from pinhold.audit.values import way_words
 from pinhold.pictures.sheet import render, style_of
 
@@ -31,7 +31,8 @@ def audit_page(audit: Audit, shown: Sequence[Finding], confirmed: Mapping[str, s
         "calls": len(gup),
         "known": sum(site.resolved for site in gup),
         "files": len(audit.reading.units),
-        "left_out": audit.reading.tree.left_out,
+        "left_out": [printable(sentence) for sentence in audit.reading.tree.left_out],
+        "printable": printable,
         "confirmed": confirmed,
         "ways": lambda one: [way_words(way) for way in one.callers],
     }

@@ -1,4 +1,4 @@
-"""What `pinhold audit` found as one JSON document (docs/reference/audit-json.md), which --baseline reads again."""
+"""What `pinhold audit` found as one JSON document (docs/reference/audit.md), which --baseline reads again."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from pinhold import __version__
 from pinhold.audit.audit import Audit
 from pinhold.audit.compare import Backport, Difference
-from pinhold.audit.finding import Finding
+from pinhold.audit.finding import Finding, printable
 from pinhold.audit.sites import Site
 from pinhold.audit.values import Alternative
 
@@ -28,7 +28,7 @@ def auditjson(audit: Audit, shown: Sequence[Finding], confirmed: dict[str, str] 
         "release": audit.release,
         "rules": audit.rules,
         "files": {"seen": audit.reading.tree.seen, "parsed": len(audit.reading.units)},
-        "left_out": list(audit.reading.tree.left_out),
+        "left_out": [printable(sentence) for sentence in audit.reading.tree.left_out],
         "aliases": dict(sorted(audit.reading.names.aliases.items())),
         "wrappers": {name: [_at(site) for site in sites] for name, sites in sorted(audit.reading.wrappers.items())},
         "findings": [_finding(one, confirmed or {}) for one in shown],
@@ -62,7 +62,7 @@ def series_json(found: Sequence[Backport], older: str, newer: str, confirmed: di
                 "finding": _finding(one.finding, confirmed),
                 "alike": None
                 if one.alike is None
-                else {"path": one.alike.path, "function": one.alike.function, "name": one.alike.name},
+                else {"path": printable(one.alike.path), "function": one.alike.function, "name": one.alike.name},
             }
             for one in found
         ],
@@ -86,14 +86,14 @@ def keys(text: str) -> set[tuple[str, ...]]:
 
 
 def _at(site: Site) -> str:
-    return f"{site.path}:{site.line}"
+    return f"{printable(site.path)}:{site.line}"
 
 
 def _finding(one: Finding, confirmed: dict[str, str]) -> dict[str, Any]:
     return {
         "kind": one.kind,
         "severity": one.severity,
-        "path": one.path,
+        "path": printable(one.path),
         "line": one.line,
         "function": one.function,
         "call": one.call,
@@ -101,7 +101,8 @@ def _finding(one: Finding, confirmed: dict[str, str]) -> dict[str, Any]:
         "says": one.says,
         "when": list(one.when),
         "callers": [
-            [{"function": step.function, "path": step.path, "line": step.line} for step in way] for way in one.callers
+            [{"function": step.function, "path": printable(step.path), "line": step.line} for step in way]
+            for way in one.callers
         ],
         "memory": dict(one.memory),
         "advice": list(one.advice),
@@ -114,7 +115,7 @@ def _finding(one: Finding, confirmed: dict[str, str]) -> dict[str, Any]:
 
 def _call(site: Site) -> dict[str, Any]:
     return {
-        "path": site.path,
+        "path": printable(site.path),
         "line": site.line,
         "function": site.function,
         "name": site.call.name,

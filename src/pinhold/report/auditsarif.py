@@ -51,7 +51,7 @@ def _result(one: Finding, rule: int, prefix: str) -> dict[str, Any]:
         "locations": [
             {
                 "physicalLocation": {
-                    "artifactLocation": {"uri": quote(path), "uriBaseId": "SRCROOT"},
+                    "artifactLocation": {"uri": quote(path, errors="surrogateescape"), "uriBaseId": "SRCROOT"},
                     "region": {"startLine": one.line},
                 }
             }

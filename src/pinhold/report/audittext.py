@@ -8,7 +8,7 @@ from itertools import groupby
 
 from pinhold.audit.audit import Audit
 from pinhold.audit.compare import Backport, Difference
-from pinhold.audit.finding import NOTE, SEVERITIES, Finding
+from pinhold.audit.finding import NOTE, SEVERITIES, Finding, printable
 from pinhold.audit.sites import Site
 from pinhold.audit.values import way_words
 from pinhold.report import terminal
@@ -139,7 +139,7 @@ def _summary(audit: Audit, shown: Iterable[Finding], known: int, notes: bool) ->
         f"{len(audit.sites) - len(gup)} of functions above them, in {len(audit.reading.units)} of "
         f"{_count(audit.reading.tree.seen, 'file')}."
     )
-    return f"{said} {known} more are in the baseline." if known else said
+    return f"{said} {known} more {'is' if known == 1 else 'are'} in the baseline." if known else said
 
 
 def _count(number: int, what: str) -> str:
@@ -148,7 +148,7 @@ def _count(number: int, what: str) -> str:
 
 def _printable(words: str) -> str:
     """Names in sources that others wrote say nothing to the terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in words)
+    return "".join(letter if letter.isprintable() else "?" for letter in printable(words))
 
 
 def _wrapped(words: str, indent: str) -> list[str]:
