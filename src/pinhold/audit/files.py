@@ -64,6 +64,19 @@ class Tree:
         self.sources |= found
         return found
 
+    def beside(self, path: str, word: str, most: int) -> dict[str, bytes]:
+        """The other files of code in the folder of a file, not below it, that have a word; some of them at most."""
+        folder = path.rpartition("/")[0]
+        whole = re.compile(rb"\b" + re.escape(word.encode()) + rb"\b")
+        found: dict[str, bytes] = {}
+        for other in self._paths:
+            if other == path or other.rpartition("/")[0] != folder or other.endswith(".h") or len(found) >= most:
+                continue
+            text = self._again(other)
+            if text is not None and whole.search(text):
+                found[other] = text
+        return found
+
     def _again(self, path: str) -> bytes | None:
         if self._kept is not None:
             return self._kept.get(path)

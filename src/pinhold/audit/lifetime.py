@@ -3,32 +3,36 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING
 
 from pinhold.audit import syntax
 from pinhold.audit.aliases import Names
+from pinhold.audit.evaluate import owner_of
 from pinhold.audit.sites import Reading, Site
 from pinhold.audit.syntax import bare, child, line, text
-from pinhold.audit.unit import Call, Function
+from pinhold.audit.unit import Call, Function, Unit, read
 
 if TYPE_CHECKING:
     from tree_sitter import Node
 
 DEEPEST = 3
+MOST_BESIDE = 20
+"""Calls in each other, and other files of a folder, in which a release is looked for."""
 _RELEASING = re.compile(r"put_|_put|release|unpin|free|destroy|cleanup|unmap|unlock_pages")
 
 
 @dataclass(frozen=True, slots=True)
 class Kept:
     """where: the field or the out parameter that has the pages when the function returns, as the source writes it;
-    function: the one that puts them there; released: functions of the file that let go what is in such a field."""
+    function: the one that puts them there; released: functions of the file that let go what is in such a field; owner:
+    the structure that has the field, "" where it is not seen."""
 
     where: str
     function: str
     released: tuple[str, ...] = ()
+    owner: str = ""
 
     @property
     def words(self) -> str:
@@ -72,7 +76,9 @@ def _kept(reading: Reading, function: Function, pages: Node, after: Node, depth:
         return None
     if _let_go(function, reading.names, text(pages), after):
         return None
-    return Kept(where, function.name, releasers(function, where, reading.names))
+    owner = owner_of(pages, function) if pages.type == "field_expression" else ""
+    released = releasing(reading, function, where, owner)
+    return Kept(where, function.name, tuple(one.name for one in released), owner)
 
 
 def _field(function: Function, node: Node) -> str | None:
@@ -121,6 +127,20 @@ def _stored(function: Function, name: str, after: Node) -> str | None:
             inner = child(target, "argument")
             if inner is not None and function.parameter(text(inner)) is not None:
                 return line(target)
+    return _in_table(function, name)
+
+
+_TABLES = ("sg_set_page", "sg_alloc_table_from_pages", "sg_alloc_table_from_pages_segment")
+
+
+def _in_table(function: Function, name: str) -> str | None:
+    """The scatterlist of an object that pages of a local array are put into."""
+    for call in function.calls:
+        if call.name not in _TABLES or len(call.arguments) < 2:
+            continue
+        pages, table = base(call.arguments[1]), base(call.arguments[0])
+        if pages is not None and text(pages) == name and table is not None and _field(function, table):
+            return line(table)
     return None
 
 
@@ -210,40 +230,83 @@ def releases(call: Call, names: Names, pages: str = "") -> bool:
     return bool(_RELEASING.search(call.name)) and bool(pages) and any(pages in line(one) for one in call.arguments)
 
 
-def lets_go(reading: Reading, call: Call, depth: int = 0) -> bool:
-    """Whether a function that is called releases pages, itself or by others."""
-    for function in reading.evaluator.functions.get(call.name, [])[:2]:
-        for inner in function.calls:
-            if inner.name in reading.names.releases:
-                return True
-            if depth < DEEPEST and inner.name != call.name and lets_go(reading, inner, depth + 1):
-                return True
-    return False
+def lets_go(reading: Reading, name: str, depth: int = 0) -> bool:
+    """Whether a function releases pages, itself or by others that it calls."""
+    at = name, depth
+    if at not in reading.letting:
+        functions = reading.evaluator.functions.get(name, [])[:2]
+        reading.letting[at] = any(one.called & reading.names.releases for one in functions) or (
+            depth < DEEPEST and any(lets_go(reading, inner, depth + 1) for one in functions for inner in one.called)
+        )
+    return reading.letting[at]
 
 
-def releasers(function: Function, where: str, names: Names) -> tuple[str, ...]:
-    """Functions of the file, other than this one, that name the field and release pages."""
-    return tuple(one.name for one in releasing(function, where, names))
+def releases_any(reading: Reading, function: Function) -> bool:
+    """Whether something that it calls releases pages."""
+    return any(name in reading.names.releases or lets_go(reading, name) for name in function.called)
 
 
-def releasing(function: Function, where: str, names: Names) -> tuple[Function, ...]:
-    """The same as functions."""
+def field_of(where: str) -> str:
+    """The name at the end: pages of x->pages; "" where there is none."""
     name = re.split(r"->|\.", where)[-1].strip("*() ")
-    if not re.fullmatch(r"\w+", name):
+    return name if re.fullmatch(r"\w+", name) else ""
+
+
+def releasing(reading: Reading, function: Function, where: str, owner: str = "") -> tuple[Function, ...]:
+    """Functions of the file, other than this one, that name the field and release pages.  owner: the structure that
+    has the field, "" where it is not seen; a field of the same name in another structure is another one."""
+    return releasing_in(reading, function.unit, where, owner, function)
+
+
+def releasing_in(
+    reading: Reading, unit: Unit, where: str, owner: str = "", other_than: Function | None = None
+) -> tuple[Function, ...]:
+    """The same of any file."""
+    name = field_of(where)
+    if not name:
         return ()
     word = re.compile(rb"\b" + name.encode() + rb"\b")
+    owners = _owners(unit, name) if "->" in where or "." in where else None
     return tuple(
         other
-        for other in _all(function)
-        if other is not function
-        and word.search(other.node.text or b"")
-        and any(call.name in names.releases for call in other.calls)
+        for same in unit.functions.values()
+        for other in same
+        if other is not other_than
+        and (word.search(other.node.text or b"") if owners is None else _may_own(owners.get(other), owner))
+        and releases_any(reading, other)
     )
 
 
-def _all(function: Function) -> Iterator[Function]:
-    for same in function.unit.functions.values():
-        yield from same
+def released_beside(reading: Reading, function: Function, where: str, owner: str = "") -> bool:
+    """Whether another file of the folder releases what is in the field."""
+    name = field_of(where)
+    if not name:
+        return False
+    releases = re.compile("|".join(rf"\b{one}\b" for one in sorted(reading.names.releases)).encode())
+    for path, source in reading.tree.beside(function.unit.path, name, MOST_BESIDE).items():
+        if path not in reading.units and not releases.search(source):
+            continue
+        unit = reading.units.get(path) or read(path, source, reading.release, frozenset(reading.names.releases))
+        if releasing_in(reading, unit, where, owner):
+            return True
+    return False
+
+
+def _may_own(owners: set[str] | None, owner: str) -> bool:
+    return owners is not None and (not owner or "" in owners or owner in owners)
+
+
+def _owners(unit: Unit, name: str) -> dict[Function, set[str]]:
+    """By function that has a field of that name in it: the structures that have it, "" for one that is not seen."""
+    if name not in unit.owners:
+        found: dict[Function, set[str]] = {}
+        pattern = f'((field_expression field: (field_identifier) @field) @whole (#eq? @field "{name}"))'
+        for match in syntax.matches(pattern, unit.tree.root_node):
+            function = unit.enclosing(match["whole"])
+            if function is not None:
+                found.setdefault(function, set()).add(owner_of(match["whole"], function))
+        unit.owners[name] = found
+    return unit.owners[name]
 
 
 @cache

@@ -102,6 +102,8 @@ class Reading:
     evaluator: Evaluator
     sites: list[Site] = field(default_factory=list)
     wrappers: dict[str, list[Site]] = field(default_factory=dict)
+    letting: dict[tuple[str, int], bool] = field(default_factory=dict)
+    """Of functions that were asked for: whether they release pages (lifetime.lets_go())."""
 
 
 def sites(tree: Tree, release: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Reading:

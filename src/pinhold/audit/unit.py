@@ -68,7 +68,12 @@ class Function:
     @cached_property
     def calls(self) -> list[Call]:
         """In the order of the text."""
-        return [call for call in self.unit.calls if call.function is self]
+        return self.unit.inside.get(self, [])
+
+    @cached_property
+    def called(self) -> frozenset[str]:
+        """The names of the functions that it calls."""
+        return frozenset(call.name for call in self.calls)
 
     def parameter(self, name: str) -> int | None:
         """Which one has this name."""
@@ -122,6 +127,8 @@ class Unit:
     functions: dict[str, list[Function]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     macros: dict[str, str] = field(default_factory=dict)
+    owners: dict[str, dict[Function, set[str]]] = field(default_factory=dict)
+    """Of fields that were asked for: the functions that name them, and whose field it is there."""
 
     @property
     def header(self) -> bool:
@@ -142,6 +149,14 @@ class Unit:
         found: dict[str, list[Call]] = {}
         for call in self.calls:
             found.setdefault(call.name, []).append(call)
+        return found
+
+    @cached_property
+    def inside(self) -> dict[Function | None, list[Call]]:
+        """The calls by the function that they are in."""
+        found: dict[Function | None, list[Call]] = {}
+        for call in self.calls:
+            found.setdefault(call.function, []).append(call)
         return found
 
     @cached_property

@@ -11,6 +11,7 @@ from pinhold.audit.finding import NOTE, WARNING, Finding
 from pinhold.audit.kinds.context import Context, by_flags, found
 from pinhold.audit.sites import Site
 from pinhold.audit.syntax import line
+from pinhold.audit.unit import Function
 
 _TO_DEVICE = re.compile(r"\b(?:DMA_TO_DEVICE|PCI_DMA_TODEVICE)\b")
 _FROM_DEVICE = re.compile(
@@ -20,6 +21,13 @@ _ACCESS = re.compile(
     r"\b(?:dma_map_\w+|pci_map_\w+|sg_alloc_table_from_pages\w*|sg_set_page|iommu_map\w*|vmap|kmap\w*|page_address|"
     r"page_to_phys|page_to_pfn|page_to_virt)\b"
 )
+_MAPPED = re.compile(r"\b(?:dma_map_(?:page|sg|sgtable|phys|resource)|pci_map_(?:page|sg))\w*\s*\(")
+_WRITTEN = re.compile(
+    r"\b(?:memcpy_to_page|memset_page|memzero_page|copy_page_from_iter\w*|copy_to_user_page|kmap\w*|vmap|page_address|"
+    r"page_to_virt|clear_highpage|zero_user\w*)\s*\("
+)
+"""How pages are mapped for a device, and how the kernel itself comes to their data."""
+_ASKS = re.compile(r"(?:^|_)(?:is|test|was|has|can)_|^PageDirty$|^folio_test|balance_dirty")
 _NOT_DRIVERS = re.compile(r"mm/|kernel/|lib/|fs/proc/|fs/exec|arch/[^/]+/mm/|virt/|security/")
 
 
@@ -51,9 +59,11 @@ def nodirty(context: Context, site: Site) -> Iterator[Finding]:
     if context.reading.tree.kernel and _NOT_DRIVERS.match(site.path):
         return
     called = set(site.unit.called)
-    if not called & context.names.releases or called & context.names.dirties or _dirties(site):
+    if not called & context.names.releases or called & context.names.dirties or _dirties(context, site):
         return
-    if any(needlesswrite(context, site)) or not _accessed(context, site):
+    if any(needlesswrite(context, site)) or _to_device_alone(site) or not _accessed(context, site):
+        return
+    if _dirtied_beside(context, site):
         return
     for flags, alternatives in by_flags(site).items():
         if "FOLL_WRITE" not in flags or not all(flag.startswith("FOLL_") for flag in flags):
@@ -98,9 +108,47 @@ def _accessed(context: Context, site: Site) -> bool:
     )
 
 
-def _dirties(site: Site) -> bool:
-    """By other means than the functions that are known."""
-    return re.search(rb"\b\w*dirty\w*\s*\(|bio_release_pages\s*\(|__bio_release_pages", site.unit.source) is not None
+def _dirties(context: Context, site: Site) -> bool:
+    """By other means than the functions that are known: one that is named so, and is no question, nor one of these
+    sources that marks nothing."""
+    known = context.reading.evaluator.functions
+    for name in site.unit.called:
+        if "bio_release_pages" in name:
+            return True
+        if "dirty" in name.lower() and not _ASKS.search(name):
+            own = known.get(name, [])
+            if not own or any(one.called & context.names.dirties or _deeper(one) for one in own):
+                return True
+    return False
+
+
+def _deeper(function: Function) -> bool:
+    """Whether it calls something else that is named so."""
+    return any("dirty" in name.lower() and not _ASKS.search(name) for name in function.called)
+
+
+def _dirtied_beside(context: Context, site: Site) -> bool:
+    """Whether another file of the folder has the structure and the field that pages stay in, and marks pages dirty."""
+    stays = context.kept(site)
+    field = lifetime.field_of(stays.where) if stays is not None else ""
+    if stays is None or not field:
+        return False
+    named = re.compile(rb"\bstruct\s+" + stays.owner.encode() + rb"\b")
+    taken = re.compile(rb"(?:->|\.)\s*" + field.encode() + rb"\b")
+    marks = re.compile("|".join(rf"\b{name}\b" for name in sorted(context.names.dirties)).encode())
+    beside = context.reading.tree.beside(site.path, field, lifetime.MOST_BESIDE)
+    return any(marks.search(text) and named.search(text) and taken.search(text) for text in beside.values())
+
+
+def _to_device_alone(site: Site) -> bool:
+    """Whether all that the file does with pages is to let devices read them."""
+    source = site.unit.source.decode("latin1")
+    return bool(
+        _TO_DEVICE.search(source)
+        and _MAPPED.search(source)
+        and not _FROM_DEVICE.search(source)
+        and not _WRITTEN.search(source)
+    )
 
 
 def needlesswrite(context: Context, site: Site) -> Iterator[Finding]:
@@ -111,7 +159,7 @@ def needlesswrite(context: Context, site: Site) -> Iterator[Finding]:
     if not all("FOLL_WRITE" in one.flags and one.known for one in site.value):
         return
     why = ""
-    if _TO_DEVICE.search(function.text) and not _FROM_DEVICE.search(site.unit.source.decode("latin1")):
+    if _TO_DEVICE.search(function.text) and _to_device_alone(site):
         why = "all that the file does with them is DMA to the device"
     elif _write_handler(site):
         why = f"{function.name}() is a write(2), which reads its caller's memory"
