@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from concurrent.futures import Executor, Future
+from collections.abc import Callable, Iterable
+from concurrent.futures import Executor, Future, wait
 from pathlib import Path
 from typing import Any
 
@@ -24,30 +24,23 @@ SMALL = ("dirty-cow", "swap-loses-pin")
 
 
 class Backwards(Executor):
-    """Whoever waits for a result has everything done that was submitted, the last first."""
+    """Whoever waits for anything has everything done that was submitted, the last first."""
 
     def __init__(self) -> None:
         self.submitted: list[tuple[Future[Any], Callable[[], Any]]] = []
 
     def submit(self, function: Callable[..., Any], /, *arguments: Any, **_: Any) -> Future[Any]:
-        done: Future[Any] = Late(self)
+        done: Future[Any] = Future()
         self.submitted.append((done, lambda: function(*arguments)))
         return done
 
-    def catch_up(self) -> None:
+    def wait(self, futures: Iterable[Future[Any]], **how: Any) -> Any:
+        """In the place of concurrent.futures.wait()."""
         while self.submitted:
             done, work = self.submitted.pop()
-            done.set_result(work())
-
-
-class Late(Future[Any]):
-    def __init__(self, pool: Backwards) -> None:
-        super().__init__()
-        self.pool = pool
-
-    def result(self, timeout: float | None = None) -> Any:
-        self.pool.catch_up()
-        return super().result(timeout)
+            if done.set_running_or_notify_cancel():
+                done.set_result(work())
+        return wait(futures, **how)
 
 
 def ready(name: str, rules: str) -> World:
@@ -79,8 +72,10 @@ def test_the_order_in_which_threads_end_changes_nothing(
     monkeypatch.setattr(threads, "COST", 1)
     monkeypatch.setattr(frontier, "PLAIN", 10_000)
     backwards = CompiledSearch(made, jobs=3)
-    backwards.pool = Backwards()
-    assert found(backwards) == one
+    backwards.pool = pool = Backwards()
+    with monkeypatch.context() as waiting:
+        waiting.setattr(threads, "wait", pool.wait)
+        assert found(backwards) == one
     assert found(CompiledSearch(made, jobs=3)) == one
 
 

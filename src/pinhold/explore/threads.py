@@ -12,10 +12,11 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Generator, Sequence
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
 from dataclasses import dataclass
 from math import isqrt
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -156,19 +157,19 @@ def in_order(
         while True:
             while free and (pieces := next(left, None)):
                 expanding.append(pool.submit(free.pop().expand_pieces, pieces, table.parts_now()))
-            if expanding:
+            if not expanding and not taken:
+                return
+            heads: list[Future[Any]] = [*list(expanding)[:1], *list(taken)[:1]]
+            wait(heads, return_when=FIRST_COMPLETED)
+            if expanding and expanding[0].done():
                 stretch = expanding.popleft().result()
                 take_over(stretch)
                 taken.append(pool.submit(stretch.pack))
-            elif not taken:
-                return
-            while taken and (taken[0].done() or not expanding):
+            elif taken[0].done():
                 packed = taken.popleft().result()
                 put(packed.blocks)
                 yield packed
                 free.append(packed.stretch)
-                if not expanding:
-                    break
     finally:
         for future in expanding:
             future.cancel()
