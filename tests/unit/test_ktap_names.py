@@ -8,7 +8,8 @@ import pytest
 from tap.parser import Parser
 
 from fakes import case_result, target_run
-from ktap_readers import kernel, lava
+from ktap_readers import kernel, lava, lava_before
+from pinhold.report.kselftest import selftest
 from pinhold.report.ktap import ktap, usual_names
 from pinhold.report.ktapnames import UniqueKtap, numbering
 from pinhold.report.results import CaseResult
@@ -39,7 +40,9 @@ def test_no_two_tests_of_a_suite_have_one_name(chosen: str) -> None:
     titles = [test.scenario.title for test in suite(chosen).tests]
     assert len(set(titles)) == len(titles)
     lines = [f"ok {number} {title}" for number, title in enumerate(titles, 1)]
-    assert len(set(lava(lines))) == len(titles)
+    assert lava(lines) == list(dict.fromkeys(lava(lines)))
+    assert not any("_dup" in name for name in lava(lines))
+    assert len(set(lava_before(lines))) == len(titles)
     assert [name for *_, name, _ in kernel(lines)] == titles
 
 
@@ -78,24 +81,71 @@ def test_a_part_has_the_numbers_of_the_whole() -> None:
     assert lines[-1] == "# Totals: pass:2 fail:0 xfail:0 xpass:0 skip:275 error:0"
 
 
-def test_several_suites_are_documents_of_their_own() -> None:
-    """Each with its plan, in one of the target; one that fails fails both; own files are the last."""
-    run = target_run(
-        "vm:6.1",
+def several() -> list[CaseResult]:
+    """Results of two suites, and of a file."""
+    return [
         result("pins/2", Verdict("held")),
-        result("seed/151", Verdict("violated")),
-        result("my.pin", Verdict("held"), "mine"),
-    )
-    read = list(kernel(ktap([run])))
-    assert [(number, name, outcome) for depth, number, name, outcome in read if depth == 0] == [
-        (1, "pins", "ok"),
-        (2, "seed", "not ok"),
-        (3, "scenarios", "ok"),
+        result("seed/151", Verdict("violated", reason="stale")),
+        result("my.pin", Verdict("xfail"), "mine"),
     ]
-    assert (1, 1, "mine (my.pin)", "ok") in read
-    assert sum(depth for depth, *_ in read) == len(suite("pins").tests) + 162 + 1
-    both = list(kernel(ktap([run, run])))
-    assert [entry[2:] for entry in both if entry[0] == 0] == [("vm:6.1", "not ok"), ("vm:6.1", "not ok")]
+
+
+def test_several_suites_are_one_flat_list() -> None:
+    """Numbered on, with the plan of all: a name begins with the suite and the number in it; own files are the last."""
+    lines = ktap([target_run("vm:6.1", *several())])
+    pins = len(suite("pins").tests)
+    assert lines[:3] == ["TAP version 13", f"1..{pins + 162 + 1}", "# selftests: pinhold: vm:6.1: pins"]
+    read = list(kernel(lines))
+    assert [(depth, number) for depth, number, *_ in read] == [(0, number) for number in range(1, pins + 164)]
+    assert [(number, name, outcome) for _, number, name, outcome in read if outcome != "SKIP"] == [
+        (2, f"pins/2 {suite('pins').test(2).scenario.title}", "ok"),
+        (pins + 151, f"seed/151 {TITLE}", "not ok"),
+        (pins + 163, "mine (my.pin)", "XFAIL"),
+    ]
+    assert lines.count("# Totals: pass:1 fail:1 xfail:1 xpass:0 skip:204 error:0") == 1
+
+
+def test_several_targets_are_one_flat_list() -> None:
+    """A name begins with the target; two runs on one are told apart."""
+    runs = [target_run(name, result("seed/151", Verdict("held"))) for name in ("vm:6.1", "mine", "vm:6.1")]
+    lines = ktap(runs, "unique")
+    assert lines[1] == f"1..{3 * 162}"
+    read = list(kernel(lines))
+    assert [number for _, number, *_ in read] == list(range(1, 3 * 162 + 1))
+    assert [name for *_, name, outcome in read if outcome == "ok"] == [
+        f"vm:6.1 seed/151 {TITLE}",
+        f"mine seed/151 {TITLE}",
+        f"vm:6.1(2) seed/151 {TITLE}",
+    ]
+
+
+@pytest.mark.parametrize("targets", [("live",), ("live", "vm:6.1")])
+def test_lava_and_tap_py_see_every_test_of_several_suites(targets: tuple[str, ...]) -> None:
+    """Each by a name of its own, in which nothing says how it came out: that is the same whatever the verdict is."""
+    suites = ("seed", "stock")
+    named = {}
+    for kind in ("held", "violated", "xfail", "skipped", "livelock", "crashed"):
+        found = [
+            result(f"{chosen}/{n}", Verdict(kind, reason="why #1"))
+            for chosen in suites
+            for n in range(1, len(suite(chosen).tests) + 1)
+        ]
+        lines = ktap([target_run(target, *found) for target in targets])
+        assert len([line for line in Parser().parse_text("\n".join(lines)) if line.category == "test"]) == int(
+            lines[1].removeprefix("1..")
+        )
+        named[kind] = [line.rpartition(" ")[0] for line in lava(lines)]
+    assert len(named["held"]) == len(targets) * (162 + 277)
+    assert not any("_dup" in name for name in named["held"])
+    assert all(names == named["held"] for names in named.values())
+
+
+def test_it_is_read_back_as_the_tests_of_its_suites() -> None:
+    """Of a document of several suites, in which `seed` and `stock` have tests of one title."""
+    found = [result(f"{chosen}/1", Verdict("held")) for chosen in ("seed", "stock")]
+    run = selftest(ktap([target_run("live", *found)]), "x.ktap").run
+    assert [result.name for result in run.results if result.verdict.kind == "held"] == ["seed/1", "stock/1"]
+    assert len(run.results) == 162 + 277
 
 
 def test_what_is_asked_for_twice_is_two_tests() -> None:
@@ -110,9 +160,24 @@ def test_a_target_that_has_not_run_a_test_skips_it() -> None:
     """As joined run files may have it: the document is whole all the same."""
     both = [result("pins/1", Verdict("held")), result("pins/3", Verdict("held"))]
     read = list(kernel(ktap([target_run("a", *both), target_run("b", both[1])])))
-    of_b = [entry for entry in read if entry[0] == 1][len(suite("pins").tests) :]
-    assert [number for _, number, _, outcome in of_b if outcome == "ok"] == [3]
-    assert len(of_b) == len(suite("pins").tests)
+    tests = len(suite("pins").tests)
+    assert [number for _, number, _, outcome in read if outcome == "ok"] == [1, 3, tests + 3]
+    assert len(read) == 2 * tests
+
+
+def test_targets_that_end_in_another_order_are_written_in_theirs() -> None:
+    """The second waits for the first; the totals are of both, and the last line."""
+    stream = io.StringIO()
+    report = UniqueKtap(stream, 2, [("pins/1", "")])
+    for place, name in ((1, "b"), (0, "a")):
+        report.begin(place, TargetInfo(name, "6.18", "6.18"))
+    for place in (1, 0):
+        report.result(place, result("pins/1", Verdict("held")))
+        report.end(place, 1.0)
+    report.close(None)
+    lines = stream.getvalue().splitlines()
+    assert [number for _, number, *_ in kernel(lines)] == list(range(1, 2 * len(suite("pins").tests) + 1))
+    assert lines[-1] == f"# Totals: pass:2 fail:0 xfail:0 xpass:0 skip:{2 * len(suite('pins').tests) - 2} error:0"
 
 
 def test_each_result_is_written_when_it_is_known() -> None:
@@ -129,7 +194,7 @@ def test_each_result_is_written_when_it_is_known() -> None:
 
 
 def test_tap_py_reads_it() -> None:
-    """Numbers, names and skips, of a document of one target and one suite."""
+    """Numbers, names and skips."""
     verdicts = (Verdict("held"), Verdict("violated", reason="stale"), Verdict("skipped", reason="no swap"))
     run = target_run("live", *(result(f"stock/{n}", verdict) for n, verdict in enumerate(verdicts, 1)))
     parsed = list(Parser().parse_text("\n".join(ktap([run]))))

@@ -16,6 +16,7 @@ from functools import cache
 from pinhold.report.results import CaseResult, TargetRun, counted
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.suites import SUITES, suite
+from pinhold.scenario.suites import place as place_of
 from pinhold.scenario.suites.case import Test
 from pinhold.scenario.titles import case_and_memory, title_of
 from pinhold.scenario.verdict import Verdict
@@ -28,6 +29,7 @@ _NOTE = re.compile(r"(?:# )+(?P<words>.*\S)\s*")
 _DIRECTIVE = re.compile(r"(?P<what>SKIP|XFAIL|TIMEOUT|ERROR|error)\b *(?P<words>.*)")
 _THP = re.compile(r"(?P<kind>.*THP) \((?P<kib>[0-9]+) kB\)")
 _SIZED = re.compile(r"(?P<kind>.*) \((?P<kib>[0-9]+) kB\)")
+_PLACED = re.compile(r"(?:.* )?(?P<test>[a-z]+/[0-9]+) (?P<title>.*)")
 _PMD = 2048
 """KiB of the THPs of pinhold's suites."""
 
@@ -90,7 +92,11 @@ def _tests() -> dict[str, tuple[str, Test]]:
 
 
 def known_as(name: str) -> tuple[str, Test] | None:
-    """The test of pinhold's suites that a selftest calls so; a THP has the size of a PMD, whether or not it is said."""
+    """The test of pinhold's suites that a selftest calls so; a THP has the size of a PMD, whether or not it is said.
+    Where pinhold's own KTAP has several suites, the name says which."""
+    if (placed := _PLACED.fullmatch(name)) and (own := place_of(placed["test"])):
+        test = suite(own[0]).test(own[1])
+        return (placed["test"], test) if placed["title"] == test.scenario.title else None
     case, memory = case_and_memory(name)
     if (sized := _THP.fullmatch(memory)) and int(sized["kib"]) == _PMD:
         name = title_of(case, sized["kind"])

@@ -2,7 +2,8 @@
 
 Names and numbers are those of the whole suite, also of a part: what was not asked for is there as skipped, since KTAP
 numbers without gaps.  A reason stands before the line, and not in it: parsers make a test's name of all that the line
-has.  Tests of several suites are documents of their own, nested.
+has.  Several suites and targets are one flat list, for most parsers see no nested results; there a name says before it
+what is not the same for all: `TARGET SUITE/NUMBER CASE ... with MEMORY`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from pinhold.report.ktapstream import INDENT, TOTAL_OF, TOTALS, Documents, text, totals_line
+from pinhold.report.ktapstream import TOTAL_OF, TOTALS, Documents, text, totals_line
 from pinhold.report.results import CaseResult, number_ranges, one_line, pools
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.suites import place as place_of
@@ -37,6 +38,11 @@ class Numbering:
 
     groups: tuple[Group, ...]
     places: Mapping[str, tuple[tuple[int, int], ...]]
+
+    @property
+    def tests(self) -> int:
+        """How many results a target has."""
+        return sum(len(group.names) for group in self.groups)
 
 
 def numbering(tests: Iterable[tuple[str, str]]) -> Numbering:
@@ -85,24 +91,25 @@ def _lines(number: int, name: str, result: CaseResult) -> Iterator[str]:
 
 
 class _Target:
-    """The document of one target: which lines are next."""
+    """The results of one target: which lines are next.  before: how many results stand before them; called: what its
+    names begin with; totals: where they are counted."""
 
-    def __init__(self, numbers: Numbering, info: TargetInfo) -> None:
+    def __init__(self, numbers: Numbering, info: TargetInfo, before: int, called: str, totals: dict[str, int]) -> None:
         self._groups = numbers.groups
         self._info = info
-        self._indent = INDENT if len(self._groups) > 1 else ""
+        self._called = called
+        self._totals = totals
+        self._before = [before + sum(len(told.names) for told in self._groups[:n]) for n in range(len(self._groups))]
         self._results: dict[tuple[int, int], CaseResult] = {}
         self._next = (0, 1)
         self._over = False
-        self._totals = [dict.fromkeys(TOTALS, 0) for _ in self._groups]
         self._left = {name: list(places) for name, places in numbers.places.items()}
 
     def head(self) -> Iterator[str]:
         has = pools(self._info)
-        lines = [f"1..{len(self._groups)}"] if self._indent else [*self._head(0)]  # a plan stands before all comments
-        yield from [*lines, *([f"# {one_line(has)}"] if has else [])]
-        if self._indent:
-            yield from self._head(0)
+        yield from self._head(0)
+        if has:
+            yield f"# {one_line(has)}"
 
     def add(self, result: CaseResult) -> Iterator[str]:
         """The lines that can be written now."""
@@ -119,25 +126,17 @@ class _Target:
         for place in sorted(self._results):
             yield from self._line(place, self._results[place])
 
-    @property
-    def passed(self) -> bool:
-        return all(_passed(totals) for totals in self._totals)
-
     def _head(self, group: int) -> Iterator[str]:
         told = self._groups[group]
-        lines = [f"1..{len(told.names)}", f"# selftests: pinhold: {one_line(self._info.name)}: {told.suite}"]
+        yield f"# selftests: pinhold: {one_line(self._info.name)}: {told.suite}"
         if len(told.asked) < len(told.names):
-            lines.append(f"# asked for: {number_ranges(sorted(told.asked))}; all others are skipped")
-        if self._indent:
-            lines = ["KTAP version 1", f"# Subtest: {told.suite}", *lines]
-        yield from (self._indent + line for line in lines)
+            yield f"# asked for: {number_ranges(sorted(told.asked))}; all others are skipped"
 
     def _ready(self) -> Iterator[str]:
         while self._next[0] < len(self._groups):
             group, number = self._next
             told = self._groups[group]
             if number > len(told.names):
-                yield from self._tail(group)
                 self._next = (group + 1, 1)
                 if group + 1 < len(self._groups):
                     yield from self._head(group + 1)
@@ -149,41 +148,49 @@ class _Target:
 
     def _line(self, place: tuple[int, int], result: CaseResult | None) -> Iterator[str]:
         group, number = place
-        name = text(self._groups[group].names[number - 1])
-        self._totals[group]["skip" if result is None else TOTAL_OF[result.verdict.kind]] += 1
-        lines = [f"ok {number} {name} # SKIP"] if result is None else _lines(number, name, result)
-        yield from (self._indent + line for line in lines)
+        self._totals["skip" if result is None else TOTAL_OF[result.verdict.kind]] += 1
+        name, number = self._name(group, number), self._before[group] + number
+        yield from [f"ok {number} {name} # SKIP"] if result is None else _lines(number, name, result)
 
-    def _tail(self, group: int) -> Iterator[str]:
-        yield self._indent + totals_line(self._totals[group])
-        if self._indent:
-            words = "ok" if _passed(self._totals[group]) else "not ok"
-            yield f"{words} {group + 1} {self._groups[group].suite}"
-
-
-def _passed(totals: Mapping[str, int]) -> bool:
-    return not (totals["fail"] or totals["error"])
+    def _name(self, group: int, number: int) -> str:
+        """Behind what is not the same for all results: the target, and the test's name in its suite."""
+        told = self._groups[group]
+        inside = f"{told.suite}/{number} " if self._called or len(self._groups) > 1 else ""
+        return text(self._called + (inside if told.suite != OWN else "") + told.names[number - 1])
 
 
 class UniqueKtap:
     """See listener.Report."""
 
     def __init__(self, stream: TextIO, targets: int, tests: Sequence[tuple[str, str]]) -> None:
-        self._documents = Documents(stream, targets)
         self._numbers = numbering(tests)
+        self._documents = Documents(stream, targets, plan=targets * self._numbers.tests)
+        self._count = targets
+        self._called: list[str] = []
         self._targets: dict[int, _Target] = {}
+        self._running = targets
+        self._totals = dict.fromkeys(TOTALS, 0)
 
     def begin(self, place: int, info: TargetInfo) -> None:
-        target = self._targets[place] = _Target(self._numbers, info)
+        before = place * self._numbers.tests
+        target = self._targets[place] = _Target(self._numbers, info, before, self._call(info.name), self._totals)
         self._documents.begin(place, info.name, *target.head())
+
+    def _call(self, name: str) -> str:
+        """What the names of a target begin with, if there are several: the second of a name is not the first."""
+        self._called.append(name)
+        times = self._called.count(name)
+        return f"{name}{f'({times})' if times > 1 else ''} " if self._count > 1 else ""
 
     def result(self, place: int, result: CaseResult) -> None:
         self._documents.say(place, *self._targets[place].add(result))
 
     def end(self, place: int, seconds: float) -> None:
-        target = self._targets[place]
-        self._documents.say(place, *target.finish())
-        self._documents.end(place, target.passed)
+        self._documents.say(place, *self._targets[place].finish())
+        self._running -= 1
+        if not self._running:
+            self._documents.say(self._count - 1, totals_line(self._totals))
+        self._documents.end(place, True)
 
     def close(self, cut: str | None) -> None:
         if cut is not None:

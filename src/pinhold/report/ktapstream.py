@@ -1,7 +1,7 @@
 """KTAP documents of several targets on one stream: in the order of the targets, each line as soon as that allows it.
 
 One target gives a plain document.  Several give one document each, nested in an outer one as the KTAP specification has
-it; what is behind the one being written waits.
+it, or a plain one all together, if its plan is known; what is behind the one being written waits.
 """
 
 from __future__ import annotations
@@ -37,16 +37,17 @@ def totals_line(totals: dict[str, int]) -> str:
 
 
 class Documents:
-    """place: which target."""
+    """place: which target.  plan: how many results there are in all, of a plain document."""
 
-    def __init__(self, stream: TextIO, targets: int) -> None:
+    def __init__(self, stream: TextIO, targets: int, plan: int | None = None) -> None:
         self._stream = stream
-        self._nested = targets > 1
+        self._nested = targets > 1 and plan is None
         self._waiting: list[list[str]] = [[] for _ in range(targets)]
         self._names = [""] * targets
         self._ended = [False] * targets
         self._writing = 0
         self._write(*(["KTAP version 1", f"1..{targets}"] if self._nested else ["TAP version 13"]))
+        self._write(*([] if plan is None else [f"1..{plan}"]))
 
     def begin(self, place: int, name: str, *lines: str) -> None:
         """Its first lines."""
