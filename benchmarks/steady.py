@@ -4,9 +4,9 @@
 
 Each run is in one of four places, in turn: as it is; beside programs that compute and write files; beside some that pin
 and have memory reclaimed (tests/neighbour.py); and in a container: user, pid and mount namespaces of its own and, where
-cgroups can be made, a memory cgroup.  Two runs in one place have to come to the same verdict in every test, and so have
-the first three places; what differs is printed with its reasons, and the exit status is 1.  The container is another
-user's, who may do less.
+cgroups can be made, a memory cgroup (version 1 or 2).  Two runs in one place have to come to the same verdict in every
+test, and so have all places; what differs is printed with its reasons, and the exit status is 1.  The container is
+another user's, who may do less: what only there is skipped, or cannot be told, is no other verdict, and is counted.
 
 It changes no setting.  The cgroup is removed at the end.
 """
@@ -29,7 +29,7 @@ from pinhold.scenario.runfile import read_run
 
 ROOT = Path(__file__).parents[1]
 PINHOLD = [sys.executable, "-I", "-m", "pinhold"]
-MEMORY = Path("/sys/fs/cgroup/memory")
+CGROUPS = Path("/sys/fs/cgroup")
 LIMIT = 512 << 20
 """Bytes that the container may use."""
 
@@ -67,6 +67,21 @@ def differing(first: Verdicts, now: Verdicts) -> list[str]:
     ]
 
 
+UNASKED = ("skipped", "unknown")
+"""Verdicts of a user who may not ask, or not see what there is."""
+
+
+def asked_there(now: Verdicts, place: str, first: Verdicts) -> Verdicts:
+    """What a place says of the tests that it could ask: a container's user may do less, and how much less is told."""
+    if place != "container":
+        return now
+    unasked = {
+        name for name, (kind, _) in now.items() if name in first and kind in UNASKED and first[name][0] not in UNASKED
+    }
+    print(f"    {place}: {len(now) - len(unasked)} of {len(now)} tests compared; {len(unasked)} it may not ask")
+    return {name: first[name] if name in unasked else told for name, told in now.items()}
+
+
 @contextmanager
 def running(*commands: Sequence[str]) -> Iterator[None]:
     """Programs beside what runs in the block."""
@@ -79,21 +94,34 @@ def running(*commands: Sequence[str]) -> Iterator[None]:
             program.wait()
 
 
-@contextmanager
-def memory_cgroup() -> Iterator[Path | None]:
-    """One with a limit (version 1); None where it cannot be made."""
-    folder = MEMORY / f"pinhold-steady-{os.getpid()}"
+def memory_limit(cgroups: Path = CGROUPS) -> tuple[Path, str] | None:
+    """Where memory cgroups are made, and the file of their limit; None where there can be none.  Version 2 has one tree
+    for all, whose root has to hand memory on; version 1 has one for memory."""
     try:
-        folder.mkdir()
-        (folder / "memory.limit_in_bytes").write_text(str(LIMIT))
+        if "memory" in (cgroups / "cgroup.subtree_control").read_text().split():
+            return cgroups, "memory.max"
     except OSError:
-        yield None
-        return
+        pass
+    return (cgroups / "memory", "memory.limit_in_bytes") if (cgroups / "memory").is_dir() else None
+
+
+@contextmanager
+def memory_cgroup(cgroups: Path = CGROUPS) -> Iterator[Path | None]:
+    """One with a limit; None where it cannot be made."""
+    found = memory_limit(cgroups)
+    folder = found[0] / f"pinhold-steady-{os.getpid()}" if found else None
+    try:
+        if found and folder:
+            folder.mkdir()
+            (folder / found[1]).write_text(str(LIMIT))
+    except OSError:
+        folder = None
     try:
         yield folder
     finally:
-        with contextlib.suppress(OSError):
-            folder.rmdir()
+        if folder:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
 
 
 def run(asked: Sequence[str], out: Path, before: Sequence[str] = ()) -> int:
@@ -152,11 +180,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             counts = ", ".join(f"{kinds.count(kind)} {kind}" for kind in dict.fromkeys(kinds)) or "nothing ran"
             print(f"{number + 1:3} {place:9} {time.monotonic() - begun:6.1f} s  status {status}: {counts}", flush=True)
             print(*(f"      {line}" for line in differs), sep="\n", end="\n" if differs else "", flush=True)
-    alike = [place for place in places if place != "container" and place in first]
-    for place in alike[1:]:
-        for line in differing(first[alike[0]], first[place]):
+    for place in list(first)[1:]:
+        for line in differing(first[places[0]], asked_there(first[place], place, first[places[0]])):
             flipped += 1
-            print(f"    {alike[0]} / {place}: {line}")
+            print(f"    {places[0]} / {place}: {line}")
     print(f"{options.runs} runs: {'no verdict flipped' if not flipped else f'{flipped} verdicts flipped'}")
     return 1 if flipped else 0
 

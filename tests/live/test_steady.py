@@ -9,5 +9,5 @@ import steady
 
 @pytest.mark.nightly
 def test_no_verdict_flips(capfd: pytest.CaptureFixture[str]) -> None:
-    """The suite stock: alone, beside load, beside programs that pin, in a container; twice each."""
-    assert steady.main(["--runs", "8"]) == 0, capfd.readouterr().out
+    """The suite stock: alone, beside load, beside programs that pin, in a container; five times each."""
+    assert steady.main(["--runs", "20"]) == 0, capfd.readouterr().out

@@ -25,8 +25,34 @@ def test_another_verdict_is_a_flip_and_another_reason_is_none(tmp_path: Path) ->
     }
 
 
+def test_memory_cgroups_of_both_versions(tmp_path: Path) -> None:
+    """Version 2 where the root hands memory on, else that of version 1, else none; the limit is in each one's file."""
+    for version, file in ((1, "memory.limit_in_bytes"), (2, "memory.max")):
+        cgroups = tmp_path / str(version)
+        (cgroups / "memory").mkdir(parents=True)
+        if version == 2:
+            (cgroups / "cgroup.subtree_control").write_text("cpuset cpu io memory pids\n")
+        with steady.memory_cgroup(cgroups) as group:
+            assert group is not None and group.parent == (cgroups if version == 2 else cgroups / "memory")
+            assert (group / file).read_text() == str(steady.LIMIT)
+    (tmp_path / "none").mkdir()
+    (tmp_path / "none" / "cgroup.subtree_control").write_text("pids\n")
+    with steady.memory_cgroup(tmp_path / "none") as group:
+        assert group is None
+
+
+def test_the_container_is_compared_where_it_could_ask(capsys: pytest.CaptureFixture[str]) -> None:
+    """What it alone skips or cannot tell is counted, and no other verdict; another verdict is one."""
+    alone = {"a": HELD, "b": HELD, "c": SKIPPED, "d": HELD}
+    there = {"a": SKIPPED, "b": ("violated", "stale"), "c": SKIPPED, "d": ("unknown", "no page frames")}
+    told = steady.asked_there(there, "container", alone)
+    assert steady.differing(alone, told) == ["b: held  / violated stale"]
+    assert "2 of 4 tests compared; 2 it may not ask" in capsys.readouterr().out
+    assert steady.asked_there(there, "load", alone) == there
+
+
 def test_a_flip_is_told_and_is_the_status(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    """Between two runs in one place, and between places; the container is compared with itself."""
+    """Between two runs in one place, and between places, the container among them."""
     numbers = iter(range(99))
 
     def run(asked, out, *_):
