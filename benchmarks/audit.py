@@ -1,7 +1,10 @@
 """What `pinhold audit` finds in whole kernels, beside an independent count and beside what is known to be there.
 
     python benchmarks/audit.py TREE...     trees of Linux that are unpacked already
-    python benchmarks/audit.py --fetch     Debian's linux-source-6.1, -6.12 and the newest, by apt and without root
+    python benchmarks/audit.py --fetch     Debian's linux-source-6.1, -6.12 and the newest, by apt and without root,
+                                           and the last 6.1 before 6.1.191
+    python benchmarks/audit.py --fetch --confirm vm:6.1     the stale pin of sev.c in a guest, too
+    python benchmarks/audit.py --dkms FOLDER [PART...]      Debian's *-dkms packages, which are kept in FOLDER
 
 Every call that the count sees has to be found, and no other.  6.1 has the drivers from which the series that made
 read-only pins reliable took FOLL_FORCE, and nothing else; later kernels have none.  6.1.191 and later have the stale
@@ -19,10 +22,12 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from audit_dkms import modules
 from pinhold import trust
 from pinhold.audit.audit import Audit, audit
 from pinhold.audit.files import find, release_of
 from pinhold.audit.oracle import Oracle
+from pinhold.commands.audit_confirm import confirm
 from pinhold.lab.apt import Apt, unpack
 from pinhold.lab.errors import LabError
 from pinhold.mm.releases import releases, split, stand_in
@@ -78,6 +83,9 @@ FORCED = {
 }
 """Patches 10 to 19 of the series: file -> the function of each call."""
 
+SEV, REGISTERS, BACKPORTED = "arch/x86/kvm/svm/sev.c", "sev_mem_enc_register_region", 191
+"""Where a backport passes FOLL_LONGTERM alone, and since which patch level of 6.1."""
+
 _NOISE = re.compile(r"/\*.*?\*/|//[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.DOTALL)
 _DEFINE = re.compile(r"^[ \t]*#[ \t]*define\b(?:[^\n]*\\\n)*[^\n]*", re.MULTILINE)
 _TYPES = "static|extern|inline|__always_inline|noinline|const|long|int|unsigned|ssize_t|struct|void|bool|size_t"
@@ -96,8 +104,8 @@ def count(path: str, text: str, names: Sequence[str]) -> Iterator[tuple[str, int
             yield path, bare.count("\n", 0, match.start()) + 1, match[1]
 
 
-def check(root: Path) -> list[str]:
-    """Audit one tree and print its row; gives what is not as it should be."""
+def check(root: Path, confirm: str = "") -> list[str]:
+    """Audit one tree and print its row; gives what is not as it should be.  confirm: a target for the pin of sev.c."""
     begun = time.process_time()
     release = release_of(root)
     made = audit(find([str(root)]), release, Oracle(stand_in(release)[0]))
@@ -115,7 +123,16 @@ def check(root: Path) -> list[str]:
     resolved = sum(site.resolved for site in outside)
     kinds = [f"{severity} {len(made.at(severity))}" for severity in ("error", "warning", "note")]
     print(f"| {release} | {' | '.join(cells)} | {resolved} of {len(outside)} | {', '.join(kinds)} | {seconds:.1f} s |")
-    return wrong + list(_known(made, release))
+    return wrong + list(_known(made, release)) + (_confirmed(made, confirm) if confirm else [])
+
+
+def _confirmed(made: Audit, target: str) -> list[str]:
+    """Run the test of sev.c's stale pin, and print what the target says; gives that where it is no confirmation."""
+    found = [one.scenario for one in made.findings if one.kind == "STALE" and one.path == SEV and one.scenario]
+    said = list(confirm(found[:1], target).values())
+    for words in said:
+        print(f"{SEV} of {made.release}: {words}", file=sys.stderr)
+    return [f"{SEV} of {made.release}: {words}" for words in said if not words.startswith("confirmed")]
 
 
 def _known(made: Audit, release: str) -> Iterator[str]:
@@ -126,8 +143,9 @@ def _known(made: Audit, release: str) -> Iterator[str]:
     wanted = sorted((path, one) for path, functions in FORCED.items() for one in functions) if series == "6.1" else []
     if series != "5.10" and forced != wanted:
         yield f"{release}: FOLL_FORCE in {forced}, and not in {wanted}"
-    stale = [one for one in made.findings if one.kind == "STALE" and one.path == "arch/x86/kvm/svm/sev.c"]
-    expected = series == "6.1" and int(patch or 0) >= 191
+    stale = [one for one in made.findings if one.kind == "STALE" and one.path == SEV]
+    stale = [one for one in stale if any(way[0].function == REGISTERS for way in one.callers)]
+    expected = series == "6.1" and int(patch or 0) >= BACKPORTED
     if series != "5.10" and bool(stale) != expected:
         yield f"{release}: the pin of sev.c is {'stale' if stale else 'not stale'}"
 
@@ -138,7 +156,12 @@ def fetch(folder: Path) -> list[Path]:
     apt.prepare()
     apt.index()
     trees = []
-    for choice in (["6.1"], ["6.12"], list(reversed(releases()))):
+    for choice in (["6.1"], _earlier(apt), ["6.12"], list(reversed(releases()))):
+        if not choice:
+            print(
+                "Debian has no 6.1 before 6.1.191 any more: that it has no stale pin was not looked at", file=sys.stderr
+            )
+            continue
         place = folder / choice[0]
         place.mkdir()
         package = _package(apt, choice, place)
@@ -147,6 +170,13 @@ def fetch(folder: Path) -> list[Path]:
         subprocess.run(["tar", "-xf", archive, "-C", place, "--strip-components=1"], check=True)
         trees.append(place)
     return trees
+
+
+def _earlier(apt: Apt) -> list[str]:
+    """The last linux-source-6.1 before the backport, as apt takes it; nothing where Debian has none any more."""
+    patches = [(version, re.match(r"6\.1\.(\d+)-\d+$", version)) for version in apt.versions("linux-source-6.1")]
+    found = [version for version, level in patches if level and int(level[1]) < BACKPORTED]
+    return [f"6.1={found[0]}"] if found else []
 
 
 def _package(apt: Apt, choice: Sequence[str], place: Path) -> Path:
@@ -167,14 +197,21 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("trees", nargs="*", type=Path, metavar="TREE")
     parser.add_argument("--fetch", action="store_true", help="Debian's sources, some 6 GB unpacked, removed afterwards")
+    parser.add_argument("--confirm", metavar="TARGET", default="", help="run the test of sev.c there: vm:6.1")
+    parser.add_argument("--dkms", action="store_true", help="Debian's *-dkms packages, some 340 MB")
     options = parser.parse_args()
+    if options.dkms:
+        if not options.trees or options.fetch or options.confirm:
+            parser.error("--dkms takes a folder for the packages, and parts of their names")
+        print(*modules(options.trees[0], [str(part) for part in options.trees[1:]]), sep="\n")
+        return 0
     if bool(options.trees) == options.fetch:
         parser.error("name trees, or --fetch")
     print("| release | GUP: counted / found | above it: counted / found | flags known | findings | CPU |")
     print("|---|---|---|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         trees = fetch(Path(folder)) if options.fetch else options.trees
-        wrong = [words for tree in trees for words in check(tree)]
+        wrong = [words for tree in trees for words in check(tree, options.confirm)]
     print(*wrong, sep="\n", file=sys.stderr)
     return int(bool(wrong))
 

@@ -111,6 +111,8 @@ def test_the_release_of_other_trees_is_the_running_kernels(
         (["none"], "no file or folder"),
         (["{tree}", "--release", "2.4"], "no rules for 2.4"),
         (["{tree}", "--release", "new"], "is not a kernel release"),
+        (["{tree}", "--release", ""], "is not a kernel release"),
+        (["{tree}", "--release", "6.12", "--scenarios", "{tree}/one.c"], "one.c: that is no folder"),
         (["{tree}", "--series"], "--series takes two trees"),
         (["{tree}", "{tree}", "--format", "sarif"], "the difference is text or json"),
         (["{tree}", "{tree}", "--baseline", "x"], "--baseline is for one"),
@@ -255,7 +257,7 @@ def test_a_series_tells_what_came_too_far(tmp_path: Path, capsys: pytest.Capture
     status, out, _ = run(capsys, *trees, "--series")
     assert status == 1
     assert "the newer tree passes the same (drivers/a.c: take()), and there it is right" in words(out)
-    assert "1 pins are stale by the rules of 6.1, and not by those of 6.12" in words(out)
+    assert "1 pin is stale by the rules of 6.1, and not by those of 6.12" in words(out)
     (trees[0] / "drivers" / "a.c").write_text(STALE.replace("FOLL_LONGTERM", "FOLL_LONGTERM | FOLL_WRITE"))
     status, out, _ = run(capsys, *trees, "--series", "--format", "json")
     assert (status, json.loads(out)["backports"]) == (0, [])
@@ -273,6 +275,40 @@ def test_scenarios_are_written_and_confirmed(tmp_path: Path, capsys: pytest.Capt
     assert main(["run", str(file), "--on", "model:6.1"]) == 1
     capsys.readouterr()
     assert "not confirmed on model:6.2" in words(run(capsys, *arguments, "model:6.2")[1])
+
+
+def test_a_target_without_a_kernel_is_named_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No empty parentheses."""
+    _, out, _ = run(capsys, write(tmp_path, {"one.c": STALE}), "--release", "6.1", "--confirm", "model:6.1")
+    assert "()" not in words(out).partition("confirmed on")[2]
+
+
+def test_lines_are_as_wide_as_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """80 columns there; in a file a call has one line."""
+    long = FORCED.replace("forced(", f"forced_{'by_a_long_name_' * 4}(")
+    root = write(tmp_path, {f"drivers/{'folder/' * 4}one.c": long})
+    lines = run(capsys, root, "--release", "6.12", "--all")[1].splitlines()
+    assert sum("pin_user_pages_fast()" in one and "forced_" in one for one in lines) == 1
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True, raising=False)
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert max(map(len, run(capsys, root, "--release", "6.12", "--all")[1].splitlines())) <= 80
+
+
+def test_what_was_parsed_in_part_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A function with a call, the finding in it, and a file that is hardly C; whole ones are not."""
+    torn = FORCED.replace("{ return", "{ int a[ = { ]; return")
+    files = {"a.c": torn, "b.c": FORCED, "c.c": ")]}{([" * 400}
+    root = write(tmp_path, files)
+    _, out, _ = run(capsys, *(root / name for name in files), "--release", "6.12")
+    assert "a.c: forced() was parsed in part." in out
+    assert "c.c could be parsed in small parts only" in words(out)
+    assert "b.c: forced() was" not in out
+    assert out.count("forced() was parsed in part: read it yourself") == 1
+    document = json.loads(run(capsys, root, "--release", "6.12", "--format", "json")[1])
+    assert document["torn"] == ["a.c: forced() was parsed in part"]
 
 
 def test_all_lists_every_call_and_wrapper(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

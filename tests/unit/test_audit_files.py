@@ -34,13 +34,26 @@ def test_links_are_not_followed(tmp_path: Path) -> None:
     assert tree.left_out == ["3 symbolic links to sources or folders were not followed"]
 
 
+def test_a_link_that_is_named_is_what_it_points_to(tmp_path: Path) -> None:
+    """A file by a link, and a folder of a kernel by one: its paths and its release are the kernel's."""
+    root = write(tmp_path, {"Makefile": "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 9\n", "Kconfig": "", "mm/x.c": ""})
+    write(tmp_path, {"drivers/misc/a.c": CALL})
+    (tmp_path / "misc").symlink_to(root / "drivers" / "misc")
+    (tmp_path / "link.c").symlink_to(root / "drivers" / "misc" / "a.c")
+    for name in ("misc", "link.c"):
+        tree = find([str(tmp_path / name)])
+        assert (tree.kernel, set(tree.sources)) == (True, {"drivers/misc/a.c"})
+
+
 def test_what_is_no_file_is_not_waited_for(tmp_path: Path) -> None:
     """A FIFO named like a source."""
     root = write(tmp_path, {"a.c": CALL})
     os.mkfifo(root / "b.c")
     tree = find([str(root)])
     assert set(tree.sources) == {"a.c"}
-    assert tree.left_out == ["not read: b.c: cannot be read"]
+    assert tree.left_out == ["not read: b.c: it is no ordinary file"]
+    with pytest.raises(NotReadable, match=r"^not read: b.c: it is no ordinary file$"):
+        find([str(root / "b.c")])
 
 
 def test_large_files_are_left_out_and_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

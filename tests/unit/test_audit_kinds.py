@@ -112,6 +112,25 @@ def test_boolflags(tmp_path: Path, wrong: str) -> None:
         assert found(tmp_path / str(number), "BOOLFLAGS", driver=call(right)) == []
 
 
+def test_a_number_of_flags_is_no_truth_value(tmp_path: Path) -> None:
+    """0x10000 is some flag's bit of some release; 1 may have been a boolean."""
+    (one,) = found(tmp_path / "a", "BOOLFLAGS", driver=call("0x10000"))
+    assert "the number 0x10000 is passed" in one.says
+    assert one.advice == ("write the FOLL_* names that are meant",)
+    assert "true is 1" in found(tmp_path / "b", "BOOLFLAGS", driver=call("1"))[0].says
+
+
+def test_advice_holds_on_the_release(tmp_path: Path) -> None:
+    """On 5.10 no flags are reliable: the better ones are said to lose less; FORCE and STALE advise the same."""
+    (stale,) = found(tmp_path / "a", "STALE", "5.10", driver=call("FOLL_LONGTERM"))
+    assert "pass FOLL_LONGTERM|FOLL_WRITE: on 5.10 this loses less, and still " in stale.advice[0]
+    assert "this is reliable" not in " ".join(stale.advice)
+    (force,) = found(tmp_path / "b", "FORCE", "5.10", driver=call("FOLL_LONGTERM | FOLL_FORCE"))
+    assert force.advice[0].startswith("pass FOLL_LONGTERM|FOLL_WRITE: ")
+    (plain,) = found(tmp_path / "c", "FORCE", driver=call("FOLL_FORCE"))
+    assert plain.advice[0].startswith("leave FOLL_FORCE out: ")
+
+
 def test_booleans_of_old_signatures_are_no_boolflags(tmp_path: Path) -> None:
     """Before 4.9 write and force stood there."""
     text = "int f(struct page **p, int to) { return get_user_pages(0, 4, to, 0, p, NULL); }"

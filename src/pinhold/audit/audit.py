@@ -11,6 +11,7 @@ from pinhold.audit.kinds import failing, flags, use
 from pinhold.audit.kinds.context import Context
 from pinhold.audit.oracle import Oracle
 from pinhold.audit.sites import Reading, Site, sites
+from pinhold.audit.torn import torn
 
 _JUDGES = (
     flags.force,
@@ -29,12 +30,14 @@ _JUDGES = (
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """release: of the tree; rules: the release whose rules were asked; findings: by severity, then by file and line."""
+    """release: of the tree; rules: the release whose rules were asked; findings: by severity, then by file and line;
+    torn: sentences about what was not parsed whole."""
 
     reading: Reading
     release: str
     rules: str
     findings: tuple[Finding, ...]
+    torn: tuple[str, ...] = ()
 
     @property
     def sites(self) -> Sequence[Site]:
@@ -60,4 +63,4 @@ def audit(
     found = [one for site in reading.sites for judge in _JUDGES for one in judge(context, site)]
     found.sort(key=lambda one: (SEVERITIES.index(one.severity), one.path, one.line))
     oracle.close()
-    return Audit(reading, release, oracle.release, tuple(numbered(found)))
+    return Audit(reading, release, oracle.release, tuple(numbered(found)), tuple(torn(reading)))

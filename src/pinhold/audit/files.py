@@ -47,8 +47,8 @@ class Tree:
     _kept: dict[str, bytes] | None = field(default_factory=dict)
     _kept_bytes: int = 0
     _links: int = 0
-    _large: list[str] = field(default_factory=list)
-    _bad: list[str] = field(default_factory=list)
+    _unread: dict[str, list[str]] = field(default_factory=dict)
+    """By what the reason is."""
 
     def more(self, names: Sequence[str]) -> dict[str, bytes]:
         """The files of code, not among `sources` yet, that have one of these names; they are added there."""
@@ -88,11 +88,11 @@ class Tree:
         """Look at one file.  always: it was named itself."""
         self.seen += 1
         try:
-            text = _bytes(f"{self.root}/{path}")
-        except OSError:
-            text = None
+            text, why = _bytes(f"{self.root}/{path}"), "it is no ordinary file"
+        except OSError as error:
+            text, why = None, f"it cannot be read ({error.strerror})"
         if text is None or len(text) > LARGEST:
-            (self._bad if text is None else self._large).append(path)
+            self._unread.setdefault(f"larger than {LARGEST >> 20} MB" if text is not None else why, []).append(path)
             return
         self._paths.append(path)
         if self._kept is not None:
@@ -105,10 +105,9 @@ class Tree:
 
     def sentences(self) -> None:
         """Say in left_out what was not read."""
-        for paths, why in ((self._large, f"larger than {LARGEST >> 20} MB"), (self._bad, "cannot be read")):
-            if paths:
-                more = f", and {len(paths) - 1} more" if len(paths) > 1 else ""
-                self.left_out.append(f"not read: {paths[0]}{more}: {why}")
+        for why, paths in self._unread.items():
+            more = f", and {len(paths) - 1} more" if len(paths) > 1 else ""
+            self.left_out.append(f"not read: {paths[0]}{more}: {why}")
         if self._links:
             self.left_out.append(f"{self._links} symbolic links to sources or folders were not followed")
 
@@ -122,8 +121,9 @@ def find(paths: Sequence[str], progress: Callable[[int], None] = lambda files: N
             raise NotReadable(f"no file or folder {path!r}: name a tree of sources, or files of C") from None
         except OSError as error:
             raise NotReadable(f"cannot read {path!r}: {error.strerror or error}") from None
+    paths = [os.path.realpath(path) for path in paths]  # a link that is named itself is what it points to
     tree = _tree(paths)
-    named = list(dict.fromkeys(map(os.path.abspath, paths)))
+    named = list(dict.fromkeys(paths))
     for path in named:
         if any(path.startswith(f"{other}{os.sep}") for other in named):
             continue
@@ -134,7 +134,7 @@ def find(paths: Sequence[str], progress: Callable[[int], None] = lambda files: N
             tree.add(inside, True)
     tree.sentences()
     if not tree.sources and not any(map(os.path.isdir, paths)):
-        raise NotReadable(f"{paths[0]}: {tree.left_out[0] if tree.left_out else 'it cannot be read'}")
+        raise NotReadable(tree.left_out[0] if tree.left_out else f"{paths[0]}: it cannot be read")
     return tree
 
 

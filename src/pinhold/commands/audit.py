@@ -150,7 +150,7 @@ def _audit(paths: Sequence[str], wanted: str | None) -> Audit:
     try:
         language()
         tree = find(paths, lambda files: progress.of(f"files of {name} looked at", files, files))
-        release = wanted or release_of(tree.root) or _running()
+        release = wanted if wanted is not None else release_of(tree.root) or _running()
         rules = _rules(release)
         oracle = Oracle(rules, progress=lambda call: progress.of(f"calls asked: {call}", 1, 1))
         made = audit(tree, release, oracle, lambda done, total: progress.of(f"files of {name} parsed", done, total))
@@ -217,6 +217,8 @@ def _confirmed(findings: Sequence[Finding], options: Namespace) -> dict[str, str
     if options.scenarios:
         from pinhold.commands.pages import write_files
 
+        if os.path.lexists(options.scenarios) and not os.path.isdir(options.scenarios):
+            raise UsageError(f"--scenarios {options.scenarios}: that is no folder")
         write_files(Path(options.scenarios), [(name, _commented(one)) for name, one in _file_names(listed)])
     if not options.confirm:
         return {}

@@ -30,8 +30,9 @@ def confirm(scenarios: Sequence[str], name: str) -> dict[str, str]:
 
 
 def _words(result: CaseResult, name: str, kernel: str) -> str:
-    by = f", pinned by {' and '.join(result.mechanisms)}" if result.mechanisms else ""
-    where = f"on {name} ({kernel}{by})"
+    by = [kernel] if kernel else []
+    by += [f"pinned by {' and '.join(result.mechanisms)}"] if result.mechanisms else []
+    where = f"on {name} ({', '.join(by)})" if by else f"on {name}"
     match result.verdict.kind:
         case "violated":
             return f"confirmed {where}: the pin no longer sees what its owner writes"

@@ -62,10 +62,18 @@ NO_SPACE = "no space is left on the device"
 
 
 class Apt:
-    """root: the directory of the private configuration, which keeps the index between runs."""
+    """root: the directory of the private configuration, which keeps the index between runs.  suites, security: of
+    Debian's archive and of its security archive; components: main, contrib, ..."""
 
-    def __init__(self, root: Path) -> None:
-        self._root = root
+    def __init__(
+        self,
+        root: Path,
+        suites: Sequence[str] = MAIN_SUITES,
+        security: Sequence[str] = SECURITY_SUITES,
+        components: Sequence[str] = ("main",),
+    ) -> None:
+        self._root, self._suites, self._security = root, suites, security
+        self._components = " ".join(components)
 
     def prepare(self) -> None:
         """Write the configuration.  Raises LabError where apt, its keyring or a mirror is missing."""
@@ -80,8 +88,8 @@ class Apt:
         listing = _run([_program("apt-get"), "indextargets", "--format", "$(REPO_URI)|$(ORIGIN)|$(SUITE)"], 60)
         places = mirrors(listing)
         lines = [
-            f"deb [arch=amd64 lang=none target=Packages signed-by={keyring}] {address} {suite} main"
-            for address, suites in ((places.main, MAIN_SUITES), (places.security, SECURITY_SUITES))
+            f"deb [arch=amd64 lang=none target=Packages signed-by={keyring}] {address} {suite} {self._components}"
+            for address, suites in ((places.main, self._suites), (places.security, self._security))
             for suite in suites
         ]
         try:
@@ -96,6 +104,11 @@ class Apt:
 
     def index(self, refresh: bool = True) -> list[Package]:
         """The kernel packages of the index, which is brought up to date when it is older than a day."""
+        names = self.names(NAMES, refresh)
+        return list(packages(self._apt("apt-cache", "show", *names)))
+
+    def names(self, pattern: str, refresh: bool = True) -> list[str]:
+        """The packages whose names have the pattern, a regular expression.  Raises LabError where there is none."""
         stamp = self._root / "updated"
         stale = not stamp.exists() or time.time() - stamp.stat().st_mtime > _FRESH_SECONDS
         failure = ""
@@ -108,10 +121,17 @@ class Apt:
                 if NO_SPACE in str(error):
                     raise LabError(f"the package index does not fit into {self._root}: {NO_SPACE}") from None
                 failure = f": {error}"
-        names = [line.split()[0] for line in self._apt("apt-cache", "search", "--names-only", NAMES).splitlines()]
+        names = [
+            line.split()[0] for line in self._apt("apt-cache", "search", "--names-only", "--", pattern).splitlines()
+        ]
         if not names:
             raise LabError(f"the package index cannot be read{failure}; {OWN_KERNEL}")
-        return list(packages(self._apt("apt-cache", "show", *names)))
+        return names
+
+    def versions(self, name: str) -> list[str]:
+        """Those of a package, as the index lists them: the newest first.  Raises LabError."""
+        rows = [line.split("|") for line in self._apt("apt-cache", "madison", name).splitlines()]
+        return [row[1].strip() for row in rows if len(row) > 1]
 
     def _room(self) -> None:
         free = shutil.disk_usage(self._root).free >> 20

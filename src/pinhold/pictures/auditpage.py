@@ -31,7 +31,7 @@ def audit_page(audit: Audit, shown: Sequence[Finding], confirmed: Mapping[str, s
         "calls": len(gup),
         "known": sum(site.resolved for site in gup),
         "files": len(audit.reading.units),
-        "left_out": [printable(sentence) for sentence in audit.reading.tree.left_out],
+        "left_out": [printable(sentence) for sentence in (*audit.reading.tree.left_out, *audit.torn)],
         "printable": printable,
         "confirmed": confirmed,
         "ways": lambda one: [way_words(way) for way in one.callers],

@@ -29,6 +29,7 @@ def auditjson(audit: Audit, shown: Sequence[Finding], confirmed: dict[str, str] 
         "rules": audit.rules,
         "files": {"seen": audit.reading.tree.seen, "parsed": len(audit.reading.units)},
         "left_out": [printable(sentence) for sentence in audit.reading.tree.left_out],
+        "torn": [printable(sentence) for sentence in audit.torn],
         "aliases": dict(sorted(audit.reading.names.aliases.items())),
         "wrappers": {name: [_at(site) for site in sites] for name, sites in sorted(audit.reading.wrappers.items())},
         "findings": [_finding(one, confirmed or {}) for one in shown],

@@ -12,6 +12,7 @@ from pinhold import __version__
 from pinhold.audit.finding import KINDS, Finding, Kind
 from pinhold.audit.values import way_words
 
+_ROOT = "where pinhold audit was started; where that is inside of the sources, or beside them, their own root"
 _SCHEMA = "https://json.schemastore.org/sarif-2.1.0.json"
 
 
@@ -23,7 +24,7 @@ def auditsarif(shown: Sequence[Finding], prefix: str = "") -> Iterator[str]:
             "driver": {"name": "pinhold", "version": __version__, "rules": [_rule(kind) for kind in KINDS.values()]}
         },
         "columnKind": "unicodeCodePoints",
-        "originalUriBaseIds": {"SRCROOT": {"description": {"text": "where pinhold audit was started"}}},
+        "originalUriBaseIds": {"SRCROOT": {"description": {"text": _ROOT}}},
         "results": [_result(one, names.index(one.kind), prefix) for one in shown],
     }
     yield from json.dumps({"$schema": _SCHEMA, "version": "2.1.0", "runs": [run]}, indent=1).splitlines()

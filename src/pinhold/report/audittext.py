@@ -16,6 +16,7 @@ from pinhold.report import terminal
 WIDTH = 100
 MOST_WAYS = 3
 MOST_MEMORY = 3
+MOST_TORN = 2
 
 
 def audittext(
@@ -38,8 +39,16 @@ def audittext(
         yield from _calls(audit)
         yield from _wrappers(audit)
     yield from _wrapped(_summary(audit, shown, known, notes), "")
-    for sentence in audit.reading.tree.left_out:
+    for sentence in (*audit.reading.tree.left_out, *few(audit.torn, everything or notes)):
         yield from _wrapped(f"{sentence}.", "")
+
+
+def few(sentences: Sequence[str], everything: bool) -> Iterator[str]:
+    """Some of them, and how many there are more."""
+    most = len(sentences) if everything or len(sentences) <= MOST_TORN + 1 else MOST_TORN
+    yield from sentences[:most]
+    if more := len(sentences) - most:
+        yield f"{more} more functions or files were parsed in part (--notes names them)"
 
 
 def difference_text(found: Difference, names: Sequence[str], notes: bool, confirmed: dict[str, str]) -> Iterator[str]:
@@ -52,7 +61,8 @@ def difference_text(found: Difference, names: Sequence[str], notes: bool, confir
     yield from _by_call(told, confirmed)
     yield f"Gone since {older}:" if gone else f"Nothing is gone since {older}."
     for one in gone:
-        yield _printable(f"  {one.path}:{one.line}  {one.function}()  {one.severity} {one.kind} {one.flags}".rstrip())
+        words = f"  {one.path}:{one.line}  {one.function}()  {one.severity} {one.kind} {one.flags}"
+        yield from terminal.narrowed(_printable(words.rstrip()), 4)
     yield ""
     yield from _wrapped(f"{len(told)} new, {len(gone)} gone, {found.both} in both.", "")
 
@@ -67,14 +77,16 @@ def series_text(found: Sequence[Backport], older: str, newer: str, confirmed: di
             said = f"the newer tree passes the same ({one.alike.path}: {one.alike.function}()), and there it is right"
         yield from _wrapped(f"{said}.", "    ")
         yield ""
-    words = f"{len(found)} pins are stale by the rules of {older}, and not by those of {newer}."
-    yield from _wrapped(words if found else f"Nothing is stale by the rules of {older} alone.", "")
+    words = f"{_count(len(found), 'pin')} {'is' if len(found) == 1 else 'are'} stale by the rules of {older}"
+    yield from _wrapped(
+        f"{words}, and not by those of {newer}." if found else f"Nothing is stale by the rules of {older} alone.", ""
+    )
 
 
 def _by_call(told: Sequence[Finding], confirmed: dict[str, str]) -> Iterator[str]:
     for (path, line), group in groupby(told, key=lambda one: (one.path, one.line)):
         findings = list(group)
-        yield _printable(f"{path}:{line}  {findings[0].function}()  {findings[0].call}")
+        yield from terminal.narrowed(_printable(f"{path}:{line}  {findings[0].function}()  {findings[0].call}"), 4)
         for finding in findings:
             yield from _finding(finding, confirmed)
         yield ""
@@ -106,7 +118,8 @@ def _finding(finding: Finding, confirmed: dict[str, str]) -> Iterator[str]:
 def _calls(audit: Audit) -> Iterator[str]:
     yield "All calls:"
     for site in audit.sites:
-        yield _printable(f"  {site.path}:{site.line}  {site.function}()  {site.call.name}()  {flags_words(site)}")
+        words = f"  {site.path}:{site.line}  {site.function}()  {site.call.name}()  {flags_words(site)}"
+        yield from terminal.narrowed(_printable(words), 4)
     yield ""
 
 

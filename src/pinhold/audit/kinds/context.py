@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
-from pinhold.audit import lifetime
+from pinhold.audit import lifetime, torn
 from pinhold.audit.aliases import Names
 from pinhold.audit.finding import Finding
 from pinhold.audit.lifetime import Kept
@@ -66,6 +66,7 @@ def found(  # noqa: PLR0913
     listed = list(alternatives)
     flags = listed[0].words if listed else ""
     longterm = any("FOLL_LONGTERM" in one.flags for one in listed or site.value)
+    doubts = [f"{torn.where(site)} was parsed in part: read it yourself"] if torn.is_torn(site) else []
     conditions = dict.fromkeys(c.words for one in listed for c in one.when if c.text != "#if")
     everywhere = any(not one.when for one in listed)
     return Finding(
@@ -79,7 +80,7 @@ def found(  # noqa: PLR0913
         flags,
         tuple(ways(listed)),
         () if everywhere else tuple(conditions)[:4],
-        tuple(advice),
+        (*advice, *doubts),
         tuple(memory),
         lifetime.documented(site, context.kept(site), longterm),
         scenario,

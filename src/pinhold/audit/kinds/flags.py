@@ -29,7 +29,9 @@ def force(context: Context, site: Site) -> Iterator[Finding]:
             continue
         plain = flags - {"FOLL_FORCE"}
         instead = plain if {"FOLL_LONGTERM", "FOLL_WRITE"} - plain else {"FOLL_LONGTERM"}
-        advice = [f"pass {words(plain)}: {SERIES}"]
+        advice = [f"pass {_best(context, site, plain)}: {SERIES}" if plain else f"leave FOLL_FORCE out: {SERIES}"]
+        if not _known(plain):
+            advice = [f"leave FOLL_FORCE out: {SERIES}"]
         if plain >= {"FOLL_LONGTERM", "FOLL_WRITE"}:
             advice = [
                 f"pass FOLL_LONGTERM, and FOLL_WRITE only where the device writes: {SERIES}",
@@ -37,6 +39,12 @@ def force(context: Context, site: Site) -> Iterator[Finding]:
             ]
         says = "FOLL_FORCE is for debuggers: it pins, for writing too, what the user may not access"
         yield found(context, site, "FORCE", ERROR, says, alternatives=alternatives, advice=advice)
+
+
+def _best(context: Context, site: Site, flags: frozenset[str]) -> str:
+    """The flags, or what is better on the release where a pin with them goes stale."""
+    answer = context.answer(site, flags) if site.pin and "FOLL_LONGTERM" in flags and _known(flags) else None
+    return answer.use if answer is not None and answer.losing and answer.use else words(flags)
 
 
 def _before(context: Context, site: Site, flags: frozenset[str] | set[str]) -> Iterator[str]:
@@ -56,9 +64,14 @@ def boolflags(context: Context, site: Site) -> Iterator[Finding]:
         wrong = sorted(flag for flag in flags if flag == BOOL or flag.startswith("#"))
         if not wrong:
             continue
-        what = "a truth value" if BOOL in wrong else f"the number {wrong[0][1:]}"
-        says = f"{what} is passed as gup_flags; true is 1, which is FOLL_WRITE by chance"
-        advice = ["write FOLL_WRITE" if wrong == ["#1"] else "write condition ? FOLL_WRITE : 0"]
+        numbers = [flag[1:] for flag in wrong if flag not in (BOOL, "#1")]
+        if numbers:
+            says = f"the number {int(numbers[0]):#x} is passed as gup_flags: what a bit means differs between releases"
+            advice = ["write the FOLL_* names that are meant"]
+        else:
+            what = "a truth value" if BOOL in wrong else "the number 1"
+            says = f"{what} is passed as gup_flags; true is 1, which is FOLL_WRITE by chance"
+            advice = ["write FOLL_WRITE" if wrong == ["#1"] else "write condition ? FOLL_WRITE : 0"]
         yield found(context, site, "BOOLFLAGS", ERROR, says, alternatives=alternatives, advice=advice)
         return
 
@@ -75,7 +88,7 @@ def stale(context: Context, site: Site) -> Iterator[Finding]:
             continue
         advice = []
         if answer.use:
-            advice.append(f"pass {answer.use}: on {context.release} this is reliable{_but(answer.left)}")
+            advice.append(f"pass {answer.use}: on {context.release} {_how(answer.left)}")
         if answer.right and _later(answer.right, context.release):
             advice.append(f"{words(flags)} is right from {answer.right} on")
         yield found(
@@ -92,12 +105,13 @@ def stale(context: Context, site: Site) -> Iterator[Finding]:
         )
 
 
-def _but(left: dict[str, str]) -> str:
-    """What the better flags do not pin, or not reliably."""
+def _how(left: dict[str, str]) -> str:
+    """How good the better flags are: what they do not pin, or not reliably."""
     refused = [name for name, word in left.items() if word.isupper()]
     losing = [f"{name} ({word})" for name, word in left.items() if not word.isupper()]
-    said = f"; it refuses {', '.join(refused)}" if refused else ""
-    return said + (f"; not for {', '.join(losing[:2])}" if losing else "")
+    more = f", and {len(losing) - 2} more" if len(losing) > 2 else ""
+    said = f"this loses less, and still {', '.join(losing[:2])}{more}" if losing else "this is reliable"
+    return said + (f"; it refuses {', '.join(refused)}" if refused else "")
 
 
 def _later(release: str, than: str) -> bool:
