@@ -66,6 +66,60 @@ def test_run_files_are_joined(run_file: Path, tmp_path: Path, capsys: pytest.Cap
     assert "4 tests on 2 targets" in capsys.readouterr().out
 
 
+@pytest.fixture(scope="module")
+def other_tests(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two run files of one test that both have, and one that the other has not, on two models."""
+    folder = tmp_path_factory.mktemp("other")
+    for name, tests, model in (("a", "seed/151-152", "model:6.1"), ("b", "seed/150-151", "model:6.2")):
+        main(["run", tests, "--on", model, "--format", "json", "-o", str(folder / f"{name}.json")])
+    return [str(folder / "a.json"), str(folder / "b.json")]
+
+
+def test_a_table_says_which_target_did_not_run_a_test(
+    other_tests: list[str], run_file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Tests are known by their names, and stand in the order of the suite; no target has a verdict of another test."""
+    assert main(["report", *other_tests, "--format", "table"]) == 0
+    rows = [line.split() for line in capsys.readouterr().out.splitlines()]
+    cells = [row[-4:] for row in rows if "run" in row or "held" in row]
+    assert [[word for word in row if word in ("not", "run", "VIOLATED", "held")] for row in cells] == [
+        ["not", "run", "held"],
+        ["VIOLATED", "held"],
+        ["VIOLATED", "not", "run"],
+    ]
+    assert main(["report", str(run_file), other_tests[1], "--format", "table"]) == 0
+    out = capsys.readouterr().out
+    assert out.count("not run") >= 3 and "model:6.2 (b.json)" in out
+
+
+def test_ktap_of_other_tests_has_a_whole_plan_a_target(
+    other_tests: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As many results as are planned, in each target's document; those that were not run are skipped."""
+    assert main(["report", *other_tests, "--format", "ktap"]) == 0
+    documents = capsys.readouterr().out.split("# Subtest: ")[1:]
+    for document, skipped in zip(documents, ("seed/150", "seed/152"), strict=True):
+        results = re.findall(r"^  (?:not )?ok (\d+)", document, re.MULTILINE)
+        assert "  1..3\n" in document and results == ["1", "2", "3"]
+        assert re.search(rf"# this is {skipped}\n  ok \d # SKIP not run on this target\n", document)
+        assert " skip:1 " in document
+
+
+def test_a_file_of_two_targets_that_was_cut_off_is_a_table_and_ktap(
+    run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Where the second target has fewer tests: they were not run; in KTAP they are missing, and it is not ok."""
+    lines = run_file.read_text().splitlines(keepends=True)
+    last = max(at for at, line in enumerate(lines) if '"seed/153"' in line and "model:6.2" in line)
+    cut = tmp_path / "cut.json"
+    cut.write_text("".join(lines[:last]))
+    assert main(["report", str(cut), "--format", "table"]) == 0
+    assert "not run" in capsys.readouterr().out
+    assert main(["report", str(cut), "--format", "ktap"]) == 0
+    out = capsys.readouterr().out
+    assert "ok 2 model:6.2" not in out and out.endswith("# cut off by what the run file does not say\n")
+
+
 def test_a_file_that_was_cut_off_says_so(run_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """What it has is shown."""
     cut = tmp_path / "cut.json"

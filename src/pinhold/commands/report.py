@@ -35,23 +35,27 @@ def main(options: Namespace) -> int:
     return 0
 
 
+def _cut(file: RunFile) -> str | None:
+    """What ended the run early, as far as the file tells."""
+    return None if file.complete else "what the run file does not say"
+
+
 def _junit(file: RunFile) -> Iterable[str]:
     from pinhold.report.junit import junit
 
-    cut = None if file.complete else "the run file ends early"
-    return junit(target_runs(file), cut, file.searches, file.started)
+    return junit(target_runs(file), _cut(file), file.searches, file.started)
 
 
 def _ktap(names: str | None, file: RunFile) -> Iterable[str]:
     from pinhold.report.ktap import ktap
 
-    return ktap(target_runs(file), names)
+    return ktap(target_runs(file), names, _cut(file))
 
 
 def _baseline(file: RunFile) -> Iterable[str]:
     from pinhold.report.baseline import written
 
-    return written(target_runs(file), None if file.complete else "what the run file does not say")
+    return written(target_runs(file), _cut(file))
 
 
 def _table(file: RunFile) -> Iterable[str]:

@@ -6,7 +6,6 @@ expected, as the lines of the patch do.  `unique`: each result line is the name 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from io import StringIO
 from typing import TextIO
@@ -14,7 +13,7 @@ from typing import TextIO
 from pinhold.report.ktapnames import UniqueKtap
 from pinhold.report.ktapstream import TOTAL_OF, TOTALS, Documents, text, totals_line
 from pinhold.report.listener import Report
-from pinhold.report.results import CaseResult, TargetRun, one_line, pools
+from pinhold.report.results import CaseResult, TargetRun, aligned, one_line, pools
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.suites import place as place_of
 
@@ -81,25 +80,18 @@ class KtapReport:
         self._documents.close(cut)
 
 
-def _tests(runs: Sequence[TargetRun]) -> list[tuple[str, str]]:
-    """Name and title of each, as often as the target has it that has it most often."""
-    found: dict[tuple[str, int], str] = {}
-    for run in runs:
-        times: Counter[str] = Counter()
-        for result in run.results:
-            found.setdefault((result.name, times[result.name]), result.title)
-            times[result.name] += 1
-    return [(name, title) for (name, _), title in found.items()]
-
-
-def ktap(runs: Sequence[TargetRun], names: str | None = None) -> list[str]:
-    """The lines of the document of runs that are over."""
+def ktap(runs: Sequence[TargetRun], names: str | None = None, cut: str | None = None) -> list[str]:
+    """The lines of the document of runs that are over.  cut: what ended them early; then results are missing, of which
+    KTAP says nothing but that they are planned."""
     stream = StringIO()
-    report = ktap_report(stream, len(runs), _tests(runs), names)
-    for place, run in enumerate(runs):
+    whole = aligned(runs)
+    tests = [(result.name, result.title) for result in whole[0].results] if whole else []
+    report = ktap_report(stream, len(runs), tests, names)
+    for place, run in enumerate(runs if cut is not None else whole):
         report.begin(place, run.info)
         for result in run.results:
             report.result(place, result)
-        report.end(place, run.seconds)
-    report.close(None)
+        if len(run.results) == len(tests):
+            report.end(place, run.seconds)
+    report.close(cut)
     return stream.getvalue().splitlines()

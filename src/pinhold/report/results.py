@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
 from pinhold.scenario.ran import TargetInfo
+from pinhold.scenario.suites import place as place_of
 from pinhold.scenario.titles import case_and_memory
 from pinhold.scenario.verdict import KINDS, Verdict
 from pinhold.targets.runner import Result
 
 CONCLUSIVE = frozenset({"held", "violated", "xfail", "livelock"})
 """Verdicts that say something about the memory, as opposed to the tool or the machine."""
+
+NOT_HERE = Verdict("skipped", reason="not run on this target")
+"""Of a test that another target of the report has run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,43 @@ class TargetRun:
         return "" if self.info.target.startswith("model:") else f"Linux {number[0] if number else self.info.release}"
 
 
+def aligned(runs: Sequence[TargetRun]) -> list[TargetRun]:
+    """The runs with the same tests in the same order: those that a target has not run are NOT_HERE there.
+
+    A test is known by its name; one that was run several times is as many tests.
+    """
+    results = [dict(_times(run.results)) for run in runs]
+    tests: dict[tuple[str, int], CaseResult] = {}
+    for of_target in results:
+        tests |= {key: result for key, result in of_target.items() if key not in tests}
+    keys = list(tests)
+    if any(len(of_target) < len(tests) for of_target in results):
+        suites = list(dict.fromkeys(_suite(name) for name, _ in tests))
+        keys.sort(key=lambda key: (suites.index(_suite(key[0])), tests[key].number, key[1]))
+    return [
+        replace(run, results=tuple(of_target.get(key) or _not_run(tests[key], run) for key in keys))
+        for run, of_target in zip(runs, results, strict=True)
+    ]
+
+
+def _times(results: Sequence[CaseResult]) -> Iterator[tuple[tuple[str, int], CaseResult]]:
+    """Each with its name, and how often that was there before."""
+    before: Counter[str] = Counter()
+    for result in results:
+        yield (result.name, before[result.name]), result
+        before[result.name] += 1
+
+
+def _suite(name: str) -> str:
+    """ "" of a test that is a file."""
+    found = place_of(name)
+    return found[0] if found else ""
+
+
+def _not_run(test: CaseResult, run: TargetRun) -> CaseResult:
+    return replace(test, result=Result(run.info.name, test.result.scenario, NOT_HERE))
+
+
 def pools(info: TargetInfo) -> str:
     """Of a real kernel what memory tests can use up there, in words, as far as it is known; of a model ""."""
     config = info.config
@@ -93,6 +134,12 @@ def tally(results: Sequence[CaseResult]) -> str:
 def counted(number: int, noun: str) -> str:
     """ "1 test", "2 tests"."""
     return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
+def all_of(*counts: tuple[int, str]) -> str:
+    """ "the 1 verdict", "all 2 verdicts and 1 value": numbers of things, by their nouns."""
+    words = " and ".join(counted(*each) for each in counts)
+    return f"{'the' if counts[0][0] == 1 else 'all'} {words}"
 
 
 def number_ranges(numbers: Sequence[int]) -> str:

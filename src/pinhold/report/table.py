@@ -14,7 +14,7 @@ from string import ascii_lowercase
 
 from pinhold.report import terminal
 from pinhold.report.remedies import remedy
-from pinhold.report.results import CaseResult, TargetRun, number_ranges, one_line
+from pinhold.report.results import NOT_HERE, CaseResult, TargetRun, aligned, number_ranges, one_line
 
 WIDTH = 114
 _NUMBERS = 9
@@ -78,6 +78,8 @@ class _Block:
 
 def _cell(result: CaseResult, notes: Notes, words: dict[str, str]) -> str:
     verdict = result.verdict
+    if verdict == NOT_HERE:
+        return "not run"
     cell = words.get(verdict.kind, verdict.kind)
     if result.mechanisms and verdict.kind in ("held", "violated", "xfail"):
         cell += f" by {'+'.join(result.mechanisms)}"
@@ -158,7 +160,7 @@ def _abreast(widths: Sequence[int], wide: int) -> Iterator[slice]:
 
 def table(runs: Sequence[TargetRun], quoted: Collection[int] = ()) -> Iterator[str]:
     """The lines of the table and its notes.  Tests numbered in `quoted` are also shown as a selftest says them."""
-    notes = Notes()
+    notes, runs = Notes(), aligned(runs)
     tests = list(zip(*(run.results for run in runs), strict=True))
     blocks = _blocks(tests, notes)
     quotes = [results for results in tests if results[0].number in quoted]
