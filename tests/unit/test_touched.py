@@ -303,3 +303,15 @@ def test_a_patch_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]
     (tmp_path / "empty").touch()
     assert main([*words, str(tmp_path / "empty")]) == 0
     assert capsys.readouterr().out == "The patch changes no function.\nNothing is run.\n"
+
+
+def test_random_scenarios_are_not_chosen_by_what_they_touch(capsys: pytest.CaptureFixture[str]) -> None:
+    """Beside tests that are; where none of these goes through it, it is not said that nothing is run."""
+    sides, words = ["compare", "model:6.12", "model:6.12"], ["--random", "1", "--touches", "hugetlb_wp"]
+    assert main([*sides, *words]) == 3
+    said = capsys.readouterr()
+    assert "random scenarios are none: name a suite, such as seed" in said.err and "Nothing is run" not in said.out
+    assert main([*sides, "seed/1", *words]) == 0
+    out = capsys.readouterr().out
+    assert out.startswith("0 of 1 test goes through what is changed, ")
+    assert "Only random scenarios are run.\n" in out and "Nothing is run" not in out

@@ -38,6 +38,8 @@ def refuse(options: Namespace, texts: Sequence[str]) -> None:
         raise UsageError(
             "--random is not for --bisect: it prints what differs as a scenario, which a FILE.pin can have"
         )
+    if not options.tests and (options.touches or options.touches_diff is not None):
+        raise UsageError("--touches chooses among tests, and random scenarios are none: name a suite, such as seed")
     if len(names) < 2:
         raise UsageError("--random runs both sides, and a saved run is none that can be run")
     models = [name.startswith("model:") for name in names]

@@ -86,7 +86,8 @@ def touching(options: Namespace, on: Sequence[str], tests: Sequence[Selected], t
         print("\n".join(textwrap.wrap(line, width, subsequent_indent="    ")), file=told)
     if not found and (asked.unknown or asked.elsewhere):
         raise NothingToRun("no test is known to go through the patch, and not all of it is known to the specification")
-    print("" if found else "Nothing is run.", file=told)
+    nothing = "Nothing is run." if getattr(options, "random", None) is None else "Only random scenarios are run."
+    print("" if found else nothing, file=told)
     return found
 
 
@@ -202,7 +203,8 @@ def _words(asked: Asked, gone: Sequence[frozenset[str]], count: int, models: Seq
     if not asked.changed:
         yield "The patch changes no function."
     elif len(asked.unknown) < len(asked.changed):
-        yield f"{count} of {counted(len(gone), 'test')} go through what is changed, on {_listed(models)}:"
+        go = "goes" if len(gone) == 1 else "go"
+        yield f"{count} of {counted(len(gone), 'test')} {go} through what is changed, on {_listed(models)}:"
     known_ones = [name for name in asked.changed if asked.means[name]]
     known_ones.sort(key=lambda name: -_tests(asked.means[name], gone))
     for name in known_ones[:_SHOWN]:
