@@ -97,6 +97,41 @@ def bisected(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, guest: Guest, refe
     return main(["compare", "--bisect", f"vm:{image}", reference, "seed/151"])
 
 
+class Lacking(Guest):
+    """Its kernel was built without what the first tests need."""
+
+    def run_all(self, scenarios: Sequence[Scenario]) -> Iterator[Result]:
+        """The first two are skipped."""
+        lacks = Verdict("skipped", reason="no CONFIG_HUGETLBFS", step=0)
+        return (Result(self.name, each, self.verdict if at > 1 else lacks) for at, each in enumerate(scenarios))
+
+
+def test_what_one_side_alone_skipped_is_not_alike(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Of two targets that run now as of saved runs: a line for each reason, and status 2; to a bisection it is good."""
+    guest, real = Lacking(Verdict("held")), registry.make_target
+    monkeypatch.setattr(
+        registry, "make_target", lambda name, **named: guest if name.startswith("vm:") else real(name, **named)
+    )
+    image = tmp_path / "bzImage"
+    image.write_bytes(WHOLE)
+    sides = [f"mine=vm:{image}", "model:6.2"]
+    runs = [str(tmp_path / f"{number}.json") for number in (1, 2)]
+    for side, file in zip(sides, runs, strict=True):
+        main(["run", "seed/1-3", "--on", side, "-o", file])
+    capsys.readouterr()
+    for left, right in (sides, runs, reversed(runs), (sides[0], runs[1])):
+        assert main(["compare", left, right, "seed/1-3"]) == 2
+        out = capsys.readouterr().out
+        assert out.count("skipped in mine alone: seed/1-2: no CONFIG_HUGETLBFS\n") == 1
+        assert "are alike in the 1 verdict " in out and out.endswith(
+            " 2 tests were skipped by one side alone: see above.\n"
+        )
+    assert main(["compare", *sides, "seed/1-3", "--bisect"]) == 0
+    assert "skipped in mine alone" in capsys.readouterr().out
+
+
 WHOLE = bytes(0x202) + b"HdrS" + bytes(0x100)
 """What a bzImage begins with."""
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pinhold.cli import main
-from pinhold.report.kselftest import grouped, is_tap, known_as, results, selftest
+from pinhold.report.kselftest import grouped, known_as, results, selftest
+from pinhold.report.tapdocuments import bare, is_tap
 from pinhold.scenario.suites import SUITES, suite
 from pinhold.scenario.verdict import Verdict
 
@@ -54,7 +55,7 @@ def test_two_saved_runs_are_compared(runs: dict[str, str], capsys: pytest.Captur
     assert "P x[0]: kind: zero on model:6.1, anon on mine" in out
     assert "in model:6.1 alone: seed/149\nin mine alone: seed/153\n" in out
     assert "model:6.1 and mine differ in 2 tests; compared were 3 verdicts and " in out
-    assert told(capsys, 0, runs["old"], runs["new"], "seed/150").startswith("model:6.1 and mine are alike in all 1 v")
+    assert told(capsys, 0, runs["old"], runs["new"], "seed/150").startswith("model:6.1 and mine are alike in the 1 v")
     assert main(["compare", runs["old"], runs["new"], "seed/149"]) == 4
     assert "none of the tests asked for is in both" in capsys.readouterr().err
 
@@ -115,6 +116,32 @@ def test_what_is_neither_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main(["compare", str(other), "model:6.2"]) == 4
     assert "no test that pinhold's suites have" in capsys.readouterr().err
     assert main(["compare", str(OLD), "model:6.2", "--touches", "do_wp_page"]) == 3
+
+
+def test_a_file_that_is_not_there_is_no_unknown_target(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """By what its name looks like; with a name of its own, too; a directory is told as one."""
+    for side in ("nosuch.json", "nosuch.tap", str(tmp_path / "run"), f"mine={tmp_path / 'run'}"):
+        assert main(["compare", str(OLD), side]) == 3
+        err = capsys.readouterr().err
+        assert f"there is no file {side.removeprefix('mine=')}: " in err and "model:5.10" not in err
+    assert main(["compare", str(tmp_path), "model:6.2"]) == 3
+    assert f"{tmp_path} is a directory" in capsys.readouterr().err
+    assert main(["compare", "modl:6.1", "model:6.2"]) == 3
+    assert "unknown target" in capsys.readouterr().err
+
+
+def test_a_run_that_was_cut_off_is_not_alike(
+    runs: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """However much of it is: what it did not come to nobody has compared."""
+    lines = Path(runs["new"]).read_text().splitlines(keepends=True)
+    last = next(at for at, line in enumerate(lines) if '"seed/152"' in line)
+    cut = tmp_path / "cut.json"
+    cut.write_text("".join(lines[:last]))
+    out = told(capsys, 2, str(cut), "model:6.12")
+    assert "cut.json: the run was cut off: what it did not come to is not compared\n" in out
+    assert "are alike in all 2 verdicts" in out and out.endswith("Not all was compared: see above.\n")
+    assert "cannot be tested: cut.json" in told(capsys, 125, "--bisect", str(cut), "model:6.12")
 
 
 # What the selftest prints
@@ -188,8 +215,9 @@ def test_each_kind_of_line_is_read(lines: list[str], verdict: Verdict) -> None:
 
 def test_a_document_is_known_by_its_first_line_wherever_that_is() -> None:
     """Behind what a kernel says at boot, or indented by a runner."""
-    assert is_tap("TAP version 13\n") and is_tap("booting\n# KTAP version 1\n")
-    assert not is_tap("{}\n") and not is_tap("")
+    assert is_tap(["TAP version 13"]) and is_tap(["booting", "# KTAP version 1"])
+    assert is_tap([*["[    0.000000] Linux version 6.12"] * 1000, "[   12.345678] TAP version 13"])
+    assert not is_tap(["{}"]) and not is_tap([]) and not is_tap(["x" * 10_000 + "TAP version 13"])
 
 
 def test_other_sizes_are_told_in_one_line() -> None:
@@ -206,10 +234,110 @@ def test_other_sizes_are_told_in_one_line() -> None:
 def test_the_specification_agrees_with_the_selftest(
     path: Path, model: str, verdicts: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Test by test, the ten of the patch that are not ok on 6.1 too; and what each asks that the other does not."""
-    out = told(capsys, 0, str(path), model)
+    """Test by test, the ten of the patch that are not ok on 6.1 too; and what each asks that the other does not.
+
+    What the kernel without swap skipped is not alike, and not different.
+    """
+    out = told(capsys, 2 if path is NEW else 0, str(path), model)
+    assert ("100 tests were skipped by one side alone: see above.\n" in out) == (path is NEW)
     assert f"{path.name} and {model} are alike in all {verdicts} verdicts that both have." in out
     assert f"not asked here, but in {path.name}: " in out
     assert f"not asked in {path.name}, but in stock: " in out
     assert ("  PTE-mapped THP of 64 kB: 12 tests\n" in out) == (path is NEW)
     assert "  memfd hugetlb of 1048576 kB: 3 tests\n" in out
+
+
+# One that ended early, and one on a console
+
+
+def cut_off(path: Path, results_: int, *more: str) -> str:
+    """Writes as many results of the old selftest there, and more lines."""
+    lines = OLD.read_text().splitlines()
+    last = [at for at, line in enumerate(lines) if line.startswith(("ok", "not ok"))][results_ - 1]
+    path.write_text("\n".join([*lines[: last + 1], *more]) + "\n")
+    return str(path)
+
+
+def test_a_selftest_that_ended_early_is_not_alike(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """All that it has may be right: the tests that it planned and did not come to are not."""
+    cut = cut_off(tmp_path / "cut.tap", 21)
+    out = told(capsys, 2, cut, "model:6.1", "seed/1-4")
+    assert "cut.tap: planned 151 tests, 21 results: it ended early\n" in out
+    assert "no result in cut.tap, but in seed: 141 tests\n" in out and "not asked in cut.tap" not in out
+    assert "are alike in all 4 verdicts that both have. Not all was compared: see above.\n" in out
+    assert told(capsys, 125, cut, "model:6.1", "seed/1", "--bisect").endswith("151 tests, 21 results: it ended early\n")
+    assert main(["compare", cut, runs_of(tmp_path)]) == 4
+    assert "is in both cut.tap and model:6.2; cut.tap: planned 151 tests, 21" in capsys.readouterr().err
+
+
+def runs_of(folder: Path) -> str:
+    """A run file of a test that the first results are not of."""
+    return run(folder / "late.json", "seed/151", "--on", "model:6.2")
+
+
+def test_a_difference_stays_one_where_a_selftest_ended_early(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Status 1, and both are told."""
+    cut = cut_off(tmp_path / "cut.tap", 150)
+    out = told(capsys, 1, cut, "model:6.2", "seed/1", "seed/151-152")
+    assert "planned 151 tests, 150 results: it ended early" in out and "differ in 2 tests" in out
+
+
+@pytest.mark.parametrize(
+    ("lines", "early"),
+    [
+        (["1..1", "ok 1 {}"], None),
+        (["ok 1 {}", "1..1"], None),
+        (["1..2", "ok 1 {}"], "planned 2 tests, 1 result: it ended early"),
+        (["1..3", "ok 1 {}", "ok 3 x"], "planned 3 tests, 2 results: some are missing"),
+        (
+            ["1..2", "ok 1 {}", "Bail out! Out of memory"],
+            "planned 2 tests, 1 result: it ended early (Bail out! Out of m",
+        ),
+        (["1..1", "ok 1 {}", "Bail out! 1 out of 1 tests failed"], None),
+        (["ok 1 {}", "Bail out!"], "it ended early (Bail out!)"),
+        (
+            ["1..1", "# TAP version 13", "# 1..2", "# ok 1 {}", "not ok 1 selftests: mm: cow # exit=1"],
+            "planned 2",
+        ),
+        (["1..5", "KTAP version 1", "1..1", "ok 1 {}"], None),
+        (["1..2", "ok 1 {}", "TAP version 13", "1..2", "ok 1 {}", "ok 2 x"], None),
+        (["1..2", "  KTAP version 1", "  1..1", "  ok 1 {}", "ok 1 suite"], None),
+    ],
+)
+def test_the_plan_says_whether_results_are_missing(lines: list[str], early: str | None) -> None:
+    """Of the document in which pinhold's tests stand, wherever that is; of a selftest that was run again the last."""
+    name = suite("seed").test(1).scenario.title
+    found = selftest(["TAP version 13", *(line.format(name) for line in lines)], "t")
+    assert len(found.run.results) == 1
+    assert (found.early or "").startswith(early or "") and bool(found.early) == bool(early)
+
+
+@pytest.mark.parametrize(
+    "before",
+    [
+        "[   12.345678] ",
+        "[   12.345678][  T123] ",
+        "<6>[   12.345678] cow[312]: ",
+        "2026-12-01T10:00:00.123456 ",
+        "Dec  1 10:00:00 board kernel: [   12.345678] ",
+        "\x1b[0m[   12.345678] run-cow.sh: ",
+        "",
+    ],
+)
+def test_a_selftest_on_a_console_is_read(before: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Behind a boot that is longer than any head, with what the console puts before each line."""
+    boot = [f"{before or '[    1.000000] '}pci 0000:00:{n:02x}.0: [1af4:1000] type 00" for n in range(400)]
+    log = tmp_path / "console.log"
+    log.write_text("\r\n".join([*boot, *(before + line for line in OLD.read_text().splitlines())]))
+    out = told(capsys, 0, str(log), "model:6.1", "seed/1-3", "seed/151")
+    assert "alike in all 4 verdicts" in out and "ended early" not in out
+    found = selftest(log.read_text().splitlines(), "t")
+    assert len(found.run.results) == 147 and len(found.alone) == 4
+
+
+@pytest.mark.parametrize("line", ["# [RUN] a: b ... with base page", "ok 1 a: b", "# kernel: no", "not ok 2 [x] y", ""])
+def test_a_line_without_a_console_stays_what_it_is(line: str) -> None:
+    """A name with a colon is no console's."""
+    assert bare(line) == line and bare(f"[    1.5] {line}") == line

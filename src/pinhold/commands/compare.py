@@ -10,7 +10,7 @@ from pathlib import Path
 from pinhold.commands import NothingToRun
 from pinhold.commands.compare_saved import compare_saved
 from pinhold.commands.given import deadline, external, luggage, only_models
-from pinhold.commands.judged import EXIT_UNTESTABLE, compared
+from pinhold.commands.judged import EXIT_UNTESTABLE, compared, tell
 from pinhold.commands.matrix import run_matrix
 from pinhold.commands.names import targets as targets_of
 from pinhold.commands.pages import page_at
@@ -21,12 +21,12 @@ from pinhold.commands.saved import saved
 from pinhold.commands.select import Selected, select
 from pinhold.commands.touching import touching
 from pinhold.report.results import TargetRun
-from pinhold.scenario.verdict import EXIT_HELD, EXIT_NOTHING_RUN, severest
+from pinhold.scenario.verdict import EXIT_HELD, severest
 from pinhold.targets.base import Target
 
 
 def main(options: Namespace) -> int:
-    """0: alike in all that both could do and see; 1: not; 5: the tool broke.
+    """0: alike; 1: not; 2: alike in all that both did, but one side skipped tests, or ended early; 5: the tool broke.
 
     With --bisect also 1 where a kernel crashed in a test, and 125 where nothing can be told of this commit: it gave no
     image, did not come up, or nothing could be compared.
@@ -125,10 +125,4 @@ def _run(targets: Sequence[Target], tests: Sequence[Selected], jobs: int | None)
 
 
 def _tell(left: TargetRun, right: TargetRun, bisect: bool) -> int:
-    judged = compared(left, right, bisect)
-    for line in judged.details:
-        print(line)
-    if judged.status == EXIT_NOTHING_RUN:
-        raise NothingToRun(judged.verdict)
-    print(judged.verdict)
-    return judged.status
+    return tell(compared(left, right, bisect))

@@ -2,33 +2,26 @@
 
 from __future__ import annotations
 
-import textwrap
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 
 from pinhold.commands import NothingToRun, UsageError
 from pinhold.commands.chosen import recorded
-from pinhold.commands.judged import EXIT_UNTESTABLE, compared
+from pinhold.commands.judged import EXIT_UNTESTABLE, compared, listed, tell
 from pinhold.commands.pages import page_at
 from pinhold.commands.pinned import none_pinned, pinned
 from pinhold.commands.registry import configured_as
 from pinhold.commands.saved import Saved, pairs
 from pinhold.commands.select import Selected, select
-from pinhold.report import terminal
-from pinhold.report.baseline import parts
 from pinhold.report.kselftest import grouped
 from pinhold.report.results import CaseResult, TargetRun, counted
 from pinhold.scenario.suites import SUITES, place, suite
-from pinhold.scenario.verdict import EXIT_NOTHING_RUN, severest
+from pinhold.scenario.verdict import EXIT_VIOLATED, severest
 from pinhold.targets.base import Target
 
 Run = Callable[[Sequence[Target], Sequence[Selected], int | None], list[TargetRun]]
 """How targets are run."""
-
-_WIDTH = 100
-_LISTED = 8
-"""Parts of suites that are named one by one."""
 
 
 def compare_saved(
@@ -50,7 +43,13 @@ def compare_saved(
         found = list(pinned(options.pin, now))
         for each in found:
             print(f"{each}.")
-        return none_pinned(found, severest([_tell(options, sides, pair) for pair in both]), options.bisect)
+        return none_pinned(found, _worst([_tell(options, sides, pair) for pair in both]), options.bisect)
+
+
+def _worst(statuses: Sequence[int]) -> int:
+    """Of several targets; to a bisection something that differs is bad, whatever else cannot be told."""
+    told = [status for status in statuses if status != EXIT_UNTESTABLE]
+    return severest(told) if len(told) == len(statuses) or EXIT_VIOLATED in told else EXIT_UNTESTABLE
 
 
 def _runs(
@@ -87,56 +86,35 @@ def _tell(options: Namespace, sides: tuple[Saved | None, Saved | None], pair: tu
     left, right = pair
     of_right = {result.name: result for result in right.results}
     common = [(ours, of_right[ours.name]) for ours in left.results if ours.name in of_right]
+    early = [f"{side.name}: {side.early}" for side in sides if side is not None and side.early]
     if not common:
-        raise NothingToRun(f"none of the tests asked for is in both {left.info.name} and {right.info.name}")
+        none = f"none of the tests asked for is in both {left.info.name} and {right.info.name}"
+        raise NothingToRun("; ".join([none, *early]))
     same = [(a, b) for a, b in common if a.result.scenario == b.result.scenario]
     left_alike, right_alike = zip(*same, strict=True) if same else ((), ())
-    judged = compared(replace(left, results=left_alike), replace(right, results=right_alike), options.bisect)
-    for line in judged.details:
-        print(line)
-    for line in _lines(left, right, common):
-        print("\n".join(textwrap.wrap(line, terminal.width(_WIDTH), subsequent_indent="    ", break_on_hyphens=False)))
-    for side, run in zip(sides, pair, strict=True):
-        if side is not None and side.file is None:
-            for line in _coverage(side, run):
-                print(line)
-    if judged.status == EXIT_NOTHING_RUN:
-        raise NothingToRun(judged.verdict)
-    print(judged.verdict)
-    return judged.status
+    judged = compared(replace(left, results=left_alike), replace(right, results=right_alike), options.bisect, early)
+    selftests = [side for side in sides if side is not None and side.file is None]
+    return tell(judged, [*_lines(left, right, common), *(line for side in selftests for line in _coverage(side))])
 
 
 def _lines(left: TargetRun, right: TargetRun, common: Sequence[tuple[CaseResult, CaseResult]]) -> Iterator[str]:
     """What could not be compared, and why."""
     other = [a.name for a, b in common if a.result.scenario != b.result.scenario]
     if other:
-        yield f"not the same test on both sides: {_which(other)}"
+        yield f"not the same test on both sides: {listed(other)}"
     both = {a.name for a, _ in common}
     for run in (left, right):
         alone = [result.name for result in run.results if result.name not in both]
         if alone:
-            yield f"in {run.info.name} alone: {_which(alone)}"
-    for place_, run in enumerate((left, right)):
-        reasons: dict[str, list[str]] = {}
-        for pair in common:
-            mine, others = pair[place_], pair[1 - place_]
-            if mine.verdict.kind == "skipped" != others.verdict.kind:
-                reasons.setdefault(mine.verdict.reason or "no reason is given", []).append(mine.name)
-        for reason, names in reasons.items():
-            yield f"skipped in {run.info.name} alone: {_which(names)}: {reason}"
+            yield f"in {run.info.name} alone: {listed(alone)}"
 
 
-def _which(names: Sequence[str]) -> str:
-    """The tests, or how many there are."""
-    listed = list(parts(names))
-    return ", ".join(listed) if len(listed) <= _LISTED else counted(len(names), "test")
-
-
-def _coverage(side: Saved, run: TargetRun) -> Iterator[str]:
+def _coverage(side: Saved) -> Iterator[str]:
     """What the selftest has that pinhold has not, and the other way round."""
     if side.alone:
         yield f"not asked here, but in {side.name}: {counted(len(side.alone), 'test')}"
         yield from (f"  {words}" for words in grouped(side.alone))
+    without = "no result" if side.early else "not asked"
     asked = {result.name for result in side.runs[0].results}
     titles = {result.title for result in side.runs[0].results}
     for chosen in SUITES:
@@ -145,8 +123,8 @@ def _coverage(side: Saved, run: TargetRun) -> Iterator[str]:
             t.scenario.title for t in tests if f"{chosen}/{t.number}" not in asked and t.scenario.title not in titles
         ]
         if any((found := place(name)) and found[0] == chosen for name in asked) and alone:
-            yield f"not asked in {side.name}, but in {chosen}: {counted(len(alone), 'test')}"
+            yield f"{without} in {side.name}, but in {chosen}: {counted(len(alone), 'test')}"
             if len(alone) < len(tests) / 2:
                 yield from (f"  {words}" for words in grouped(alone))
         elif alone:
-            yield f"not asked in {side.name}, but in {chosen}: {counted(len(alone), 'test')}"
+            yield f"{without} in {side.name}, but in {chosen}: {counted(len(alone), 'test')}"

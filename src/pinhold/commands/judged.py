@@ -5,13 +5,16 @@ A command shows exactly the runs that it has judged, prints what is said here, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
+from pinhold.commands import NothingToRun
 from pinhold.commands.agreement import agreement
 from pinhold.commands.expected import is_twelve, predicted
 from pinhold.commands.select import Selected
-from pinhold.report.results import CaseResult, TargetRun, counted, number_ranges, tally
+from pinhold.report import terminal
+from pinhold.report.baseline import parts
+from pinhold.report.results import CaseResult, TargetRun, all_of, counted, number_ranges, one_line, tally
 from pinhold.scenario.verdict import (
     BROKEN,
     EXIT_BROKEN,
@@ -29,6 +32,8 @@ UNPREDICTED = "Its rules make no prediction."
 HELD = Verdict("held")
 _SHOWN = 12
 """So many differences are told one by one."""
+_LISTED = 8
+"""Parts of suites that are named one by one."""
 
 EXIT_UNTESTABLE = 125
 """`git bisect run` takes 1 to 124 for bad, passes over a commit with 125, and stops at what is 128 or more: cli.main()
@@ -100,33 +105,80 @@ def closing(parts: Iterable[Judged]) -> Judged:
     return Judged(status, _CLOSING[status])
 
 
-def compared(left: TargetRun, right: TargetRun, bisect: bool) -> Judged:
-    """The end of `compare`; what differs and what broke are the details, all of them.
+def compared(left: TargetRun, right: TargetRun, bisect: bool, early: Sequence[str] = ()) -> Judged:
+    """The end of `compare`; what differs, what broke, and what one side alone skipped are the details, all of them.
 
-    Status 4 where nothing could be compared.  To a bisection a difference is one whatever broke elsewhere, and so is a
-    kernel that crashed in a test; of what else broke, or could not be compared, nothing can be told: 125.
+    early: that a side, which was run before, has not all that was asked for, a sentence each.  Status 4 where nothing
+    could be compared, and 2 where nothing differs but one side skipped what the other did, or ended early.  To a
+    bisection a difference is one whatever broke elsewhere, and so is a kernel that crashed in a test; of what else
+    broke, or could not be compared, nothing can be told: 125.  It is told by the tests that both sides did.
     """
     found = agreement(left.results, right.results)
     broke = _broken(left, right)
-    details = (*found.differences, *map(_reason, broke))
+    alone = _skipped_alone(left, right)
+    details = (*found.differences, *map(_reason, broke), *_told_alone(alone), *early)
     names = f"{left.info.name} and {right.info.name}"
-    verdicts = counted(found.verdicts, "verdict") if found.verdicts else ""  # there may be none to expect
-    values = counted(found.values, "observed value") if found.values or not verdicts else ""  # a selftest shows none
-    seen = f"{' and '.join(filter(None, (verdicts, values)))} that both have"
+    counts = [(found.verdicts, "verdict"), (found.values, "observed value")]  # there may be no verdict to expect
+    counts = [each for each in counts if each[0]] or counts[1:]  # a selftest shows no value
     tail = f" The tool broke in {_which(broke)}." if broke else ""
     if found.differences:
         status = EXIT_BROKEN if broke and not bisect else EXIT_VIOLATED
-        words = f"{names} differ in {counted(found.different, 'test')}; compared were {seen}.{tail}"
+        seen = " and ".join(counted(*each) for each in counts)
+        words = f"{names} differ in {counted(found.different, 'test')}; compared were {seen} that both have.{tail}"
         return Judged(status, words, details)
-    comparable = found.tests and found.verdicts + found.values
-    alike = f"{names} are alike in all {seen}" if comparable else f"no verdict of {names} could be compared"
+    comparable = bool(found.tests and found.verdicts + found.values)
+    alike = f"{names} are alike in {all_of(*counts)} that both have"
+    alike = alike if comparable else f"no verdict of {names} could be compared"
     if bisect and (crashed := [r for r in broke if _crashed_in_test(r)]):
         return Judged(EXIT_VIOLATED, f"{names} differ: a kernel crashed in {_which(crashed)}.{tail}", details)
-    if bisect and (broke or not comparable):
-        return Judged(EXIT_UNTESTABLE, f"cannot be tested: {tail.strip() or alike}", details)
+    if bisect and (broke or early or not comparable):
+        why = tail.strip() or (early[0] if early and comparable else alike)
+        return Judged(EXIT_UNTESTABLE, f"cannot be tested: {why}", details)
     if broke or not comparable:
         return Judged(EXIT_BROKEN if broke else EXIT_NOTHING_RUN, f"{alike}: see pinhold run with both.{tail}", details)
-    return Judged(EXIT_HELD, f"{alike}.")
+    if not (early or alone):
+        return Judged(EXIT_HELD, f"{alike}.")
+    words = f"{alike}. {_not_compared(sum(map(len, alone.values())))}"
+    return Judged(EXIT_HELD if bisect else EXIT_UNKNOWN, words, details)
+
+
+def _not_compared(skipped: int) -> str:
+    """skipped: how many tests by one side alone; else a side has ended early."""
+    if not skipped:
+        return "Not all was compared: see above."
+    return f"{counted(skipped, 'test')} {'was' if skipped == 1 else 'were'} skipped by one side alone: see above."
+
+
+def _skipped_alone(left: TargetRun, right: TargetRun) -> dict[tuple[str, str], list[str]]:
+    """The tests that one side skipped and the other did not: by its name, and by the reason."""
+    found: dict[tuple[str, str], list[str]] = {}
+    for run, beside in ((left, right), (right, left)):
+        for mine, others in zip(run.results, beside.results, strict=True):
+            if mine.verdict.kind == "skipped" != others.verdict.kind:
+                reason = one_line(mine.verdict.reason or "no reason is given")
+                found.setdefault((run.info.name, reason), []).append(mine.name)
+    return found
+
+
+def _told_alone(alone: Mapping[tuple[str, str], Sequence[str]]) -> Iterator[str]:
+    return (f"skipped in {name} alone: {listed(tests)}: {reason}" for (name, reason), tests in alone.items())
+
+
+def listed(names: Sequence[str]) -> str:
+    """The tests, or how many there are."""
+    told = list(parts(names))
+    return ", ".join(told) if len(told) <= _LISTED else counted(len(names), "test")
+
+
+def tell(judged: Judged, more: Iterable[str] = ()) -> int:
+    """Print the end of `compare`, its details first; more: what else is to be known before the verdict.  Returns the
+    status.  Raises NothingToRun where nothing could be compared."""
+    for line in (*judged.details, *more):
+        print(*terminal.narrowed(line, indent=4), sep="\n")
+    if judged.status == EXIT_NOTHING_RUN:
+        raise NothingToRun(judged.verdict)
+    print(*terminal.narrowed(judged.verdict, indent=2), sep="\n")
+    return judged.status
 
 
 def _crashed_in_test(result: CaseResult) -> bool:
@@ -181,7 +233,7 @@ def _against_rules(
         return Judged(EXIT_VIOLATED, f"Against its rules' prediction in {len(wrong)} tests:", tuple(wrong))
     if not judged:
         return Judged(EXIT_HELD, UNPREDICTED)
-    return Judged(EXIT_HELD, f"As its rules predict in all {judged} tests.")
+    return Judged(EXIT_HELD, f"As its rules predict in {all_of((judged, 'test'))}.")
 
 
 def _against_model(run: TargetRun, model: TargetRun | None) -> Judged:
@@ -189,15 +241,15 @@ def _against_model(run: TargetRun, model: TargetRun | None) -> Judged:
     if model is None:
         return Judged(EXIT_UNKNOWN, f"There is no model of {run.info.rules} to compare it with.")
     found = agreement(run.results, model.results)
-    seen = f"{found.verdicts} verdicts and {found.values} observed values"
+    counts = (found.verdicts, "verdict"), (found.values, "observed value")
     chance = _skipped_pud(model)
     if found.differences:
-        sentence = f"Of {seen} that {model.info.name} has too, these differ:"
+        sentence = f"Of {' and '.join(counted(*each) for each in counts)} that {model.info.name} has too, these differ:"
         return Judged(EXIT_VIOLATED, f"{chance} {sentence}".strip(), found.differences)
     if not found.verdicts:
         return Judged(EXIT_UNKNOWN, f"Nothing in it could be compared with {model.info.name}.")
     later = _later_fixes(run)
-    return Judged(EXIT_HELD, f"Agrees with {model.info.name} in all {seen} that both have.{chance}{later}")
+    return Judged(EXIT_HELD, f"Agrees with {model.info.name} in {all_of(*counts)} that both have.{chance}{later}")
 
 
 def _later_fixes(run: TargetRun) -> str:

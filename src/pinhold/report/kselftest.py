@@ -2,7 +2,7 @@
 
 Its names have two forms.  Until 6.15 a line "# [RUN] CASE ... with MEMORY" stands before a result that says what was
 expected; later the result line has the name as well.  A test is known by its name in both.  pinhold's own KTAP is read
-too, and what run_kselftest.sh has indented by "# ".
+too, what run_kselftest.sh has indented by "# ", and the log of a console.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 
 from pinhold.report.results import CaseResult, TargetRun, counted
+from pinhold.report.tapdocuments import DEPTH, Document, Documents, bare
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.suites import SUITES, suite
 from pinhold.scenario.suites import place as place_of
@@ -22,9 +23,8 @@ from pinhold.scenario.titles import case_and_memory, title_of
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.runner import Result
 
-_VERSION = re.compile(r"(?:# )*K?TAP version [0-9]+\s*")
 _RUN = re.compile(r"(?:# )+\[RUN\] (?P<name>.*\S)\s*")
-_RESULT = re.compile(r"(?:# )*\s*(?P<word>ok|not ok) (?P<number>[0-9]+)(?: -)? ?(?P<text>[^#]*)(?:# ?(?P<more>.*))?")
+_RESULT = re.compile(DEPTH + r"(?P<word>ok|not ok) (?P<number>[0-9]{1,9})(?: -)? ?(?P<text>[^#]*)(?:# ?(?P<more>.*))?")
 _NOTE = re.compile(r"(?:# )+(?P<words>.*\S)\s*")
 _DIRECTIVE = re.compile(r"(?P<what>SKIP|XFAIL|TIMEOUT|ERROR|error)\b *(?P<words>.*)")
 _THP = re.compile(r"(?P<kind>.*THP) \((?P<kib>[0-9]+) kB\)")
@@ -36,28 +36,27 @@ _PMD = 2048
 
 @dataclass(frozen=True, slots=True)
 class TapResult:
-    """One result of the document, in the kernel's words."""
+    """One result of a document, in the kernel's words."""
 
     name: str
     verdict: Verdict
-
-
-def is_tap(head: str) -> bool:
-    """Whether a file that begins so is TAP; what the kernel printed before it may stand there, too."""
-    return any(_VERSION.fullmatch(line) for line in head.splitlines())
+    document: Document
 
 
 def results(lines: Iterable[str]) -> Iterator[TapResult]:
     """In their order.  The reason for one is what stands between the line that names it and itself."""
-    name, notes = "", list[str]()
-    for line in map(str.rstrip, lines):
+    name, notes, documents = "", list[str](), Documents()
+    for line in map(bare, lines):
         if match := _RUN.fullmatch(line):
             name, notes = match["name"], []
         elif match := _RESULT.fullmatch(line):
             told = (match["text"] or "").strip()
             verdict = _verdict(match["word"] == "ok", told, (match["more"] or "").strip(), name, notes)
-            yield TapResult(name or told or (match["more"] or "").strip(), verdict)
+            document = documents.result(match["depth"], int(match["number"]))
+            yield TapResult(name or told or (match["more"] or "").strip(), verdict, document)
             name, notes = "", []
+        elif documents.says(line):
+            continue
         elif match := _NOTE.fullmatch(line):
             notes.append(match["words"])
 
@@ -105,16 +104,19 @@ def known_as(name: str) -> tuple[str, Test] | None:
 
 @dataclass(frozen=True, slots=True)
 class Selftest:
-    """run: the tests that are pinhold's, too; alone: the names of those that are not."""
+    """run: the tests that are pinhold's, too; alone: the names of those that are not; early: that it has not all the
+    results that it planned, in words."""
 
     run: TargetRun
     alone: tuple[str, ...]
+    early: str | None = None
 
 
 def selftest(lines: Iterable[str], called: str) -> Selftest:
     """A document as a run on a target of that name.  A test that is there twice counts once, as it came last."""
     found: dict[str, CaseResult] = {}
     alone: dict[str, None] = {}
+    documents: dict[str, Document] = {}
     for told in results(lines):
         if known := known_as(told.name):
             name, test = known
@@ -123,9 +125,12 @@ def selftest(lines: Iterable[str], called: str) -> Selftest:
                 verdict = Verdict("violated", reason=verdict.reason)
             result = Result(called, test.scenario, verdict)
             found[name] = CaseResult(test.number, name, test.result_text, result)
+            documents[name] = told.document
         else:
             alone[told.name] = None
-    return Selftest(TargetRun(TargetInfo(called, "", ""), tuple(found.values())), tuple(alone))
+    early = dict.fromkeys(filter(None, (document.early() for document in dict.fromkeys(documents.values()))))
+    run = TargetRun(TargetInfo(called, "", ""), tuple(found.values()))
+    return Selftest(run, tuple(alone), "; ".join(early) or None)
 
 
 def grouped(names: Sequence[str]) -> Iterator[str]:
