@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pinhold.audit.files import Tree
 from pinhold.audit.finding import SEVERITIES, Finding, numbered
-from pinhold.audit.kinds import failing, flags, use
+from pinhold.audit.kinds import failing, flags, pairs, use
 from pinhold.audit.kinds.context import Context
 from pinhold.audit.oracle import Oracle
 from pinhold.audit.sites import Reading, Site, sites
@@ -24,6 +24,8 @@ _JUDGES = (
     failing.positiveret,
     use.needlesswrite,
     flags.nolongterm,
+    pairs.otherrelease,
+    pairs.unsignedret,
     flags.unresolved,
 )
 

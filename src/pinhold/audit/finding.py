@@ -34,6 +34,9 @@ KINDS = {
         Kind("POSITIVERET", "a short count becomes the result of a function that returns 0 or an errno", WARNING),
         Kind("NEEDLESSWRITE", "FOLL_WRITE for pages that are only read", WARNING),
         Kind("NOLONGTERM", "pins that stay with a driver were taken without FOLL_LONGTERM", NOTE),
+        Kind("PUTFORPIN", "a pin is released as if it were a reference", NOTE),
+        Kind("UNPINFORGET", "a reference is released as if it were a pin", NOTE),
+        Kind("UNSIGNEDRET", "an errno is kept in a variable that cannot be negative", NOTE),
         Kind("UNRESOLVED", "the flags are not known", NOTE),
     )
 }
