@@ -18,6 +18,7 @@ _DECIDABLE = re.compile(
 )
 """What a directive has that something could be decided of."""
 _TOKEN = re.compile(r"\s*(?:(0[xX][0-9a-fA-F]+|\d+)[uUlL]*|(\w+)|(&&|\|\||[<>=!]=|<<|>>|[-+*/%&|^<>!~()?:,])|(\S))")
+_CONSTANT = re.compile(r"\b(?:\d|[A-Z_]{3}|true\b|false\b)")
 _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
 _ELSEWHERE = re.compile(r"RHEL_|SLE_|SUSE|UBUNTU|CONFIG_SUSE_|OPENEULER|CENTOS|EL\d|SLES")
 _LEVELS = ({"||"}, {"&&"}, {"|"}, {"^"}, {"&"}, {"==", "!="}, {"<", ">", "<=", ">="}, {"<<", ">>"}, {"+", "-"}, {"*"})
@@ -114,7 +115,21 @@ def _defined(word: bytes, rest: bytes) -> bool | None:
 
 
 def _value(expression: bytes, code: int, macros: Mapping[str, str]) -> bool | None:
-    text = _COMMENT.sub(b" ", expression).decode("latin1")
+    value = _number(_COMMENT.sub(b" ", expression).decode("latin1"), code, macros)
+    return None if value is None else bool(value)
+
+
+def number(expression: str, release: str, macros: Mapping[str, str], always: bool = False) -> int | None:
+    """What a constant expression is on a release; None for what is none, or not known.
+
+    always: look at it whatever its words are, not at numbers, capitals and truth values alone.
+    """
+    if not always and not _CONSTANT.search(expression):
+        return None
+    return _number(expression, version_code(release), macros)
+
+
+def _number(text: str, code: int, macros: Mapping[str, str]) -> int | None:
     if len(text) > _LONGEST:
         return None
     try:
@@ -124,7 +139,7 @@ def _value(expression: bytes, code: int, macros: Mapping[str, str]) -> bool | No
         reader.end()
     except (_Undecided, RecursionError, OverflowError, MemoryError):
         return None
-    return None if value is None else bool(value)
+    return value
 
 
 def _tokens(text: str) -> list[str]:

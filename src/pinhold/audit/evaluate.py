@@ -13,8 +13,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pinhold.audit import syntax
+from pinhold.audit.callers import told_apart
+from pinhold.audit.reach import condition_of, conditions_of, guards_of, passing_over, repeated
 from pinhold.audit.syntax import bare, child, line, text
-from pinhold.audit.unit import Call, Function, Unit
+from pinhold.audit.unit import Call, Function, Unit, mentions
 from pinhold.audit.values import (
     BOOL,
     FLAG,
@@ -23,8 +25,10 @@ from pinhold.audit.values import (
     Step,
     Value,
     bounded,
-    combined,
+    common,
     joined,
+    removed,
+    toggled,
     under,
     union,
     unknown,
@@ -55,8 +59,11 @@ class Evaluator:
 
     def _index(self) -> None:
         self.functions: dict[str, list[Function]] = {}
+        self._paths: dict[str, list[Unit]] = {}
+        self._open: dict[int, str] = {}
         self.calls: dict[str, list[Call]] = {}
         for unit in self.units:
+            self._paths.setdefault(unit.path, []).append(unit)
             for name, same in unit.functions.items():
                 self.functions.setdefault(name, []).extend(same)
             for call in unit.calls:
@@ -70,7 +77,16 @@ class Evaluator:
     def value(self, unit: Unit, node: Node, use: Node) -> Value:
         """What an expression can be where it is used."""
         self._left = EFFORT
-        return self._of(unit, node, use, 0)
+        return told_apart(self, unit.enclosing(use), self._of(unit, node, use, 0))
+
+    def truths(self, unit: Unit, node: Node, use: Node) -> set[bool]:
+        """Whether an expression is true where it is used: what it may be, both where that is not known."""
+        found = self._of(unit, node, use, DEEPEST - 2)
+        return {bool(one.flags) for one in found} if all(one.known for one in found) else {True, False}
+
+    def at(self, path: str) -> list[Unit]:
+        """The file of that path."""
+        return self._paths.get(path, [])
 
     def callers(self, function: Function) -> list[Call]:
         """The calls of a function by its name: of a static one those of its file."""
@@ -81,6 +97,15 @@ class Evaluator:
             for call in self.calls.get(function.name, [])
             if call.unit is function.unit or not self._another(call.unit, function)
         ]
+
+    def open(self, function: Function) -> str:
+        """Why a function may have callers that are not seen: its address is taken, or a macro calls it; "" if not."""
+        if id(function) not in self._open:
+            units = [function.unit] if function.static and not function.unit.header else self.units
+            whys = (why for unit in units if unit is function.unit or not self._another(unit, function)
+                    for why in mentions(unit, function.name))  # fmt: skip
+            self._open[id(function)] = next(whys, "")
+        return self._open[id(function)]
 
     def _another(self, unit: Unit, function: Function) -> bool:
         """Whether that file has a static function of its own by this name."""
@@ -123,7 +148,8 @@ class Evaluator:
         if operator in _COMPARES:
             return self._truth(unit, node, use)
         if operator in ("|", "+", "^"):
-            return joined(self._of(unit, left, use, depth + 1), self._of(unit, right, use, depth + 1))
+            how = toggled if operator == "^" else joined
+            return how(self._of(unit, left, use, depth + 1), self._of(unit, right, use, depth + 1))
         if operator == "&":
             return self._masked(unit, (left, right), use, depth)
         if operator == "*":  # FOLL_WRITE * !!write
@@ -139,9 +165,8 @@ class Evaluator:
         mask = bare(sides[1])
         argument = child(mask, "argument")
         if mask.type == "unary_expression" and text(child(mask, "operator")) == "~" and argument is not None:
-            return combined(left, self._of(unit, argument, use, depth + 1), lambda one, other: one - other)
-        right = self._of(unit, mask, use, depth + 1)
-        return combined(left, right, _common)
+            return removed(left, self._of(unit, argument, use, depth + 1))
+        return common(left, self._of(unit, mask, use, depth + 1))
 
     def _unary(self, unit: Unit, node: Node, use: Node) -> Value:
         if text(child(node, "operator")) == "!":
@@ -164,7 +189,7 @@ class Evaluator:
         )
 
     def _condition(self, unit: Unit, node: Node, use: Node) -> Condition:
-        return condition_of(node, unit.enclosing(use))
+        return condition_of(node, unit.enclosing(use), unit, use)
 
     def _name(self, unit: Unit, name: str, use: Node, depth: int) -> Value:
         if FLAG.fullmatch(name):
@@ -186,55 +211,95 @@ class Evaluator:
     def _variable(self, function: Function, name: str, use: Node, depth: int) -> Value | None:
         """A local variable or parameter; None for what is neither."""
         number = function.parameter(name)
-        stores = function.stores.get(name, [])
+        stores = function.changes_at(name, use.start_byte)
         if number is None and not stores and name not in function.types:
             return None
+        if any(store.type == "pointer_expression" and store.start_byte < use.start_byte and _stays(store)
+               for store in stores):  # fmt: skip
+            return unknown(f"{name}, whose address is kept")
         current = self._parameter(function, number, depth) if number is not None else None
         before = [store for store in stores if store.start_byte < use.start_byte and not _inside(use, store)]
         before = before[-MOST_STORES:]
-        loop = None
-        for above, _ in syntax.ancestors(use, function.node):
-            if above.type in syntax.LOOPS:
-                loop = above
-        after = [store for store in stores if loop and use.end_byte <= store.start_byte < loop.end_byte][:MOST_STORES]
-        here = conditions_of(use, function)
+        loop = repeated(use, function)
+        after = [store for store in stores if loop and use.end_byte <= store.start_byte < loop[1]][:MOST_STORES]
+        here = [*conditions_of(use, function), *guards_of(use, function)]
         for store in before:
-            current = self._store(function, store, current, here, depth)
-        again = current
-        for store in after:
-            again = self._store(function, store, again, here, depth)
-        if current is None:
-            return again if again is not None else unknown(name)
-        return union(current, again) if after and again is not None else current
+            current = self._store(function, store, use, current, here, depth)
+        found = current
+        if loop and after:
+            for store in (*after, *(one for one in before if one.start_byte >= loop[0])):
+                current = self._store(function, store, use, current, here, depth)
+            found = union(found or (), current or ())
+        if found is None:
+            return unknown(name)
+        return tuple(one for one in found if one.also(here) is not None)
 
     def _store(
-        self, function: Function, store: Node, current: Value | None, here: Sequence[Condition], depth: int
+        self, function: Function, store: Node, use: Node, current: Value | None, here: Sequence[Condition], depth: int
     ) -> Value:
         """The variable after one more statement that changes it."""
-        new = self._stored(function, store, current, depth)
+        old = current if current is not None else ()
         conditions = [one for one in conditions_of(store, function) if one not in here]
-        if not conditions:
-            return new
-        return union(under(new, conditions), without(current, conditions) if current is not None else ())
+        made = union(under(self._stored(function, store, current, depth), conditions), without(old, conditions))
+        for passing in passing_over(store, use, function):
+            when = [one for one in passing if one not in here]
+            made = union(without(made, when) if when else made, under(old, when))
+        return made
 
     def _stored(self, function: Function, store: Node, current: Value | None, depth: int) -> Value:
+        if store.type == "pointer_expression":
+            return self._passed(function, store, current, depth)
         right = child(store, "value") if store.type == "init_declarator" else child(store, "right")
         if right is None:
             return unknown("changed")
         operator = "=" if store.type == "init_declarator" else text(child(store, "operator"))
-        found = self._of(function.unit, right, store, depth + 1)
+        return self._changed(function.unit, operator, right, store, current, depth)
+
+    def _changed(self, unit: Unit, operator: str, right: Node, use: Node, current: Value | None, depth: int) -> Value:
+        """What is there after an assignment."""
+        found = self._of(unit, right, use, depth + 1)
         old = current if current is not None else value()
-        if operator == "=":
-            return found
-        if operator in ("|=", "+="):
-            return joined(old, found)
-        if operator == "&=":
-            mask, argument = bare(right), child(bare(right), "argument")
-            if mask.type == "unary_expression" and argument is not None:
-                removed = self._of(function.unit, argument, store, depth + 1)
-                return combined(old, removed, lambda one, other: one - other)
-            return combined(old, found, _common)
+        match operator:
+            case "=":
+                return found
+            case "|=" | "+=":
+                return joined(old, found)
+            case "^=":
+                return toggled(old, found)
+            case "&=":
+                mask, argument = bare(right), child(bare(right), "argument")
+                if mask.type == "unary_expression" and text(child(mask, "operator")) == "~" and argument is not None:
+                    return removed(old, self._of(unit, argument, use, depth + 1))
+                return common(old, found)
         return unknown(f"operator {operator}")
+
+    def _passed(self, function: Function, store: Node, current: Value | None, depth: int) -> Value:
+        """A variable whose address a function gets: what that stores there, where all that it does is seen."""
+        name, listed = text(child(store, "argument")), store.parent
+        call = listed.parent if listed is not None and listed.type == "argument_list" else None
+        if call is None or listed is None:
+            return current if current is not None else unknown(name)
+        called = text(child(call, "function"))
+        functions = self._named(function.unit, called)
+        arguments = [one for one in listed.named_children if one.type != "comment"]
+        number = next(at for at, one in enumerate(arguments) if one.id == store.id)
+        made: Value = ()
+        for one in functions[:4]:
+            written = _written(one, number)
+            if written is None:
+                return unknown(f"{name}, whose address {called}() gets")
+            got = current if current is not None else value()
+            for each in written:
+                right, when = child(each, "right"), conditions_of(each, one)
+                assert right is not None
+                new = self._changed(one.unit, text(child(each, "operator")), right, each, got, depth)
+                got = union(under(new, when), without(got, when))
+            made = union(made, got)
+        return made or unknown(f"{name}, whose address {called}() gets")
+
+    def _named(self, unit: Unit, name: str) -> list[Function]:
+        """The definitions of a function by its name that a file may call."""
+        return unit.functions.get(name) or self.functions.get(name, [])
 
     def _parameter(self, function: Function, number: int, depth: int) -> Value:
         name, kind = function.parameters[number].name, function.parameters[number].type
@@ -249,38 +314,102 @@ class Evaluator:
             step = Step(where, call.unit.path, call.line)
             for one in self._of(call.unit, call.arguments[number], call.node, depth + 1):
                 made.append(replace(one, path=(*one.path, step)))
+        if made and self.open(function):
+            made += unknown(f"parameter {name} of {function.name}(), {self.open(function)}")
         return bounded(made) or unknown(f"parameter {name} of {function.name}()")
 
     def _field(self, unit: Unit, node: Node, use: Node, depth: int) -> Value:
         name, owner = text(child(node, "field")), owner_of(node, unit.enclosing(use))
+        place, function = line(node), unit.enclosing(use)
         plain: Value = ()
-        added: list[tuple[Value, Node]] = []
+        changes: list[tuple[str, Node, Node]] = []
         for store in unit.fields.get(name, []):
             right = child(store, "value") if store.type == "initializer_pair" else child(store, "right")
-            other = owner_of(store, unit.enclosing(store))
+            where = unit.enclosing(store)
+            other = owner_of(store, where)
             if right is None or (owner and other and owner != other):
                 continue
-            found = self._of(unit, right, store, depth + 1)
+            if where is not function and (_own(node, function) or _own(store, where)):
+                continue
             operator = "=" if store.type == "initializer_pair" else text(child(store, "operator"))
             if operator == "=":
-                plain = union(plain, found)
-            elif operator == "|=":
-                added.append((found, store))
-        for found, store in added:
-            function = unit.enclosing(store)
-            conditions = conditions_of(store, function) if function else ()
-            more = joined(plain or value(), found)
-            plain = union(under(more, conditions), without(plain, conditions) if conditions else plain)
+                plain = union(plain, self._of(unit, right, store, depth + 1))
+            else:
+                changes.append((operator, right, store))
+        for operator, right, store in changes:
+            where = unit.enclosing(store)
+            conditions = conditions_of(store, where)
+            more = self._changed(unit, operator, right, store, plain, depth)
+            certain = not conditions and (operator == "|=" or where is function)
+            plain = union(under(more, conditions), () if certain else without(plain, conditions) or plain)
+        if re.search(rf"&\s*{re.escape(place)}\b(?!\s*(?:->|\.|\[))", function.text if function else ""):
+            return union(plain, unknown(f"{place}, whose address is passed"))
         return plain or unknown(f"field {name}")
 
     def _returned(self, unit: Unit, name: str, depth: int) -> Value:
-        found = unit.functions.get(name) or self.functions.get(name, [])
         made: Value = ()
-        for function in found[:4]:
+        for function in self._named(unit, name)[:4]:
             for returned in syntax.captures(_RETURNS, function.node).get("value", []):
                 got = self._of(function.unit, returned, returned, depth + 1)
-                made = union(made, under(got, conditions_of(returned, function)))
+                made = union(made, under(got, [*conditions_of(returned, function), *guards_of(returned, function)]))
         return made or unknown(f"{name}()")
+
+
+def _own(node: Node, function: Function | None) -> bool:
+    """Whether a field is one of a structure that is a variable of its function, which no other has."""
+    if node.type == "initializer_pair":
+        for above, _ in syntax.ancestors(node, function.node if function else None):
+            if above.type == "init_declarator":
+                name = text(child(above, "declarator"))
+                return function is not None and name in function.declarations and name not in function.addresses
+        return False
+    field = child(node, "left") if node.type == "assignment_expression" else node
+    owner = None if field is None else child(field, "argument")
+    if function is None or field is None or owner is None or owner.type != "identifier":
+        return False
+    name = text(owner)
+    if name not in function.declarations or name in function.addresses:
+        return False
+    return text(child(field, "operator")) == "." and function.parameter(name) is None
+
+
+def _stays(store: Node) -> bool:
+    """Whether an address goes elsewhere than to a function that is called."""
+    above = store.parent
+    while above is not None and above.type in ("parenthesized_expression", "cast_expression", "comma_expression"):
+        above = above.parent
+    return above is not None and above.type in (
+        "init_declarator", "assignment_expression", "initializer_list", "initializer_pair", "return_statement",
+        "conditional_expression",
+    )  # fmt: skip
+
+
+def _written(function: Function, number: int) -> list[Node] | None:
+    """What a function stores by way of a parameter, `*p |= x` for one; None where it does more than that with it."""
+    if number >= len(function.parameters):
+        return None
+    name = function.parameters[number].name
+    found = []
+    for node in syntax.captures("(identifier) @name", function.node).get("name", []):
+        if text(node) != name or node.start_byte < _body(function):
+            continue
+        above = node.parent
+        if above is None or above.type != "pointer_expression" or not text(above).startswith("*"):
+            return None
+        outer = above.parent
+        while outer is not None and outer.type == "parenthesized_expression":
+            outer = outer.parent
+        if outer is None or outer.type == "update_expression":
+            return None
+        left = child(outer, "left")
+        if outer.type == "assignment_expression" and left is not None and _inside(above, left):
+            found.append(outer)
+    return found
+
+
+def _body(function: Function) -> int:
+    body = child(function.node, "body")
+    return body.start_byte if body is not None else function.node.start_byte
 
 
 def owner_of(node: Node, function: Function | None) -> str:
@@ -305,52 +434,8 @@ def _structure(words: str) -> str:
     return match[1] if match else ""
 
 
-def conditions_of(node: Node, function: Function | None) -> list[Condition]:
-    """What has to hold, by the `if`s and `case`s around it in its function, for it to be reached."""
-    made = []
-    stop = function.node if function is not None else None
-    for above, below in syntax.ancestors(node, stop):
-        if above.type == "if_statement":
-            condition = child(above, "condition")
-            if condition is not None and below != condition:
-                found = condition_of(condition, function)
-                made.append(found.negated() if below == child(above, "alternative") else found)
-        elif above.type == "case_statement":
-            case = child(above, "value")
-            if case is None or below != case:
-                made.append(Condition(_named(function), f"case {line(case)}" if case is not None else "default"))
-        elif above.type in syntax.CONDITIONALS:
-            made.append(Condition(_named(function), "#if", below != child(above, "alternative")))
-    return made
-
-
-def condition_of(node: Node, function: Function | None) -> Condition:
-    """An expression as a condition, without a negation around it."""
-    holds = True
-    node = bare(node)
-    while node.type == "unary_expression" and text(child(node, "operator")) == "!":
-        argument = child(node, "argument")
-        if argument is None:
-            break
-        node, holds = bare(argument), not holds
-    return Condition(_named(function), line(node)[:120], holds)
-
-
-def _named(function: Function | None) -> str:
-    return function.name if function is not None else ""
-
-
 def _inside(node: Node, outer: Node) -> bool:
     return outer.start_byte <= node.start_byte and node.end_byte <= outer.end_byte
-
-
-def _common(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
-    """one & other; what is not known may be anything."""
-    if any(flag.startswith("?") for flag in one):
-        return one
-    if any(flag.startswith("?") for flag in other):
-        return frozenset(one | other)
-    return one & other
 
 
 def _number(word: str) -> Value:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -13,6 +14,8 @@ from pinhold.audit.syntax import child, text
 
 if TYPE_CHECKING:
     from tree_sitter import Node, Tree
+
+    from pinhold.audit.values import Condition
 
 _CALLS = "(call_expression function: (identifier) @name) @call"
 _FUNCTIONS = "(function_definition) @function"
@@ -26,6 +29,11 @@ _LOCALS = """
 (assignment_expression left: (identifier) @name) @store
 (update_expression argument: (identifier) @name) @store
 """
+_ADDRESSES = '(pointer_expression operator: "&" argument: (identifier) @name) @store'
+_DECLARED = "(declaration) @d"
+_SCOPES = frozenset({"compound_statement", "for_statement", "case_statement"})
+_LEAVING = "[(goto_statement) (break_statement) (continue_statement)] @jump"
+_EXPORTED = re.compile(rb"EXPORT_\w+\s*\(\s*$")
 _DEFINED_BY_MACRO = re.compile(rb"(\w+)\s*\(([^;{}]*)\)\s*$")
 
 
@@ -46,6 +54,8 @@ class Function:
     name: str
     parameters: tuple[Parameter, ...]
     static: bool
+    conditions: dict[int, list[Condition]] = field(default_factory=dict)
+    guards: dict[int, list[Condition]] = field(default_factory=dict)
 
     @property
     def line(self) -> int:
@@ -58,12 +68,18 @@ class Function:
     @cached_property
     def stores(self) -> dict[str, list[Node]]:
         """By name of a variable what stores in it, in the order of the text."""
-        found: dict[str, list[Node]] = {}
-        for match in syntax.matches(_LOCALS, self.node):
-            found.setdefault(text(match["name"]), []).append(match["store"])
-        for stores in found.values():
-            stores.sort(key=lambda node: node.start_byte)
-        return found
+        return _by_name(_LOCALS, self.node)
+
+    @cached_property
+    def addresses(self) -> dict[str, list[Node]]:
+        """By name of a variable where its address is taken, in the order of the text."""
+        return _by_name(_ADDRESSES, self.node)
+
+    def changes(self, name: str) -> list[Node]:
+        """What stores in a variable of that name, or takes its address."""
+        if name not in self.addresses:
+            return self.stores.get(name, [])
+        return sorted([*self.stores.get(name, []), *self.addresses[name]], key=lambda node: node.start_byte)
 
     @cached_property
     def calls(self) -> list[Call]:
@@ -74,6 +90,49 @@ class Function:
     def called(self) -> frozenset[str]:
         """The names of the functions that it calls."""
         return frozenset(call.name for call in self.calls)
+
+    @cached_property
+    def labels(self) -> dict[str, int]:
+        """Where each label is, in bytes."""
+        found = syntax.captures("(labeled_statement label: (_) @label)", self.node).get("label", [])
+        return {text(one): one.start_byte for one in found}
+
+    @cached_property
+    def jumps(self) -> list[tuple[Node, int]]:
+        """Each goto, break and continue, and the byte where it goes on."""
+        made = []
+        for node in syntax.captures(_LEAVING, self.node).get("jump", []):
+            if node.type == "goto_statement":
+                to = self.labels.get(text(child(node, "label")))
+            else:
+                to = _left(node, self.node)
+            if to is not None:
+                made.append((node, to))
+        return made
+
+    @cached_property
+    def declarations(self) -> dict[str, list[tuple[int, int, int]]]:
+        """Of each name that is declared: from where it is known, and the block that it is known in."""
+        found: dict[str, list[tuple[int, int, int]]] = {}
+        for node in syntax.captures(_DECLARED, self.node).get("d", []):
+            block = next((one for one, _ in syntax.ancestors(node, self.node) if one.type in _SCOPES), self.node)
+            for one in node.children_by_field_name("declarator"):
+                place = one.start_byte, block.start_byte, block.end_byte
+                found.setdefault(syntax.declared(one), []).append(place)
+        return found
+
+    def declaration(self, name: str, at: int) -> int:
+        """Which declaration of a name counts at a place, by where it is; -1: the parameter, or none that is seen."""
+        known = [(start, one) for one, start, end in self.declarations.get(name, ()) if start <= at < end and one <= at]
+        return max(known)[1] if known else -1
+
+    def changes_at(self, name: str, at: int) -> list[Node]:
+        """What changes the variable that a name is at a place."""
+        stores = self.changes(name)
+        if len(self.declarations.get(name, ())) + (self.parameter(name) is not None) < 2:
+            return stores
+        meant = self.declaration(name, at)
+        return [one for one in stores if self.declaration(name, one.end_byte - 1) == meant]
 
     def parameter(self, name: str) -> int | None:
         """Which one has this name."""
@@ -129,6 +188,15 @@ class Unit:
     macros: dict[str, str] = field(default_factory=dict)
     owners: dict[str, dict[Function, set[str]]] = field(default_factory=dict)
     """Of fields that were asked for: the functions that name them, and whose field it is there."""
+    release: str = ""
+    _truths: dict[str, bool | None] = field(default_factory=dict)
+
+    def truth(self, words: str) -> bool | None:
+        """Whether an expression is true on the release; None where that is not known."""
+        if words not in self._truths:
+            found = conditions.number(words, self.release, self.macros)
+            self._truths[words] = None if found is None else bool(found)
+        return self._truths[words]
 
     @property
     def header(self) -> bool:
@@ -172,15 +240,31 @@ class Unit:
         return listed[at] if at >= 0 and listed[at].node.end_byte >= node.end_byte else None
 
 
+def _exported(unit: Unit, at: int) -> bool:
+    return _EXPORTED.search(unit.source[max(0, at - 40) : at]) is not None
+
+
+def mentions(unit: Unit, name: str) -> Iterator[str]:
+    """Where a function is named otherwise than to call it, as a clause: by its address, or in a macro."""
+    if name.encode() not in unit.source:
+        return
+    for match in re.finditer(rb"(?<![\w.>\"])" + name.encode() + rb"\b(\s*\()?", unit.source):
+        node = unit.tree.root_node.descendant_for_byte_range(match.start(), match.start() + len(name))
+        if node is not None and node.type == "preproc_arg" and match[1]:
+            yield "which a macro calls"
+        elif node is not None and node.type == "identifier" and not match[1] and not _exported(unit, match.start()):
+            yield "whose address is taken"
+
+
 def read(path: str, source: bytes, release: str, names: frozenset[str]) -> Unit:
     """Parse a file for a release.  names: the functions whose calls must be found in functions."""
     prepared = conditions.blanked(conditions.decide(source, release))
-    unit = _parsed(path, prepared)
+    unit = _parsed(path, prepared, release)
     worst = _broken(unit, names)
     if worst:
         wanted = sum(call.name in names for call in unit.calls)
         for part in ("if", "else"):
-            other = _parsed(path, conditions.picked(prepared, part))
+            other = _parsed(path, conditions.picked(prepared, part), release)
             other.split = True
             broken = _broken(other, names)
             if broken < worst and sum(call.name in names for call in other.calls) >= 0.6 * wanted:
@@ -197,9 +281,9 @@ def _broken(unit: Unit, names: frozenset[str]) -> int:
     )
 
 
-def _parsed(path: str, source: bytes) -> Unit:
+def _parsed(path: str, source: bytes, release: str) -> Unit:
     tree = syntax.parse(source)
-    unit = Unit(path, source, tree)
+    unit = Unit(path, source, tree, release=release)
     root = tree.root_node
     ended = 0
     for node in sorted(syntax.captures(_FUNCTIONS, root).get("function", []), key=lambda one: one.start_byte):
@@ -237,6 +321,26 @@ def _function(unit: Unit, node: Node) -> Function | None:
     )
     static = "static" in unit.source[node.start_byte : declarator.start_byte].decode("latin1").split()
     return Function(unit, node, name, parameters, static)
+
+
+def _by_name(query: str, node: Node) -> dict[str, list[Node]]:
+    found: dict[str, list[Node]] = {}
+    for match in syntax.matches(query, node):
+        found.setdefault(text(match["name"]), []).append(match["store"])
+    for stores in found.values():
+        stores.sort(key=lambda one: one.start_byte)
+    return found
+
+
+def _left(node: Node, function: Node) -> int | None:
+    """Where a break or continue goes on; none for what ends a `case`, which has its own condition."""
+    for above, below in syntax.ancestors(node, function):
+        if above.type in syntax.LOOPS:
+            body = child(above, "body")
+            return above.end_byte if node.type == "break_statement" or body is None else body.end_byte
+        if above.type == "case_statement" and node.type == "break_statement":
+            return None if below == node else above.end_byte
+    return None
 
 
 def _by_macro(unit: Unit, node: Node) -> Function | None:

@@ -8,23 +8,39 @@ from dataclasses import dataclass, replace
 
 FLAG = re.compile(r"FOLL_[A-Z0-9_]+")
 BOOL = "#bool"
+TRUE, FALSE = "1", "0"
+"""The texts of conditions that are decided."""
 MOST = 40
 """Alternatives of a value; where there are more, conditions are given up first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Condition:
-    """An expression that has to be true, or false, in a function."""
+    """An expression that has to be true, or false, in a function.
+
+    at: how often what it names was stored in before, so that the same words about another value are another condition.
+    """
 
     function: str
     text: str
     holds: bool = True
+    at: int = 0
 
     @property
     def words(self) -> str:
         if self.holds:
             return self.text
         return f"!{self.text}" if re.fullmatch(r"[\w.>()-]+", self.text) else f"!({self.text})"
+
+    @property
+    def always(self) -> bool:
+        """Whether it is decided, and holds."""
+        return self.text == (TRUE if self.holds else FALSE)
+
+    @property
+    def never(self) -> bool:
+        """Whether it is decided, and does not hold."""
+        return self.text == (FALSE if self.holds else TRUE)
 
     def negated(self) -> Condition:
         return replace(self, holds=not self.holds)
@@ -64,9 +80,10 @@ class Alternative:
         """With more conditions; None where they exclude each other."""
         when = dict.fromkeys(self.when)
         for condition in conditions:
-            if condition.negated() in when:
+            if condition.negated() in when or condition.never:
                 return None
-            when[condition] = None
+            if not condition.always:
+                when[condition] = None
         return replace(self, when=tuple(when))
 
 
@@ -129,6 +146,31 @@ def combined(left: Value, right: Value, how: Callable[[frozenset[str], frozenset
 def joined(left: Value, right: Value) -> Value:
     """left | right."""
     return combined(left, right, lambda one, other: one | other)
+
+
+def removed(left: Value, right: Value) -> Value:
+    """left & ~right."""
+    return combined(left, right, lambda one, other: one - other | _unknown(other))
+
+
+def common(left: Value, right: Value) -> Value:
+    """left & right; what is not known may be anything."""
+    return combined(left, right, _common)
+
+
+def toggled(left: Value, right: Value) -> Value:
+    """left ^ right."""
+    return combined(left, right, lambda one, other: one ^ other)
+
+
+def _common(one: frozenset[str], other: frozenset[str]) -> frozenset[str]:
+    if _unknown(one):
+        return one
+    return frozenset(one | other) if _unknown(other) else one & other
+
+
+def _unknown(flags: frozenset[str]) -> frozenset[str]:
+    return frozenset(flag for flag in flags if flag.startswith("?"))
 
 
 def bounded(alternatives: Iterable[Alternative]) -> Value:

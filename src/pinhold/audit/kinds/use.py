@@ -6,9 +6,9 @@ import re
 from collections.abc import Iterator
 
 from pinhold.audit import lifetime
-from pinhold.audit.evaluate import conditions_of
 from pinhold.audit.finding import NOTE, WARNING, Finding
 from pinhold.audit.kinds.context import Context, by_flags, found
+from pinhold.audit.reach import conditions_of
 from pinhold.audit.sites import Site
 from pinhold.audit.syntax import line
 from pinhold.audit.unit import Function
