@@ -7,55 +7,81 @@ macros (RHEL_*, SLE_*) are 0, as on mainline; everything else is undecided, and 
 from __future__ import annotations
 
 import re
+import zlib
 from collections.abc import Mapping
 
+from pinhold.audit.macros import Macro, Macros
+from pinhold.audit.values import Condition
+
 _DIRECTIVE = re.compile(rb"[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b(.*)", re.S)
-_DEFINE = re.compile(
-    rb"^[ \t]*#[ \t]*define[ \t]+(\w+)[ \t]+([^\n]*(?:KERNEL_VERSION|LINUX_VERSION_CODE)[^\n]*)$", re.M
+_LINES = re.compile(
+    rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif|define|undef|include)\b((?:[^\n\\]|\\\r?\n|\\)*)\n?", re.M
 )
-_DECIDABLE = re.compile(
-    rb"KERNEL_VERSION|LINUX_VERSION_CODE|RTLNX_|RHEL|SUSE|SLE_|UBUNTU|OPENEULER|#[ \t]*(?:el)?if[ \t]*[(!]*[01]\b"
-)
-"""What a directive has that something could be decided of."""
 _TOKEN = re.compile(r"\s*(?:(0[xX][0-9a-fA-F]+|\d+)[uUlL]*|(\w+)|(&&|\|\||[<>=!]=|<<|>>|[-+*/%&|^<>!~()?:,])|(\S))")
-_CONSTANT = re.compile(r"\b(?:\d|[A-Z_]{3}|true\b|false\b)")
+_CONSTANT = re.compile(r"\b(?:\d|[A-Z_]{2}|true\b|false\b)")
 _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
 _ELSEWHERE = re.compile(r"RHEL_|SLE_|SUSE|UBUNTU|CONFIG_SUSE_|OPENEULER|CENTOS|EL\d|SLES")
+_BACKPORTS = frozenset({"LINUX_VERSION_IS_GEQ", "LINUX_VERSION_IS_LESS", "LINUX_VERSION_IN_RANGE"})
 _LEVELS = ({"||"}, {"&&"}, {"|"}, {"^"}, {"&"}, {"==", "!="}, {"<", ">", "<=", ">="}, {"<<", ">>"}, {"+", "-"}, {"*"})
 """Binary operators, from the one that binds least."""
 _DEEPEST = 60
 _LONGEST = 4096
 _NESTED = 200
-"""Operators in each other, and characters, of an expression; #if lines in each other: beyond it nothing is decided."""
+_INCLUDES = 8
+"""Operators in each other, and characters, of an expression; #if lines in each other: beyond it nothing is decided.
+And headers in each other."""
+IF = "#if"
 
 
 class _Undecided(Exception):
     """No value that is known here."""
 
 
-def decide(text: bytes, release: str) -> bytes:
-    """The same text without the lines that are dead for the release."""
-    if not _DECIDABLE.search(text):
-        return text
-    macros = {name.decode("latin1"): value.decode("latin1") for name, value in _DEFINE.findall(text)}
-    code = version_code(release)
-    lines = text.split(b"\n")
+def decide(text: bytes, release: str, macros: Macros | None = None) -> bytes:
+    """The same text without the lines that are dead for the release.  macros: gets what is defined."""
+    return _decided(text, version_code(release), macros if macros is not None else Macros(), (), 0)
+
+
+def _decided(text: bytes, code: int, macros: Macros, outer: tuple[Condition, ...], depth: int) -> bytes:
     out: list[bytes] = []
     stack: list[_Branch] = []
+    lines = list(_LINES.finditer(text))
     at = 0
-    while at < len(lines):
-        count, whole = _whole_line(lines, at)
-        match = _DIRECTIVE.match(whole)
-        if match is None:
-            live = all(branch.live for branch in stack)
-            out += lines[at : at + count] if live else [b""] * count
+    for number, match in enumerate(lines):
+        live = all(branch.live for branch in stack)
+        between = text[at : match.start()]
+        out.append(between if live else b"\n" * between.count(b"\n"))
+        word, rest = match[1], match[2]
+        at = match.end()
+        if word in (b"define", b"undef", b"include"):
+            keep = live
+            when = (*outer, *(branch.condition for branch in stack if branch.condition is not None))
+            if word == b"define":
+                macros.define(rest, when) if live else macros.dead(rest)
+            elif word == b"undef" and live:
+                macros.undefine(rest, when)
+            elif live and depth < _INCLUDES and (header := macros.include(macros.path, rest)) is not None:
+                path, macros.path = macros.path, header[0]
+                _decided(header[1], code, macros, when, depth + 1)
+                macros.path = path
         else:
-            keep = _directive(stack, match[1], match[2], code, macros)
+            guard = word == b"ifndef" and _guards(rest, lines, number, macros)
+            keep = _directive(stack, word, _COMMENT.sub(b" ", rest), code, macros, guard)
             if len(stack) > _NESTED:
                 return text
-            out += lines[at : at + count] if keep else [b""] * count
-        at += count
-    return b"\n".join(out)
+        out.append(match[0] if keep else b"\n" * match[0].count(b"\n"))
+    live = all(branch.live for branch in stack)
+    out.append(text[at:] if live else b"\n" * text.count(b"\n", at))
+    return b"".join(out)
+
+
+def _guards(rest: bytes, lines: list[re.Match[bytes]], number: int, macros: Macros) -> bool:
+    """Whether #ifndef X is followed by #define X alone, and X was nowhere: afterwards it is there in any case."""
+    name = rest.split()[:1]
+    after = lines[number + 1] if number + 1 < len(lines) else None
+    if not name or after is None or after[1] != b"define" or after[2].split() != name:
+        return False
+    return name[0].decode("latin1") not in macros.known
 
 
 def version_code(release: str) -> int:
@@ -65,12 +91,23 @@ def version_code(release: str) -> int:
 
 
 class _Branch:
-    """One #if: whether it is decided, whether what stands here is live, and whether some part was."""
+    """One #if: whether it is decided, whether what stands here is live, and whether some part was.
 
-    def __init__(self, value: bool | None) -> None:
+    condition: what nobody decides, where it is not."""
+
+    def __init__(self, value: bool | None, condition: Condition) -> None:
         self.decided = value is not None
         self.live = value is not False
         self.taken = value is True
+        self.condition = None if self.decided else condition
+
+
+def branch(words: str, holds: bool = True) -> Condition:
+    """An #if as a condition; the same words are the same condition."""
+    name = re.sub(r"\bdefined\s*\(?\s*(\w+)\s*\)?|\s+", r"\1", words)
+    if name.startswith("!") and name[1:].isidentifier():
+        name, holds = name[1:], not holds
+    return Condition("", IF, holds, zlib.crc32(name.encode()))
 
 
 def _whole_line(lines: list[bytes], at: int) -> tuple[int, bytes]:
@@ -86,50 +123,57 @@ def _whole_line(lines: list[bytes], at: int) -> tuple[int, bytes]:
     return count, b" ".join(parts)
 
 
-def _directive(stack: list[_Branch], word: bytes, rest: bytes, code: int, macros: Mapping[str, str]) -> bool:
+def _directive(stack: list[_Branch], word: bytes, rest: bytes, code: int, macros: Macros, guard: bool) -> bool:
     """Go on by one directive; gives whether its line stays."""
     outer = all(branch.live for branch in stack)
     if word in (b"if", b"ifdef", b"ifndef"):
-        stack.append(_Branch(_value(rest, code, macros) if word == b"if" else _defined(word, rest)))
+        value = _value(rest, code, macros) if word == b"if" else _defined(word, rest, macros)
+        stack.append(_Branch(True if guard else value, branch(rest.decode("latin1"), word != b"ifndef")))
         return outer and not stack[-1].decided
     if not stack:
         return True
-    branch = stack[-1]
+    here = stack[-1]
     if word == b"endif":
         stack.pop()
-        return not branch.decided and all(one.live for one in stack)
-    if branch.decided:
+        return not here.decided and all(one.live for one in stack)
+    if here.decided:
         value = True if word == b"else" else _value(rest, code, macros)
-        branch.live = not branch.taken and value is not False
-        branch.taken = branch.taken or value is not False
+        here.live = not here.taken and value is not False
+        here.taken = here.taken or value is not False
         return False
+    if here.condition is not None:
+        here.condition = here.condition.negated() if word == b"else" else branch(rest.decode("latin1"))
     return all(one.live for one in stack[:-1])
 
 
-def _defined(word: bytes, rest: bytes) -> bool | None:
-    """#ifdef of what mainline never defines."""
-    name = _COMMENT.sub(b" ", rest).strip().decode("latin1")
-    if _ELSEWHERE.match(name):
-        return word == b"ifndef"
-    return None
+def _defined(word: bytes, rest: bytes, macros: Macros) -> bool | None:
+    """#ifdef of what the tree defines, or mainline never does."""
+    name = rest.strip().decode("latin1")
+    found = macros.defined(name)
+    if found is None and _ELSEWHERE.match(name):
+        found = False
+    return None if found is None else found == (word == b"ifdef")
 
 
-def _value(expression: bytes, code: int, macros: Mapping[str, str]) -> bool | None:
-    value = _number(_COMMENT.sub(b" ", expression).decode("latin1"), code, macros)
+def _value(expression: bytes, code: int, macros: Macros) -> bool | None:
+    words = expression.replace(b"\\\r\n", b" ").replace(b"\\\n", b" ").decode("latin1")
+    value = _number(words, code, macros)
     return None if value is None else bool(value)
 
 
-def number(expression: str, release: str, macros: Mapping[str, str], always: bool = False) -> int | None:
+def number(expression: str, release: str, macros: Macros | Mapping[str, str], always: bool = False) -> int | None:
     """What a constant expression is on a release; None for what is none, or not known.
 
     always: look at it whatever its words are, not at numbers, capitals and truth values alone.
     """
     if not always and not _CONSTANT.search(expression):
         return None
+    if not isinstance(macros, Macros):
+        macros = Macros(known={name: (Macro(name, None, text),) for name, text in macros.items()})
     return _number(expression, version_code(release), macros)
 
 
-def _number(text: str, code: int, macros: Mapping[str, str]) -> int | None:
+def _number(text: str, code: int, macros: Macros) -> int | None:
     if len(text) > _LONGEST:
         return None
     try:
@@ -157,8 +201,10 @@ def _tokens(text: str) -> list[str]:
 class _Reader:
     """A #if expression; None is a value that is not known."""
 
-    def __init__(self, tokens: list[str], code: int, macros: Mapping[str, str], depth: int = 0) -> None:
-        self._tokens, self._code, self._macros, self._depth = tokens, code, macros, depth
+    def __init__(
+        self, tokens: list[str], code: int, macros: Macros, depth: int = 0, inside: frozenset[str] = frozenset()
+    ) -> None:
+        self._tokens, self._code, self._macros, self._depth, self._inside = tokens, code, macros, depth, inside
         self._at = 0
 
     def end(self) -> None:
@@ -218,23 +264,38 @@ class _Reader:
                 what = self._take()
             if what in ("LINUX_VERSION_CODE", "KERNEL_VERSION"):
                 return 1
-            return 0 if _ELSEWHERE.match(what) else None
+            found = self._macros.defined(what)
+            return int(found) if found is not None else 0 if _ELSEWHERE.match(what) else None
+        begun = self._at
         arguments = self._arguments() if self._next() == "(" else None
         if name == "LINUX_VERSION_CODE":
             return self._code
         if name == "KERNEL_VERSION":
             return _code(arguments)
-        if name.startswith("RTLNX_VER_"):
-            return self._vbox(name, arguments or [])
+        if name.startswith("RTLNX_VER_") or (name in _BACKPORTS and not self._macros.of(name)):
+            return self._ranged(name, arguments or [])
         if _ELSEWHERE.match(name) or (name.startswith("RTLNX_") and arguments is not None):
             return 0
-        if arguments is None and name in self._macros and self._depth < _DEEPEST:
-            macros = {key: value for key, value in self._macros.items() if key != name}
-            reader = _Reader(_tokens(self._macros[name]), self._code, macros, self._depth + 1)
-            value = reader.binary(0)
-            reader.end()
-            return value
-        return None
+        return self._macro(name, begun, arguments)
+
+    def _macro(self, name: str, begun: int, arguments: list[int | None] | None) -> int | None:
+        """A macro of the tree, where it has one text.  begun: the token after its name."""
+        known = self._macros.of(name)
+        if len(known) != 1 or self._macros.defined(name) is None:
+            return None
+        if name in self._inside or self._depth >= _DEEPEST * len(_LEVELS):
+            return None
+        (macro,) = known
+        words: str | None = macro.body
+        if macro.parameters is not None:
+            passed = "".join(f" {token}" for token in self._tokens[begun + 1 : self._at - 1])
+            words = macro.expanded(passed.split(",")) if arguments is not None else None
+        if words is None:
+            return None
+        reader = _Reader(_tokens(words), self._code, self._macros, self._depth + 1, self._inside | {name})
+        value = reader.binary(0)
+        reader.end()
+        return value
 
     def _arguments(self) -> list[int | None]:
         self._take("(")
@@ -248,12 +309,12 @@ class _Reader:
         self._take(")")
         return found
 
-    def _vbox(self, name: str, arguments: list[int | None]) -> int | None:
-        """VirtualBox's own words: RTLNX_VER_MIN(a,b,c), _MAX, and _RANGE(a,b,c, d,e,f)."""
+    def _ranged(self, name: str, arguments: list[int | None]) -> int | None:
+        """Words for a version in VirtualBox, _MIN(a,b,c), _MAX, _RANGE(a,b,c, d,e,f); and in drivers ported back."""
         least = _code(arguments[:3])
-        if name == "RTLNX_VER_MIN":
+        if name in ("RTLNX_VER_MIN", "LINUX_VERSION_IS_GEQ"):
             return int(self._code >= least)
-        if name == "RTLNX_VER_MAX":
+        if name in ("RTLNX_VER_MAX", "LINUX_VERSION_IS_LESS"):
             return int(self._code < least)
         return int(least <= self._code < _code(arguments[3:]))
 

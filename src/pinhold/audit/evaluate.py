@@ -8,18 +8,20 @@ function all that it returns.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from pinhold.audit import syntax
 from pinhold.audit.callers import told_apart
+from pinhold.audit.macros import Macro
+from pinhold.audit.places import inside, own, owner_of, stays, written
 from pinhold.audit.reach import condition_of, conditions_of, guards_of, passing_over, repeated
-from pinhold.audit.syntax import bare, child, line, text
-from pinhold.audit.unit import Call, Function, Unit, mentions
+from pinhold.audit.syntax import arguments_of, bare, child, line, text
+from pinhold.audit.unit import Call, Function, Unit, expansions, mentions, prepare, read
 from pinhold.audit.values import (
     BOOL,
-    FLAG,
+    FLAGS,
     Alternative,
     Condition,
     Step,
@@ -55,12 +57,14 @@ class Evaluator:
     def __init__(self, units: Sequence[Unit]) -> None:
         self.units = list(units)
         self._left = EFFORT
+        self._headers: dict[str, Unit] = {}
         self._index()
 
     def _index(self) -> None:
         self.functions: dict[str, list[Function]] = {}
         self._paths: dict[str, list[Unit]] = {}
         self._open: dict[int, str] = {}
+        self._by_macro: dict[str, list[tuple[Call, Macro]]] | None = None
         self.calls: dict[str, list[Call]] = {}
         for unit in self.units:
             self._paths.setdefault(unit.path, []).append(unit)
@@ -90,13 +94,24 @@ class Evaluator:
 
     def callers(self, function: Function) -> list[Call]:
         """The calls of a function by its name: of a static one those of its file."""
-        if function.static and not function.unit.header:
-            return function.unit.called.get(function.name, [])
+        alone = function.static and not function.unit.header
         return [
             call
-            for call in self.calls.get(function.name, [])
-            if call.unit is function.unit or not self._another(call.unit, function)
+            for call in (*self.calls.get(function.name, []), *self._in_macros(function.name))
+            if call.unit is function.unit or not (alone or self._another(call.unit, function))
         ]
+
+    def _in_macros(self, name: str) -> Iterator[Call]:
+        """The calls of a function in macros, where those are used."""
+        if self._by_macro is None:
+            self._by_macro = {}
+            for unit in self.units:
+                for call in unit.calls:
+                    for macro in unit.macros.of(call.name):
+                        for inner in () if call.in_macro else macro.calls:
+                            self._by_macro.setdefault(inner, []).append((call, macro))
+        for call, macro in self._by_macro.get(name, ()):
+            yield from (inner for inner in expansions(call, macro) if inner.name == name)
 
     def open(self, function: Function) -> str:
         """Why a function may have callers that are not seen: its address is taken, or a macro calls it; "" if not."""
@@ -134,7 +149,9 @@ class Evaluator:
             case "field_expression":
                 return self._field(unit, node, use, depth)
             case "call_expression":
-                return self._returned(unit, text(child(node, "function")), depth)
+                return self._returned(unit, node, use, depth)
+            case "subscript_expression":
+                return self._element(unit, node, depth)
             case "assignment_expression":
                 right = child(node, "right")
                 return self._of(unit, right, use, depth + 1) if right is not None else unknown("assignment")
@@ -155,7 +172,7 @@ class Evaluator:
         if operator == "*":  # FOLL_WRITE * !!write
             for one, other in ((left, right), (right, left)):
                 found = self._of(unit, one, use, depth + 1)
-                if any(FLAG.fullmatch(flag) for alternative in found for flag in alternative.flags):
+                if any(flag in FLAGS for alternative in found for flag in alternative.flags):
                     condition = self._condition(unit, other, use)
                     return union(under(found, [condition]), under(value(), [condition.negated()]))
         return unknown(f"operator {operator}")
@@ -180,11 +197,14 @@ class Evaluator:
     def _conditional(self, unit: Unit, node: Node, use: Node, depth: int) -> Value:
         condition = child(node, "condition")
         first, second = child(node, "consequence"), child(node, "alternative")
-        if condition is None or first is None or second is None:
+        if condition is None or second is None:
             return unknown("?:")
         when = self._condition(unit, condition, use)
+        found = self._of(unit, first if first is not None else condition, use, depth + 1)
+        if first is None:  # x ?: y
+            found = tuple(one for one in found if one.flags)
         return union(
-            under(self._of(unit, first, use, depth + 1), [when]),
+            under(found, [when]),
             under(self._of(unit, second, use, depth + 1), [when.negated()]),
         )
 
@@ -192,21 +212,40 @@ class Evaluator:
         return condition_of(node, unit.enclosing(use), unit, use)
 
     def _name(self, unit: Unit, name: str, use: Node, depth: int) -> Value:
-        if FLAG.fullmatch(name):
+        if name in FLAGS:
             return value(name)
+        made: Value = ()
         function = unit.enclosing(use)
         if function is not None:
             found = self._variable(function, name, use, depth)
             if found is not None:
                 return found
-        macro = next((one.macros[name] for one in (unit, *self.units) if name in one.macros), None)
-        if macro is not None:
-            flags = FLAG.findall(macro)
-            if flags or macro.strip(" ()") == "0":
-                return value(*flags)
-            if macro.strip(" ()").isdigit():
-                return _number(macro.strip(" ()"))
+        for macro in (macros := unit.macros.of(name)):
+            if macro.parameters is None:
+                made = union(made, under(self._text(unit, macro.body, use, depth), macro.when))
+        if macros:
+            return made or unknown(name)
+        for one in self._seen(unit, name):
+            node = one.constants.get(name)
+            if node is not None:
+                return self._of(one, node, node, depth + 1)
         return unknown(name)
+
+    def _text(self, unit: Unit, words: str, use: Node, depth: int) -> Value:
+        """What the text of a macro is where it is used."""
+        node = syntax.expression(words)
+        return self._of(unit, node, use, depth + 1) if node is not None else unknown(words[:40])
+
+    def _seen(self, unit: Unit, name: str) -> Iterator[Unit]:
+        """The file, and the headers that it includes, as far as they name something."""
+        yield unit
+        for path, source in unit.macros.included.items():
+            if name.encode() in source:
+                if path not in self._headers:
+                    known = self.at(path)
+                    prepared = None if known else prepare(path, source, unit.release, unit.macros.header)
+                    self._headers[path] = known[0] if prepared is None else read(prepared, frozenset())
+                yield self._headers[path]
 
     def _variable(self, function: Function, name: str, use: Node, depth: int) -> Value | None:
         """A local variable or parameter; None for what is neither."""
@@ -214,11 +253,11 @@ class Evaluator:
         stores = function.changes_at(name, use.start_byte)
         if number is None and not stores and name not in function.types:
             return None
-        if any(store.type == "pointer_expression" and store.start_byte < use.start_byte and _stays(store)
+        if any(store.type == "pointer_expression" and store.start_byte < use.start_byte and stays(store)
                for store in stores):  # fmt: skip
             return unknown(f"{name}, whose address is kept")
         current = self._parameter(function, number, depth) if number is not None else None
-        before = [store for store in stores if store.start_byte < use.start_byte and not _inside(use, store)]
+        before = [store for store in stores if store.start_byte < use.start_byte and not inside(use, store)]
         before = before[-MOST_STORES:]
         loop = repeated(use, function)
         after = [store for store in stores if loop and use.end_byte <= store.start_byte < loop[1]][:MOST_STORES]
@@ -277,19 +316,18 @@ class Evaluator:
         """A variable whose address a function gets: what that stores there, where all that it does is seen."""
         name, listed = text(child(store, "argument")), store.parent
         call = listed.parent if listed is not None and listed.type == "argument_list" else None
-        if call is None or listed is None:
+        if call is None:
             return current if current is not None else unknown(name)
         called = text(child(call, "function"))
         functions = self._named(function.unit, called)
-        arguments = [one for one in listed.named_children if one.type != "comment"]
-        number = next(at for at, one in enumerate(arguments) if one.id == store.id)
+        number = next(at for at, one in enumerate(arguments_of(call)) if one.id == store.id)
         made: Value = ()
         for one in functions[:4]:
-            written = _written(one, number)
-            if written is None:
+            stored = written(one, number)
+            if stored is None:
                 return unknown(f"{name}, whose address {called}() gets")
             got = current if current is not None else value()
-            for each in written:
+            for each in stored:
                 right, when = child(each, "right"), conditions_of(each, one)
                 assert right is not None
                 new = self._changed(one.unit, text(child(each, "operator")), right, each, got, depth)
@@ -299,7 +337,11 @@ class Evaluator:
 
     def _named(self, unit: Unit, name: str) -> list[Function]:
         """The definitions of a function by its name that a file may call."""
-        return unit.functions.get(name) or self.functions.get(name, [])
+        for one in self._seen(unit, name):
+            if name in one.functions:
+                return one.functions[name]
+        return [one for one in self.functions.get(name, [])
+                if not one.static or (one.unit.header and "include/" in one.unit.path)]  # fmt: skip
 
     def _parameter(self, function: Function, number: int, depth: int) -> Value:
         name, kind = function.parameters[number].name, function.parameters[number].type
@@ -329,7 +371,7 @@ class Evaluator:
             other = owner_of(store, where)
             if right is None or (owner and other and owner != other):
                 continue
-            if where is not function and (_own(node, function) or _own(store, where)):
+            if where is not function and (own(node, function) or own(store, where)):
                 continue
             operator = "=" if store.type == "initializer_pair" else text(child(store, "operator"))
             if operator == "=":
@@ -346,96 +388,30 @@ class Evaluator:
             return union(plain, unknown(f"{place}, whose address is passed"))
         return plain or unknown(f"field {name}")
 
-    def _returned(self, unit: Unit, name: str, depth: int) -> Value:
+    def _returned(self, unit: Unit, node: Node, use: Node, depth: int) -> Value:
+        name = text(child(node, "function"))
         made: Value = ()
-        for function in self._named(unit, name)[:4]:
+        for macro in unit.macros.of(name):
+            words = macro.expanded([text(one) for one in arguments_of(node)])
+            found = unknown(f"{name}()") if words is None else self._text(unit, words, use, depth)
+            made = union(made, under(found, macro.when))
+        for function in () if made else self._named(unit, name)[:4]:
             for returned in syntax.captures(_RETURNS, function.node).get("value", []):
                 got = self._of(function.unit, returned, returned, depth + 1)
                 made = union(made, under(got, [*conditions_of(returned, function), *guards_of(returned, function)]))
         return made or unknown(f"{name}()")
 
-
-def _own(node: Node, function: Function | None) -> bool:
-    """Whether a field is one of a structure that is a variable of its function, which no other has."""
-    if node.type == "initializer_pair":
-        for above, _ in syntax.ancestors(node, function.node if function else None):
-            if above.type == "init_declarator":
-                name = text(child(above, "declarator"))
-                return function is not None and name in function.declarations and name not in function.addresses
-        return False
-    field = child(node, "left") if node.type == "assignment_expression" else node
-    owner = None if field is None else child(field, "argument")
-    if function is None or field is None or owner is None or owner.type != "identifier":
-        return False
-    name = text(owner)
-    if name not in function.declarations or name in function.addresses:
-        return False
-    return text(child(field, "operator")) == "." and function.parameter(name) is None
-
-
-def _stays(store: Node) -> bool:
-    """Whether an address goes elsewhere than to a function that is called."""
-    above = store.parent
-    while above is not None and above.type in ("parenthesized_expression", "cast_expression", "comma_expression"):
-        above = above.parent
-    return above is not None and above.type in (
-        "init_declarator", "assignment_expression", "initializer_list", "initializer_pair", "return_statement",
-        "conditional_expression",
-    )  # fmt: skip
-
-
-def _written(function: Function, number: int) -> list[Node] | None:
-    """What a function stores by way of a parameter, `*p |= x` for one; None where it does more than that with it."""
-    if number >= len(function.parameters):
-        return None
-    name = function.parameters[number].name
-    found = []
-    for node in syntax.captures("(identifier) @name", function.node).get("name", []):
-        if text(node) != name or node.start_byte < _body(function):
-            continue
-        above = node.parent
-        if above is None or above.type != "pointer_expression" or not text(above).startswith("*"):
-            return None
-        outer = above.parent
-        while outer is not None and outer.type == "parenthesized_expression":
-            outer = outer.parent
-        if outer is None or outer.type == "update_expression":
-            return None
-        left = child(outer, "left")
-        if outer.type == "assignment_expression" and left is not None and _inside(above, left):
-            found.append(outer)
-    return found
-
-
-def _body(function: Function) -> int:
-    body = child(function.node, "body")
-    return body.start_byte if body is not None else function.node.start_byte
-
-
-def owner_of(node: Node, function: Function | None) -> str:
-    """The type of the structure whose field is read, or stored in, by a designator too; "" where it is not seen."""
-    if node.type == "initializer_pair":
-        for above, _ in syntax.ancestors(node, None):
-            if above.type in ("initializer_pair", "call_expression"):
-                return ""
-            if above.type in ("declaration", "compound_literal_expression"):
-                return _structure(line(child(above, "type")))
-        return ""
-    field = child(node, "left") if node.type == "assignment_expression" else node
-    owner = None if field is None else child(field, "argument")
-    if function is None or owner is None or owner.type != "identifier":
-        return ""
-    return _structure(function.types.get(text(owner), ""))
-
-
-def _structure(words: str) -> str:
-    """ "kvm" of "const struct kvm *"; "" for what is no structure by its words."""
-    match = re.search(r"\bstruct\s+(\w+)", words)
-    return match[1] if match else ""
-
-
-def _inside(node: Node, outer: Node) -> bool:
-    return outer.start_byte <= node.start_byte and node.end_byte <= outer.end_byte
+    def _element(self, unit: Unit, node: Node, depth: int) -> Value:
+        """An element of a table that is const: any of them."""
+        name = text(child(node, "argument"))
+        made: Value = ()
+        table = next((one for one in self._seen(unit, name) if name in one.constants), None)
+        listed = [] if table is None else table.constants[name].named_children
+        for one in listed:
+            element = child(one, "value") if one.type == "initializer_pair" else one
+            if table is not None and element is not None and element.type != "comment":
+                made = union(made, self._of(table, element, element, depth + 1))
+        return made or unknown(f"{name}[]")
 
 
 def _number(word: str) -> Value:

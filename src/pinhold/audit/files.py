@@ -47,6 +47,8 @@ class Tree:
     _kept: dict[str, bytes] | None = field(default_factory=dict)
     _kept_bytes: int = 0
     _links: int = 0
+    _headers: dict[str, list[str]] | None = None
+    _texts: dict[str, bytes | None] = field(default_factory=dict)
     _unread: dict[str, list[str]] = field(default_factory=dict)
     """By what the reason is."""
 
@@ -76,6 +78,44 @@ class Tree:
             if text is not None and whole.search(text):
                 found[other] = text
         return found
+
+    def header(self, includer: str, name: str) -> tuple[str, bytes] | None:
+        """What a file includes, "x.h" or "<x.h", where the tree has it: path and text.  In a kernel's tree "" alone."""
+        angled = name.startswith("<")
+        name = name.removeprefix("<")
+        if (angled and self.kernel) or os.path.isabs(name) or not name.endswith(ENDINGS):
+            return None
+        beside = os.path.normpath(os.path.join(os.path.dirname(includer), name))
+        for path in () if beside.startswith("..") else (beside,):
+            if (text := self._header(path)) is not None:
+                return path, text
+        ending = f"/{os.path.normpath(name)}"
+        same = [path for path in self._by_name().get(os.path.basename(name), ()) if f"/{path}".endswith(ending)]
+        if not same:
+            return None
+        near = {path: len(os.path.commonpath([path, includer])) for path in same}
+        (path, *more) = [path for path in same if near[path] == max(near.values())]
+        text = None if more else self._header(path)
+        return None if text is None else (path, text)
+
+    def _by_name(self) -> dict[str, list[str]]:
+        """The headers by the last part of their path."""
+        if self._headers is None:
+            self._headers = {}
+            for path in self._paths:
+                if path.endswith(".h"):
+                    self._headers.setdefault(os.path.basename(path), []).append(path)
+        return self._headers
+
+    def _header(self, path: str) -> bytes | None:
+        """The text of one header, read once; none that a link on its way leads to."""
+        if path not in self._texts:
+            text = self.sources.get(path)
+            if text is None and os.path.realpath(self.root / path) == os.path.join(os.path.realpath(self.root), path):
+                with suppress(OSError):
+                    text = _bytes(f"{self.root}/{path}")
+            self._texts[path] = text if text is not None and len(text) <= LARGEST else None
+        return self._texts[path]
 
     def _again(self, path: str) -> bytes | None:
         if self._kept is not None:

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 from pinhold.audit import syntax
 from pinhold.audit.aliases import Names
-from pinhold.audit.evaluate import owner_of
+from pinhold.audit.places import owner_of
 from pinhold.audit.sites import Reading, Site
 from pinhold.audit.syntax import bare, child, line, text
-from pinhold.audit.unit import Call, Function, Unit, read
+from pinhold.audit.unit import Call, Function, Unit, prepare, read
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -286,7 +286,9 @@ def released_beside(reading: Reading, function: Function, where: str, owner: str
     for path, source in reading.tree.beside(function.unit.path, name, MOST_BESIDE).items():
         if path not in reading.units and not releases.search(source):
             continue
-        unit = reading.units.get(path) or read(path, source, reading.release, frozenset(reading.names.releases))
+        unit = reading.units.get(path) or read(
+            prepare(path, source, reading.release, reading.tree.header), frozenset(reading.names.releases)
+        )
         if releasing_in(reading, unit, where, owner):
             return True
     return False

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pinhold.audit import syntax
+from pinhold.audit.conditions import branch
 from pinhold.audit.syntax import bare, child, line, text
 from pinhold.audit.unit import Function, Unit
 from pinhold.audit.values import FALSE, TRUE, Condition
@@ -51,8 +52,10 @@ def _around(node: Node, function: Function) -> Iterator[Condition]:
                 case = child(above, "value")
                 if case is None or below != case:
                     yield Condition(function.name, f"case {line(case)}" if case is not None else "default")
-            case kind if kind in syntax.CONDITIONALS:
-                yield Condition(function.name, "#if", below != child(above, "alternative"))
+            case kind if kind in syntax.CONDITIONALS and kind != "preproc_else":
+                words = text(child(above, "name") or child(above, "condition"))
+                found = branch(words, not text(above).lstrip("# \t").startswith("ifndef"))
+                yield found.negated() if below == child(above, "alternative") else found
 
 
 def guards_of(node: Node, function: Function | None) -> list[Condition]:

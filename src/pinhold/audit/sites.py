@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from pinhold.audit.aliases import Names, names
+from pinhold.audit.aliases import Names, called_by, names
 from pinhold.audit.api import OTHER, PIN, Entry, Shape
 from pinhold.audit.evaluate import Evaluator
 from pinhold.audit.files import Tree
+from pinhold.audit.macros import Macro
 from pinhold.audit.syntax import line, text
-from pinhold.audit.unit import Call, Unit, read
-from pinhold.audit.values import Alternative, Value, bounded, joined, value
+from pinhold.audit.unit import Call, Prepared, Unit, prepare, read
+from pinhold.audit.values import Alternative, Value, bounded, joined, under, value
 
 if TYPE_CHECKING:
     from tree_sitter import Node
@@ -27,12 +28,17 @@ MOST_CALLS = 64
 
 @dataclass(eq=False)
 class Site:
-    """A call.  entry: what it calls; shape: where its arguments are, None where their number is of no known era."""
+    """A call.
+
+    entry: what it calls; shape: where its arguments are, None where their number is of no known era; macro: what the
+    name is, where it is one.
+    """
 
     call: Call
     entry: Entry
     shape: Shape | None
     value: Value
+    macro: Macro | None = None
 
     @property
     def unit(self) -> Unit:
@@ -83,6 +89,8 @@ class Site:
         """What is passed as flags, as it stands in the source."""
         if self.shape is None:
             return "?"
+        if self.macro is not None and self.macro.parameters is not None and self.shape.flags is None:
+            return ", ".join(line(one) for one in self.call.arguments)
         if self.shape.flags is not None:
             return line(self.argument(self.shape.flags))
         if self.shape.write is not None:
@@ -108,23 +116,26 @@ class Reading:
 
 def sites(tree: Tree, release: str, progress: Callable[[int, int], None] = lambda done, total: None) -> Reading:
     """Parse what names the API, and evaluate each call.  Raises syntax.Missing."""
-    known = names(tree.sources.values())
-    fresh = dict(tree.sources)
+    prepared = _prepared(tree, tree.sources, release)
+    known = names(one.macros for one in prepared)
     if known.aliases:
-        fresh |= tree.more(list(known.aliases))
+        prepared += _prepared(tree, tree.more(list(known.aliases)), release)
     wanted = frozenset(known.entries)
     units: dict[str, Unit] = {}
     evaluator = Evaluator([])
     made = Reading(tree, release, known, units, evaluator)
     for _ in range(ROUNDS):
-        for number, path in enumerate(sorted(fresh)):
-            units[path] = read(path, fresh[path], release, wanted)
-            progress(number + 1, len(fresh))
-        evaluator.add([units[path] for path in sorted(fresh)])
-        made.sites = [site(made, call) for unit in units.values() for call in _calls(unit, known)[:MOST_CALLS]]
+        for number, one in enumerate(prepared):
+            units[one.path] = read(one, wanted)
+            progress(number + 1, len(prepared))
+        fresh = [one.path for one in prepared]
+        evaluator.add([units[path] for path in fresh])
+        made.sites = [
+            one for unit in units.values() for call in _calls(unit, known)[:MOST_CALLS] for one in calls_at(made, call)
+        ]
         passing = _passing(made)
-        fresh = tree.more(passing[:MOST_MORE]) if passing else {}
-        if not fresh:
+        prepared = _prepared(tree, tree.more(passing[:MOST_MORE]), release) if passing else []
+        if not prepared:
             break
     for path, unit in sorted(units.items()):
         if len(_calls(unit, known)) > MOST_CALLS:
@@ -132,6 +143,10 @@ def sites(tree: Tree, release: str, progress: Callable[[int, int], None] = lambd
     made.sites.sort(key=lambda one: (one.path, one.line))
     made.wrappers = _wrappers(made)
     return made
+
+
+def _prepared(tree: Tree, sources: Mapping[str, bytes], release: str) -> list[Prepared]:
+    return [prepare(path, sources[path], release, tree.header) for path in sorted(sources)]
 
 
 def _calls(unit: Unit, known: Names) -> list[Call]:
@@ -149,26 +164,48 @@ def _prototype(call: Call) -> bool:
     return any(one.type in ("ERROR", "declaration") or "*" in text(one)[:2] for one in call.arguments[:1])
 
 
-def site(reading: Reading, call: Call) -> Site:
-    """One call, evaluated."""
-    entry = reading.names.entries[call.name]
-    shape = entry.shapes.get(len(call.arguments))
-    made = Site(call, entry, shape, ())
-    made.value = _value(reading.evaluator, made)
-    return made
+def calls_at(reading: Reading, call: Call) -> Iterator[Site]:
+    """One call, evaluated: of each function that its name may stand for."""
+    for entry, macro in reading.names.of(call.name, call.unit.macros):
+        made = Site(call, entry, entry.shapes.get(len(call.arguments)), (), macro)
+        made.value = _value(reading, made)
+        yield made
 
 
-def _value(evaluator: Evaluator, made: Site) -> Value:
+def _value(reading: Reading, made: Site) -> Value:
+    evaluator = reading.evaluator
     shape, call = made.shape, made.call
+    if made.macro is not None and made.macro.parameters is not None:
+        return under(_by_macro(reading, made, made.macro), made.macro.when)
+    if made.macro is not None and made.macro.when:
+        return under(_passed(evaluator, made, shape, call.arguments), made.macro.when)
+    return _passed(evaluator, made, shape, call.arguments)
+
+
+def _by_macro(reading: Reading, made: Site, macro: Macro) -> Value:
+    """What a macro passes on where it is called."""
+    inner = called_by(macro, [text(one) for one in made.call.arguments], reading.names.entries)
+    if inner is None:
+        return value(f"?{macro.name}(), a macro")
+    shape = reading.names.entries[inner[0]].shapes.get(len(inner[1]))
+    return _passed(reading.evaluator, made, shape, inner[1])
+
+
+def _passed(evaluator: Evaluator, made: Site, shape: Shape | None, arguments: Sequence[Node]) -> Value:
+    call = made.call
+
+    def argument(number: int | None) -> Node | None:
+        return arguments[number] if number is not None and number < len(arguments) else None
+
     implied = value(*made.entry.implied)
     if shape is None:
         return implied if made.entry.kind == OTHER else value("?arguments")
-    flags = made.argument(shape.flags)
+    flags = argument(shape.flags)
     if flags is not None:
         return joined(implied, evaluator.value(call.unit, flags, call.node))
     made_of = implied
     for number, name in ((shape.write, "FOLL_WRITE"), (shape.force, "FOLL_FORCE")):
-        node = made.argument(number)
+        node = argument(number)
         if node is not None:
             made_of = joined(made_of, _flag(evaluator.value(call.unit, node, call.node), name))
     return made_of

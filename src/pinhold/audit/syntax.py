@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -47,6 +47,24 @@ def parse(text: bytes) -> Tree:
     return tree_sitter.Parser(known).parse(text)
 
 
+@lru_cache(4096)
+def fragment(words: str) -> Node | None:
+    """An expression or statements by themselves, such as a macro's text: the body of a function; None where torn."""
+    tree = parse(f"void f(void) {{ {words} ; }}".encode("latin1", "replace"))
+    body = tree.root_node.named_children[0] if tree.root_node.named_children else None
+    inner = None if body is None else child(body, "body")
+    return None if inner is None or tree.root_node.has_error else inner
+
+
+def expression(words: str) -> Node | None:
+    """An expression by itself; None for what is none."""
+    body = fragment(f"({words})") if words.strip() else None
+    one = body.named_children[0] if body is not None and body.named_children else None
+    if one is None or one.type != "expression_statement" or not one.named_children:
+        return None
+    return bare(one.named_children[0])
+
+
 def captures(pattern: str, node: Node) -> dict[str, list[Node]]:
     """What a query's names stand for in a node, each in the order of the text."""
     import tree_sitter  # noqa: PLC0415
@@ -76,6 +94,12 @@ def line(text_of: Node | None) -> str:
 def child(node: Node, name: str) -> Node | None:
     """The child of that field."""
     return node.child_by_field_name(name)
+
+
+def arguments_of(call: Node) -> list[Node]:
+    """What a call passes."""
+    listed = child(call, "arguments")
+    return [] if listed is None else [one for one in listed.named_children if one.type != "comment"]
 
 
 def ancestors(node: Node, stop: Node | None) -> Iterator[tuple[Node, Node]]:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pinhold.audit import conditions, syntax
+from pinhold.audit.macros import Header, Macro, Macros
 from pinhold.audit.syntax import child, text
 
 if TYPE_CHECKING:
@@ -17,9 +18,13 @@ if TYPE_CHECKING:
 
     from pinhold.audit.values import Condition
 
-_CALLS = "(call_expression function: (identifier) @name) @call"
+_CALLS = """
+(call_expression function: (identifier) @name) @call
+(call_expression function: (parenthesized_expression (identifier) @name)) @call
+"""
 _FUNCTIONS = "(function_definition) @function"
-_MACROS = "(preproc_def name: (identifier) @name value: (preproc_arg) @value)"
+_CONSTANTS = "(enumerator name: (identifier) @name value: (_) @value)"
+_STATICS = "(init_declarator declarator: (_) @name value: (_) @value) @store"
 _BLOCKS = "(translation_unit (compound_statement) @block)"
 _ASSIGNED = "(assignment_expression left: (field_expression field: (field_identifier) @field)) @store"
 _INITIAL = "(initializer_pair designator: (field_designator (field_identifier) @field)) @store"
@@ -152,7 +157,7 @@ class Function:
 
 @dataclass(eq=False)
 class Call:
-    """Of a function by its name."""
+    """Of a function by its name; or by a macro whose text calls it, where the node is that of the macro."""
 
     unit: Unit
     node: Node
@@ -165,10 +170,9 @@ class Call:
 
     @cached_property
     def arguments(self) -> list[Node]:
-        listed = child(self.node, "arguments")
-        return [] if listed is None else [one for one in listed.named_children if one.type != "comment"]
+        return syntax.arguments_of(self.node)
 
-    @property
+    @cached_property
     def in_macro(self) -> bool:
         """Whether it stands in a #define."""
         return any(above.type.startswith("preproc_") and "def" in above.type and above.type != "preproc_ifdef"
@@ -185,7 +189,7 @@ class Unit:
     split: bool = False
     functions: dict[str, list[Function]] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
-    macros: dict[str, str] = field(default_factory=dict)
+    macros: Macros = field(default_factory=Macros)
     owners: dict[str, dict[Function, set[str]]] = field(default_factory=dict)
     """Of fields that were asked for: the functions that name them, and whose field it is there."""
     release: str = ""
@@ -209,6 +213,19 @@ class Unit:
         for pattern in (_ASSIGNED, _INITIAL):
             for match in syntax.matches(pattern, self.tree.root_node):
                 found.setdefault(text(match["field"]), []).append(match["store"])
+        return found
+
+    @cached_property
+    def constants(self) -> dict[str, Node]:
+        """What names outside of functions stand for: enumerators with a value, and what is const."""
+        root = self.tree.root_node
+        found = {text(one["name"]): one["value"] for one in syntax.matches(_CONSTANTS, root)}
+        for one in syntax.matches(_STATICS, root):
+            declaration = one["store"].parent
+            if self.enclosing(one["store"]) is None and declaration is not None:
+                words = text(declaration).partition("=")[0].split()
+                if "const" in words:
+                    found[syntax.declared(one["name"])] = one["value"]
         return found
 
     @cached_property
@@ -240,31 +257,57 @@ class Unit:
         return listed[at] if at >= 0 and listed[at].node.end_byte >= node.end_byte else None
 
 
+def expansions(call: Call, macro: Macro) -> list[Call]:
+    """The calls that a macro makes where it is called, with their arguments."""
+    words = macro.expanded([text(one) for one in call.arguments])
+    body = None if words is None else syntax.fragment(words)
+    made = []
+    for match in syntax.matches(_CALLS, body) if body is not None else ():
+        inner = Call(call.unit, call.node, text(match["name"]), call.function)
+        inner.arguments = syntax.arguments_of(match["call"])
+        made.append(inner)
+    return made
+
+
 def _exported(unit: Unit, at: int) -> bool:
     return _EXPORTED.search(unit.source[max(0, at - 40) : at]) is not None
 
 
 def mentions(unit: Unit, name: str) -> Iterator[str]:
-    """Where a function is named otherwise than to call it, as a clause: by its address, or in a macro."""
+    """Where a function is named otherwise than to call it, as a clause: by its address."""
     if name.encode() not in unit.source:
         return
     for match in re.finditer(rb"(?<![\w.>\"])" + name.encode() + rb"\b(\s*\()?", unit.source):
         node = unit.tree.root_node.descendant_for_byte_range(match.start(), match.start() + len(name))
-        if node is not None and node.type == "preproc_arg" and match[1]:
-            yield "which a macro calls"
-        elif node is not None and node.type == "identifier" and not match[1] and not _exported(unit, match.start()):
+        if node is not None and node.type == "identifier" and not match[1] and not _exported(unit, match.start()):
             yield "whose address is taken"
 
 
-def read(path: str, source: bytes, release: str, names: frozenset[str]) -> Unit:
-    """Parse a file for a release.  names: the functions whose calls must be found in functions."""
-    prepared = conditions.blanked(conditions.decide(source, release))
-    unit = _parsed(path, prepared, release)
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A file before it is parsed.  text: without what is dead for the release; macros: what is defined at its end."""
+
+    path: str
+    text: bytes
+    macros: Macros
+    release: str
+
+
+def prepare(path: str, source: bytes, release: str, header: Header) -> Prepared:
+    """Decide for a release what of a file is live."""
+    macros = Macros(path, header)
+    return Prepared(path, conditions.decide(source, release, macros), macros, release)
+
+
+def read(prepared: Prepared, names: frozenset[str]) -> Unit:
+    """Parse a file.  names: the functions whose calls must be found in functions."""
+    blank = conditions.blanked(prepared.text)
+    unit = _parsed(prepared, blank)
     worst = _broken(unit, names)
     if worst:
         wanted = sum(call.name in names for call in unit.calls)
         for part in ("if", "else"):
-            other = _parsed(path, conditions.picked(prepared, part), release)
+            other = _parsed(prepared, conditions.picked(blank, part))
             other.split = True
             broken = _broken(other, names)
             if broken < worst and sum(call.name in names for call in other.calls) >= 0.6 * wanted:
@@ -281,9 +324,9 @@ def _broken(unit: Unit, names: frozenset[str]) -> int:
     )
 
 
-def _parsed(path: str, source: bytes, release: str) -> Unit:
+def _parsed(prepared: Prepared, source: bytes) -> Unit:
     tree = syntax.parse(source)
-    unit = Unit(path, source, tree, release=release)
+    unit = Unit(prepared.path, source, tree, macros=prepared.macros, release=prepared.release)
     root = tree.root_node
     ended = 0
     for node in sorted(syntax.captures(_FUNCTIONS, root).get("function", []), key=lambda one: one.start_byte):
@@ -299,8 +342,6 @@ def _parsed(path: str, source: bytes, release: str) -> Unit:
             unit.functions.setdefault(made.name, []).append(made)
     for match in sorted(syntax.matches(_CALLS, root), key=lambda found: found["call"].start_byte):
         unit.calls.append(Call(unit, match["call"], text(match["name"]), unit.enclosing(match["call"])))
-    for match in syntax.matches(_MACROS, root):
-        unit.macros[text(match["name"])] = text(match["value"])
     return unit
 
 

@@ -6,7 +6,12 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-FLAG = re.compile(r"FOLL_[A-Z0-9_]+")
+from pinhold.ask.flags import BY_NAME
+
+FLAGS = frozenset({
+    *BY_NAME, "FOLL_NUMA", "FOLL_MLOCK", "FOLL_SPLIT", "FOLL_POPULATE", "FOLL_MIGRATION", "FOLL_COW", "FOLL_DURABLE",
+})  # fmt: skip
+"""The names of the kernel's flags, of releases that are gone too."""
 BOOL = "#bool"
 TRUE, FALSE = "1", "0"
 """The texts of conditions that are decided."""

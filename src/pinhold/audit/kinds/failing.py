@@ -7,10 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pinhold.audit import lifetime, syntax
-from pinhold.audit.evaluate import owner_of
 from pinhold.audit.finding import ERROR, WARNING, Finding
 from pinhold.audit.kinds.context import Context, found
 from pinhold.audit.kinds.short import Short, label, owners, result_of, short_of
+from pinhold.audit.places import owner_of
 from pinhold.audit.reach import conditions_of
 from pinhold.audit.sites import Site
 from pinhold.audit.syntax import child, line, text
