@@ -106,3 +106,26 @@ def test_whoever_calls_by_an_address_is_unknown(tmp_path: Path, more: str, known
     site = only(reading(tmp_path, driver=text))
     assert site.resolved == known
     assert any(one.words == "FOLL_WRITE" for one in site.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("int (*pin)(long, int, unsigned int, struct page **) = pin_user_pages_fast;", True),
+        ("void set(struct ops *o) { o->pin = pin_user_pages_fast; }", True),
+        ("/* o->pin = pin_user_pages_fast; */", False),
+        ("int f(struct page **p) { return pin_user_pages_fast(0, 1, 0, p); }", False),
+    ],
+)
+def test_what_is_named_and_not_called_is_said(tmp_path: Path, text: str, said: bool) -> None:
+    """Calls by an address are not followed, and a sentence says so."""
+    found = reading(tmp_path, driver=text).tree.left_out
+    assert any("pin_user_pages_fast() is named and not called" in one for one in found) == said
+
+
+def test_callers_of_what_is_not_static_are_looked_for(tmp_path: Path) -> None:
+    """In files that name nothing of GUP, too, where the function's own file has another caller."""
+    driver = TAKE.replace("static ", "") % "bool" + "int a(struct region *r) { return take(r, 0, true); }"
+    user = "int b(struct region *r) { return take(r, 0, false); }"
+    assert flags(only(reading(tmp_path / "one", driver=driver))) == {"FOLL_LONGTERM|FOLL_WRITE"}
+    assert flags(only(reading(tmp_path / "two", driver=driver, user=user))) == BOTH

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING
 
 from pinhold.audit.aliases import Names, called_by, names
-from pinhold.audit.api import OTHER, PIN, Entry, Shape
+from pinhold.audit.api import API, OTHER, PIN, Entry, Shape
+from pinhold.audit.callers import parameters_in
 from pinhold.audit.evaluate import Evaluator
 from pinhold.audit.files import Tree
 from pinhold.audit.macros import Macro
 from pinhold.audit.syntax import line, text
-from pinhold.audit.unit import Call, Prepared, Unit, prepare, read
+from pinhold.audit.unit import Call, Prepared, Unit, mentions, prepare, read
 from pinhold.audit.values import Alternative, Value, bounded, joined, under, value
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ MOST_MORE = 12
 ROUNDS = 2
 MOST_CALLS = 64
 """Of a file; no file of a kernel has half as many."""
+MOST_SENTENCES = 20
+"""About what is not followed."""
 
 
 @dataclass(eq=False)
@@ -140,6 +144,7 @@ def sites(tree: Tree, release: str, progress: Callable[[int, int], None] = lambd
     for path, unit in sorted(units.items()):
         if len(_calls(unit, known)) > MOST_CALLS:
             tree.left_out.append(f"of {path} only the first {MOST_CALLS} calls were looked at")
+    tree.left_out += list(dict.fromkeys(_not_followed(made)))[:MOST_SENTENCES]
     made.sites.sort(key=lambda one: (one.path, one.line))
     made.wrappers = _wrappers(made)
     return made
@@ -219,20 +224,44 @@ def _flag(truth: Value, name: str) -> Value:
 
 
 def _passing(reading: Reading) -> list[str]:
-    """Functions that others call, whose parameter is what is not known of some site's flags."""
+    """Functions that others call, on whose callers some site's flags depend: of a kernel, where none is seen yet."""
     found: dict[str, None] = {}
     for one in reading.sites:
-        for alternative in one.value:
-            for flag in alternative.flags:
-                words = flag.split()
-                if flag.startswith("?parameter") and len(words) == 4:
-                    name = words[3].removesuffix("()")
-                    same = reading.evaluator.functions.get(name, [])
-                    if name not in reading.names.entries and any(
-                        not function.static or function.unit.header for function in same
-                    ):
-                        found[name] = None
+        for name in dict.fromkeys(_asking(one, reading.tree.kernel)):
+            same = reading.evaluator.functions.get(name, [])
+            if name not in reading.names.entries and any(not each.static or each.unit.header for each in same):
+                found[name] = None
     return list(found)
+
+
+def _asking(site: Site, kernel: bool) -> Iterator[str]:
+    """The functions that the flags of a call come through."""
+    function = site.call.function
+    for alternative in site.value:
+        for flag in alternative.flags:
+            words = flag.split()
+            if flag.startswith("?parameter") and len(words) >= 4:
+                yield words[3].rstrip(",").removesuffix("()")
+        if not kernel and function is not None:
+            yield from (step.function for step in alternative.path)
+            asks = any(one.function == function.name and parameters_in(function, one.text) for one in alternative.when)
+            if alternative.path or asks:
+                yield function.name
+
+
+def _not_followed(reading: Reading) -> Iterator[str]:
+    """Sentences about where a function of the API is named and not called: what is done with that is not seen."""
+    named = re.compile(rb"\b(" + "|".join(reading.names.entries).encode() + rb")\b(?!\s*\()")
+    for path, unit in sorted(reading.units.items()):
+        if reading.tree.kernel and path.startswith(("mm/", "include/")):
+            continue
+        for name in dict.fromkeys(found.decode() for found in named.findall(unit.source)):
+            if any(mentions(unit, name)):
+                yield f"{path}: {name}() is named and not called: calls by way of its address are not followed"
+        for macro in (one for same in unit.macros.known.values() for one in same):
+            called = sorted(macro.calls & set(API)) if macro.body else []
+            if called and macro.name not in API and macro not in reading.names.meant:
+                yield f"{path}: the macro {macro.name} names {called[0]}(): calls by it are not followed"
 
 
 def _wrappers(reading: Reading) -> dict[str, list[Site]]:

@@ -22,10 +22,14 @@ _CALLS = """
 (call_expression function: (identifier) @name) @call
 (call_expression function: (parenthesized_expression (identifier) @name)) @call
 """
-_FUNCTIONS = "(function_definition) @function"
+_PARTS = """
+(function_definition) @function
+(translation_unit (compound_statement) @block)
+(call_expression function: (identifier) @name)
+(call_expression function: (parenthesized_expression (identifier) @name))
+"""
 _CONSTANTS = "(enumerator name: (identifier) @name value: (_) @value)"
 _STATICS = "(init_declarator declarator: (_) @name value: (_) @value) @store"
-_BLOCKS = "(translation_unit (compound_statement) @block)"
 _ASSIGNED = "(assignment_expression left: (field_expression field: (field_identifier) @field)) @store"
 _INITIAL = "(initializer_pair designator: (field_designator (field_identifier) @field)) @store"
 _LOCALS = """
@@ -328,20 +332,27 @@ def _parsed(prepared: Prepared, source: bytes) -> Unit:
     tree = syntax.parse(source)
     unit = Unit(prepared.path, source, tree, macros=prepared.macros, release=prepared.release)
     root = tree.root_node
+    parts = syntax.captures(_PARTS, root)
     ended = 0
-    for node in sorted(syntax.captures(_FUNCTIONS, root).get("function", []), key=lambda one: one.start_byte):
+    for node in parts.get("function", []):
         if node.end_byte <= ended:  # C has none in another: it is a macro with a block
             continue
         ended = node.end_byte
         made = _function(unit, node)
         if made is not None:
             unit.functions.setdefault(made.name, []).append(made)
-    for node in syntax.captures(_BLOCKS, root).get("block", []):
+    for node in parts.get("block", []):
         made = _by_macro(unit, node)
         if made is not None:
             unit.functions.setdefault(made.name, []).append(made)
-    for match in sorted(syntax.matches(_CALLS, root), key=lambda found: found["call"].start_byte):
-        unit.calls.append(Call(unit, match["call"], text(match["name"]), unit.enclosing(match["call"])))
+    calls = []
+    for name in parts.get("name", []):
+        above = name.parent
+        while above is not None and above.type != "call_expression":
+            above = above.parent
+        if above is not None:
+            calls.append(Call(unit, above, text(name), unit.enclosing(above)))
+    unit.calls += sorted(calls, key=lambda one: one.node.start_byte)
     return unit
 
 
