@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING
 
 from pinhold.audit import lifetime
 from pinhold.audit.api import PUTS, UNPINS
-from pinhold.audit.evaluate import conditions_of
 from pinhold.audit.finding import NOTE, Finding
 from pinhold.audit.kinds.context import Context, found
 from pinhold.audit.kinds.short import result_of
+from pinhold.audit.reach import conditions_of
 from pinhold.audit.sites import Site
 from pinhold.audit.syntax import captures, child, line
 from pinhold.audit.unit import Call, Function
