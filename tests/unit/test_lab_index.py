@@ -84,6 +84,30 @@ def test_without_the_keyring_nothing_is_fetched(monkeypatch: pytest.MonkeyPatch,
     assert not (tmp_path / "apt").exists()
 
 
+def test_the_configuration_has_the_suites_that_are_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """One suite with all its components, and none of the security archive; without a word, main of the usual ones."""
+    keyring = tmp_path / "keyring.gpg"
+    keyring.touch()
+    monkeypatch.setattr(apt, "KEYRINGS", (keyring,))
+    monkeypatch.setattr(trust, "program", lambda tool: tool)
+    monkeypatch.setattr(apt, "_run", lambda *_: "http://deb.example/debian|Debian|stable")
+    Apt(tmp_path / "one", suites=("trixie",), security=(), components=("main", "contrib")).prepare()
+    (line,) = (tmp_path / "one" / "sources.list").read_text().splitlines()
+    assert line.endswith("http://deb.example/debian trixie main contrib")
+    Apt(tmp_path / "usual").prepare()
+    usual = (tmp_path / "usual" / "sources.list").read_text().splitlines()
+    assert len(usual) == len(apt.MAIN_SUITES) + len(apt.SECURITY_SUITES)
+    assert all(one.endswith(" main") for one in usual)
+
+
+def test_the_versions_of_a_package(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As apt-cache lists them, the newest first."""
+    listing = " linux | 6.1.192-3 | http://deb.example main\n linux | 6.1.190-1 | http://deb.example main\n"
+    monkeypatch.setattr(trust, "program", lambda tool: tool)
+    monkeypatch.setattr(apt, "_run", lambda *_: listing)
+    assert Apt(tmp_path).versions("linux") == ["6.1.192-3", "6.1.190-1"]
+
+
 def test_without_apt_ones_own_kernel_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """A machine that is no Debian is told what works there."""
     monkeypatch.setenv("PATH", str(tmp_path))
