@@ -131,6 +131,32 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_installed_it_answers_as_the_tree_does(installed: Path, tmp_path: Path) -> None:
     """From another directory: the same words and the same status.  `check` on models is as predicted."""
+    answers_alike(installed, tmp_path)
+
+
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    ("tool", "install"), [("pipx", ["pipx", "install"]), ("uv", ["uv", "tool", "install", "--no-config"])]
+)
+def test_installed_by_other_tools_it_answers_alike(
+    wheel: Path, tmp_path: Path, tool: str, install: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """pipx and `uv tool`, fetched from the package index, into folders of their own."""
+    venv.create(tmp_path / "tools", with_pip=False)
+    pip = [sys.executable, "-m", "pip", "--python", str(tmp_path / "tools" / "bin" / "python"), "install", "-q", tool]
+    done = subprocess.run(pip, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.skip(f"{tool} could not be fetched: {done.stderr.strip().splitlines()[-1]}")
+    for name in ("PIPX_HOME", "PIPX_BIN_DIR", "PIPX_MAN_DIR", "UV_TOOL_DIR", "UV_TOOL_BIN_DIR", "UV_CACHE_DIR"):
+        monkeypatch.setenv(name, str(tmp_path / name))
+    command = [tmp_path / "tools" / "bin" / install[0], *install[1:], wheel]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    answers_alike(tmp_path / ("PIPX_BIN_DIR" if tool == "pipx" else "UV_TOOL_BIN_DIR") / "pinhold", tmp_path)
+
+
+def answers_alike(installed: Path, tmp_path: Path) -> None:
+    """As the tree does, from another directory."""
     for words in ANSWERS:
         ours = subprocess.run([sys.executable, "-m", "pinhold", *words], capture_output=True, check=False)
         its = subprocess.run([installed, *words], cwd=tmp_path, capture_output=True, check=False)
