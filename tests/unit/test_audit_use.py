@@ -96,3 +96,24 @@ def test_getheld_in_a_scatterlist(tmp_path: Path) -> None:
     assert "kept in x->sgl, released by detach()" in one.says
     local = HELD.replace("struct page *pages[4];", "struct page *pages[4];\n    struct scatterlist sgl[4];", 1)
     assert found(tmp_path / "b", "GETHELD", driver=local.replace("&x->sgl[i]", "&sgl[i]", 1)) == []
+
+
+KEPT = """
+int take(struct x *x, long at)
+{
+    struct page **pages = alloc(4);
+    int n = pin_user_pages_fast(at, 4, 0, pages);
+
+    x->pages = pages;
+    return n;
+}
+void let(struct x *x) { unpin_user_pages(x->pages, 4); }
+"""
+
+
+def test_who_releases_is_of_the_same_structure(tmp_path: Path) -> None:
+    """x->pages by a local array: let() of struct x releases it, one of another structure does not."""
+    (one,) = found(tmp_path / "a", "NOLONGTERM", driver=KEPT)
+    assert "kept in x->pages, released by let()" in one.says
+    other = KEPT.replace("void let(struct x *x)", "void let(struct other *x)")
+    assert found(tmp_path / "b", "NOLONGTERM", driver=other) == []

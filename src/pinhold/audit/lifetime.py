@@ -76,7 +76,7 @@ def _kept(reading: Reading, function: Function, pages: Node, after: Node, depth:
         return None
     if _let_go(function, reading.names, text(pages), after):
         return None
-    owner = owner_of(pages, function) if pages.type == "field_expression" else ""
+    owner = _owner(function, where)
     released = releasing(reading, function, where, owner)
     return Kept(where, function.name, tuple(one.name for one in released), owner)
 
@@ -244,6 +244,13 @@ def lets_go(reading: Reading, name: str, depth: int = 0) -> bool:
 def releases_any(reading: Reading, function: Function) -> bool:
     """Whether something that it calls releases pages."""
     return any(name in reading.names.releases or lets_go(reading, name) for name in function.called)
+
+
+def _owner(function: Function, where: str) -> str:
+    """The structure that has the field, as the type of its variable says: region of r->pages; "" for others."""
+    match = re.fullmatch(r"(\w+)(?:->|\.)\w+", where)
+    named = re.search(r"\bstruct\s+(\w+)", function.types.get(match[1], "")) if match else None
+    return named[1] if named else ""
 
 
 def field_of(where: str) -> str:
