@@ -56,10 +56,11 @@ def names(files: Iterable[Macros]) -> Names:
     entries, aliases, meant = dict(API), dict[str, str](), dict[Macro, tuple[str, Entry]]()
     sets = {"puts": set(PUTS), "unpins": set(UNPINS), "dirties": set(DIRTIES)}
     defines = list(dict.fromkeys(one for file in files for same in file.known.values() for one in same if one.defined))
+    calling = [(one, calls) for one in defines if (calls := one.calls)]
     for _ in range(_ROUNDS):
         named = frozenset(entries).union(*sets.values())
-        for macro in defines:
-            called = macro.calls & named if macro.body else set()
+        for macro, calls in calling:
+            called = calls & named
             if not called or macro.name in called or macro in meant:
                 continue
             for known in sets.values():

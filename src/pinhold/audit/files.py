@@ -48,6 +48,8 @@ class Tree:
     _kept_bytes: int = 0
     _links: int = 0
     _headers: dict[str, list[str]] | None = None
+    _folders: dict[str, list[str]] = field(default_factory=dict)
+    _included: dict[tuple[str, str], tuple[str, bytes] | None] = field(default_factory=dict)
     _texts: dict[str, bytes | None] = field(default_factory=dict)
     _unread: dict[str, list[str]] = field(default_factory=dict)
     """By what the reason is."""
@@ -68,11 +70,14 @@ class Tree:
 
     def beside(self, path: str, word: str, most: int) -> dict[str, bytes]:
         """The other files of code in the folder of a file, not below it, that have a word; some of them at most."""
-        folder = path.rpartition("/")[0]
+        if len(self._paths) != sum(map(len, self._folders.values())):
+            self._folders = {}
+            for one in self._paths:
+                self._folders.setdefault(one.rpartition("/")[0], []).append(one)
         whole = re.compile(rb"\b" + re.escape(word.encode()) + rb"\b")
         found: dict[str, bytes] = {}
-        for other in self._paths:
-            if other == path or other.rpartition("/")[0] != folder or other.endswith(".h") or len(found) >= most:
+        for other in self._folders.get(path.rpartition("/")[0], ()):
+            if other == path or other.endswith(".h") or len(found) >= most:
                 continue
             text = self._again(other)
             if text is not None and whole.search(text):
@@ -81,6 +86,12 @@ class Tree:
 
     def header(self, includer: str, name: str) -> tuple[str, bytes] | None:
         """What a file includes, "x.h" or "<x.h", where the tree has it: path and text.  In a kernel's tree "" alone."""
+        asked = os.path.dirname(includer), name
+        if asked not in self._included:
+            self._included[asked] = self._find_header(includer, name)
+        return self._included[asked]
+
+    def _find_header(self, includer: str, name: str) -> tuple[str, bytes] | None:
         angled = name.startswith("<")
         name = name.removeprefix("<")
         if (angled and self.kernel) or os.path.isabs(name) or not name.endswith(ENDINGS):
@@ -254,6 +265,8 @@ def _bytes(path: str) -> bytes | None:
         if status.st_size > LARGEST:
             return b" " * (LARGEST + 1)
         text = os.read(descriptor, LARGEST + 1)
+        if len(text) == status.st_size:
+            return text
         while len(text) <= LARGEST and (more := os.read(descriptor, LARGEST + 1 - len(text))):
             text += more
         return text

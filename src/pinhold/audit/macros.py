@@ -12,9 +12,11 @@ from dataclasses import dataclass, field, replace
 from pinhold.audit.values import Condition
 
 MOST_INCLUDES = 60
-MOST_BYTES = 4 << 20
+MOST_BYTES = 1 << 20
+LARGEST = 256 << 10
 LONGEST = 2000
-"""Headers of one file, and their bytes; and characters of a macro with its arguments."""
+"""Headers of one file, their bytes, and those of one, as lists of registers are larger; and characters of a macro with
+its arguments."""
 
 _DEFINE = re.compile(r"\s*(\w+)(\(([^()]*)\))?\s*(.*)", re.S)
 _COMMENT = re.compile(r"/\*.*?(?:\*/|$)|//[^\n]*", re.S)
@@ -36,6 +38,8 @@ class Macro:
     @property
     def calls(self) -> set[str]:
         """The names that its text calls, or the one name that it is."""
+        if not self.body or self.body[0].isdigit():
+            return set()
         return {one or other for one, other in _CALLED.findall(self.body)}
 
     def expanded(self, arguments: list[str]) -> str | None:
@@ -88,11 +92,14 @@ class Macros:
 
     def define(self, rest: bytes, when: tuple[Condition, ...]) -> None:
         """#define in live lines, under what nobody decides."""
-        match = _DEFINE.fullmatch(rest.decode("latin1").replace("\\\r\n", " ").replace("\\\n", " "))
+        words = rest.decode("latin1")
+        if "\\" in words:
+            words = words.replace("\\\r\n", " ").replace("\\\n", " ")
+        match = _DEFINE.fullmatch(words)
         if match is None:
             return
         parameters = None if match[2] is None else tuple(one.strip() for one in match[3].split(",") if one.strip())
-        body = " ".join(_COMMENT.sub(" ", match[4]).split())
+        body = " ".join((_COMMENT.sub(" ", match[4]) if "/" in match[4] else match[4]).split())
         self._add(Macro(match[1], parameters, body, True, when))
 
     def undefine(self, rest: bytes, when: tuple[Condition, ...]) -> None:
@@ -120,7 +127,7 @@ class Macros:
         if match is None or len(self.included) >= MOST_INCLUDES or self.size > MOST_BYTES:
             return None
         found = self.header(path, (match[1] or b"<" + match[2]).decode("latin1"))
-        if found is None or found[0] in self.included or found[0] == self.path:
+        if found is None or found[0] in self.included or found[0] == self.path or len(found[1]) > LARGEST:
             return None
         self.included[found[0]] = found[1]
         self.size += len(found[1])
