@@ -22,7 +22,10 @@ from pinhold.report.remedies import OWN, REMEDIES, remedy
 from pinhold.scenario import steps
 from pinhold.scenario.steps import Require
 from pinhold.scenario.suites import SUITES, suite
+from pinhold.system.foreseen import by_configuration
+from pinhold.system.foreseen import reasons as foreseen
 from pinhold.system.needs import ALLOWABLE
+from pinhold.targets.live.kconfig import OPTIONS
 
 SOURCE = Path(__file__).parents[2] / "src"
 REFUSALS = {"CannotDo", "Unavailable"}
@@ -147,6 +150,11 @@ def test_each_remedy_is_one_of_a_reason() -> None:
         ("the frame of P x[0] cannot be seen", "live", "run it as root"),
         ("io_uring is switched off here (kernel.io_uring_disabled is 2)", "live", "sysctl kernel.io_uring_disabled=0"),
         (COMPOSED["needs a X: X"], "live", "in a guest VFIO and pinprobe take such pins: --on vm:6.12"),
+        (COMPOSED["needs a X: X"], "vm:own", "pinhold kernels module IMAGE builds it for a kernel of yours"),
+        ("needs a held pin: there is no pinprobe for this kernel", "vm:own", "pinhold kernels module IMAGE"),
+        ("gup_test of this kernel takes no long-term pins that last: it is older than 6.2", "vm:own", f"{OWN}: VFIO"),
+        (COMPOSED["no X here: X"], "vm:own", f"{OWN}: GUP_TEST"),
+        ("no IOMMU here", "vm:own", f"{OWN}: VFIO"),
         (f"vm: targets need qemu-system-x86_64, which is not here: {HOW_TO_GET}", "live", "install qemu-system-x86"),
         ("CONFIG_ZRAM is a module of this kernel that is not loaded: zram", "live", "as root: modprobe zram"),
         ("needs MADV_COLLAPSE: this kernel has none (it came with 6.1)", "live", "a kernel from 6.1 on: --on vm:6.12"),
@@ -163,11 +171,35 @@ def test_what_a_step_names_exists() -> None:
         for area in re.findall(r"--allow-change (\w+)", words):
             assert area in ALLOWABLE
         for command in re.findall(r"pinhold (kernels \w+|docs \w+|step)", words):
-            rest = {"kernels fetch": ["6.12"], "step": ["seed/1", "--on", "live"]}.get(command, [])
+            rest = {"kernels fetch": ["6.12"], "kernels module": ["IMAGE"], "step": ["seed/1", "--on", "live"]}.get(
+                command, []
+            )
             assert _parse([*command.split(), *rest])
             assert not command.startswith("docs ") or command.split()[1] in pages()
         for option in re.findall(r"--(?:on|swap|without|allow-change|module) [\w:.]+", words):
             assert _parse(["run", "seed", *option.split()])
+
+
+@pytest.mark.parametrize("release", ["6.1.192", "6.12.117"])
+def test_each_reason_that_doctor_foresees_has_its_next_step(release: str) -> None:
+    """Of a kernel that lacks everything, and of one of which nothing is known but that it has no pinprobe."""
+    bare = by_configuration(dict.fromkeys(OPTIONS, "n"), release, False, False)
+    for lacks in (bare, by_configuration({}, release, False, False)):
+        found = {why for name in SUITES for t in suite(name).tests for why in foreseen(t.scenario, lacks, release)}
+        assert found
+        assert [reason for reason in found if not remedy(reason, "vm:")] == []
+
+
+@pytest.mark.parametrize("form", ["ktap", "junit", "table"])
+def test_each_report_has_it(form: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line of its own in KTAP, where no parser makes it a name, and in what JUnit's test said."""
+    unable = FakeTarget("unable", refusal="needs swap: none is configured here")
+    monkeypatch.setitem(registry._FACTORIES, "unable", lambda _rest, _properties: unable)
+    for test in ("seed/151", "stock/1"):
+        main(["run", test, "--on", "unable", "--format", form])
+        out = capsys.readouterr().out
+        before = {"ktap": "# -> ", "junit": "what it would take: ", "table": "-> "}[form]
+        assert f"{before}as root: --allow-change swap\n" in out.replace("&gt;", ">")
 
 
 def test_the_table_has_it_below_the_reason(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -147,7 +147,7 @@ def add_doctor(command: Callable[[str, str], argparse.ArgumentParser]) -> None:
 
 def _kernels(kernels: argparse.ArgumentParser) -> None:
     actions = kernels.add_subparsers(
-        dest="kernels", metavar="list | fetch REL... | add NAME | remove NAME | module REL DIR | config"
+        dest="kernels", metavar="list | fetch REL... | add NAME | remove NAME | module REL [DIR] | config"
     )
     actions.add_parser("list", help="those here, and those that can be fetched", allow_abbrev=False)
     fetch = actions.add_parser("fetch", help="stock kernels of Debian, by apt and without root", allow_abbrev=False)
@@ -156,9 +156,14 @@ def _kernels(kernels: argparse.ArgumentParser) -> None:
     add.add_argument("name", metavar="NAME")
     add.add_argument("--image", required=True, metavar="PATH", help="its bzImage")
     add.add_argument("--modules", metavar="DIR", help="its modules: a directory like lib/modules/RELEASE")
-    module = actions.add_parser("module", help="build a driver of yours for one of them", allow_abbrev=False)
+    module = actions.add_parser("module", help="build a driver of yours, or pinprobe, for one", allow_abbrev=False)
     module.add_argument("kernel", metavar="REL|PATH", help="as after vm:")
-    module.add_argument("folder", metavar="DIR", help="its sources, and a Kbuild with the line obj-m := NAME.o")
+    module.add_argument(
+        "folder",
+        nargs="?",
+        metavar="DIR",
+        help="its sources, and a Kbuild with the line obj-m := NAME.o; without it pinhold's own pinprobe, for PATH",
+    )
     remove = actions.add_parser("remove", help="delete one", allow_abbrev=False)
     remove.add_argument("name", metavar="NAME")
     words = "what guests need of a kernel that you build: a fragment for merge_config.sh, and what a .config has lost"

@@ -12,6 +12,7 @@ from pinhold.lab.errors import LabError
 from pinhold.lab.own import image_release
 from pinhold.lab.store import Kernel
 from pinhold.lab.target import VmTarget, kernel_of
+from pinhold.report.remedies import remedy
 from pinhold.report.results import number_ranges
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.suites import SUITES, suite
@@ -19,6 +20,9 @@ from pinhold.scenario.verdict import EXIT_HELD, EXIT_NOTHING_RUN
 from pinhold.system.foreseen import Lacks, by_configuration, by_guest, reasons
 from pinhold.targets.base import Unavailable
 from pinhold.targets.live.kconfig import lacks
+
+GUEST = "vm:"
+"""Reasons of a guest have remedies of their own."""
 
 
 def main(name: str) -> int:
@@ -94,4 +98,5 @@ def _foresee(name: str, without: Lacks, release: str) -> None:
         return
     say(head(False, name), f"{len(skipped)} of {len(tests)} tests will be skipped:")
     for reason, numbers in found.items():
-        say("", f"{number_ranges(numbers)}: {reason}")
+        step = remedy(reason, GUEST)
+        say("", f"{number_ranges(numbers)}: {reason}" + (f" -> {step}" if step else ""))

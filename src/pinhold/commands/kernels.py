@@ -30,7 +30,7 @@ def main(options: Namespace) -> int:
             print(f"added {_line(add(store, options.name, Path(options.image), modules))}")
             return 0
         if options.kernels == "module":
-            return _module(store, options.kernel, Path(options.folder))
+            return _module(store, options.kernel, Path(options.folder) if options.folder else None)
         if options.kernels == "remove":
             print(f"removed {store.remove(options.name).name}")
             return 0
@@ -44,7 +44,8 @@ def _line(kernel: Kernel) -> str:
     what = "one's own" if kernel.own else "stock, Debian"
     probe = "no pinprobe"
     if kernel.pinprobe:
-        older = f", an older one: pinhold kernels fetch {kernel.name}" if not _up_to_date(kernel) else ""
+        again = "kernels module IMAGE, and add it again" if kernel.own else f"kernels fetch {kernel.name}"
+        older = f", an older one: pinhold {again}" if not _up_to_date(kernel) else ""
         probe = f"pinprobe{older}"
     return f"vm:{kernel.name:12} {kernel.release or 'release unknown':12} {what}, {probe}"
 
@@ -119,15 +120,19 @@ def _fetch(store: Store, releases: list[str]) -> int:
     return 0
 
 
-def _module(store: Store, wanted: str, folder: Path) -> int:
-    """Raises LabError."""
-    from pinhold.lab.driver import build_driver
+def _module(store: Store, wanted: str, folder: Path | None) -> int:
+    """folder: of a driver; None: pinhold's own pinprobe.  Raises LabError."""
+    from pinhold.lab.driver import build_driver, build_probe
     from pinhold.lab.target import kernel_of
 
     progress = _Progress()
     try:
-        made = build_driver(store, kernel_of(wanted.removeprefix("vm:"), store), folder, progress)
+        kernel = kernel_of(wanted.removeprefix("vm:"), store)
+        made = build_driver(store, kernel, folder, progress) if folder else build_probe(kernel, progress)
     finally:
         progress.end()
-    print(made)
+    if folder:
+        print(made)
+    else:
+        print(f"guests of {kernel.image} have pinprobe, until the image is another one")
     return 0

@@ -12,6 +12,7 @@ from itertools import groupby
 
 from pinhold.commands.expected import is_twelve
 from pinhold.commands.judged import MODEL, UNPREDICTED, Column, Judged
+from pinhold.report.remedies import step_of
 from pinhold.report.results import CaseResult, TargetRun, one_line, tally
 from pinhold.report.table import SELFTEST_WORDS, Notes
 from pinhold.scenario.ran import TargetInfo
@@ -145,8 +146,12 @@ def _asks(result: CaseResult) -> bool:
 
 
 def _cell(result: CaseResult, notes: Notes) -> str:
+    if not _asks(result):
+        return _word(result)
     reason = result.verdict.reason or ""
-    return f"{_word(result)} {notes.letter(reason, result.number)}" if _asks(result) else _word(result)
+    if step := step_of(result):
+        notes.steps.setdefault(one_line(reason), step)
+    return f"{_word(result)} {notes.letter(reason, result.number)}"
 
 
 def _told(columns: Sequence[Column], judged: Sequence[Judged]) -> Iterator[str]:

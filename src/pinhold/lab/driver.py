@@ -14,7 +14,10 @@ from pinhold.lab.fetch import unpacked_headers
 from pinhold.lab.index import choose, offers
 from pinhold.lab.kbuild import BuildFailed, headers_tree, make
 from pinhold.lab.own import build_tree, version
+from pinhold.lab.pinprobe.build import build_in
+from pinhold.lab.pinprobe.kept import keep
 from pinhold.lab.store import Kernel, Store
+from pinhold.targets.live.kconfig import parse
 
 _MAKEFILES = ("Kbuild", "Makefile")
 
@@ -45,13 +48,39 @@ def build_driver(store: Store, kernel: Kernel, folder: Path, say: Callable[[str]
     return made
 
 
+def build_probe(kernel: Kernel, say: Callable[[str], None]) -> Path:
+    """pinhold's own pinprobe for a kernel of the user's, in its build tree: guests of that image have it from now on.
+
+    say: takes one line of progress.  Raises LabError.
+    """
+    if not kernel.own:
+        raise LabError(f"{kernel.name} is no kernel of yours: pinhold kernels fetch {kernel.name} builds its pinprobe")
+    with tempfile.TemporaryDirectory(prefix="pinhold-module-") as work:
+        try:
+            tree = _own_tree(kernel)
+            say(f"{kernel.name}: building pinprobe")
+            return keep(kernel.image, build_in(tree, Path(work, "pinprobe")).read_bytes())
+        except BuildFailed as reason:
+            raise LabError(f"no pinprobe for {kernel.name}: {reason}") from None
+        except OSError as error:  # Untrusted, too
+            raise LabError(f"cannot keep {error.filename}: {error.strerror or error}") from None
+
+
+def _own_tree(kernel: Kernel) -> Path:
+    """Raises LabError."""
+    tree = build_tree(kernel.image)
+    if tree is None:
+        raise LabError(f"{str(kernel.image)!r} is not in its build tree any more: build the module where that is")
+    config = parse(kernel.text)
+    if config and config.get("MODULES", "n") == "n":
+        raise LabError(f"{str(kernel.image)!r} loads no modules: CONFIG_MODULES is off (kernels config --full has it)")
+    return tree
+
+
 def _tree(store: Store, kernel: Kernel, work: Path, say: Callable[[str], None]) -> Path:
     """What the kernel's modules are built against.  Raises LabError, BuildFailed."""
     if kernel.own:
-        tree = build_tree(kernel.image)
-        if tree is None:
-            raise LabError(f"{str(kernel.image)!r} is not in its build tree any more: build the module where that is")
-        return tree
+        return _own_tree(kernel)
     work.mkdir()
     with store.lock(say):
         say("reading Debian's package index ...")

@@ -9,6 +9,8 @@ from pathlib import Path
 
 from pinhold.lab.errors import LabError
 from pinhold.lab.image import foreign
+from pinhold.lab.pinprobe.build import module_name
+from pinhold.lab.pinprobe.kept import kept
 from pinhold.lab.store import Kernel, Store
 
 
@@ -18,7 +20,15 @@ def own_kernel(path: Path) -> Kernel:
     release = image_release(image)
     tree = build_tree(image)
     config = next((file for file in (tree / ".config",) if file.is_file()), None) if tree else None
-    return Kernel(image.name, image, exact(release), config=config, own=True)
+    return Kernel(image.name, image, exact(release), config=config, pinprobe=_probe(image), own=True)
+
+
+def _probe(image: Path) -> Path | None:
+    """Raises LabError where somebody else could have put one there."""
+    try:
+        return kept(image)
+    except OSError as error:  # Untrusted, too
+        raise LabError(f"{error.filename}: {error.strerror}") from None
 
 
 def build_tree(image: Path) -> Path | None:
@@ -69,6 +79,9 @@ def add(store: Store, name: str, image: Path, modules: Path | None) -> Kernel:
                 kept = adding.folder / "modules"
                 shutil.copytree(source, kept, symlinks=True, ignore=shutil.ignore_patterns("build", "source"))
                 adding.has("modules", kept)
+            if (probe := _probe(image.expanduser())) is not None:
+                shutil.copyfile(probe, adding.folder / module_name())
+                adding.has("pinprobe", adding.folder / module_name())
             tree = build_tree(image.expanduser())
             if tree is not None and (tree / ".config").is_file():
                 shutil.copyfile(tree / ".config", adding.folder / "config")

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from xml.etree import ElementTree as ET
 
+from pinhold.report.remedies import step_of
 from pinhold.report.results import CaseResult, TargetRun, one_line
 from pinhold.scenario.ran import Search, Started
 
@@ -52,6 +53,8 @@ def _testcase(result: CaseResult, target: str, options: Sequence[str]) -> ET.Ele
         ET.SubElement(case, tag, type=verdict.kind, message=one_line(words))
     said = [f"pinned by {', '.join(result.mechanisms)}"] if result.mechanisms else []
     if result.verdict.kind != "held":
+        if step := step_of(result):
+            said.append(f"what it would take: {step}")
         said.append(f"again: {one_line(again(result, target, options))}")
     if said:
         ET.SubElement(case, "system-out").text = "\n".join(said)

@@ -13,6 +13,7 @@ from typing import TextIO
 from pinhold.report.ktapnames import UniqueKtap
 from pinhold.report.ktapstream import TOTAL_OF, TOTALS, Documents, text, totals_line
 from pinhold.report.listener import Report
+from pinhold.report.remedies import step_of
 from pinhold.report.results import CaseResult, TargetRun, aligned, one_line, pools
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.suites import place as place_of
@@ -68,6 +69,8 @@ class KtapReport:
             lines.append(f"# this is {result.name}")
         if result.verdict.kind in ("violated", "livelock") and result.verdict.reason:
             lines.append(f"# {one_line(result.verdict.reason)}")
+        if step := step_of(result):
+            lines.append(f"# -> {step}")
         totals[TOTAL_OF[result.verdict.kind]] += 1
         self._documents.say(place, *lines, _result_line(number, result))
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from typing import TextIO
 
 from pinhold.report.ktapstream import TOTAL_OF, TOTALS, Documents, text, totals_line
+from pinhold.report.remedies import step_of
 from pinhold.report.results import CaseResult, number_ranges, one_line, pools
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.suites import place as place_of
@@ -75,6 +76,8 @@ def _lines(number: int, name: str, result: CaseResult) -> Iterator[str]:
     verdict = result.verdict
     if verdict.kind != "held" and verdict.reason:
         yield f"# {one_line(verdict.reason)}"
+    if step := step_of(result):
+        yield f"# -> {step}"
     match verdict.kind:
         case "held":
             yield f"ok {number} {name}"

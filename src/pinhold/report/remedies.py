@@ -9,9 +9,13 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pinhold.report.results import CaseResult
+
 GUEST = "--on vm:6.12"
 OWN = "pinhold kernels config has the options for a kernel of yours"
+PROBE = "pinprobe takes them: pinhold kernels module IMAGE builds it for a kernel of yours, kernels fetch for Debian's"
 _ROOT = "run it as root"
+_GUEST_PINS = f"in a guest VFIO and pinprobe take such pins: {GUEST}"
 _PROGRAM = "try the program by itself: pinhold docs mechanisms has what it is asked"
 _DISK = "TMPDIR=DIR, a directory on ext4 or xfs with room in it"
 _LIMIT = f"ulimit, or {_ROOT}"
@@ -57,11 +61,10 @@ REMEDIES = (
     Remedy(r"no such call|userfaultfd\(\)|cannot be (?:set up|used) here", f"in a guest: {GUEST}", OWN),
     Remedy(r"forces no writes", "boot with proc_mem.force_override=always"),
     # Mechanisms.
-    Remedy(
-        r"gup_test.* (?:here|cannot|older)|no IOMMU|no edu device|in the hands of vfio-pci|/dev/pinprobe",
-        f"in a guest VFIO and pinprobe take such pins: {GUEST}",
-        f"{OWN}: GUP_TEST, VFIO",
-    ),
+    Remedy(r"/dev/pinprobe|no pinprobe", _GUEST_PINS, PROBE),
+    Remedy(r"older than 6\.2|before 6\.2", _GUEST_PINS, f"{OWN}: VFIO; its GUP_TEST does from 6.2 on"),
+    Remedy(r"gup_test.* (?:here|cannot)", _GUEST_PINS, f"{OWN}: GUP_TEST"),
+    Remedy(r"no IOMMU|no edu device|in the hands of vfio-pci", _GUEST_PINS, f"{OWN}: VFIO"),
     Remedy(
         r"mechanism is called|gives .* only|cannot (?:be )?(?:write|written|read back)|which \S+ cannot|too little for",
         "leave 'via' out of the step, so that pinhold chooses; pinhold docs mechanisms has what each can",
@@ -100,3 +103,11 @@ def remedy(reason: str, target: str = "live") -> str | None:
         if match is not None:
             return match.expand(each.elsewhere if each.elsewhere and target.startswith("vm:") else each.step)
     return None
+
+
+def step_of(result: CaseResult) -> str | None:
+    """That of a result that says nothing of the kernel."""
+    verdict = result.verdict
+    if verdict.kind not in ("skipped", "unknown") or not verdict.reason:
+        return None
+    return remedy(verdict.reason, result.result.target)

@@ -13,7 +13,7 @@ from itertools import groupby, zip_longest
 from string import ascii_lowercase
 
 from pinhold.report import terminal
-from pinhold.report.remedies import remedy
+from pinhold.report.remedies import step_of
 from pinhold.report.results import NOT_HERE, CaseResult, TargetRun, aligned, number_ranges, one_line
 
 WIDTH = 114
@@ -48,13 +48,13 @@ class Notes:
         return letters
 
     def lines(self, width: int = WIDTH, counted: bool = True) -> Iterator[str]:
-        """One paragraph a note.  counted: with the number of its tests, and below it what it would take."""
+        """One paragraph a note, and below it what it would take.  counted: with the number of its tests."""
         for reason, numbers in self.numbers.items():
             letter = self.letter(reason, min(numbers))
             tests = f"test {min(numbers)}" if len(numbers) == 1 else f"{len(numbers)} tests"
             paragraph = f"{letter:>2}  {reason} ({tests})" if counted else f"{letter:>2}  {reason}"
             yield from textwrap.wrap(paragraph, width, subsequent_indent="    ", break_on_hyphens=False)
-            if counted and reason in self.steps:
+            if reason in self.steps:
                 step = f"    -> {self.steps[reason]}"
                 yield from textwrap.wrap(step, width, subsequent_indent=" " * 7, break_on_hyphens=False)
 
@@ -85,7 +85,7 @@ def _cell(result: CaseResult, notes: Notes, words: dict[str, str]) -> str:
         cell += f" by {'+'.join(result.mechanisms)}"
     if verdict.reason:
         cell += f" {notes.letter(verdict.reason, result.number)}"
-        if verdict.kind in ("skipped", "unknown") and (step := remedy(verdict.reason, result.result.target)):
+        if step := step_of(result):
             notes.steps.setdefault(one_line(verdict.reason), step)
     return cell
 

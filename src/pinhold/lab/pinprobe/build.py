@@ -21,7 +21,11 @@ def module_name() -> str:
 def build(root: Path, flavour: str, newer_libc: Callable[[], Path]) -> Path:
     """The module, built against the headers unpacked in `root`; newer_libc: see headers_tree().  Raises BuildFailed."""
     tree = headers_tree(root, flavour, newer_libc)
-    out = root / "pinprobe"
+    return build_in(tree, root / "pinprobe")
+
+
+def build_in(tree: Path, out: Path) -> Path:
+    """The module, built in the directory `out` against a build tree.  Raises BuildFailed."""
     out.mkdir(parents=True, exist_ok=True)
     for name in _SOURCES:
         shutil.copyfile(Path(__file__).with_name(name), out / name)
