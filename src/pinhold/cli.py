@@ -49,11 +49,24 @@ _TARGET = (
 _CHECKED = "model:6.1 model:6.2 live, and vm:6.1 vm:6.12 where QEMU and these kernels are"
 
 
+_FEW = 12
+"""So many choices are named in a message."""
+
+
 class _Parser(argparse.ArgumentParser):
     """An ArgumentParser whose errors are this command's usage errors."""
 
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message}; see {self.prog} --help")
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        """Of a word that is none of a list: the one that was meant, in words that fit on a screen."""
+        if action.choices is None or value in action.choices:
+            return
+        choices = [str(choice) for choice in action.choices]
+        listed = f"{self.prog} --help" if len(choices) > _FEW else ""
+        which = "/".join(action.option_strings) or action.dest
+        raise UsageError(f"{which} {value!r} is none: {nearest(str(value), choices, listed)}; see {self.prog} --help")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """argparse passes over help that cannot be written."""
@@ -265,7 +278,7 @@ COMMANDS = (
 
 def _parse(arguments: Sequence[str]) -> argparse.Namespace:
     if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
-        raise UsageError(f"unknown command {arguments[0]!r}: {nearest(arguments[0], COMMANDS)}")
+        raise UsageError(f"unknown command {arguments[0]!r}: {nearest(arguments[0], COMMANDS, 'pinhold --help')}")
     if arguments and arguments[0] in _WORDS:
         arguments = [*arguments[1:], _WORDS[arguments[0]]]
     return parser().parse_args(arguments)

@@ -209,6 +209,25 @@ def test_ctrl_c_ends_the_command_quietly() -> None:
     assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["kernels", "modul"], "did you mean module?"),
+        (["help", "nosuch"], "pinhold --help lists them"),
+        (["docs", "xyzzy"], "pinhold docs lists them"),
+        (["examples", "xyzzy"], "pinhold examples lists them"),
+        (["kernels", "nosuch"], "choose from list, fetch, add"),
+    ],
+)
+def test_a_word_that_is_none_of_a_list_gets_a_short_sentence(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The nearest one, or where they are listed: not all of a long list, nor the grammar's own words."""
+    assert main(words) == 3
+    err = capsys.readouterr().err
+    assert said in err and len(err) < 160 and "argument " not in err
+
+
 DEFECT = (
     "import sys; from pinhold import cli; from pinhold.commands import show\n"
     "show.select = lambda _: [][1]\n"

@@ -82,6 +82,7 @@ def test_the_progress_line_estimates_what_is_left(
 ) -> None:
     """Under a scope's own rules the states are known from earlier runs, under others nothing is promised."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
     scope = library()["bench-fork"]
     known = expected(good_world(scope), Options())
     assert known == scope.states
@@ -102,6 +103,7 @@ def test_what_is_told_is_as_wide_as_the_terminal(
     """From 80 columns to 200: the account of what was found, the list of scopes, the progress; no word is lost."""
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("NO_COLOR", "1")
     said = {}
     for columns in (80, 120, 200):
@@ -122,6 +124,7 @@ def test_the_progress_line_is_gone_when_the_result_is_printed(
 ) -> None:
     """What a terminal shows last is an empty line to write into."""
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
     line = Line()
     line(Progress(10, 10, 5, 100, 2.0, 1 << 20))
     assert "10 states" in capsys.readouterr().err

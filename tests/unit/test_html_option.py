@@ -96,6 +96,7 @@ def test_pictures_that_take_longer_tell_how_far_they_are(
     clock = itertools.count(0, 2)
     monkeypatch.setattr("pinhold.commands.runs.time.monotonic", lambda: next(clock))
     monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
     assert main(["show", "seed/151-153", "--on", "model:6.2", "--text"]) == 0
     out, err = capsys.readouterr()
     assert "model:6.2: 1 of 3 tests" in err and out.count("model:6.2: held") == 3

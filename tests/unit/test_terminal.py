@@ -16,6 +16,7 @@ from fcntl import ioctl
 import pytest
 
 from pinhold.cli import main
+from pinhold.commands.board import Board
 from pinhold.report import terminal
 
 RUN = ("run", "seed/151-162", "--on", "model:6.1", "--on", "model:6.2")
@@ -112,3 +113,16 @@ def test_a_table_of_many_targets_is_as_wide_as_the_terminal(columns: int) -> Non
 def test_lists_are_no_wider_than_the_terminal(words: str) -> None:
     """At 80 columns they go on in the next line; into a pipe a line stays a line."""
     assert max(map(len, on_a_terminal(*words.split(), columns=80).splitlines())) <= 80
+
+
+@pytest.mark.parametrize(("term", "drawn"), [("xterm", True), ("dumb", False), ("", False)])
+def test_progress_is_drawn_again_only_where_that_can_be(
+    term: str, drawn: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A dumb terminal, as of an editor or a log, gets no escapes."""
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    monkeypatch.setenv("TERM", term)
+    board = Board()
+    board.show("a", "a: 1 of 2")
+    board.clear("a")
+    assert (ESCAPE in capsys.readouterr().err) is drawn

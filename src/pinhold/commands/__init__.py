@@ -42,11 +42,16 @@ class Ended(KeyboardInterrupt):
         self.status = 128 + number
 
 
-def nearest(wrong: str, choices: Sequence[str]) -> str:
-    """The end of a message about `wrong`: the nearest choice, or all of them."""
+def nearest(wrong: str, choices: Sequence[str], listed: str = "") -> str:
+    """The end of a message about `wrong`: the nearest choice, or all of them.
+
+    listed: where they are many, the command that lists them.
+    """
     from difflib import get_close_matches
 
     close = get_close_matches(wrong, choices, n=1, cutoff=0.5)
     if close:
         return f"did you mean {close[0]}?"
+    if listed:
+        return f"{listed} lists them"
     return f"choose from {', '.join(choices)}"

@@ -6,6 +6,8 @@ import shutil
 import sys
 import threading
 
+from pinhold.report import terminal
+
 
 class Board:
     """The progress lines of what runs at once, on a terminal only; the oldest stands on top."""
@@ -17,7 +19,7 @@ class Board:
 
     def show(self, name: str, line: str) -> None:
         """Set or replace the line of that name."""
-        if sys.stderr.isatty():
+        if terminal.moves(sys.stderr):
             with self._lock:
                 self._lines[name] = line
                 self._draw()

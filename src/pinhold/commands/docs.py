@@ -27,7 +27,7 @@ def main(options: Namespace) -> int:
         return 0
     page = found.get(options.page.removesuffix(".md").removeprefix("docs/"))
     if page is None:
-        raise UsageError(f"no page {options.page!r}: {nearest(options.page, list(found))}")
+        raise UsageError(f"no page {options.page!r}: {nearest(options.page, list(found), 'pinhold docs')}")
     sys.stdout.write(page.read_text(encoding="utf-8"))
     return 0
 

@@ -26,7 +26,9 @@ def main(options: Namespace) -> int:
     wanted = [name for name in found if options.name is None or _is_of(name, options.name.strip("/"))]
     if not wanted:
         folders = dict.fromkeys(name.partition("/")[0] for name in found)
-        raise UsageError(f"no example {options.name!r}: {nearest(options.name, [*found, *folders])}")
+        raise UsageError(
+            f"no example {options.name!r}: {nearest(options.name, [*found, *folders], 'pinhold examples')}"
+        )
     if options.copy is not None:
         _copy({name: found[name] for name in wanted}, options.copy)
     elif options.name in found:

@@ -151,7 +151,8 @@ def _line(seen: Seen, reason: str, info: TargetInfo) -> Iterator[str]:
         break_on_hyphens=False,
     )  # fmt: skip
     if seen.word == FAILED:
-        yield from (f"{indent}{line[:88]}" for line in seen.told)
+        room = terminal.width(_WIDTH) - len(indent)
+        yield from (f"{indent}{line[:room]}" for line in seen.told)
 
 
 def _series(info: TargetInfo) -> str:

@@ -15,6 +15,7 @@ from pinhold.lab.index import choose, offers
 from pinhold.lab.own import add
 from pinhold.lab.pinprobe.build import module_name
 from pinhold.lab.store import Kernel, Store
+from pinhold.report.terminal import moves
 
 
 def main(options: Namespace) -> int:
@@ -79,7 +80,7 @@ class _Progress:
     """One line, rewritten on a terminal; elsewhere each stage once."""
 
     def __init__(self) -> None:
-        self._terminal = sys.stderr.isatty()
+        self._terminal = moves(sys.stderr)
         self._stage = ""
 
     def __call__(self, line: str) -> None:

@@ -10,6 +10,7 @@ from pinhold.commands.board import BOARD
 from pinhold.commands.select import Selected
 from pinhold.commands.workers import in_workers, worth_it
 from pinhold.report.results import CaseResult, TargetRun
+from pinhold.report.terminal import moves
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.verdict import Verdict
 from pinhold.targets.base import Target
@@ -27,7 +28,7 @@ class Progress:
         self._name, self._total, self._what = name, total, what
         self._begun = time.monotonic()
         self._shown = False
-        self._terminal = sys.stderr.isatty()
+        self._terminal = moves(sys.stderr)
 
     def at(self, done: int) -> None:
         """So many are done."""

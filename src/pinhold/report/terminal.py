@@ -37,6 +37,11 @@ def width(usual: int) -> int:
     return min(max(shutil.get_terminal_size((usual, 24)).columns, LEAST), MOST)
 
 
+def moves(stream: TextIO) -> bool:
+    """Whether a line there can be drawn again: on a terminal that knows escapes."""
+    return stream.isatty() and os.environ.get("TERM") not in (None, "", "dumb")
+
+
 def wrapped(words: str, indent: str = "") -> list[str]:
     """A sentence in lines as wide as the terminal, all but the first indented."""
     columns = width(LEAST)
@@ -74,7 +79,7 @@ def write(lines: Iterable[str], stream: TextIO | None = None) -> None:
 
 def _painter(stream: TextIO) -> Callable[[str], object] | None:
     """None: plain."""
-    if not stream.isatty() or os.environ.get("NO_COLOR") or os.environ.get("TERM") in (None, "", "dumb"):
+    if not moves(stream) or os.environ.get("NO_COLOR"):
         return None
     try:
         from pinhold.report.colours import painter  # noqa: PLC0415 (rich takes a while, and may be missing)

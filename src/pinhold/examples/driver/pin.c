@@ -1,6 +1,6 @@
 /*
  * The program that makes pinhold pin by /dev/pinner: the pattern for a driver of your own.
- * Build: cc -o pin pin.c      Use: pinhold run seed --on vm:6.12 --module pinner.ko --pin exec:./pin
+ * Build: cc -o pin pin.c      Use: pinhold run seed --on vm:6.12 --module pinner-6.12.117.ko --pin exec:./pin
  *
  * It declares what the driver is meant to give.  An argument makes the driver do something else than that: one of the
  * classic mistakes.  docs/mechanisms.md has the protocol; the driver pins the memory of the process that makes the
