@@ -52,7 +52,9 @@ def test_reports_have_the_name_and_the_run_file_both(tmp_path: Path, capsys: pyt
     assert "new: 1 held" in out
     assert "model:" not in out
     assert main(["run", str(file), *both, "--format", "ktap"]) == 0
-    assert "# Subtest: old" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "# selftests: pinhold: old: scenarios\nok 1 old a " in out
+    assert "# selftests: pinhold: new: scenarios\nok 2 new a " in out
     assert main(["run", str(file), "--on", "old=model:5.10", "--format", "json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     target = next(line for line in lines if line["line"] == "target")
