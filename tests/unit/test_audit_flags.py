@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from audited import flags, only, reading
+from pinhold.audit import evaluate
 
 
 def test_flags_as_they_are_written(tmp_path: Path) -> None:
@@ -155,6 +156,22 @@ def test_a_field_of_another_structure_is_another(tmp_path: Path) -> None:
     assert flags(only(reading(tmp_path / "a", driver=text))) == {"FOLL_WRITE"}
     unseen = text.replace("(struct slot *s)", "(void)").replace("s->flags", "slot()->flags")
     assert flags(only(reading(tmp_path / "b", driver=unseen))) == {"FOLL_WRITE", "?SLOT_INVALID"}
+
+
+@pytest.mark.parametrize("stores", [evaluate.MOST_STORES, evaluate.MOST_STORES + 1, 20 * evaluate.MOST_STORES])
+def test_a_field_that_is_set_at_very_many_places_is_not_known(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, stores: int
+) -> None:
+    """So a file of nothing but stores costs no more than the bound: its stores are counted, and not looked at."""
+    looked = []
+    whose = evaluate.owner_of
+    monkeypatch.setattr(evaluate, "owner_of", lambda node, function: looked.append(node) or whose(node, function))
+    text = "void set(struct user *u) {" + "u->gup = FOLL_WRITE; " * stores + "}\n"
+    text += "int f(struct user *u, struct page **p) { return pin_user_pages_fast(0, 4, u->gup, p); }"
+    site = only(reading(tmp_path, driver=text))
+    known = stores <= evaluate.MOST_STORES
+    assert flags(site) == {"FOLL_WRITE" if known else f"?field gup, set at {stores} places"}
+    assert 1 <= len(looked) <= evaluate.MOST_STORES + 1
 
 
 def test_a_function_is_what_it_returns(tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ DEEPEST = 10
 EFFORT = 3000
 MOST_STORES = 200
 """Of one use: expressions in each other, callers among them; expressions in all; and statements that change a variable
-before it, and as many after it."""
+before it, and as many after it.  A field that a file stores in more often is not known."""
 
 _COMPARES = frozenset({"==", "!=", "<", ">", "<=", ">=", "&&", "||"})
 _RETURNS = "(return_statement (_) @value)"
@@ -365,7 +365,10 @@ class Evaluator:
         place, function = line(node), unit.enclosing(use)
         plain: Value = ()
         changes: list[tuple[str, Node, Node]] = []
-        for store in unit.fields.get(name, []):
+        stores = unit.fields.get(name, [])
+        if len(stores) > MOST_STORES:
+            return unknown(f"field {name}, set at {len(stores)} places")
+        for store in stores:
             right = child(store, "value") if store.type == "initializer_pair" else child(store, "right")
             where = unit.enclosing(store)
             other = owner_of(store, where)
