@@ -125,3 +125,22 @@ def test_other_makefiles_say_nothing(tmp_path: Path) -> None:
 def test_each_name_has_a_stem() -> None:
     """What is looked for first finds every function of the API."""
     assert [name for name in API if not any(stem in name.encode() for stem in STEMS)] == []
+
+
+@pytest.mark.parametrize("name", API)
+def test_each_name_is_found_in_a_file(name: str) -> None:
+    """Wherever it stands, as a whole word alone, and within the length that counts."""
+    text = f"gv_user v_pag {name}(".encode()
+    assert files._named(text, len(text))
+    assert not files._named(text, len("gv_user v_pag "))
+    assert not files._named(f"x{name}".encode(), len(name) + 1)
+
+
+def test_a_large_header_of_numbers_is_not_searched(tmp_path: Path) -> None:
+    """It has no statement; one that has, a small one, and what is no header are looked through."""
+    numbers = "#define REG 0x1\n" * 5000
+    named = "#define TAKE pin_user_pages\n"
+    root = write(tmp_path, {"a.h": numbers + named, "b.h": numbers + named + "extern int x;\n", "c.h": named,
+                            "d.c": numbers + named})  # fmt: skip
+    assert set(find([str(root)]).sources) == {"b.h", "c.h", "d.c"}
+    assert set(find([str(root / "a.h")]).sources) == {"a.h"}

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from audited import flags, only, reading
-from pinhold.audit import evaluate
+from pinhold.audit import evaluate, unit
 
 
 def test_flags_as_they_are_written(tmp_path: Path) -> None:
@@ -422,3 +422,17 @@ def test_a_system_call_is_a_function(tmp_path: Path) -> None:
     }
     """
     assert only(reading(tmp_path, driver=text)).function == "hold"
+
+
+@pytest.mark.parametrize(("torn", "parsed"), [("@ @ x;", 1), ("\n#ifdef X\n@ @ x;\n#endif\n", 3)])
+def test_a_file_is_parsed_again_only_where_an_if_may_have_torn_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: str, parsed: int
+) -> None:
+    """A branch of each #if is read alone where one is near a call that is torn; elsewhere that would change nothing."""
+    count = []
+    parse = unit.syntax.parse
+    monkeypatch.setattr(unit.syntax, "parse", lambda text: count.append(text) or parse(text))
+    far = "\n#ifdef Y\nint y;\n#endif\n" + "/* no more */\n" * 100
+    text = far + "int f(struct page **p)\n{\n" + torn + "return pin_user_pages_fast(0, 4, FOLL_WRITE, p);\n}\n"
+    assert flags(only(reading(tmp_path, driver=text))) == {"FOLL_WRITE"}
+    assert len(count) == parsed

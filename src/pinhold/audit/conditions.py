@@ -17,6 +17,7 @@ _DIRECTIVE = re.compile(rb"[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif)\b(.*)"
 _LINES = re.compile(
     rb"^[ \t]*#[ \t]*(if|ifdef|ifndef|elif|else|endif|define|undef|include)\b((?:[^\n\\]|\\\r?\n|\\)*)\n?", re.M
 )
+_IFS = re.compile(rb"^[ \t]*#[ \t]*(?:if|el|endif)", re.M)
 _TOKEN = re.compile(r"\s*(?:(0[xX][0-9a-fA-F]+|\d+)[uUlL]*|(\w+)|(&&|\|\||[<>=!]=|<<|>>|[-+*/%&|^<>!~()?:,])|(\S))")
 _CONSTANT = re.compile(r"\b(?:\d|[A-Z_]{2}|true\b|false\b)")
 _COMMENT = re.compile(rb"/\*.*?\*/|//[^\n]*", re.S)
@@ -369,6 +370,11 @@ def _apply(operator: str, left: int | None, right: int | None) -> int | None:  #
     if operator == "*" and abs(left) < 1 << 32 and abs(right) < 1 << 32:
         return left * right
     raise _Undecided
+
+
+def has_if(text: bytes) -> bool:
+    """Whether an #if, or a part of one, is left in it."""
+    return _IFS.search(text) is not None
 
 
 def picked(text: bytes, part: str) -> bytes:

@@ -18,6 +18,10 @@ DEEPEST = 40
 MOST_FILES = 400_000
 MOST_BYTES = 256 << 20
 """Of folders in each other, of files, and of what is read of those that name a function."""
+NUMBERS = 64 << 10
+"""Bytes of a header from which on it is a list of registers, where no statement is in it: a quarter of a kernel."""
+TOLD = 50
+"""Files from one word about progress to the next."""
 KEPT_BYTES = 64 << 20
 """Of a tree that is no larger, everything stays in memory."""
 
@@ -125,7 +129,7 @@ class Tree:
             if text is None and os.path.realpath(self.root / path) == os.path.join(os.path.realpath(self.root), path):
                 with suppress(OSError):
                     text = _bytes(f"{self.root}/{path}")
-            self._texts[path] = text if text is not None and len(text) <= LARGEST else None
+            self._texts[path] = text
         return self._texts[path]
 
     def _again(self, path: str) -> bytes | None:
@@ -139,20 +143,27 @@ class Tree:
         """Look at one file.  always: it was named itself."""
         self.seen += 1
         try:
-            text, why = _bytes(f"{self.root}/{path}"), "it is no ordinary file"
+            length, why = _fill(f"{self.root}/{path}"), "it is no ordinary file"
         except OSError as error:
-            text, why = None, f"it cannot be read ({error.strerror})"
-        if text is None or len(text) > LARGEST:
-            self._unread.setdefault(f"larger than {LARGEST >> 20} MB" if text is not None else why, []).append(path)
+            length, why = None, f"it cannot be read ({error.strerror})"
+        if length is None or length > LARGEST:
+            self._unread.setdefault(why if length is None else f"larger than {LARGEST >> 20} MB", []).append(path)
             return
         self._paths.append(path)
+        numbers = length > NUMBERS and path.endswith(".h") and _BUFFER.find(b";", 0, length) < 0
+        wanted = always or (not numbers and _named(_BUFFER, length))
+        if wanted or self._kept is not None:
+            text = bytes(memoryview(_BUFFER)[:length])
+            if wanted:
+                self.sources[path] = text
+            self._keep(path, text)
+
+    def _keep(self, path: str, text: bytes) -> None:
         if self._kept is not None:
             self._kept[path] = text
             self._kept_bytes += len(text)
             if self._kept_bytes > KEPT_BYTES:
                 self._kept = None
-        if always or _named(text):
-            self.sources[path] = text
 
     def sentences(self) -> None:
         """Say in left_out what was not read."""
@@ -213,7 +224,8 @@ def _walk(tree: Tree, folder: str, progress: Callable[[int], None]) -> None:
     for path in _paths(tree, folder, 0):
         before = len(tree.sources)
         tree.add(path, False)
-        progress(tree.seen)
+        if tree.seen % TOLD == 0:
+            progress(tree.seen)
         if len(tree.sources) > before:
             held += len(tree.sources[path])
         if tree.seen >= MOST_FILES or held > MOST_BYTES:
@@ -245,33 +257,61 @@ def _paths(tree: Tree, folder: str, depth: int) -> Iterator[str]:
 
 
 _NAMES = re.compile(rb"\b(?:" + b"|".join(name.encode() for name in API) + rb")\b")
+_RARE = b"vg"
+"""Letters: what begins with one is looked for from one such letter to the next, and most are not looked at."""
 
 
-def _named(text: bytes) -> bool:
-    """Whether a function of the API is named in it."""
-    for stem in STEMS:
-        if stem in text:
-            return _NAMES.search(text) is not None
+def _from_letter(letter: bytes, stems: Sequence[bytes]) -> re.Pattern[bytes]:
+    """Finds the stems, each from where it has that letter first."""
+    ways = (re.escape(stem.partition(letter)[2]) + b"(?<=" + re.escape(stem) + b")" for stem in stems)
+    return re.compile(letter + b"(?:" + b"|".join(ways) + b")")
+
+
+def _screens() -> Iterator[re.Pattern[bytes]]:
+    """Of a file that names a function of the API one at least finds something."""
+    left = list(STEMS)
+    for letter in (_RARE[:1], _RARE[1:]):
+        yield _from_letter(letter, [stem for stem in left if letter in stem])
+        left = [stem for stem in left if letter not in stem]
+    yield from map(re.compile, map(re.escape, left))
+
+
+_SCREENS = tuple(_screens())
+
+
+def _named(text: bytes | bytearray, length: int) -> bool:
+    """Whether a function of the API is named in the first bytes of it."""
+    for screen in _SCREENS:
+        if screen.search(text, 0, length):
+            return _NAMES.search(text, 0, length) is not None
     return False
 
 
-def _bytes(path: str) -> bytes | None:
-    """What the file has, a byte more than LARGEST at most; None for what is no file."""
+_BUFFER = bytearray(LARGEST + 1)
+"""What is read of a file comes here first: most of it is looked at once and not kept."""
+
+
+def _fill(path: str) -> int | None:
+    """Read a file into _BUFFER: how long it is, more than LARGEST for what is longer; None for what is no file."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     try:
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             return None
         if status.st_size > LARGEST:
-            return b" " * (LARGEST + 1)
-        text = os.read(descriptor, LARGEST + 1)
-        if len(text) == status.st_size:
-            return text
-        while len(text) <= LARGEST and (more := os.read(descriptor, LARGEST + 1 - len(text))):
-            text += more
-        return text
+            return LARGEST + 1
+        length = os.readv(descriptor, [_BUFFER])
+        while length != status.st_size and (more := os.readv(descriptor, [memoryview(_BUFFER)[length:]])):
+            length += more
+        return length
     finally:
         os.close(descriptor)
+
+
+def _bytes(path: str) -> bytes | None:
+    """What a file has; None for what is no file, or longer than LARGEST."""
+    length = _fill(path)
+    return None if length is None or length > LARGEST else bytes(memoryview(_BUFFER)[:length])
 
 
 _VERSION = re.compile(rb"^(VERSION|PATCHLEVEL|SUBLEVEL)[ \t]*=[ \t]*(\d{1,5})[ \t]*$", re.M)

@@ -43,6 +43,8 @@ _DECLARED = "(declaration) @d"
 _SCOPES = frozenset({"compound_statement", "for_statement", "case_statement"})
 _LEAVING = "[(goto_statement) (break_statement) (continue_statement)] @jump"
 _EXPORTED = re.compile(rb"EXPORT_\w+\s*\(\s*$")
+_NEAR = 400
+"""Bytes before and after a function, in which an #if may have torn it."""
 _DEFINED_BY_MACRO = re.compile(rb"(\w+)\s*\(([^;{}]*)\)\s*$")
 
 
@@ -281,7 +283,7 @@ def mentions(unit: Unit, name: str) -> Iterator[str]:
     """Where a function is named otherwise than to call it, as a clause: by its address."""
     if name.encode() not in unit.source:
         return
-    for match in re.finditer(rb"(?<![\w.>\"])" + name.encode() + rb"\b(\s*\()?", unit.source):
+    for match in re.finditer(name.encode() + rb"\b(?<![\w.>\"]" + name.encode() + rb")(\s*\()?", unit.source):
         node = unit.tree.root_node.descendant_for_byte_range(match.start(), match.start() + len(name))
         if node is not None and node.type == "identifier" and not match[1] and not _exported(unit, match.start()):
             yield "whose address is taken"
@@ -310,13 +312,24 @@ def read(prepared: Prepared, names: frozenset[str]) -> Unit:
     worst = _broken(unit, names)
     if worst:
         wanted = sum(call.name in names for call in unit.calls)
-        for part in ("if", "else"):
+        for part in ("if", "else") if _undecided(unit, names) else ():
             other = _parsed(prepared, conditions.picked(blank, part))
             other.split = True
             broken = _broken(other, names)
             if broken < worst and sum(call.name in names for call in other.calls) >= 0.6 * wanted:
                 worst, unit = broken, other
     return unit
+
+
+def _undecided(unit: Unit, names: frozenset[str]) -> bool:
+    """Whether an #if may be why calls are torn: one stands outside of functions, or an #if is in its function or near
+    where that begins."""
+    for call in unit.calls:
+        if call.name in names and not call.in_macro and (call.function is None or call.function.node.has_error):
+            node = None if call.function is None else call.function.node
+            if node is None or conditions.has_if(unit.source[max(0, node.start_byte - _NEAR) : node.end_byte + _NEAR]):
+                return True
+    return False
 
 
 def _broken(unit: Unit, names: frozenset[str]) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import re
 from argparse import Namespace
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from pinhold.audit.compare import Backport, Difference
 
 _BASELINE_LARGEST = 64 << 20
+_GARBAGE = 200_000
+"""Objects that are made before garbage is looked for: what is read of a tree stays, and to go through it takes time."""
 
 
 def main(options: Namespace) -> int:
@@ -147,6 +150,8 @@ def _audit(paths: Sequence[str], wanted: str | None) -> Audit:
     """Raises UsageError, NothingToRun."""
     name = os.path.basename(os.path.normpath(paths[0])) or paths[0]
     progress = Progress("audit", 0, "files")
+    often = gc.get_threshold()
+    gc.set_threshold(_GARBAGE)
     try:
         language()
         tree = find(paths, lambda files: progress.of(f"files of {name} looked at", files, files))
@@ -159,6 +164,7 @@ def _audit(paths: Sequence[str], wanted: str | None) -> Audit:
     except Missing as reason:
         raise NothingToRun(str(reason)) from None
     finally:
+        gc.set_threshold(*often)
         progress.clear()
     _nothing(made, tree, paths)
     return made
