@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pinhold.mm.releases import UnknownRelease, backports, commit, releases, row, stable, stand_in
+from pinhold.mm.releases import UnknownRelease, backports, commit, older, releases, row, stable, stand_in
 from pinhold.mm.rules import RULES
 from pinhold.mm.rules.switch import parts
 from pinhold.scenario.parse import parse
@@ -92,3 +92,26 @@ def test_nothing_stands_in_for_a_kernel_between_two_releases() -> None:
     """Which of the changes between 6.2 and 6.12 a 6.6 has is not known."""
     with pytest.raises(UnknownRelease):
         stand_in("6.6.30")
+
+
+@pytest.mark.parametrize(
+    ("release", "rules"), [("7.2.12", "6.18"), ("6.6.30", "6.2"), ("6.3-rc1", "6.2"), ("5.15", "5.10")]
+)
+def test_the_older_rules_stand_in_for_a_release_between_two(release: str, rules: str) -> None:
+    """Never a later one, however near, and a sentence says so."""
+    found, why = older(release)
+    assert found == rules
+    assert why.startswith(f"no rules for {release}: ")
+    assert why.endswith(f"the next older: {rules}, whose rules stand in")
+
+
+@pytest.mark.parametrize("release", ["6.1", "6.1.192", "6.1.999", "9.9"])
+def test_where_no_older_rules_are_needed_the_nearest_stand_in(release: str) -> None:
+    """A series that was read, and what is newer than all."""
+    assert older(release) == stand_in(release)
+
+
+def test_older_than_all_has_no_rules() -> None:
+    """There is nothing that could stand in."""
+    with pytest.raises(UnknownRelease, match=r"no rules for 4\.4"):
+        older("4.4")

@@ -85,6 +85,24 @@ def test_the_release_is_the_makefiles(tmp_path: Path, capsys: pytest.CaptureFixt
     assert "by the rules of 6.1." in words(out)
 
 
+@pytest.mark.parametrize(("release", "rules", "stale"), [("6.6.30", "6.2", False), ("5.15.7", "5.10", True)])
+def test_a_release_between_two_is_judged_by_the_older(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], release: str, rules: str, stale: bool
+) -> None:
+    """One line says so, #if lines are decided by the tree's own release, and --release names another."""
+    version, patchlevel, sublevel = release.split(".")
+    makefile = f"VERSION = {version}\nPATCHLEVEL = {patchlevel}\nSUBLEVEL = {sublevel}\n"
+    own = f"#if LINUX_VERSION_CODE == KERNEL_VERSION({version}, {patchlevel}, {sublevel})\n{STALE}\n#endif\n"
+    root = write(tmp_path, {"Makefile": makefile, "Kconfig": "", "mm/x.c": "", "drivers/a.c": own})
+    status, out, err = run(capsys, root)
+    assert (status, "STALE" in out) == (int(stale), stale)
+    assert f"by the rules of {rules}." in words(out)
+    assert "1 call of functions" in words(out)
+    assert err.startswith(f"pinhold: no rules for {release}: ")
+    assert err.endswith(f"the next older: {rules}, whose rules stand in; --release names another\n")
+    assert run(capsys, root, "--release", rules)[2] == ""
+
+
 def test_two_folders_of_one_kernel_are_no_comparison(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Both are read; so a folder of it and the whole of another are two trees."""
     makefile = "VERSION = 6\nPATCHLEVEL = 1\nSUBLEVEL = 192\n"

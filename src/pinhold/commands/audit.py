@@ -188,14 +188,14 @@ def _rules(release: str) -> str:
     """The release whose rules are asked; where it is another one, a line on stderr says so.  Raises UsageError."""
     import sys
 
-    from pinhold.mm.releases import UnknownRelease, stand_in
+    from pinhold.mm.releases import UnknownRelease, older
 
     try:
-        rules, why = stand_in(release)
+        rules, why = older(release)
     except UnknownRelease as error:
         raise UsageError(f"{error}; --release names another") from None
     if why:
-        print(f"pinhold: {why}", file=sys.stderr)
+        print(f"pinhold: {why}; --release names another", file=sys.stderr)
     return rules
 
 

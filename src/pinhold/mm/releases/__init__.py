@@ -125,6 +125,17 @@ def stand_in(release: str) -> tuple[str, str]:
     raise UnknownRelease(f"no rules for {release}: {unknown(series, patch)}")
 
 
+def older(release: str) -> tuple[str, str]:
+    """As stand_in(), and for a release between two rows mainline's older one: what it knows holds there, too, but for
+    what has changed since.  Raises UnknownRelease."""
+    series, _ = split(release)
+    before = [known for known in releases() if parts(known) < parts(series)]
+    if series in releases() or not before or before[-1] == releases()[-1]:
+        return stand_in(release)
+    why = f"its source has not been read; known: {', '.join(releases())}; the next older: {before[-1]}"
+    return before[-1], f"no rules for {release}: {why}, whose rules stand in"
+
+
 def entry(rule: Switch, release: str) -> Since:
     """Which of the rule's values vX.Y has, or X.Y.Z with its backports, since when and by what."""
     series, patch = split(release)
