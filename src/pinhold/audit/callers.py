@@ -81,7 +81,7 @@ def _on_the_way(tree: Asked, one: Alternative, level: int) -> Call | None:
     if level >= len(one.path):
         return None
     step = one.path[-1 - level]
-    calls = (call for unit in tree.at(step.path) for call in unit.calls if call.line == step.line)
+    calls = (call for unit in tree.at(step.path) for call in unit.by_line.get(step.line, ()))
     return next((call for call in calls if call.function and call.function.name == step.function), None)
 
 

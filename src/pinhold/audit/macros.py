@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 
 from pinhold.audit.values import Condition
 
@@ -25,6 +26,11 @@ _NAME = re.compile(rb"\s*(\w+)")
 _CALLED = re.compile(r"\b([A-Za-z_]\w*)\s*\(|^\W*(\w+)\W*$")
 
 
+@lru_cache(1 << 16)
+def _calls(body: str) -> frozenset[str]:
+    return frozenset(one or other for one, other in _CALLED.findall(body))
+
+
 @dataclass(frozen=True, slots=True)
 class Macro:
     """One #define.  parameters: None for a macro without parentheses; defined: not for #undef; when: its #ifs."""
@@ -36,11 +42,9 @@ class Macro:
     when: tuple[Condition, ...] = ()
 
     @property
-    def calls(self) -> set[str]:
+    def calls(self) -> frozenset[str]:
         """The names that its text calls, or the one name that it is."""
-        if not self.body or self.body[0].isdigit():
-            return set()
-        return {one or other for one, other in _CALLED.findall(self.body)}
+        return _calls(self.body) if self.body and not self.body[0].isdigit() else frozenset()
 
     def expanded(self, arguments: list[str]) -> str | None:
         """Its text with these arguments; None where they do not fit."""

@@ -243,6 +243,14 @@ class Unit:
         return found
 
     @cached_property
+    def by_line(self) -> dict[int, list[Call]]:
+        """The calls by the line that they begin in."""
+        found: dict[int, list[Call]] = {}
+        for call in self.calls:
+            found.setdefault(call.line, []).append(call)
+        return found
+
+    @cached_property
     def inside(self) -> dict[Function | None, list[Call]]:
         """The calls by the function that they are in."""
         found: dict[Function | None, list[Call]] = {}
