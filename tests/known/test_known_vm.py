@@ -3,6 +3,7 @@
 import pytest
 
 from known import by_itself, on_guests
+from lab_kernels import nightly
 from pinhold.commands.agreement import agreement, run_again
 from pinhold.commands.registry import model_of
 from pinhold.commands.runs import run_tests
@@ -12,7 +13,7 @@ from pinhold.lab.target import VmTarget
 pytestmark = pytest.mark.slow
 
 
-@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18", "7.3"], indirect=True)
+@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "7.3", *nightly("6.18")], indirect=True)
 def test_a_stock_kernel_gives_what_is_right(kernel: Kernel, guest: VmTarget) -> None:
     """Every case that names this kernel, in its guests; one that loops costs the others nothing."""
     expected = on_guests(".".join(kernel.release.split(".")[:2]))

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from beside import all_wrong, results_of, unlike
+from lab_kernels import nightly
 from pinhold.commands.agreement import compare_results
 from pinhold.commands.expected import is_twelve, predicted
 from pinhold.commands.registry import model_of
@@ -116,7 +117,7 @@ def test_a_module_of_another_kernel_is_said(kernel: Kernel) -> None:
         target.info()
 
 
-@both
+@pytest.mark.parametrize("kernel", ["6.1", *nightly("6.12")], indirect=True)
 def test_swap_in_memory_is_as_the_model_says(kernel: Kernel) -> None:
     """The seed's swapped-out tests on zram, beside the model of a synchronous device: every page and frame."""
     with own(kernel, Luggage(swap="zram")) as target:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lab_kernels import nightly
 from pinhold.commands.agreement import agreement, run_again
 from pinhold.commands.registry import model_of
 from pinhold.commands.runs import run_tests
@@ -18,7 +19,7 @@ from pinhold.targets.runner import Result
 
 pytestmark = pytest.mark.slow
 
-kernels = pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18", "7.3"], indirect=True)
+kernels = pytest.mark.parametrize("kernel", ["6.1", "6.12", "7.3", *nightly("5.10", "6.18")], indirect=True)
 one = pytest.mark.parametrize("kernel", ["6.1"], indirect=True)
 
 TRACKED = """scenario a writable long-term pin of a shared mapping of a file

@@ -4,6 +4,7 @@ import pytest
 
 from beside import results_of
 from findings import CHANCE, findings
+from lab_kernels import nightly
 from pinhold.lab.store import Kernel
 from pinhold.lab.target import VmTarget
 from pinhold.targets.runner import Result
@@ -13,7 +14,7 @@ pytestmark = pytest.mark.slow
 
 @pytest.mark.parametrize(
     "kernel",
-    ["5.10", "6.12", "7.3", *(pytest.param(name, marks=pytest.mark.nightly) for name in ("6.1", "6.18"))],
+    ["6.12", "7.3", *nightly("5.10", "6.1", "6.18")],
     indirect=True,
 )
 def test_a_guest_does_what_the_document_says(kernel: Kernel, guest: VmTarget) -> None:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from lab_kernels import nightly
 from pinhold.lab import conversation
 from pinhold.lab.conversation import Limit
 from pinhold.lab.store import Kernel
@@ -46,7 +47,7 @@ def wait_until_idle(pid: int) -> None:
         time.sleep(1)
 
 
-@pytest.mark.parametrize("kernel", ["5.10", "6.1", "6.12", "6.18"], indirect=True)
+@pytest.mark.parametrize("kernel", ["6.1", "6.12", *nightly("5.10", "6.18")], indirect=True)
 def test_a_kernel_that_is_interrupted_tells_where_it_was(guest: VmTarget) -> None:
     """Each release panics at the interrupt, and its console shows the stack below the interrupt's own functions."""
     try:
