@@ -65,8 +65,9 @@ class _Parser(argparse.ArgumentParser):
             return
         choices = [str(choice) for choice in action.choices]
         listed = f"{self.prog} --help" if len(choices) > _FEW else ""
-        which = "/".join(action.option_strings) or action.dest
-        raise UsageError(f"{which} {value!r} is none: {nearest(str(value), choices, listed)}; see {self.prog} --help")
+        what = f"{action.dest} command" if action.nargs == argparse.PARSER else action.dest
+        which = "/".join(action.option_strings) or what
+        raise UsageError(f"unknown {which} {value!r}: {nearest(str(value), choices, listed)}")
 
     def _print_message(self, message: str, file: Any = None) -> None:
         """argparse passes over help that cannot be written."""

@@ -9,10 +9,11 @@ from tap.parser import Parser
 
 from fakes import case_result, target_run
 from ktap_readers import kernel, lava, lava_before
+from pinhold.report.kselftest import results as results_of
 from pinhold.report.kselftest import selftest
 from pinhold.report.ktap import ktap, usual_names
 from pinhold.report.ktapnames import UniqueKtap, numbering
-from pinhold.report.results import CaseResult
+from pinhold.report.results import CaseResult, TargetRun
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.suites import SUITES, suite
 from pinhold.scenario.verdict import Verdict
@@ -208,3 +209,19 @@ def test_tap_py_reads_it() -> None:
         (True, True),
         (True, True),
     ]
+
+
+@pytest.mark.parametrize("names", ["unique", "selftest"])
+def test_a_reason_is_read_back_as_it_was(names: str) -> None:
+    """The step below it, the head of the document and the comment that names a test are no part of it."""
+    config = {"hugetlb_2M": "0 free of 0", "hugetlb_1G": "0 free of 0", "swap_kib": "0", "files": "ext4"}
+    reason = "needs a read-only short-term but held pin: no /dev/pinprobe here"
+    results = (
+        result("pins/1", Verdict("skipped", reason=reason)),
+        result("pins/2", Verdict("violated", reason="stale")),
+    )
+    lines = ktap([TargetRun(TargetInfo("live", "6.12.1", "6.12", config, {}), results, 1.5)], names)
+    assert any(line.startswith("# -> ") for line in lines)
+    skipped, stale = (told.verdict.reason for told in results_of(lines) if told.verdict.reason)
+    assert skipped == reason
+    assert stale and stale.startswith("stale")

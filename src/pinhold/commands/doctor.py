@@ -7,7 +7,7 @@ from argparse import Namespace
 from pinhold.commands import kerneldoctor
 from pinhold.commands.findings import head, rules, say
 from pinhold.report import terminal
-from pinhold.report.remedies import remedy
+from pinhold.report.remedies import STEP, remedy
 from pinhold.scenario.suites import SUITES, suite
 from pinhold.scenario.verdict import EXIT_HELD, EXIT_NOTHING_RUN
 from pinhold.system.doctor import examine
@@ -25,7 +25,7 @@ def main(options: Namespace) -> int:
     findings = examine(host)
     for finding in findings:
         step = None if finding.good else remedy(finding.words)
-        told = f"{finding.words} -> {step}" if step else finding.words
+        told = f"{finding.words} {STEP} {step}" if step else finding.words
         say(head(finding.good, finding.about), told)
     live = next(finding.good for finding in findings if finding.about == "live")
     if live:

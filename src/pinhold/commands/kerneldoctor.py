@@ -12,7 +12,7 @@ from pinhold.lab.errors import LabError
 from pinhold.lab.own import image_release
 from pinhold.lab.store import Kernel
 from pinhold.lab.target import VmTarget, kernel_of
-from pinhold.report.remedies import remedy
+from pinhold.report.remedies import STEP, remedy
 from pinhold.report.results import number_ranges
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.suites import SUITES, suite
@@ -21,7 +21,7 @@ from pinhold.system.foreseen import Lacks, by_configuration, by_guest, reasons
 from pinhold.targets.base import Unavailable
 from pinhold.targets.live.kconfig import lacks
 
-GUEST = "vm:"
+_GUEST = "vm:"
 """Reasons of a guest have remedies of their own."""
 
 
@@ -98,5 +98,5 @@ def _foresee(name: str, without: Lacks, release: str) -> None:
         return
     say(head(False, name), f"{len(skipped)} of {len(tests)} tests will be skipped:")
     for reason, numbers in found.items():
-        step = remedy(reason, GUEST)
-        say("", f"{number_ranges(numbers)}: {reason}" + (f" -> {step}" if step else ""))
+        step = remedy(reason, _GUEST)
+        say("", f"{number_ranges(numbers)}: {reason}" + (f" {STEP} {step}" if step else ""))

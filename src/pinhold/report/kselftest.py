@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 
+from pinhold.report.ktapstream import OURS, THIS_IS
+from pinhold.report.remedies import STEP
 from pinhold.report.results import CaseResult, TargetRun, counted
 from pinhold.report.tapdocuments import DEPTH, Document, Documents, bare
 from pinhold.scenario.ran import TargetInfo
@@ -44,21 +46,26 @@ class TapResult:
 
 
 def results(lines: Iterable[str]) -> Iterator[TapResult]:
-    """In their order.  The reason for one is what stands between the line that names it and itself."""
-    name, notes, documents = "", list[str](), Documents()
+    """In their order.  The reason for one is what stands between the line that names it and itself; in pinhold's own,
+    which name it in the result's line, the last line before that, but for the step that would help."""
+    name, notes, documents, ours = "", list[str](), Documents(), False
     for line in map(bare, lines):
         if match := _RUN.fullmatch(line):
             name, notes = match["name"], []
         elif match := _RESULT.fullmatch(line):
             told = (match["text"] or "").strip()
-            verdict = _verdict(match["word"] == "ok", told, (match["more"] or "").strip(), name, notes)
+            verdict = _verdict(
+                match["word"] == "ok", told, (match["more"] or "").strip(), name, notes[-1:] if ours else notes
+            )
             document = documents.result(match["depth"], int(match["number"]))
             yield TapResult(name or told or (match["more"] or "").strip(), verdict, document)
             name, notes = "", []
         elif documents.says(line):
             continue
         elif match := _NOTE.fullmatch(line):
-            notes.append(match["words"])
+            ours = ours or match["words"].startswith(OURS)
+            if not match["words"].startswith((f"{STEP} ", THIS_IS)):
+                notes.append(match["words"])
 
 
 def _verdict(ok: bool, told: str, more: str, name: str, notes: Sequence[str]) -> Verdict:

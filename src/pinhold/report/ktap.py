@@ -11,9 +11,9 @@ from io import StringIO
 from typing import TextIO
 
 from pinhold.report.ktapnames import UniqueKtap
-from pinhold.report.ktapstream import TOTAL_OF, TOTALS, Documents, text, totals_line
+from pinhold.report.ktapstream import THIS_IS, TOTAL_OF, TOTALS, Documents, text, totals_line
 from pinhold.report.listener import Report
-from pinhold.report.remedies import step_of
+from pinhold.report.remedies import STEP, step_of
 from pinhold.report.results import CaseResult, TargetRun, aligned, one_line, pools
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.suites import place as place_of
@@ -66,11 +66,11 @@ class KtapReport:
         number = sum(totals.values()) + 1
         lines = [f"# [RUN] {one_line(result.title)}"]
         if result.number != number:
-            lines.append(f"# this is {result.name}")
+            lines.append(f"# {THIS_IS}{result.name}")
         if result.verdict.kind in ("violated", "livelock") and result.verdict.reason:
             lines.append(f"# {one_line(result.verdict.reason)}")
         if step := step_of(result):
-            lines.append(f"# -> {step}")
+            lines.append(f"# {STEP} {step}")
         totals[TOTAL_OF[result.verdict.kind]] += 1
         self._documents.say(place, *lines, _result_line(number, result))
 

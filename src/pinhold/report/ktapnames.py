@@ -12,8 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TextIO
 
-from pinhold.report.ktapstream import TOTAL_OF, TOTALS, Documents, text, totals_line
-from pinhold.report.remedies import step_of
+from pinhold.report.ktapstream import OURS, TOTAL_OF, TOTALS, Documents, text, totals_line
+from pinhold.report.remedies import STEP, step_of
 from pinhold.report.results import CaseResult, number_ranges, one_line, pools
 from pinhold.scenario.ran import TargetInfo
 from pinhold.scenario.suites import place as place_of
@@ -77,7 +77,7 @@ def _lines(number: int, name: str, result: CaseResult) -> Iterator[str]:
     if verdict.kind != "held" and verdict.reason:
         yield f"# {one_line(verdict.reason)}"
     if step := step_of(result):
-        yield f"# -> {step}"
+        yield f"# {STEP} {step}"
     match verdict.kind:
         case "held":
             yield f"ok {number} {name}"
@@ -131,7 +131,7 @@ class _Target:
 
     def _head(self, group: int) -> Iterator[str]:
         told = self._groups[group]
-        yield f"# selftests: pinhold: {one_line(self._info.name)}: {told.suite}"
+        yield f"# {OURS}{one_line(self._info.name)}: {told.suite}"
         if len(told.asked) < len(told.names):
             yield f"# asked for: {number_ranges(sorted(told.asked))}; all others are skipped"
 

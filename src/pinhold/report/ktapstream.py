@@ -23,6 +23,12 @@ TOTAL_OF = {
 }
 """What a verdict counts as."""
 
+OURS = "selftests: pinhold: "
+"""Begins the comment by which a document with a unique name for each test is known as pinhold's."""
+
+THIS_IS = "this is "
+"""Begins the comment that names a test where its result line does not."""
+
 INDENT = "  "
 
 

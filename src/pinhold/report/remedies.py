@@ -11,6 +11,9 @@ from dataclasses import dataclass
 
 from pinhold.report.results import CaseResult
 
+STEP = "->"
+"""Stands before a step, below or behind the reason."""
+
 GUEST = "--on vm:6.12"
 OWN = "pinhold kernels config has the options for a kernel of yours"
 PROBE = "pinprobe takes them: pinhold kernels module IMAGE builds it for a kernel of yours, kernels fetch for Debian's"

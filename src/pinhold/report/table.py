@@ -13,7 +13,7 @@ from itertools import groupby, zip_longest
 from string import ascii_lowercase
 
 from pinhold.report import terminal
-from pinhold.report.remedies import step_of
+from pinhold.report.remedies import STEP, step_of
 from pinhold.report.results import NOT_HERE, CaseResult, TargetRun, aligned, number_ranges, one_line
 
 WIDTH = 114
@@ -55,7 +55,7 @@ class Notes:
             paragraph = f"{letter:>2}  {reason} ({tests})" if counted else f"{letter:>2}  {reason}"
             yield from textwrap.wrap(paragraph, width, subsequent_indent="    ", break_on_hyphens=False)
             if reason in self.steps:
-                step = f"    -> {self.steps[reason]}"
+                step = f"    {STEP} {self.steps[reason]}"
                 yield from textwrap.wrap(step, width, subsequent_indent=" " * 7, break_on_hyphens=False)
 
 
