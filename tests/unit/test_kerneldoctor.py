@@ -222,3 +222,14 @@ def test_a_kernel_that_dies(tree: Path, capsys: pytest.CaptureFixture[str]) -> N
     assert main(["doctor", f"vm:{tree}/dies/arch/x86/boot/bzImage"]) == 4
     out = " ".join(capsys.readouterr().out.split())
     assert "no boots the guest ended; the end of its console: Kernel panic - not syncing: No working init" in out
+
+
+def test_what_a_release_refuses_is_foreseen() -> None:
+    """io_uring takes no pages of ordinary files before 6.12; nothing is missing there, and the model says no."""
+    told = {}
+    for release in ("6.1.192", "6.12.117"):
+        model = kerneldoctor.model_for(release)
+        tests = suite("stock").tests[220:]
+        told[release] = [t.number for t in tests if kerneldoctor.foreseen(t.scenario, {}, release, model)]
+    assert told == {"6.1.192": [227, 228, 233, 234, 239, 240], "6.12.117": []}
+    assert kerneldoctor.model_for("4.4") is None

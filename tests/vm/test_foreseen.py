@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from lab_kernels import KERNELS
+from pinhold.commands.kerneldoctor import foreseen, model_for
 from pinhold.commands.select import select
 from pinhold.lab.kconfig import configuration
 from pinhold.lab.store import Kernel
 from pinhold.lab.target import VmTarget
 from pinhold.scenario.watch import gigantic
-from pinhold.system.foreseen import by_configuration, by_guest, reasons
+from pinhold.system.foreseen import by_configuration, by_guest
 
 pytestmark = [pytest.mark.slow, pytest.mark.nightly]
 
@@ -28,12 +29,12 @@ def test_what_is_foreseen_to_be_skipped_is_skipped(kernel: Kernel, modules: bool
     try:
         info = target.info()
         lacks = by_guest(info, by_configuration(configuration(own), info.rules, modules, own.pinprobe is not None))
-        foreseen = {test.name for test in TESTS if reasons(test.scenario, lacks, info.rules)}
+        expected = {test.name for test in TESTS if foreseen(test.scenario, lacks, info.rules, model_for(info.rules))}
         results = list(target.run_all([test.scenario for test in TESTS]))
     finally:
         target.close()
     skipped = {
         test.name: r.verdict.reason for test, r in zip(TESTS, results, strict=True) if r.verdict.kind == "skipped"
     }
-    assert set(skipped) == foreseen, {name: skipped.get(name) for name in set(skipped) ^ foreseen}
+    assert set(skipped) == expected, {name: skipped.get(name) for name in set(skipped) ^ expected}
     assert modules or len(skipped) > 60

@@ -12,14 +12,21 @@ from pinhold.lab.errors import LabError
 from pinhold.lab.own import image_release
 from pinhold.lab.store import Kernel
 from pinhold.lab.target import VmTarget, kernel_of
+from pinhold.mm.releases import UnknownRelease, stand_in
 from pinhold.report.remedies import STEP, remedy
 from pinhold.report.results import number_ranges
 from pinhold.scenario.ran import TargetInfo
+from pinhold.scenario.steps import IoUring, Madvise, Mremap, Scenario
 from pinhold.scenario.suites import SUITES, suite
 from pinhold.scenario.verdict import EXIT_HELD, EXIT_NOTHING_RUN
 from pinhold.system.foreseen import Lacks, by_configuration, by_guest, reasons
 from pinhold.targets.base import Unavailable
 from pinhold.targets.live.kconfig import lacks
+from pinhold.targets.model.target import ModelTarget
+from pinhold.targets.runner import run_scenario
+
+_REFUSED = (IoUring, Madvise, Mremap)
+"""Steps that a release may refuse for some memory."""
 
 _GUEST = "vm:"
 """Reasons of a guest have remedies of their own."""
@@ -43,8 +50,9 @@ def main(name: str) -> int:
     if info is not None:
         without = by_guest(info, without)
     if info is not None or config:
+        model = model_for(release)
         for each in SUITES:
-            _foresee(each, without, release)
+            _foresee(each, without, release, model)
     return EXIT_HELD if info is not None else EXIT_NOTHING_RUN
 
 
@@ -84,13 +92,30 @@ def _booted(name: str, kernel: Kernel) -> TargetInfo | None:
     return info
 
 
-def _foresee(name: str, without: Lacks, release: str) -> None:
+def model_for(release: str) -> ModelTarget | None:
+    """The model that knows what the release refuses; None where there is none."""
+    try:
+        return ModelTarget(stand_in(release)[0])
+    except UnknownRelease:
+        return None
+
+
+def foreseen(scenario: Scenario, without: Lacks, release: str, model: ModelTarget | None) -> list[str]:
+    """Why it will be skipped: for want of what, or, where nothing is wanting, what the release refuses to do."""
+    found = reasons(scenario, without, release)
+    if found or model is None or not any(isinstance(step, _REFUSED) for step in scenario.steps):
+        return found
+    verdict = run_scenario(model, scenario).verdict
+    return [verdict.reason] if verdict.kind == "skipped" and verdict.reason else []
+
+
+def _foresee(name: str, without: Lacks, release: str, model: ModelTarget | None) -> None:
     """Which tests of a suite will be skipped, by reasons."""
     found: dict[str, list[int]] = {}
     skipped = set()
     tests = suite(name).tests
     for test in tests:
-        for reason in reasons(test.scenario, without, release):
+        for reason in foreseen(test.scenario, without, release, model):
             found.setdefault(reason, []).append(test.number)
             skipped.add(test.number)
     if not skipped:
