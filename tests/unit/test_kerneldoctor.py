@@ -233,3 +233,10 @@ def test_what_a_release_refuses_is_foreseen() -> None:
         told[release] = [t.number for t in tests if kerneldoctor.foreseen(t.scenario, {}, release, model)]
     assert told == {"6.1.192": [227, 228, 233, 234, 239, 240], "6.12.117": []}
     assert kerneldoctor.model_for("4.4") is None
+
+
+def test_direct_io_needs_the_disk_of_an_ordinary_file() -> None:
+    """Also where the mechanism itself is there, and the memory is none of a file's."""
+    scenario = suite("stock").test(177).scenario
+    assert reasons(scenario, {"an ordinary file": "no disk"}, "6.12") == ["needs an ordinary file: no disk"]
+    assert reasons(scenario, {}, "6.12") == []

@@ -163,10 +163,15 @@ def _things(scenario: Scenario) -> Iterator[str]:
         "2 MiB hugepages": needs.hugepages.get("2M", 0) > 0,
         "1 GiB hugepages": needs.hugepages.get("1G", 0) > 0,
         "KSM": needs.ksm,
-        "an ordinary file": any(isinstance(step, Map) and step.memory.on_disk for step in scenario.steps),
+        "an ordinary file": any(map(_on_disk, scenario.steps)),
     }
     yield from (thing for thing, needed in asked.items() if needed)
     yield from (_NEEDED[type(step)] for step in scenario.steps if type(step) in _NEEDED)
+
+
+def _on_disk(step: Step) -> bool:
+    """Direct I/O is that of an ordinary file, whatever memory it is for."""
+    return isinstance(step, DirectRead | DirectWrite) or (isinstance(step, Map) and step.memory.on_disk)
 
 
 def _pin(step: Hold, lacks: Lacks, release: str) -> str | None:
